@@ -1,0 +1,26 @@
+# tests/native: plain main() programs, free of Python so that sanitizers see only our own code.
+#
+# simd_*.cpp are compiled once per CPU level, with its flags, as <name>_<level>; the others link the
+# engine. A program exits 0 if it passed and 77 if this machine cannot run it.
+
+enable_testing()
+file(GLOB native_tests CONFIGURE_DEPENDS tests/native/*.cpp)
+
+function(densa_native_test target source)
+  add_executable(${target} ${source})
+  target_include_directories(${target} PRIVATE csrc tests/native)
+  target_link_libraries(${target} PRIVATE densa_engine ${ARGN})
+  add_test(NAME ${target} COMMAND ${target})
+  set_tests_properties(${target} PROPERTIES SKIP_RETURN_CODE 77 TIMEOUT 600)
+endfunction()
+
+foreach(source IN LISTS native_tests)
+  get_filename_component(name ${source} NAME_WE)
+  if(name MATCHES "^simd_")
+    foreach(level IN LISTS DENSA_ISAS)
+      densa_native_test(${name}_${level} ${source} densa_level_${level})
+    endforeach()
+  else()
+    densa_native_test(${name} ${source})
+  endif()
+endforeach()
