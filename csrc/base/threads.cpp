@@ -75,9 +75,11 @@ class Pool {
     grow(threads - 1);
     Team team(threads);
     job_ = {body, context, &team};
-    members_.store(threads, std::memory_order_relaxed);
     running_.store(static_cast<std::uint32_t>(threads - 1), std::memory_order_relaxed);
-    epoch_.fetch_add(1, std::memory_order_release);
+    // One word holds the call's number and its size: a worker that wakes late can never pair the
+    // size of one call with the number of another.
+    const std::uint32_t call = epoch_.load(std::memory_order_relaxed) / kEpochStep + 1;
+    epoch_.store(call * kEpochStep + static_cast<std::uint32_t>(threads), std::memory_order_release);
     epoch_.notify_all();
     inside_team = true;
     body(context, team, 0);
@@ -110,15 +112,17 @@ class Pool {
       seen = epoch_.load(std::memory_order_acquire);
       // The job cannot change before every member has counted itself out of `running_`; a worker
       // that is no member reads nothing else.
-      if (thread >= members_.load(std::memory_order_relaxed)) continue;
+      if (thread >= static_cast<int>(seen % kEpochStep)) continue;
       job_.body(job_.context, *job_.team, thread);
       if (running_.fetch_sub(1, std::memory_order_acq_rel) == 1) running_.notify_all();
     }
   }
 
+  static constexpr std::uint32_t kEpochStep = 512;
+  static_assert(kMaxThreads < kEpochStep);
+
   std::vector<std::thread> workers_;
   Job job_{};
-  std::atomic<int> members_{0};
   alignas(128) std::atomic<std::uint32_t> epoch_{0};
   alignas(128) std::atomic<std::uint32_t> running_{0};
 };
