@@ -1,0 +1,48 @@
+"""The peers: each module has `version()` and `prepare(job) -> Prepared`.
+
+A job is a dictionary with a `kind`:
+
+- `train`: `net`, `x`, `y` (paths of .npy files), `threads`; a unit is one training step on the next
+  batch of shuffled rows, gathered and cast within the step.
+- `fit`: `folder` with Fashion-MNIST as .npy files, `threads`; a unit is one epoch with progress and
+  metrics.
+- `op`: `op`, its sizes, `threads`; a unit is one call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+Job = dict[str, Any]
+
+
+class Unavailable(Exception):
+    """The peer is here but has no way to do this job."""
+
+
+@dataclass
+class Prepared:
+    """A job that is ready to run.
+
+    `run(units)` returns when the last unit's work is done; `check()` is the last loss of a
+    training job, the test accuracy of a fit, or 0 for an op.
+    """
+
+    run: Callable[[int], None]
+    check: Callable[[], float] = lambda: 0.0
+    note: str = ""
+
+
+PEERS: dict[str, tuple[str, Job]] = {
+    "densa": ("peers.densa_plan", {}),
+    "torch": ("peers.pytorch", {"compiled": False}),
+    "torch-compile": ("peers.pytorch", {"compiled": True}),
+    "torch-loader": ("peers.pytorch_fit", {"loader": True}),
+    "torch-index": ("peers.pytorch_fit", {"loader": False}),
+    "jax": ("peers.jax_optax", {}),
+    "keras-jax": ("peers.keras_jax", {}),
+    "sklearn": ("peers.scikit", {}),
+    "numpy": ("peers.plain_numpy", {}),
+}

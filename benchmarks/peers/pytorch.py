@@ -1,0 +1,99 @@
+"""PyTorch, eager with fused optimizers or by torch.compile: training steps and single ops."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import numpy as np
+from networks import NETWORKS, Network
+
+from peers import Job, Prepared, Unavailable
+
+torch: Any = importlib.import_module("torch")
+
+ACTIVATIONS: dict[str, Any] = {
+    "relu": torch.nn.ReLU,
+    "tanh": torch.nn.Tanh,
+    "gelu": torch.nn.GELU,
+    "silu": torch.nn.SiLU,
+}
+
+
+def version() -> str:
+    """PyTorch's version."""
+    return str(torch.__version__)
+
+
+def prepare(job: Job) -> Prepared:
+    """Builds a training job or an op."""
+    torch.set_num_threads(job["threads"])
+    if job["kind"] == "train":
+        return prepare_training(job, NETWORKS[job["net"]])
+    if job["kind"] == "op" and not job["compiled"]:
+        from peers import pytorch_ops
+
+        return pytorch_ops.prepare(job)
+    raise Unavailable("no such job for this peer")
+
+
+def build(net: Network) -> Any:
+    """The network as torch.nn.Sequential."""
+    layers: list[Any] = []
+    last = len(net.sizes) - 2
+    for i, (fan_in, fan_out) in enumerate(net.kernels()):
+        if net.dropout:
+            layers.append(torch.nn.Dropout(net.dropout))
+        layers.append(torch.nn.Linear(fan_in, fan_out))
+        if i < last:
+            if net.batch_norm:
+                layers.append(torch.nn.BatchNorm1d(fan_out))
+            layers.append(ACTIVATIONS[net.activation]())
+    return torch.nn.Sequential(*layers)
+
+
+def build_optimizer(net: Network, parameters: Any) -> Any:
+    """The fused optimizer with Keras' defaults."""
+    optim = torch.optim
+    if net.optimizer == "sgd":
+        return optim.SGD(parameters, lr=net.learning_rate, momentum=0.9, fused=True)
+    kind = {"adam": optim.Adam, "adamw": optim.AdamW}[net.optimizer]
+    options = {"weight_decay": 0.004} if net.optimizer == "adamw" else {}
+    return kind(parameters, lr=net.learning_rate, eps=1e-7, fused=True, **options)
+
+
+def prepare_training(job: Job, net: Network) -> Prepared:
+    """One optimizer step per unit; the gather is inside the compiled function, if compiled."""
+    torch.manual_seed(0)
+    x = torch.from_numpy(np.load(job["x"]))
+    y = torch.from_numpy(np.load(job["y"])).long()
+    model = build(net)
+    model.train()
+    optimizer = build_optimizer(net, model.parameters())
+    scale = x.dtype == torch.uint8
+    cross_entropy = torch.nn.functional.cross_entropy
+
+    def batch_loss(rows: Any) -> Any:
+        batch = x.index_select(0, rows)
+        if scale:
+            batch = batch.float().mul_(1 / 255)
+        return cross_entropy(model(batch), y.index_select(0, rows))
+
+    loss_of = torch.compile(batch_loss) if job["compiled"] else batch_loss
+    order = torch.randperm(net.rows)
+    at = 0
+    last: Any = None
+
+    def run(units: int) -> None:
+        nonlocal order, at, last
+        for _ in range(units):
+            if at + net.batch > net.rows:
+                order, at = torch.randperm(net.rows), 0
+            rows = order[at : at + net.batch]
+            at += net.batch
+            optimizer.zero_grad(set_to_none=True)
+            last = loss_of(rows)
+            last.backward()
+            optimizer.step()
+
+    return Prepared(run, lambda: float(last.detach()))

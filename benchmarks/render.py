@@ -1,0 +1,126 @@
+"""The README's tables, written from the JSON results."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import common
+
+
+def times(micros: float) -> str:
+    """A time with three digits, in µs or ms."""
+    return f"{micros / 1e3:.3g} ms" if micros >= 9995 else f"{micros:.3g} µs"
+
+
+def ratio(entry: dict[str, Any] | None) -> str:
+    """How many times longer this peer takes than densa."""
+    return f"{entry['by_densa']:.1f}x" if entry and "by_densa" in entry else ""
+
+
+def time_of(entry: dict[str, Any] | None) -> str:
+    """The peer's median, or nothing."""
+    return times(entry["us"]) if entry else "–"
+
+
+def machine_line(section: dict[str, Any]) -> str:
+    """Where and when the numbers were taken."""
+    machine = section["machine"]
+    parts = [machine["cpu"]]
+    if machine.get("clock_ghz"):
+        parts.append(f"{machine['clock_ghz']:.2f} GHz")
+    if machine.get("vector_bits"):
+        parts.append(f"{machine['vector_bits']}-bit vectors")
+    if machine.get("barrier_ns"):
+        parts.append(f"two-thread barrier {machine['barrier_ns']:.0f} ns")
+    return f"{', '.join(parts)}; {section['date']}."
+
+
+def train_table(section: dict[str, Any]) -> str:
+    """One row per network: densa, the better PyTorch, JAX, and the share of the peak."""
+    rows = []
+    for row in section["rows"]:
+        peers = row["peers"]
+        torch = peers.get(row.get("best_torch", ""))
+        densa = peers.get("densa")
+        share = densa.get("share_of_peak") if densa else None
+        barrier = row["barrier_ns"]
+        rows.append(
+            [
+                row["net"],
+                row["title"],
+                str(row["batch"]),
+                str(row["threads"]),
+                time_of(densa),
+                time_of(torch),
+                ratio(torch),
+                time_of(peers.get("jax")),
+                ratio(peers.get("jax")),
+                f"{share:.0%}" if share else "",
+                f"{barrier[1]:.0f} ns" if barrier else "",
+            ]
+        )
+    head = ["", "network", "batch", "threads", "densa", "PyTorch", "", "JAX", "", "peak", "barrier"]
+    return common.table(head, rows)
+
+
+def fit_table(section: dict[str, Any]) -> str:
+    """One row per library: seconds per epoch of the whole fit."""
+    names = {
+        "torch-loader": "PyTorch, DataLoader",
+        "torch-index": "PyTorch, tensor indexing",
+        "keras-jax": "Keras on JAX",
+    }
+    rows = []
+    for row in section["rows"]:
+        for name, entry in row["peers"].items():
+            rows.append(
+                [
+                    names.get(name, name),
+                    str(row["threads"]),
+                    f"{entry['seconds']:.3g} s",
+                    f"{entry['first_seconds']:.3g} s",
+                    "" if name == "densa" else ratio(entry),
+                    f"{entry['test_accuracy']:.3f}",
+                ]
+            )
+    head = ["", "threads", "epoch", "first epoch", "by densa", "test accuracy"]
+    return common.table(head, rows)
+
+
+def ops_table(section: dict[str, Any]) -> str:
+    """One row per op: densa beside NumPy and PyTorch."""
+    rows = []
+    for row in section["rows"]:
+        peers = row["peers"]
+        densa = peers.get("densa")
+        share = densa.get("share") if densa else None
+        rows.append(
+            [
+                row["title"],
+                str(row["threads"]),
+                *(time_of(peers.get(name)) for name in ("densa", "numpy", "torch")),
+                f"{share:.0%} {row.get('limit', '')}" if share else "",
+            ]
+        )
+    return common.table(["op", "threads", "densa", "NumPy", "PyTorch", "share"], rows)
+
+
+def markdown(results: dict[str, Any]) -> str:
+    """All tables there are results for."""
+    parts = []
+    if "train" in results:
+        parts.append(
+            "Time of one training step (batch gathered from shuffled rows, forward, backward,"
+            " update), median of interleaved runs; PyTorch is the better of eager with fused"
+            " optimizers and torch.compile, JAX is jit with optax and donated buffers, `peak` is"
+            " densa's share of the machine's measured FMA peak.\n"
+        )
+        parts += [train_table(results["train"]), "", machine_line(results["train"]), ""]
+    if "fit" in results:
+        data = results["fit"]["rows"][0]["data"] if results["fit"]["rows"] else ""
+        parts.append(f"A whole `fit` of network A ({data}, batch 32), progress and accuracy on.\n")
+        parts += [fit_table(results["fit"]), "", machine_line(results["fit"]), ""]
+    if "ops" in results:
+        parts.append("Single operations.\n")
+        parts += [ops_table(results["ops"]), "", machine_line(results["ops"]), ""]
+    return "\n".join(parts)
