@@ -1,0 +1,273 @@
+"""The command `densa`: show the configuration, train on a data set, predict with a saved model."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+import densa
+
+__all__ = ["main"]
+
+
+@dataclass(frozen=True)
+class Task:
+    """A data set that `densa train` knows, with what suits it."""
+
+    scale: float
+    epochs: int
+    batch_size: int
+
+
+TASKS = {
+    "digits": Task(scale=1 / 16, epochs=20, batch_size=32),
+    "fashion-mnist": Task(scale=1 / 255, epochs=5, batch_size=32),
+}
+LEARNING_RATES = {"sgd": 0.02, "adam": 0.001}
+CLASSES = 10
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command `densa` and return its exit status.
+
+    Args:
+        arguments: The command line without the program's name; default `sys.argv[1:]`.
+
+    Returns:
+        0 on success, 1 after an error that was explained on stderr, 130 after Ctrl-C. A wrong
+        command line leaves through `SystemExit(2)`, as argparse does.
+
+    Example:
+        >>> from densa.cli import main
+        >>> main(["predict", "no-such.densa", "x.npy", "-o", "y.npy"])
+        1
+    """
+    options = _parser().parse_args(arguments)
+    run: Callable[[argparse.Namespace], None] = options.run
+    try:
+        run(options)
+    except (ValueError, OSError, MissingExtraError) as error:
+        print(f"densa {options.command}: error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"\ndensa {options.command}: stopped", file=sys.stderr)
+        return 130
+    return 0
+
+
+class MissingExtraError(Exception):
+    """An optional package is not installed."""
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="densa", description="Train and run dense networks.")
+    parser.add_argument("--version", action="version", version=f"densa {densa.__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    info = commands.add_parser("info", help="show CPU level, threads and build")
+    info.set_defaults(run=_info)
+
+    train = commands.add_parser(
+        "train",
+        help="train a network on a data set, test it and save it",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    train.add_argument("data", choices=sorted(TASKS), help="the data set")
+    train.add_argument("--epochs", type=_positive, help="default: 20 for digits, 5 otherwise")
+    train.add_argument("--batch-size", type=_positive, help="rows per step; default: 32")
+    train.add_argument(
+        "--hidden",
+        type=_sizes,
+        default=(300, 100),
+        metavar="N,N,...",
+        help="units of the hidden layers; '' for none",
+    )
+    train.add_argument(
+        "--optimizer", choices=sorted(LEARNING_RATES), default="sgd", help="sgd has momentum 0.9"
+    )
+    train.add_argument("--learning-rate", type=_rate, help="default: 0.02 for sgd, 0.001 for adam")
+    train.add_argument("--seed", type=int, default=0, help="the same seed gives the same network")
+    train.add_argument("--plot", metavar="FILE.png", help="write learning curves to this file")
+    train.add_argument("--output", default="model.densa", help="where to save the model")
+    train.set_defaults(run=_train)
+
+    predict = commands.add_parser("predict", help="run a saved model on an array")
+    predict.add_argument("model", metavar="MODEL", help="a model saved by densa")
+    predict.add_argument("input", metavar="INPUT.npy", help="the rows to predict")
+    predict.add_argument("-o", "--output", metavar="OUT.npy", required=True, help="the predictions")
+    predict.add_argument("--batch-size", type=_positive, default=1024, help="rows at a time")
+    predict.set_defaults(run=_predict)
+    return parser
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number from 1, got {text}")
+    return value
+
+
+def _rate(text: str) -> float:
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"expected a number above 0, got {text}")
+    return value
+
+
+def _sizes(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(_positive(part) for part in text.split(",")) if text.strip() else ()
+    except (ValueError, argparse.ArgumentTypeError) as error:
+        raise argparse.ArgumentTypeError(f"expected sizes like 300,100, got {text!r}") from error
+
+
+def _info(options: argparse.Namespace) -> None:
+    densa.show_config()
+
+
+def _train(options: argparse.Namespace) -> None:
+    task = TASKS[options.data]
+    epochs = options.epochs or task.epochs
+    batch_size = options.batch_size or task.batch_size
+    # What would fail only after the training is checked before it.
+    for path in filter(None, (options.output, options.plot)):
+        _check_writable(path)
+    if options.plot:
+        _import_figure()
+
+    (x_train, y_train), (x_test, y_test) = _load(options.data)
+    densa.utils.set_random_seed(options.seed)
+    model = _network(x_train.shape[1:], task.scale, options.hidden)
+    model.compile(
+        optimizer=_optimizer(options.optimizer, options.learning_rate),
+        loss=densa.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=["accuracy"],
+    )
+    sizes = (int(np.prod(x_train.shape[1:])), *options.hidden, CLASSES)
+    print(
+        f"{options.data}: {len(x_train)} images for training and validation, "
+        f"{len(x_test)} for testing; network {'-'.join(map(str, sizes))}"
+    )
+    history = model.fit(
+        x_train, y_train, batch_size=batch_size, epochs=epochs, validation_split=0.1
+    )
+    score = model.evaluate(x_test, y_test, verbose=0, return_dict=True)
+    print("test: " + ", ".join(f"{name} {value:.4f}" for name, value in score.items()))
+    model.save(options.output)
+    print(f"saved {options.output}")
+    if options.plot:
+        plot_history(history.history, options.plot, title=options.data)
+        print(f"saved {options.plot}")
+
+
+def _load(data: str) -> Any:
+    if data == "digits":
+        return densa.datasets.digits.load_data()
+    return densa.datasets.fashion_mnist.load_data()
+
+
+def _network(shape: tuple[int, ...], scale: float, hidden: Sequence[int]) -> densa.Sequential:
+    layers = densa.layers
+    return densa.Sequential(
+        [
+            densa.Input(shape),
+            layers.Rescaling(scale),
+            layers.Flatten(),
+            *(layers.Dense(units, activation="relu") for units in hidden),
+            layers.Dense(CLASSES),
+        ]
+    )
+
+
+def _optimizer(name: str, learning_rate: float | None) -> densa.optimizers.Optimizer:
+    rate = learning_rate or LEARNING_RATES[name]
+    if name == "sgd":
+        return densa.optimizers.SGD(rate, momentum=0.9)
+    return densa.optimizers.Adam(rate)
+
+
+def _predict(options: argparse.Namespace) -> None:
+    _check_writable(options.output)
+    model = densa.models.load_model(options.model)
+    with open(options.input, "rb") as file:
+        x = np.load(file, allow_pickle=False)
+    if not isinstance(x, np.ndarray):
+        raise ValueError(f"{options.input}: an archive of arrays; expected one array (.npy).")
+    y = np.asarray(model.predict(x, batch_size=options.batch_size, verbose=0))
+    temporary = f"{options.output}.{os.getpid()}.part"
+    try:
+        with open(temporary, "wb") as file:
+            np.save(file, y, allow_pickle=False)
+        os.replace(temporary, options.output)
+    finally:
+        if os.path.exists(temporary):
+            os.unlink(temporary)
+    print(f"saved {options.output}: {y.dtype} {y.shape}")
+
+
+def _check_writable(path: str) -> None:
+    folder = os.path.dirname(path) or "."
+    if not os.path.isdir(folder):
+        raise FileNotFoundError(f"{path}: there is no folder {folder}.")
+    if os.path.isdir(path):
+        raise IsADirectoryError(f"{path}: is a folder, expected the name of a file.")
+    if not os.access(folder, os.W_OK):
+        raise PermissionError(f"{path}: no permission to write into {folder}.")
+
+
+def _import_figure() -> Any:
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise MissingExtraError(
+            f'plots need matplotlib ({error}); install it with: pip install "densa[plot]"'
+        ) from error
+
+    def figure(**arguments: Any) -> Any:
+        made = Figure(**arguments)
+        FigureCanvasAgg(made)
+        return made
+
+    return figure
+
+
+def plot_history(history: dict[str, list[float]], path: str, title: str = "") -> None:
+    """Write the learning curves of a `History.history` as a PNG, one panel per quantity.
+
+    Args:
+        history: Values per epoch by name; `val_<name>` is drawn into the panel of `<name>`.
+        path: The PNG file to write.
+        title: Text above the panels.
+
+    Raises:
+        ValueError: The history is empty.
+        MissingExtraError: matplotlib is not installed.
+
+    Example:
+        >>> from densa.cli import plot_history
+        >>> plot_history({"loss": [2.0, 1.0]}, "curves.png")  # doctest: +SKIP
+    """
+    names = [n for n in history if not n.startswith("val_") and n != "learning_rate"]
+    if not names:
+        raise ValueError("plot_history: the history is empty; nothing to draw.")
+    figure = _import_figure()(figsize=(4.8 * len(names), 3.6), layout="constrained")
+    if title:
+        figure.suptitle(title)
+    for name, axes in zip(names, figure.subplots(1, len(names), squeeze=False)[0], strict=True):
+        for key, label in ((name, "training"), (f"val_{name}", "validation")):
+            values = history.get(key)
+            if values:
+                axes.plot(range(1, len(values) + 1), values, marker=".", label=label)
+        axes.set_xlabel("epoch")
+        axes.set_ylabel(name)
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.grid(alpha=0.3)
+        axes.legend()
+    figure.savefig(path, dpi=120, format="png")
