@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -85,6 +86,7 @@ def make_data(net: Network, folder: Path) -> tuple[Path, Path]:
     """
     rng = np.random.default_rng(0)
     width, classes = net.sizes[0], net.sizes[-1]
+    x: np.ndarray[Any, np.dtype[Any]]
     if net.input_dtype == "uint8":
         x = rng.integers(0, 256, (net.rows, width), dtype=np.uint8)
     else:
@@ -94,7 +96,7 @@ def make_data(net: Network, folder: Path) -> tuple[Path, Path]:
     for start in range(0, net.rows, 4096):
         part = x[start : start + 4096].astype(np.float32)
         if net.input_dtype == "uint8":
-            part = part / 255 - 0.5
+            part = part / np.float32(255) - np.float32(0.5)
         y[start : start + 4096] = np.argmax(part @ teacher, axis=1)
     paths = folder / f"{net.name}_x.npy", folder / f"{net.name}_y.npy"
     np.save(paths[0], x)

@@ -5,6 +5,7 @@
 //   peak THREADS           GFLOP/s of float32 fused multiply-add
 //   barrier                ns of one barrier between two spinning threads
 //   copy THREADS BYTES     GB/s of y = x over BYTES in all, read and write both counted
+//   update THREADS BYTES   GB/s of y += x likewise: two reads and a write
 #include <algorithm>
 #include <atomic>
 #include <chrono>
@@ -16,6 +17,10 @@
 #include <functional>
 #include <thread>
 #include <vector>
+
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
 
 namespace {
 
@@ -128,18 +133,26 @@ double barrier_ns() {
   return results[results.size() / 2];
 }
 
-double copy_gbs(int threads, std::size_t bytes) {
-  const std::size_t block = 4096;
+char* allocate(std::size_t size) {
+  void* memory = std::aligned_alloc(std::size_t{1} << 21, size);
+#if defined(__linux__)
+  if (memory != nullptr) madvise(memory, size, MADV_HUGEPAGE);  // as NumPy asks for its arrays
+#endif
+  return static_cast<char*>(memory);
+}
+
+double bandwidth_gbs(int threads, std::size_t bytes, bool update) {
+  const std::size_t block = std::size_t{1} << 21;
   const std::size_t count = std::max<std::size_t>(1, bytes / 2 / threads / block) * block;
   std::vector<char*> from(threads), to(threads);
   for (int id = 0; id < threads; ++id) {
-    from[id] = static_cast<char*>(std::aligned_alloc(block, count));
-    to[id] = static_cast<char*>(std::aligned_alloc(block, count));
+    from[id] = allocate(count);
+    to[id] = allocate(count);
     if (from[id] == nullptr || to[id] == nullptr) return 0;
   }
   run_together(threads, [&](int id) {
-    std::memset(from[id], 1, count);
-    std::memset(to[id], 2, count);
+    std::memset(from[id], 0, count);
+    std::memset(to[id], 0, count);
   });
   std::vector<double> results;
   for (int repeat = 0; repeat < 9; ++repeat) {
@@ -148,11 +161,11 @@ double copy_gbs(int threads, std::size_t bytes) {
       auto* y = reinterpret_cast<Lanes*>(to[id]);
       const std::size_t vectors = count / sizeof(Lanes);
       for (std::size_t i = 0; i < vectors; ++i) {
-        y[i] = x[i];
+        y[i] = update ? y[i] + x[i] : x[i];
         asm volatile("" : : : "memory");  // keeps it a loop of plain stores, not memcpy
       }
     });
-    results.push_back(2.0 * count * threads / spent / 1e9);
+    results.push_back((update ? 3.0 : 2.0) * count * threads / spent / 1e9);
   }
   for (int id = 0; id < threads; ++id) {
     std::free(from[id]);
@@ -175,7 +188,8 @@ int main() {
     if (std::strcmp(word, "clock") == 0) answer = clock_ghz();
     if (std::strcmp(word, "peak") == 0) answer = peak(threads);
     if (std::strcmp(word, "barrier") == 0) answer = barrier_ns();
-    if (std::strcmp(word, "copy") == 0) answer = copy_gbs(threads, bytes);
+    if (std::strcmp(word, "copy") == 0) answer = bandwidth_gbs(threads, bytes, false);
+    if (std::strcmp(word, "update") == 0) answer = bandwidth_gbs(threads, bytes, true);
     if (std::strcmp(word, "lanes") == 0) answer = kLanes;
     std::printf("%.6g\n", answer);
     std::fflush(stdout);

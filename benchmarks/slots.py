@@ -57,7 +57,8 @@ class Worker:
         Raises:
             Skipped: the peer is missing, cannot do the job, or died.
         """
-        assert self._process.stdin is not None and self._process.stdout is not None
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
         try:
             self._process.stdin.write(json.dumps(request) + "\n")
             self._process.stdin.flush()

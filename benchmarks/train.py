@@ -121,7 +121,7 @@ def print_row(row: dict[str, Any]) -> None:
 def parse() -> argparse.Namespace:
     """Reads the command line."""
     here = Path(__file__).parent
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--nets", nargs="+", default=list(NETWORKS), choices=list(NETWORKS))
     parser.add_argument("--peers", nargs="+", default=None, help="default: all")
     parser.add_argument("--threads", nargs="+", type=int, default=[min(2, machine.cpu_count())])

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import argparse
 import gzip
+import importlib
 import os
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
-import common
 import numpy as np
+
+import common
 import slots
 
 PEERS = ["densa", "torch-loader", "torch-index", "keras-jax"]
@@ -50,8 +52,7 @@ def load_arrays() -> tuple[dict[str, Any], str]:
     source = "Fashion-MNIST"
     if len(arrays) < 4:
         try:
-            import densa
-
+            densa: Any = importlib.import_module("densa")
             (x, y), (x_test, y_test) = densa.datasets.fashion_mnist.load_data()
             arrays = {"x_train": x, "y_train": y, "x_test": x_test, "y_test": y_test}
         except Exception as reason:  # no densa, no network: the speed is the same on noise

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from networks import NETWORKS
 
+from networks import NETWORKS
 from peers import Job, Prepared, keras_style
 
 densa: Any = importlib.import_module("densa")
@@ -32,7 +32,7 @@ def prepare(job: Job) -> Prepared:
         return keras_style.prepare_fit(densa, Path(job["folder"]))
     from peers import densa_ops
 
-    return densa_ops.prepare(densa, job)
+    return densa_ops.prepare(job)
 
 
 def train_steps(model: Any, x: Any, y: Any, batch: int) -> Prepared:

@@ -6,8 +6,8 @@ import importlib
 from typing import Any
 
 import numpy as np
-from networks import NETWORKS, Network
 
+from networks import NETWORKS, Network
 from peers import Job, Prepared, Unavailable
 
 jax: Any = importlib.import_module("jax")

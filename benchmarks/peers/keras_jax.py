@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from networks import NETWORKS
 
+from networks import NETWORKS
 from peers import Job, Prepared, Unavailable, keras_style
 
 keras: Any = importlib.import_module("keras")

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from networks import Network
 
+from networks import Network
 from peers import Prepared
 
 
@@ -82,7 +82,7 @@ def prepare_fit(lib: Any, folder: Path) -> Prepared:
     """`fit` with its progress bar and accuracy, an epoch per unit."""
     x, y = np.load(folder / "x_train.npy"), np.load(folder / "y_train.npy")
     x_test, y_test = np.load(folder / "x_test.npy"), np.load(folder / "y_test.npy")
-    model = keras_style.build_fit(lib)
+    model = build_fit(lib)
 
     def run(units: int) -> None:
         model.fit(x, y, batch_size=32, epochs=units, verbose=1)

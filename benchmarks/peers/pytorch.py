@@ -6,8 +6,8 @@ import importlib
 from typing import Any
 
 import numpy as np
-from networks import NETWORKS, Network
 
+from networks import NETWORKS, Network
 from peers import Job, Prepared, Unavailable
 
 torch: Any = importlib.import_module("torch")

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from networks import NETWORKS
 
+from networks import NETWORKS
 from peers import Job, Prepared, Unavailable, pytorch
 
 torch: Any = importlib.import_module("torch")

@@ -7,8 +7,8 @@ import warnings
 from typing import Any
 
 import numpy as np
-from networks import NETWORKS
 
+from networks import NETWORKS
 from peers import Job, Prepared, Unavailable
 
 sklearn: Any = importlib.import_module("sklearn")
