@@ -1,0 +1,49 @@
+"""`import densa` stays light: which modules it loads, and that NumPy is all it needs."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+# Loading any of these would cost milliseconds that a user of one function should not pay.
+HEAVY = {
+    "argparse", "asyncio", "concurrent.futures", "csv", "doctest", "email", "gzip",
+    "http.client", "logging", "lzma", "multiprocessing", "pdb", "pydoc", "socket", "sqlite3",
+    "ssl", "subprocess", "tempfile", "unittest", "urllib.request", "xml", "zipfile",
+    "densa.cli",
+}  # fmt: skip
+
+ANSWER = """
+import json, sys
+import numpy
+before = set(sys.modules)
+import densa
+print(json.dumps([sorted(before), sorted(set(sys.modules) - before)]))
+"""
+
+
+@pytest.fixture(scope="module")
+def modules():
+    """Modules loaded by `import numpy`, and those that `import densa` adds."""
+    run = subprocess.run([sys.executable, "-c", ANSWER], check=True, capture_output=True, text=True)
+    before, added = json.loads(run.stdout)
+    return set(before), set(added)
+
+
+def test_no_heavy_module(modules):
+    _, added = modules
+    assert not added & HEAVY
+
+
+def test_only_numpy_and_the_standard_library(modules):
+    _, added = modules
+    roots = {name.split(".")[0] for name in added}
+    allowed = {"densa", "numpy"} | set(sys.stdlib_module_names)
+    # The finder of an editable install is loaded before any import of ours.
+    strangers = {name for name in roots - allowed if not name.startswith(("_densa", "__"))}
+    assert not strangers
+
+
+def test_no_warning_at_import():
+    subprocess.run([sys.executable, "-W", "error", "-c", "import densa"], check=True)
