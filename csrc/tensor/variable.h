@@ -66,6 +66,7 @@ class Variable : public std::enable_shared_from_this<Variable> {
   std::int64_t padded_size_;
   std::shared_ptr<Storage> storage_;
   std::size_t offset_bytes_ = 0;
+  std::shared_ptr<Storage> window_;  // shares_: what leaves see, with a version of its own
   std::atomic<std::uint64_t> version_{0};
   Value leaf_;
   std::uint64_t leaf_version_ = 0;

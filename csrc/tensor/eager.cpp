@@ -1,0 +1,160 @@
+// The builder that computes at once.
+#include <array>
+
+#include "tensor/builder.h"
+#include "tensor/tape.h"
+#include "tensor/variable.h"
+
+namespace densa {
+namespace {
+
+thread_local std::vector<TensorBuilder*> builders;
+
+// Scratch memory of this thread's ops: grows, is never shared, and shrinks to kKeptScratch.
+constexpr std::size_t kKeptScratch = std::size_t{1} << 22;
+
+class Scratch {
+ public:
+  explicit Scratch(std::size_t bytes) : block_(bytes > kKeptScratch ? Storage::allocate(bytes)
+                                                             : keep(bytes)) {}
+  void* data() const { return block_ == nullptr ? nullptr : block_->data(); }
+
+ private:
+  static std::shared_ptr<Storage> keep(std::size_t bytes) {
+    thread_local std::shared_ptr<Storage> kept;
+    if (bytes == 0) return nullptr;
+    if (kept == nullptr || kept->bytes() < bytes) kept = Storage::allocate(bytes);
+    return kept;
+  }
+  std::shared_ptr<Storage> block_;
+};
+
+constexpr std::size_t kFewInputs = 8;
+
+// `count` values of T, in place while they are few.
+template <class T>
+class Few {
+ public:
+  explicit Few(std::size_t count) : count_(count) {
+    if (count > kFewInputs) many_.resize(count);
+  }
+  T* data() { return count_ > kFewInputs ? many_.data() : few_.data(); }
+  T& operator[](std::size_t i) { return data()[i]; }
+  std::span<const T> span() { return {data(), count_}; }
+
+ private:
+  std::size_t count_;
+  std::array<T, kFewInputs> few_;
+  std::vector<T> many_;
+};
+
+const TensorNode& checked(const Value& value, const Op& op) {
+  const TensorNode& tensor = as_tensor(value, op.name);
+  if (tensor.guard != TensorNode::kUnguarded &&
+      static_cast<std::uint64_t>(tensor.guard) != tensor.storage->version())
+    throw std::runtime_error(
+        cat("backward: the gradient needs a tensor ", dtype_name(tensor.type.dtype),
+            to_string(tensor.type.shape), " (read by ", op.name,
+            ") that was written to after the op was computed. Copy it before writing, or call "
+            "backward() first"));
+  return tensor;
+}
+
+class EagerBuilder final : public TensorBuilder {
+ public:
+  std::vector<Value> apply_op(const Op& op, std::span<const Value> in,
+                              const Attrs& attrs) override {
+    Few<TypeInfo> types(in.size());
+    for (std::size_t i = 0; i < in.size(); ++i) types[i] = checked(in[i], op).type;
+    std::vector<TypeInfo> out_types = op.infer(types.span(), attrs);
+
+    std::vector<Value> out;
+    out.reserve(out_types.size());
+    if (op.alias) {
+      const TensorPtr from = make_contiguous(std::static_pointer_cast<TensorNode>(in[0]));
+      auto to = std::make_shared<TensorNode>(std::move(out_types[0]), from->storage);
+      to->offset_bytes = from->offset_bytes;
+      out.push_back(std::move(to));
+    } else {
+      evaluate(op, in, attrs, types.span(), out_types, out);
+    }
+    record(op, in, attrs, out);
+    return out;
+  }
+
+  Value full(const TypeInfo& type, double number) override { return full_tensor(type, number); }
+
+  Value read_variable(const std::shared_ptr<Variable>& variable) override {
+    return variable->value();
+  }
+
+  void assign_variable(const std::shared_ptr<Variable>& variable, const Value& value) override {
+    const TensorNode& from = as_tensor(value, "Variable.assign");
+    const TypeInfo& to = variable->type();
+    if (!(from.type.shape == to.shape))
+      throw ShapeError(cat("assign: variable '", variable->name(), "' has shape ",
+                           to_string(to.shape), " but the value has shape ",
+                           to_string(from.type.shape)));
+    const auto* first = static_cast<const std::byte*>(variable->data());
+    const auto* last = first + variable->padded_size() * static_cast<std::ptrdiff_t>(
+                                                            item_size(to.dtype));
+    const auto* data = static_cast<const std::byte*>(from.data());
+    const bool overlaps = data >= first && data < last;
+    if (from.type.dtype == to.dtype && !overlaps)
+      return variable->write(from.view());
+    const TensorPtr converted = empty_tensor(to);  // also when it reads the memory it writes
+    cast_view(converted->view(), from.view());
+    variable->write(converted->view());
+  }
+
+  bool recording() const override { return false; }
+
+ private:
+  static void evaluate(const Op& op, std::span<const Value> in, const Attrs& attrs,
+                       std::span<const TypeInfo> types, std::vector<TypeInfo>& out_types,
+                       std::vector<Value>& out) {
+    Few<View> in_views(in.size());
+    std::vector<TensorPtr> copies;  // keeps row-major copies alive
+    for (std::size_t i = 0; i < in.size(); ++i) {
+      const auto& tensor = static_cast<const TensorNode&>(*in[i]);
+      if (op.any_strides || tensor.contiguous) {
+        in_views[i] = tensor.view();
+        if (tensor.contiguous) in_views[i].strides = contiguous_strides(tensor.type.shape);
+      } else {
+        copies.push_back(copy_tensor(tensor.view()));
+        in_views[i] = copies.back()->view();
+      }
+    }
+    Few<View> out_views(out_types.size());
+    for (std::size_t i = 0; i < out_types.size(); ++i) {
+      TensorPtr tensor = empty_tensor(out_types[i]);
+      out_views[i] = tensor->view();
+      out.push_back(std::move(tensor));
+    }
+    const Scratch scratch(op.scratch_bytes == nullptr ? 0 : op.scratch_bytes(types, attrs));
+    op.eval({in_views.span(), out_views.span(), attrs, scratch.data()});
+  }
+};
+
+}  // namespace
+
+TensorBuilder& eager_builder() {
+  static EagerBuilder builder;
+  return builder;
+}
+
+TensorBuilder& current_builder() { return builders.empty() ? eager_builder() : *builders.back(); }
+
+void push_builder(TensorBuilder& builder) { builders.push_back(&builder); }
+
+void pop_builder(TensorBuilder& builder) {
+  if (builders.empty() || builders.back() != &builder)
+    throw ValueError("a recording ended on another thread or out of order");
+  builders.pop_back();
+}
+
+ScopedBuilder::~ScopedBuilder() {
+  if (!builders.empty() && builders.back() == &builder_) builders.pop_back();
+}
+
+}  // namespace densa

@@ -1,0 +1,184 @@
+#include "tensor/tensor.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "tensor/tape.h"
+
+namespace densa {
+
+TensorNode::TensorNode(TypeInfo t, std::shared_ptr<Storage> s, std::int64_t offset,
+                       const Dims& step)
+    : ValueNode(std::move(t)),
+      storage(std::move(s)),
+      offset_bytes(offset),
+      strides(step),
+      contiguous(is_contiguous(type.shape, step)) {}
+
+TensorNode::TensorNode(TypeInfo t, std::shared_ptr<Storage> s)
+    : ValueNode(std::move(t)), storage(std::move(s)), strides(contiguous_strides(type.shape)) {}
+
+TensorNode::~TensorNode() = default;
+
+TensorNode& as_tensor(const Value& value, const char* where) {
+  if (value == nullptr) throw ValueError(cat(where, ": a value is missing"));
+  if (!is_tensor(value.get()))
+    throw SymbolicError(
+        cat(where, " needs the numbers of a recorded tensor ", dtype_name(value->type.dtype),
+            to_string(value->type.shape),
+            ", which has none while a model is recorded. Use densa.ops (ops.where instead of if), "
+            "or compile(run_eagerly=True)"));
+  return static_cast<TensorNode&>(*value);
+}
+
+TensorPtr as_tensor_ptr(const Value& value, const char* where) {
+  as_tensor(value, where);
+  return std::static_pointer_cast<TensorNode>(value);
+}
+
+TensorPtr empty_tensor(const TypeInfo& type) {
+  const auto bytes = static_cast<std::size_t>(element_count(type.shape)) * item_size(type.dtype);
+  return std::make_shared<TensorNode>(type, Storage::allocate(bytes));
+}
+
+TensorPtr full_tensor(const TypeInfo& type, double number) {
+  TensorPtr tensor = empty_tensor(type);
+  visit_dtype(type.dtype, [&](auto zero) {
+    using T = decltype(zero);
+    std::fill_n(static_cast<T*>(tensor->data()), element_count(type.shape), static_cast<T>(number));
+  });
+  return tensor;
+}
+
+TensorPtr copy_tensor(const View& from) {
+  TensorPtr tensor = empty_tensor({from.dtype, from.shape});
+  copy_view(tensor->view(), from);
+  return tensor;
+}
+
+TensorPtr make_contiguous(const TensorPtr& tensor) {
+  return tensor->contiguous ? tensor : copy_tensor(tensor->view());
+}
+
+TensorPtr detach(const TensorPtr& tensor) {
+  auto out = std::make_shared<TensorNode>(tensor->type, tensor->storage, tensor->offset_bytes,
+                                          tensor->strides);
+  return out;
+}
+
+bool is_contiguous(const Dims& shape, const Dims& strides) {
+  std::int64_t step = 1;
+  for (int i = shape.rank() - 1; i >= 0; --i) {
+    if (shape[i] == 0) return true;
+    if (shape[i] != 1 && strides[i] != step) return false;
+    step *= shape[i];
+  }
+  return true;
+}
+
+namespace {
+
+// Dimensions of size 1 dropped and neighbours merged where both sides allow it.
+struct Walk {
+  Dims shape, to, from;
+};
+
+Walk simplify(const Dims& shape, const Dims& to, const Dims& from) {
+  Walk walk;
+  for (int i = 0; i < shape.rank(); ++i) {
+    if (shape[i] == 1) continue;
+    const int last = walk.shape.rank() - 1;
+    if (last >= 0 && walk.to[last] == to[i] * shape[i] && walk.from[last] == from[i] * shape[i]) {
+      walk.shape[last] *= shape[i];
+      walk.to[last] = to[i];
+      walk.from[last] = from[i];
+      continue;
+    }
+    walk.shape.push_back(shape[i]);
+    walk.to.push_back(to[i]);
+    walk.from.push_back(from[i]);
+  }
+  if (walk.shape.empty()) {
+    walk.shape.push_back(1);
+    walk.to.push_back(1);
+    walk.from.push_back(1);
+  }
+  return walk;
+}
+
+template <class To, class From>
+To converted(From x) {
+  if constexpr (std::is_same_v<To, bool>) {
+    return x != From{};
+  } else {
+    return static_cast<To>(x);
+  }
+}
+
+template <class To, class From>
+void convert(To* to, const From* from, const Walk& walk) {
+  const int rank = walk.shape.rank();
+  const std::int64_t n = walk.shape[rank - 1];
+  const std::int64_t to_step = walk.to[rank - 1];
+  const std::int64_t from_step = walk.from[rank - 1];
+  Dims at = walk.shape;
+  std::fill(at.begin(), at.end(), 0);
+  while (true) {
+    if (to_step == 1 && from_step == 1) {
+      if constexpr (std::is_same_v<To, From>) {
+        std::memcpy(to, from, static_cast<std::size_t>(n) * sizeof(To));
+      } else {
+        for (std::int64_t i = 0; i < n; ++i) to[i] = converted<To>(from[i]);
+      }
+    } else {
+      for (std::int64_t i = 0; i < n; ++i)
+        to[i * to_step] = converted<To>(from[i * from_step]);
+    }
+    int d = rank - 2;
+    for (; d >= 0; --d) {
+      to += walk.to[d];
+      from += walk.from[d];
+      if (++at[d] < walk.shape[d]) break;
+      to -= walk.to[d] * walk.shape[d];
+      from -= walk.from[d] * walk.shape[d];
+      at[d] = 0;
+    }
+    if (d < 0) return;
+  }
+}
+
+template <class T>
+void copy_as(const View& to, const View& from, const Walk& walk) {
+  convert(to.as<T>(), static_cast<const T*>(from.data), walk);
+}
+
+}  // namespace
+
+void copy_view(const View& to, const View& from) {
+  if (element_count(to.shape) == 0) return;
+  const Walk walk = simplify(to.shape, to.strides, from.strides);
+  switch (item_size(to.dtype)) {
+    case 1:
+      return copy_as<std::uint8_t>(to, from, walk);
+    case 2:
+      return copy_as<std::uint16_t>(to, from, walk);
+    case 4:
+      return copy_as<std::uint32_t>(to, from, walk);
+    default:
+      return copy_as<std::uint64_t>(to, from, walk);
+  }
+}
+
+void cast_view(const View& to, const View& from) {
+  if (to.dtype == from.dtype) return copy_view(to, from);
+  if (element_count(to.shape) == 0) return;
+  const Walk walk = simplify(to.shape, to.strides, from.strides);
+  visit_dtype(to.dtype, [&](auto to_zero) {
+    visit_dtype(from.dtype, [&](auto from_zero) {
+      convert(to.as<decltype(to_zero)>(), static_cast<const decltype(from_zero)*>(from.data),
+              walk);
+    });
+  });
+}
+
+}  // namespace densa
