@@ -1,0 +1,96 @@
+# What .ci/run and .ci/long share. Sourced from the root of the repository.
+
+step() { printf '\n=== %s [%dm%02ds]\n' "$1" $((SECONDS / 60)) $((SECONDS % 60)); }
+
+# need_package COMMAND DEBIAN-PACKAGE: installs it if it is missing and we may.
+need_package() {
+  command -v "$1" >/dev/null && return
+  if [ "$(id -u)" != 0 ]; then
+    echo "$1 is missing: apt-get install $2" >&2
+    return 1
+  fi
+  install_packages "$2"
+}
+
+install_packages() {
+  apt-get update -qq
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+}
+
+# Fashion-MNIST from Debian's package; elsewhere the tests that want it skip with a reason.
+need_data_set() {
+  [ -d /usr/share/datasets/fashion-mnist ] && return
+  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    step "Install Debian's Fashion-MNIST"
+    install_packages dataset-fashion-mnist
+  fi
+}
+
+# The installed package, without the CUDA module, is at most 8 MB.
+package_size() {
+  python - <<'PYTHON'
+import os
+import densa
+
+folder = os.path.dirname(densa.__file__)
+paths = (os.path.join(top, name) for top, _, names in os.walk(folder) for name in names)
+size = sum(os.path.getsize(path) for path in paths if "_cuda" not in path and ".pyc" not in path)
+print(f"installed package: {size / 1e6:.2f} MB")
+if size > 8e6:
+    raise SystemExit("the installed package is larger than 8 MB")
+PYTHON
+}
+
+clang_format_check() {
+  git ls-files -z -- 'csrc/*.h' 'csrc/*.cpp' 'tests/native/*.h' 'tests/native/*.cpp' |
+    xargs -0 --no-run-if-empty clang-format --dry-run -Werror
+}
+
+# native_tests FOLDER CMAKE-ARGUMENTS...: configures, builds and runs tests/native.
+native_tests() {
+  local folder=$1
+  shift
+  cmake -S . -B "$folder" -G Ninja -DDENSA_PYTHON=OFF -DDENSA_NATIVE_TESTS=ON "$@" >/dev/null
+  cmake --build "$folder" -- --quiet
+  UBSAN_OPTIONS=print_stacktrace=1 ctest --test-dir "$folder" --output-on-failure --no-tests=error
+}
+
+# The CPU levels that this machine has, but for the best one, which every other test runs on.
+other_levels() {
+  case "$(uname -m)" in x86_64 | amd64) ;; *) return ;; esac
+  local levels=(v2)
+  grep -qw avx2 /proc/cpuinfo && levels+=(v3)
+  grep -qw avx512vl /proc/cpuinfo && levels+=(v4)
+  grep -qw avx512_bf16 /proc/cpuinfo && grep -qw avx512_vnni /proc/cpuinfo && levels+=(v4x)
+  echo "${levels[@]:0:${#levels[@]}-1}"
+}
+
+# readme_command NAME: the shell command between the marks <!-- NAME:begin --> and <!-- NAME:end -->.
+readme_command() {
+  local command
+  command=$(sed -n "/^<!-- $1:begin -->/,/^<!-- $1:end -->/{/^<!--/d;/^\`\`\`/d;p}" README.md)
+  if [ -z "$command" ]; then
+    echo "README.md has no command $1" >&2
+    return 1
+  fi
+  echo "$command"
+}
+
+# The main job as the README gives it, then what a terminal, a plot and a saved model add to it.
+readme_commands() {
+  local folder
+  bash -c "$(readme_command train)"
+  rm model.densa
+  folder=$(mktemp -d)
+  pip install --quiet --disable-pip-version-check matplotlib
+  (
+    cd "$folder"
+    if [ -d /usr/share/datasets/fashion-mnist ]; then
+      densa train fashion-mnist --epochs 1 --plot curves.png --output fashion.densa
+    else
+      densa train digits --epochs 1 --plot curves.png --output fashion.densa
+    fi
+    python -c "open('curves.png', 'rb').read(8) == b'\x89PNG\r\n\x1a\n' or exit('no PNG')"
+  )
+  rm -r "$folder"
+}
