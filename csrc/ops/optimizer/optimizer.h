@@ -5,7 +5,6 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
-#include <limits>
 
 namespace densa {
 
@@ -17,7 +16,7 @@ inline constexpr int kMaxSlots = 3;
 template <class T>
 struct StepNumbers {
   T grad_scale = 1;
-  T clip_value = std::numeric_limits<T>::infinity();
+  T clip_value = static_cast<T>(__builtin_inf());
   T decay = 0;  // weight_decay * learning rate
   T lr = 0;
   T epsilon = 0;
@@ -41,13 +40,6 @@ struct OptimizerKernel {
   StepFn<float> step_f32;
   StepFn<double> step_f64;
 };
-template <class T>
-StepFn<T> step_of(const OptimizerKernel& kernel);
-template <>
-inline StepFn<float> step_of<float>(const OptimizerKernel& kernel) { return kernel.step_f32; }
-template <>
-inline StepFn<double> step_of<double>(const OptimizerKernel& kernel) { return kernel.step_f64; }
-
 // Sum of g[i]^2 in double, in an order fixed by n alone: the same on every level and thread count.
 // Norms over several runs add these in the caller's order.
 double sum_squares(const float* g, std::ptrdiff_t n);

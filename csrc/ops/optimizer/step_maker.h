@@ -8,6 +8,17 @@
 
 namespace densa {
 
+// The kernel of this machine's level by its name in list.inc; throws ValueError.
+const OptimizerKernel& find_optimizer_kernel(std::string_view name);
+template <class T>
+StepFn<T> step_of(const OptimizerKernel& kernel) {
+  if constexpr (sizeof(T) == sizeof(float)) {
+    return kernel.step_f32;
+  } else {
+    return kernel.step_f64;
+  }
+}
+
 // Hyperparameters are Keras' constructor arguments (beta_1, epsilon, nesterov, weight_decay, ...)
 // with Keras' defaults; unknown names and values out of range throw ValueError.
 // Kinds: sgd, rmsprop, adagrad, adadelta, adam, adamw, adamax, nadam, lion.

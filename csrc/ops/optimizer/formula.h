@@ -1,0 +1,134 @@
+// The update rules, as Keras 3 writes them. One rule works on a float and on a vector of lanes.
+//
+// step(w, g, s, c): the weight w and the slots s[0 .. kSlots) change, g is the gradient after
+// scaling and cutting. c holds StepNumbers as lanes. Every operation is written out, in Keras'
+// order; none is fused, so all CPU levels give the same bits.
+#pragma once
+#include "simd/lanes.h"
+
+namespace densa::inline DENSA_ISA {
+
+struct Sgd {
+  static constexpr int kSlots = 0;
+  template <class V, class C>
+  DENSA_ALWAYS_INLINE static void step(V& w, V g, V*, const C& c) {
+    w -= g * c.lr;
+  }
+};
+
+template <bool kNesterov>
+struct SgdMomentum {
+  static constexpr int kSlots = 1;
+  template <class V, class C>
+  DENSA_ALWAYS_INLINE static void step(V& w, V g, V* s, const C& c) {
+    const V move = g * c.lr;
+    s[0] = s[0] * c.momentum - move;
+    if constexpr (kNesterov) {
+      w += s[0] * c.momentum - move;
+    } else {
+      w += s[0];
+    }
+  }
+};
+
+// Slots: velocity, then momentum, then the average gradient, where used.
+template <bool kMomentum, bool kCentered>
+struct RmsProp {
+  static constexpr int kSlots = 1 + kMomentum + kCentered;
+  template <class V, class C>
+  DENSA_ALWAYS_INLINE static void step(V& w, V g, V* s, const C& c) {
+    s[0] = c.rho * s[0] + c.one_minus_rho * (g * g);
+    V denominator = s[0] + c.epsilon;
+    if constexpr (kCentered) {
+      V& average = s[kSlots - 1];
+      average = c.rho * average + c.one_minus_rho * g;
+      denominator = s[0] - average * average + c.epsilon;
+    }
+    const V move = c.lr * g / sqrt(denominator);
+    if constexpr (kMomentum) {
+      s[1] = c.momentum * s[1] + move;
+      w -= s[1];
+    } else {
+      w -= move;
+    }
+  }
+};
+
+using RmsPropPlain = RmsProp<false, false>;
+using RmsPropMomentum = RmsProp<true, false>;
+using RmsPropCentered = RmsProp<false, true>;
+using RmsPropCenteredMomentum = RmsProp<true, true>;
+
+struct Adagrad {
+  static constexpr int kSlots = 1;
+  template <class V, class C>
+  DENSA_ALWAYS_INLINE static void step(V& w, V g, V* s, const C& c) {
+    s[0] += g * g;
+    w -= c.lr * g / sqrt(s[0] + c.epsilon);
+  }
+};
+
+struct Adadelta {
+  static constexpr int kSlots = 2;
+  template <class V, class C>
+  DENSA_ALWAYS_INLINE static void step(V& w, V g, V* s, const C& c) {
+    s[0] = c.rho * s[0] + c.one_minus_rho * (g * g);
+    const V move = sqrt(s[1] + c.epsilon) * g / sqrt(s[0] + c.epsilon);
+    s[1] = c.rho * s[1] + c.one_minus_rho * (move * move);
+    w -= c.lr * move;
+  }
+};
+
+template <bool kAmsgrad>
+struct Adam {
+  static constexpr int kSlots = 2 + kAmsgrad;
+  template <class V, class C>
+  DENSA_ALWAYS_INLINE static void step(V& w, V g, V* s, const C& c) {
+    s[0] += (g - s[0]) * c.one_minus_beta_1;
+    s[1] += (g * g - s[1]) * c.one_minus_beta_2;
+    V v = s[1];
+    if constexpr (kAmsgrad) {
+      s[2] = maximum(s[2], s[1]);
+      v = s[2];
+    }
+    w -= s[0] * c.alpha / (sqrt(v) + c.epsilon);
+  }
+};
+
+struct Adamax {  // alpha = lr / (1 - beta_1^t)
+  static constexpr int kSlots = 2;
+  template <class V, class C>
+  DENSA_ALWAYS_INLINE static void step(V& w, V g, V* s, const C& c) {
+    s[0] += (g - s[0]) * c.one_minus_beta_1;
+    s[1] = maximum(c.beta_2 * s[1], abs(g));
+    w -= c.alpha * s[0] / (s[1] + c.epsilon);
+  }
+};
+
+// With u_t = beta_1 (1 - 0.96^t / 2) and U_t = u_1 ... u_t: m_factor = u_(t+1) / (1 - U_(t+1)),
+// g_factor = (1 - u_t) / (1 - U_t), v_factor = 1 / (1 - beta_2^t).
+struct Nadam {
+  static constexpr int kSlots = 2;
+  template <class V, class C>
+  DENSA_ALWAYS_INLINE static void step(V& w, V g, V* s, const C& c) {
+    s[0] += (g - s[0]) * c.one_minus_beta_1;
+    s[1] += (g * g - s[1]) * c.one_minus_beta_2;
+    const V m = c.m_factor * s[0] + c.g_factor * g;
+    w -= m * c.lr / (sqrt(s[1] * c.v_factor) + c.epsilon);
+  }
+};
+
+struct Lion {
+  static constexpr int kSlots = 1;
+  template <class V, class C>
+  DENSA_ALWAYS_INLINE static void step(V& w, V g, V* s, const C& c) {
+    const V mix = s[0] * c.beta_1 + g * c.one_minus_beta_1;
+    const V zero = V{};
+    // sign(mix): zero stays zero and NaN stays NaN.
+    const V sign = select(mix > zero, zero + 1, select(mix < zero, zero - 1, mix));
+    w -= c.lr * sign;
+    s[0] = s[0] * c.beta_2 + g * c.one_minus_beta_2;
+  }
+};
+
+}  // namespace densa::inline DENSA_ISA
