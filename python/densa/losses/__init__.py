@@ -1,0 +1,167 @@
+"""Losses: what training makes small."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from .classes import (
+    BinaryCrossentropy,
+    CategoricalCrossentropy,
+    CategoricalHinge,
+    CosineSimilarity,
+    Hinge,
+    Huber,
+    KLDivergence,
+    LogCosh,
+    MeanAbsoluteError,
+    MeanAbsolutePercentageError,
+    MeanSquaredError,
+    MeanSquaredLogarithmicError,
+    Poisson,
+    SparseCategoricalCrossentropy,
+    SquaredHinge,
+)
+from .crossentropy import (
+    binary_crossentropy,
+    categorical_crossentropy,
+    sparse_categorical_crossentropy,
+)
+from .lookup import deserialize_object, serialize_object
+from .loss import Loss
+from .regression import (
+    categorical_hinge,
+    cosine_similarity,
+    hinge,
+    huber,
+    kl_divergence,
+    log_cosh,
+    mean_absolute_error,
+    mean_absolute_percentage_error,
+    mean_squared_error,
+    mean_squared_logarithmic_error,
+    poisson,
+    squared_hinge,
+)
+
+_CLASSES = (
+    BinaryCrossentropy,
+    CategoricalCrossentropy,
+    CategoricalHinge,
+    CosineSimilarity,
+    Hinge,
+    Huber,
+    KLDivergence,
+    LogCosh,
+    MeanAbsoluteError,
+    MeanAbsolutePercentageError,
+    MeanSquaredError,
+    MeanSquaredLogarithmicError,
+    Poisson,
+    SparseCategoricalCrossentropy,
+    SquaredHinge,
+)
+_FUNCTIONS = (
+    binary_crossentropy,
+    categorical_crossentropy,
+    categorical_hinge,
+    cosine_similarity,
+    hinge,
+    huber,
+    kl_divergence,
+    log_cosh,
+    mean_absolute_error,
+    mean_absolute_percentage_error,
+    mean_squared_error,
+    mean_squared_logarithmic_error,
+    poisson,
+    sparse_categorical_crossentropy,
+    squared_hinge,
+)
+_NAMES: dict[str, Any] = {
+    **{f.__name__: f for f in _CLASSES},
+    **{f.__name__: f for f in _FUNCTIONS},
+    "bce": binary_crossentropy,
+    "BCE": binary_crossentropy,
+    "kld": kl_divergence,
+    "KLD": kl_divergence,
+    "mae": mean_absolute_error,
+    "MAE": mean_absolute_error,
+    "mse": mean_squared_error,
+    "MSE": mean_squared_error,
+    "mape": mean_absolute_percentage_error,
+    "MAPE": mean_absolute_percentage_error,
+    "msle": mean_squared_logarithmic_error,
+    "MSLE": mean_squared_logarithmic_error,
+    "logcosh": log_cosh,
+    "huber_loss": huber,
+}
+
+
+def serialize(loss: Any) -> Any:
+    """Configuration of a loss; a built-in function is its name.
+
+    Args:
+        loss: A `Loss` or a function.
+
+    Returns:
+        A dictionary or a name that `deserialize` accepts.
+    """
+    if loss in _FUNCTIONS:
+        return loss.__name__
+    return serialize_object(loss)
+
+
+def deserialize(name: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
+    """The loss of a name or of a configuration made by `serialize`.
+
+    Args:
+        name: A name (`"mse"`, `"MeanSquaredError"`, …) or a configuration.
+        custom_objects: Own classes and functions by name.
+
+    Returns:
+        A function or a `Loss`.
+
+    Raises:
+        ValueError: The name is not known; suggests the nearest one.
+    """
+    return deserialize_object("loss", name, _NAMES, "losses", custom_objects)
+
+
+def get(identifier: Any) -> Callable[..., Any] | None:
+    """A loss from whatever `compile` accepts: a name, a configuration, a function, a `Loss`.
+
+    Args:
+        identifier: None gives None; a class is instantiated.
+
+    Returns:
+        A callable `(y_true, y_pred)`, or None.
+
+    Raises:
+        ValueError: Nothing of that name, or no callable at all.
+
+    Example:
+
+    >>> import densa
+    >>> densa.losses.get("mse").__name__
+    'mean_squared_error'
+    """
+    if identifier is None:
+        return None
+    found = deserialize(identifier) if isinstance(identifier, str | Mapping) else identifier
+    if isinstance(found, type):
+        found = found()
+    if not callable(found):
+        raise ValueError(f"Could not interpret loss identifier: {identifier!r}.")
+    result: Callable[..., Any] = found
+    return result
+
+
+__all__ = [
+    "Loss",
+    *[c.__name__ for c in _CLASSES],
+    *[f.__name__ for f in _FUNCTIONS],
+    "deserialize",
+    "get",
+    "serialize",
+]

@@ -1,0 +1,216 @@
+"""What every loss shares: ranks made equal, sample weights, the reduction to one number."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from densa import ops
+from densa._scope import to_snake_case
+from densa.config import floatx
+
+from .lookup import nearest
+
+REDUCTIONS = (None, "none", "sum", "sum_over_batch_size", "mean", "mean_with_sample_weight")
+
+
+def is_floating(x: Any) -> bool:
+    """Whether the tensor's dtype is a floating one."""
+    return "float" in str(x.dtype)
+
+
+def as_floating(x: Any, dtype: str | None = None) -> Any:
+    """`x` as a Tensor of `dtype`; without one, floating dtypes stay and others become floatx."""
+    x = ops.convert_to_tensor(x)
+    if dtype is None:
+        return x if is_floating(x) else ops.cast(x, floatx())
+    return x if str(x.dtype) == dtype else ops.cast(x, dtype)
+
+
+def same_rank(a: Any, b: Any, expand_rank_1: bool = True) -> tuple[Any, Any]:
+    """Drops or adds a last axis of size 1 where the ranks of `a` and `b` differ by one."""
+    rank_a, rank_b = len(a.shape), len(b.shape)
+    if rank_a == rank_b:
+        return a, b
+    if rank_a == rank_b + 1 and a.shape[-1] == 1:
+        if rank_b == 1 and expand_rank_1:
+            return a, ops.expand_dims(b, -1)
+        return ops.squeeze(a, -1), b
+    if rank_b == rank_a + 1 and b.shape[-1] == 1:
+        if rank_a == 1 and expand_rank_1:
+            return ops.expand_dims(a, -1), b
+        return a, ops.squeeze(b, -1)
+    return a, b
+
+
+def check_shapes(loss: str, y_true: Any, y_pred: Any) -> None:
+    """Refuses target and output that cannot belong together, before anything is computed.
+
+    Raises:
+        ValueError: A known size of the target is neither 1 nor that of the output.
+    """
+    a, b = tuple(y_true.shape), tuple(y_pred.shape)
+    wrong = len(a) != len(b) or any(
+        m is not None and n is not None and m != n and 1 not in (m, n)
+        for m, n in zip(a, b, strict=True)
+    )
+    if wrong:
+        hint = ""
+        if loss == "categorical_crossentropy":
+            hint = " For integer labels use the loss 'sparse_categorical_crossentropy'."
+        raise ValueError(
+            f"{loss}: the target has shape {a} but the output has shape {b}; "
+            f"they must be alike up to axes of size 1.{hint}"
+        )
+
+
+def standardize_reduction(reduction: str | None) -> str | None:
+    """Checks the name of a reduction."""
+    if reduction not in REDUCTIONS:
+        names = [r for r in REDUCTIONS if r]
+        raise ValueError(
+            f"Unknown reduction: {reduction!r}.{nearest(str(reduction), names)} "
+            f"Expected None or one of {names}."
+        )
+    return reduction
+
+
+def reduce_weighted_values(
+    values: Any, sample_weight: Any = None, reduction: str | None = "sum_over_batch_size"
+) -> Any:
+    """Weights the values of a loss and reduces them.
+
+    Args:
+        values: What the loss gives per sample, `(rows, …)`.
+        sample_weight: One weight per row or per value; broadcast.
+        reduction: `"sum_over_batch_size"` divides the weighted sum by the number of values,
+            `"mean_with_sample_weight"` by the sum of the weights, `"sum"` by nothing,
+            `"none"` or None leaves the weighted values alone.
+
+    Returns:
+        A scalar, or the weighted values.
+    """
+    if sample_weight is not None:
+        sample_weight = as_floating(sample_weight, str(values.dtype))
+        values, sample_weight = same_rank(values, sample_weight)
+        while len(sample_weight.shape) < len(values.shape):
+            sample_weight = ops.expand_dims(sample_weight, -1)
+        values = values * sample_weight
+    if reduction in (None, "none") or len(values.shape) == 0:
+        return values
+    if reduction == "sum":
+        return ops.sum(values)
+    if reduction == "mean_with_sample_weight" and sample_weight is not None:
+        # A weight that is broadcast over several values counts once per value.
+        total = ops.sum(sample_weight * ops.ones_like(values))
+        safe = ops.where(ops.equal(total, 0), ops.ones_like(total), total)
+        return ops.sum(values) / safe
+    return ops.mean(values)
+
+
+class Loss:
+    """Base class of losses: write `call(y_true, y_pred)`, which gives one value per sample.
+
+    Args:
+        name: Name in logs; by default the class's name in snake_case.
+        reduction: See `reduce_weighted_values`.
+        dtype: Floating dtype to compute in; by default that of the output.
+
+    Example:
+
+    >>> import densa
+    >>> class Quartic(densa.losses.Loss):
+    ...     def call(self, y_true, y_pred):
+    ...         return densa.ops.mean((y_true - y_pred) ** 4, axis=-1)
+    >>> float(Quartic()([[0.0]], [[2.0]]))
+    16.0
+    """
+
+    def __init__(
+        self,
+        name: str | None = None,
+        reduction: str | None = "sum_over_batch_size",
+        dtype: Any = None,
+    ) -> None:
+        self.name = name or to_snake_case(type(self).__name__)
+        self.reduction = standardize_reduction(reduction)
+        self._dtype = None if dtype is None else str(getattr(dtype, "name", dtype))
+
+    @property
+    def dtype(self) -> str:
+        """The dtype asked for, or floatx."""
+        return self._dtype or str(floatx())
+
+    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+        """The reduced loss of `y_pred` against `y_true`."""
+        y_pred = as_floating(y_pred, self._dtype)
+        y_true = ops.convert_to_tensor(y_true)
+        values = self.call(y_true, y_pred)
+        return reduce_weighted_values(values, sample_weight, self.reduction)
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        """One value per sample."""
+        raise NotImplementedError(f"{type(self).__name__} must define `call(y_true, y_pred)`.")
+
+    def get_config(self) -> dict[str, Any]:
+        """What `from_config` needs to build the same loss."""
+        config: dict[str, Any] = {"name": self.name, "reduction": self.reduction}
+        if self._dtype is not None:
+            config["dtype"] = self._dtype
+        return config
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Loss:
+        """The loss of a configuration."""
+        return cls(**config)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} name={self.name} reduction={self.reduction}>"
+
+
+class LossFunctionWrapper(Loss):
+    """A function `fn(y_true, y_pred, **kwargs)` as a loss.
+
+    Args:
+        fn: Gives one value per sample.
+        reduction: See `reduce_weighted_values`.
+        name: By default the function's name.
+        dtype: Floating dtype to compute in.
+        **kwargs: Passed to `fn`.
+    """
+
+    def __init__(
+        self,
+        fn: Callable[..., Any],
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = None,
+        dtype: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(name or getattr(fn, "__name__", None), reduction, dtype)
+        self.fn = fn
+        self._fn_kwargs = kwargs
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        """`fn` of target and output, their ranks made equal."""
+        y_true, y_pred = same_rank(y_true, y_pred)
+        return self.fn(y_true, y_pred, **self._fn_kwargs)
+
+    def get_config(self) -> dict[str, Any]:
+        """What `from_config` needs; the function is stored by name."""
+        from densa import saving
+
+        config = super().get_config()
+        if type(self) is LossFunctionWrapper:
+            config["fn"] = saving.serialize_keras_object(self.fn)
+        return {**config, **self._fn_kwargs}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Loss:
+        """The loss of a configuration."""
+        config = dict(config)
+        if isinstance(config.get("fn"), str | dict):
+            from . import deserialize
+
+            config["fn"] = deserialize(config["fn"])
+        return cls(**config)

@@ -1,0 +1,198 @@
+"""Metrics: what training reports."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from densa.losses import (
+    binary_crossentropy,
+    categorical_crossentropy,
+    categorical_hinge,
+    hinge,
+    huber,
+    kl_divergence,
+    log_cosh,
+    mean_absolute_error,
+    mean_absolute_percentage_error,
+    mean_squared_error,
+    mean_squared_logarithmic_error,
+    poisson,
+    sparse_categorical_crossentropy,
+    squared_hinge,
+)
+from densa.losses.lookup import deserialize_object, serialize_object
+
+from .accuracy import (
+    Accuracy,
+    BinaryAccuracy,
+    CategoricalAccuracy,
+    SparseCategoricalAccuracy,
+    SparseTopKCategoricalAccuracy,
+    TopKCategoricalAccuracy,
+    accuracy,
+    binary_accuracy,
+    categorical_accuracy,
+    sparse_categorical_accuracy,
+    sparse_top_k_categorical_accuracy,
+    top_k_categorical_accuracy,
+)
+from .errors import (
+    BinaryCrossentropy,
+    CategoricalCrossentropy,
+    CategoricalHinge,
+    CosineSimilarity,
+    Hinge,
+    KLDivergence,
+    LogCoshError,
+    MeanAbsoluteError,
+    MeanAbsolutePercentageError,
+    MeanSquaredError,
+    MeanSquaredLogarithmicError,
+    Poisson,
+    RootMeanSquaredError,
+    SparseCategoricalCrossentropy,
+    SquaredHinge,
+)
+from .metric import Metric
+from .reduction import Mean, MeanMetricWrapper, Sum
+
+_CLASSES: tuple[type[Metric], ...] = (
+    Accuracy,
+    BinaryAccuracy,
+    CategoricalAccuracy,
+    SparseCategoricalAccuracy,
+    TopKCategoricalAccuracy,
+    SparseTopKCategoricalAccuracy,
+    MeanSquaredError,
+    MeanAbsoluteError,
+    MeanAbsolutePercentageError,
+    MeanSquaredLogarithmicError,
+    LogCoshError,
+    KLDivergence,
+    Poisson,
+    Hinge,
+    SquaredHinge,
+    CategoricalHinge,
+    RootMeanSquaredError,
+    CosineSimilarity,
+    BinaryCrossentropy,
+    CategoricalCrossentropy,
+    SparseCategoricalCrossentropy,
+    Mean,
+    MeanMetricWrapper,
+    Sum,
+)
+_FUNCTIONS = (
+    accuracy,
+    binary_accuracy,
+    categorical_accuracy,
+    sparse_categorical_accuracy,
+    top_k_categorical_accuracy,
+    sparse_top_k_categorical_accuracy,
+    binary_crossentropy,
+    categorical_crossentropy,
+    categorical_hinge,
+    hinge,
+    huber,
+    kl_divergence,
+    log_cosh,
+    mean_absolute_error,
+    mean_absolute_percentage_error,
+    mean_squared_error,
+    mean_squared_logarithmic_error,
+    poisson,
+    sparse_categorical_crossentropy,
+    squared_hinge,
+)
+_NAMES: dict[str, Any] = {
+    **{f.__name__: f for f in _FUNCTIONS},
+    **{c.__name__: c for c in _CLASSES},
+    "bce": BinaryCrossentropy,
+    "BCE": BinaryCrossentropy,
+    "mse": MeanSquaredError,
+    "MSE": MeanSquaredError,
+    "mae": MeanAbsoluteError,
+    "MAE": MeanAbsoluteError,
+    "mape": MeanAbsolutePercentageError,
+    "MAPE": MeanAbsolutePercentageError,
+    "msle": MeanSquaredLogarithmicError,
+    "MSLE": MeanSquaredLogarithmicError,
+    "rmse": RootMeanSquaredError,
+    "RMSE": RootMeanSquaredError,
+    "kld": KLDivergence,
+    "logcosh": LogCoshError,
+    "root_mean_squared_error": RootMeanSquaredError,
+    "cosine_similarity": CosineSimilarity,
+    "mean": Mean,
+    "sum": Sum,
+    "acc": accuracy,
+}
+
+
+def serialize(metric: Any) -> Any:
+    """Configuration of a metric; a built-in function is its name.
+
+    Args:
+        metric: A `Metric` or a function.
+
+    Returns:
+        A dictionary or a name that `deserialize` accepts.
+    """
+    if metric in _FUNCTIONS:
+        return metric.__name__
+    return serialize_object(metric)
+
+
+def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
+    """The metric of a name or of a configuration made by `serialize`.
+
+    Args:
+        config: A name (`"mse"`, `"BinaryAccuracy"`, …) or a configuration.
+        custom_objects: Own classes and functions by name.
+
+    Returns:
+        A function, a class or a `Metric`.
+
+    Raises:
+        ValueError: The name is not known; suggests the nearest one.
+    """
+    return deserialize_object("metric", config, _NAMES, "metrics", custom_objects)
+
+
+def get(identifier: Any) -> Any:
+    """A metric from a name, a configuration, a function or a `Metric`.
+
+    Args:
+        identifier: None gives None; a class is instantiated.
+
+    Returns:
+        A `Metric` or a function `(y_true, y_pred)`, or None.
+
+    Raises:
+        ValueError: Nothing of that name, or no callable at all.
+
+    Example:
+
+    >>> import densa
+    >>> densa.metrics.get("mae").name
+    'mean_absolute_error'
+    """
+    if identifier is None:
+        return None
+    found = deserialize(identifier) if isinstance(identifier, str | Mapping) else identifier
+    if isinstance(found, type):
+        found = found()
+    if not callable(found):
+        raise ValueError(f"Could not interpret metric identifier: {identifier!r}.")
+    return found
+
+
+__all__ = [
+    "Metric",
+    *[c.__name__ for c in _CLASSES],
+    *[f.__name__ for f in _FUNCTIONS],
+    "deserialize",
+    "get",
+    "serialize",
+]

@@ -1,0 +1,198 @@
+"""How often the output is right."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from densa import _core, ops
+from densa.config import floatx
+from densa.losses.crossentropy import as_labels
+from densa.losses.loss import as_floating, check_shapes, same_rank
+
+from .reduction import MeanMetricWrapper
+
+
+def accuracy(y_true: Any, y_pred: Any) -> Any:
+    """1 where target equals output, else 0; averaged over the last axis."""
+    y_pred = ops.convert_to_tensor(y_pred)
+    y_true = ops.cast(ops.convert_to_tensor(y_true), str(y_pred.dtype))
+    y_true, y_pred = same_rank(y_true, y_pred)
+    check_shapes("accuracy", y_true, y_pred)
+    return ops.cast(ops.equal(y_true, y_pred), floatx())
+
+
+def binary_accuracy(y_true: Any, y_pred: Any, threshold: float = 0.5) -> Any:
+    """1 where target equals `output > threshold`, else 0.
+
+    Args:
+        y_true: Labels 0 and 1, `(rows, …, d)`.
+        y_pred: Probabilities, the same shape.
+        threshold: Probability above which the output counts as 1.
+
+    Returns:
+        One value per element.
+    """
+    y_pred = as_floating(y_pred)
+    y_true = as_floating(y_true, str(y_pred.dtype))
+    y_true, y_pred = same_rank(y_true, y_pred)
+    check_shapes("binary_accuracy", y_true, y_pred)
+    above = ops.cast(y_pred > threshold, str(y_pred.dtype))
+    return ops.cast(ops.equal(y_true, above), floatx())
+
+
+def categorical_accuracy(y_true: Any, y_pred: Any) -> Any:
+    """1 where the largest target and the largest output have the same place, else 0.
+
+    Args:
+        y_true: One-hot targets, `(rows, …, classes)`.
+        y_pred: Scores, the same shape.
+
+    Returns:
+        One value per sample, `(rows, …)`.
+    """
+    y_pred = as_floating(y_pred)
+    y_true = as_floating(y_true, str(y_pred.dtype))
+    check_shapes("categorical_accuracy", y_true, y_pred)
+    right = _core.apply("accuracy_sparse", y_pred, ops.argmax(y_true, axis=-1))
+    return as_floating(right, str(floatx()))
+
+
+def sparse_categorical_accuracy(y_true: Any, y_pred: Any) -> Any:
+    """1 where the largest output stands at the label, else 0.
+
+    Args:
+        y_true: Integer labels, `(rows, …)` or `(rows, …, 1)`.
+        y_pred: Scores, `(rows, …, classes)`.
+
+    Returns:
+        One value per sample, `(rows, …)`.
+    """
+    y_pred = as_floating(y_pred)
+    right = _core.apply("accuracy_sparse", y_pred, as_labels(y_true, y_pred))
+    return as_floating(right, str(floatx()))
+
+
+def sparse_top_k_categorical_accuracy(y_true: Any, y_pred: Any, k: int = 5) -> Any:
+    """1 where fewer than `k` classes score above the label's class, else 0."""
+    y_pred = as_floating(y_pred)
+    labels = as_labels(y_true, y_pred)
+    chosen = ops.one_hot(labels, y_pred.shape[-1], dtype="bool")
+    own = ops.sum(ops.where(chosen, y_pred, ops.zeros_like(y_pred)), axis=-1, keepdims=True)
+    above = ops.sum(ops.cast(y_pred > own, str(floatx())), axis=-1)
+    return ops.cast(above < float(k), floatx())
+
+
+def top_k_categorical_accuracy(y_true: Any, y_pred: Any, k: int = 5) -> Any:
+    """1 where the largest target is among the `k` largest outputs, else 0."""
+    y_true = ops.convert_to_tensor(y_true)
+    return sparse_top_k_categorical_accuracy(ops.argmax(y_true, axis=-1), y_pred, k)
+
+
+class Accuracy(MeanMetricWrapper):
+    """How often target equals output.
+
+    Args:
+        name: Name in logs.
+        dtype: Dtype of the mean.
+
+    Example:
+
+    >>> import densa
+    >>> float(densa.metrics.Accuracy()([[1], [2], [3], [4]], [[0], [2], [3], [4]]))
+    0.75
+    """
+
+    _direction = "up"
+
+    def __init__(self, name: str | None = "accuracy", dtype: Any = None) -> None:
+        super().__init__(accuracy, name, dtype)
+
+
+class BinaryAccuracy(MeanMetricWrapper):
+    """How often `output > threshold` equals the label.
+
+    Args:
+        name: Name in logs.
+        dtype: Dtype of the mean.
+        threshold: Probability above which the output counts as 1; between 0 and 1.
+    """
+
+    _direction = "up"
+
+    def __init__(
+        self, name: str | None = "binary_accuracy", dtype: Any = None, threshold: float = 0.5
+    ) -> None:
+        if threshold is not None and not 0 < threshold < 1:
+            raise ValueError(f"threshold must lie between 0 and 1; received {threshold!r}.")
+        super().__init__(binary_accuracy, name, dtype, threshold=threshold)
+        self.threshold = threshold
+
+
+class CategoricalAccuracy(MeanMetricWrapper):
+    """How often the largest output stands where the one-hot target is 1.
+
+    Args:
+        name: Name in logs.
+        dtype: Dtype of the mean.
+    """
+
+    _direction = "up"
+
+    def __init__(self, name: str | None = "categorical_accuracy", dtype: Any = None) -> None:
+        super().__init__(categorical_accuracy, name, dtype)
+
+
+class SparseCategoricalAccuracy(MeanMetricWrapper):
+    """How often the largest output stands at the integer label.
+
+    Args:
+        name: Name in logs.
+        dtype: Dtype of the mean.
+
+    Example:
+
+    >>> import densa
+    >>> float(densa.metrics.SparseCategoricalAccuracy()([2, 1], [[0.1, 0.6, 0.3], [0.1, 0.9, 0]]))
+    0.5
+    """
+
+    _direction = "up"
+
+    def __init__(self, name: str | None = "sparse_categorical_accuracy", dtype: Any = None) -> None:
+        super().__init__(sparse_categorical_accuracy, name, dtype)
+
+
+class TopKCategoricalAccuracy(MeanMetricWrapper):
+    """How often the class of a one-hot target is among the `k` largest outputs.
+
+    Args:
+        k: How many outputs count.
+        name: Name in logs.
+        dtype: Dtype of the mean.
+    """
+
+    _direction = "up"
+
+    def __init__(
+        self, k: int = 5, name: str | None = "top_k_categorical_accuracy", dtype: Any = None
+    ) -> None:
+        super().__init__(top_k_categorical_accuracy, name, dtype, k=k)
+        self.k = k
+
+
+class SparseTopKCategoricalAccuracy(MeanMetricWrapper):
+    """How often the integer label is among the `k` largest outputs.
+
+    Args:
+        k: How many outputs count.
+        name: Name in logs.
+        dtype: Dtype of the mean.
+    """
+
+    _direction = "up"
+
+    def __init__(
+        self, k: int = 5, name: str | None = "sparse_top_k_categorical_accuracy", dtype: Any = None
+    ) -> None:
+        super().__init__(sparse_top_k_categorical_accuracy, name, dtype, k=k)
+        self.k = k

@@ -1,0 +1,288 @@
+"""Errors and losses gathered as metrics."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from densa import ops
+from densa.losses import crossentropy as ce
+from densa.losses import regression as r
+
+from .reduction import Mean, MeanMetricWrapper
+
+
+class MeanSquaredError(MeanMetricWrapper):
+    """Mean of `(y_true - y_pred)²` over all samples.
+
+    Args:
+        name: Name in logs.
+        dtype: Dtype of the mean.
+    """
+
+    _direction = "down"
+
+    def __init__(self, name: str | None = "mean_squared_error", dtype: Any = None) -> None:
+        super().__init__(r.mean_squared_error, name, dtype)
+
+
+class MeanAbsoluteError(MeanMetricWrapper):
+    """Mean of `|y_true - y_pred|` over all samples.
+
+    Args:
+        name: Name in logs.
+        dtype: Dtype of the mean.
+    """
+
+    _direction = "down"
+
+    def __init__(self, name: str | None = "mean_absolute_error", dtype: Any = None) -> None:
+        super().__init__(r.mean_absolute_error, name, dtype)
+
+
+class MeanAbsolutePercentageError(MeanMetricWrapper):
+    """Mean of `100·|y_true - y_pred| / |y_true|` over all samples.
+
+    Args:
+        name: Name in logs.
+        dtype: Dtype of the mean.
+    """
+
+    _direction = "down"
+
+    def __init__(
+        self, name: str | None = "mean_absolute_percentage_error", dtype: Any = None
+    ) -> None:
+        super().__init__(r.mean_absolute_percentage_error, name, dtype)
+
+
+class MeanSquaredLogarithmicError(MeanMetricWrapper):
+    """Mean of `(log(1 + y_true) - log(1 + y_pred))²` over all samples.
+
+    Args:
+        name: Name in logs.
+        dtype: Dtype of the mean.
+    """
+
+    _direction = "down"
+
+    def __init__(
+        self, name: str | None = "mean_squared_logarithmic_error", dtype: Any = None
+    ) -> None:
+        super().__init__(r.mean_squared_logarithmic_error, name, dtype)
+
+
+class LogCoshError(MeanMetricWrapper):
+    """Mean of `log(cosh(y_pred - y_true))` over all samples.
+
+    Args:
+        name: Name in logs.
+        dtype: Dtype of the mean.
+    """
+
+    _direction = "down"
+
+    def __init__(self, name: str | None = "logcosh", dtype: Any = None) -> None:
+        super().__init__(r.log_cosh, name, dtype)
+
+
+class KLDivergence(MeanMetricWrapper):
+    """Mean of `Σ y_true · log(y_true / y_pred)` over all samples.
+
+    Args:
+        name: Name in logs.
+        dtype: Dtype of the mean.
+    """
+
+    _direction = "down"
+
+    def __init__(self, name: str | None = "kl_divergence", dtype: Any = None) -> None:
+        super().__init__(r.kl_divergence, name, dtype)
+
+
+class Poisson(MeanMetricWrapper):
+    """Mean of `y_pred - y_true · log(y_pred)` over all samples.
+
+    Args:
+        name: Name in logs.
+        dtype: Dtype of the mean.
+    """
+
+    _direction = "down"
+
+    def __init__(self, name: str | None = "poisson", dtype: Any = None) -> None:
+        super().__init__(r.poisson, name, dtype)
+
+
+class Hinge(MeanMetricWrapper):
+    """Mean of `max(0, 1 - y_true · y_pred)` over all samples.
+
+    Args:
+        name: Name in logs.
+        dtype: Dtype of the mean.
+    """
+
+    _direction = "down"
+
+    def __init__(self, name: str | None = "hinge", dtype: Any = None) -> None:
+        super().__init__(r.hinge, name, dtype)
+
+
+class SquaredHinge(MeanMetricWrapper):
+    """Mean of `max(0, 1 - y_true · y_pred)²` over all samples.
+
+    Args:
+        name: Name in logs.
+        dtype: Dtype of the mean.
+    """
+
+    _direction = "down"
+
+    def __init__(self, name: str | None = "squared_hinge", dtype: Any = None) -> None:
+        super().__init__(r.squared_hinge, name, dtype)
+
+
+class CategoricalHinge(MeanMetricWrapper):
+    """Mean of the categorical hinge loss over all samples.
+
+    Args:
+        name: Name in logs.
+        dtype: Dtype of the mean.
+    """
+
+    _direction = "down"
+
+    def __init__(self, name: str | None = "categorical_hinge", dtype: Any = None) -> None:
+        super().__init__(r.categorical_hinge, name, dtype)
+
+
+class RootMeanSquaredError(Mean):
+    """Square root of the mean of `(y_true - y_pred)²`.
+
+    Args:
+        name: Name in logs.
+        dtype: Dtype of the mean.
+
+    Example:
+
+    >>> import densa
+    >>> float(densa.metrics.RootMeanSquaredError()([[0.0, 0.0]], [[2.0, 2.0]]))
+    2.0
+    """
+
+    _direction = "down"
+
+    def __init__(self, name: str | None = "root_mean_squared_error", dtype: Any = None) -> None:
+        super().__init__(name, dtype)
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:  # type: ignore[override]
+        """Adds a batch of targets and outputs."""
+        y_true, y_pred = r.pair("root_mean_squared_error", y_true, y_pred)
+        super().update_state(ops.square(y_pred - y_true), sample_weight)
+
+    def result(self) -> Any:
+        """The root of the mean so far."""
+        return ops.sqrt(super().result())
+
+
+def _cosine(y_true: Any, y_pred: Any, axis: int = -1) -> Any:
+    return -r.cosine_similarity(y_true, y_pred, axis)
+
+
+class CosineSimilarity(MeanMetricWrapper):
+    """Mean cosine of the angle between target and output: 1 alike, -1 opposite.
+
+    Args:
+        name: Name in logs.
+        dtype: Dtype of the mean.
+        axis: Axis of the vectors.
+    """
+
+    _direction = "up"
+
+    def __init__(
+        self, name: str | None = "cosine_similarity", dtype: Any = None, axis: int = -1
+    ) -> None:
+        super().__init__(_cosine, name, dtype, axis=axis)
+
+
+class BinaryCrossentropy(MeanMetricWrapper):
+    """Mean of `-y·log(p) - (1-y)·log(1-p)`.
+
+    Args:
+        name: Name in logs.
+        dtype: Dtype of the mean.
+        from_logits: Whether outputs are logits.
+        label_smoothing: Draws the targets towards a half.
+    """
+
+    _direction = "down"
+
+    def __init__(
+        self,
+        name: str | None = "binary_crossentropy",
+        dtype: Any = None,
+        from_logits: bool = False,
+        label_smoothing: float = 0,
+    ) -> None:
+        super().__init__(
+            ce.binary_crossentropy,
+            name,
+            dtype,
+            from_logits=from_logits,
+            label_smoothing=label_smoothing,
+        )
+
+
+class CategoricalCrossentropy(MeanMetricWrapper):
+    """Mean of `-Σ y·log(p)` for one-hot targets.
+
+    Args:
+        name: Name in logs.
+        dtype: Dtype of the mean.
+        from_logits: Whether outputs are logits.
+        label_smoothing: Mixes the uniform distribution into the targets.
+        axis: Axis of the classes.
+    """
+
+    _direction = "down"
+
+    def __init__(
+        self,
+        name: str | None = "categorical_crossentropy",
+        dtype: Any = None,
+        from_logits: bool = False,
+        label_smoothing: float = 0,
+        axis: int = -1,
+    ) -> None:
+        super().__init__(
+            ce.categorical_crossentropy,
+            name,
+            dtype,
+            from_logits=from_logits,
+            label_smoothing=label_smoothing,
+            axis=axis,
+        )
+
+
+class SparseCategoricalCrossentropy(MeanMetricWrapper):
+    """Mean of `-log(p[label])` for integer labels.
+
+    Args:
+        name: Name in logs.
+        dtype: Dtype of the mean.
+        from_logits: Whether outputs are logits.
+        axis: Axis of the classes.
+    """
+
+    _direction = "down"
+
+    def __init__(
+        self,
+        name: str | None = "sparse_categorical_crossentropy",
+        dtype: Any = None,
+        from_logits: bool = False,
+        axis: int = -1,
+    ) -> None:
+        super().__init__(
+            ce.sparse_categorical_crossentropy, name, dtype, from_logits=from_logits, axis=axis
+        )

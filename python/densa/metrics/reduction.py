@@ -1,0 +1,163 @@
+"""Sums and means, and functions gathered by a mean."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from densa import _core, ops
+from densa.losses.loss import as_floating, same_rank
+
+from .metric import Metric
+
+
+def samplewise(
+    values: Any, sample_weight: Any, dtype: str, reduce: Callable[..., Any]
+) -> tuple[Any, Any]:
+    """Reduces values to one per row and weights them.
+
+    Args:
+        values: `(rows, …)`, or a scalar.
+        sample_weight: None, or weights that fit the first axes of `values`.
+        dtype: Dtype of both results.
+        reduce: `ops.mean` or `ops.sum`, over the axes that the weights do not have.
+
+    Returns:
+        The weighted values `(rows,)` and the weights `(rows,)`, None without weights.
+    """
+    values = as_floating(values, dtype)
+    if sample_weight is not None:
+        sample_weight = as_floating(sample_weight, dtype)
+        values, sample_weight = same_rank(values, sample_weight, expand_rank_1=False)
+        rank = len(sample_weight.shape)
+        extra = list(range(rank, len(values.shape)))
+        if extra:
+            values = reduce(values, axis=extra)
+        sample_weight = sample_weight * ops.ones_like(values)
+        values = values * sample_weight
+        rank = len(sample_weight.shape)
+        if rank > 1:
+            sample_weight = reduce(sample_weight, axis=list(range(1, rank)))
+    rank = len(values.shape)
+    if rank > 1:
+        values = reduce(values, axis=list(range(1, rank)))
+    return values, sample_weight
+
+
+def row_count(x: Any, dtype: str) -> Any:
+    """The number of rows of `x`; a Tensor where a recorded program does not know it yet."""
+    if x.shape[0] is None:
+        return _core.apply("row_count", x, dtype=dtype)
+    return float(x.shape[0])
+
+
+class Sum(Metric):
+    """The weighted sum of values.
+
+    Args:
+        name: Name in logs.
+        dtype: Dtype of the sum.
+
+    Example:
+
+    >>> import densa
+    >>> float(densa.metrics.Sum()([1.0, 3.0, 5.0]))
+    9.0
+    """
+
+    def __init__(self, name: str | None = "sum", dtype: Any = None) -> None:
+        super().__init__(dtype=dtype, name=name)
+        self.total = self.add_variable((), "zeros", name="total")
+
+    def update_state(self, values: Any, sample_weight: Any = None) -> None:
+        """Adds values, each times its weight."""
+        values, _ = samplewise(values, sample_weight, self.dtype, ops.sum)
+        self.total.assign(self.total + ops.sum(values))
+
+    def result(self) -> Any:
+        """The sum so far."""
+        return self.total.value
+
+
+class Mean(Metric):
+    """The weighted mean of values: `Σ w·v / Σ w`; 0 before the first value.
+
+    Args:
+        name: Name in logs.
+        dtype: Dtype of sum and weight.
+
+    Example:
+
+    >>> import densa
+    >>> m = densa.metrics.Mean()
+    >>> m.update_state([1.0, 3.0, 5.0, 7.0], sample_weight=[1, 1, 0, 0])
+    >>> float(m.result())
+    2.0
+    """
+
+    def __init__(self, name: str | None = "mean", dtype: Any = None) -> None:
+        super().__init__(dtype=dtype, name=name)
+        self.total = self.add_variable((), "zeros", name="total")
+        self.count = self.add_variable((), "zeros", name="count")
+
+    def update_state(self, values: Any, sample_weight: Any = None) -> None:
+        """Adds values `(rows, …)` with weights `(rows,)` or finer."""
+        values, sample_weight = samplewise(values, sample_weight, self.dtype, ops.mean)
+        self.total.assign(self.total + ops.sum(values))
+        if sample_weight is not None:
+            count = ops.sum(sample_weight)
+        else:
+            count = row_count(values, self.dtype) if len(values.shape) else 1.0
+        self.count.assign(self.count + count)
+
+    def add_total(self, value: Any, count: Any) -> None:
+        """Adds a mean that was taken over `count` rows."""
+        self.total.assign(self.total + as_floating(value, self.dtype) * count)
+        self.count.assign(self.count + count)
+
+    def result(self) -> Any:
+        """The mean so far."""
+        empty = ops.equal(self.count, 0.0)
+        mean = self.total / ops.where(empty, ops.ones_like(self.count), self.count)
+        return ops.where(empty, ops.zeros_like(mean), mean)
+
+
+class MeanMetricWrapper(Mean):
+    """The mean of a function `fn(y_true, y_pred, **kwargs)` over samples.
+
+    Args:
+        fn: Gives one value per sample.
+        name: By default the function's name.
+        dtype: Dtype of the mean.
+        **kwargs: Passed to `fn`.
+    """
+
+    def __init__(
+        self, fn: Callable[..., Any], name: str | None = None, dtype: Any = None, **kwargs: Any
+    ) -> None:
+        super().__init__(name=name or getattr(fn, "__name__", None), dtype=dtype)
+        self._fn = fn
+        self._fn_kwargs = kwargs
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:  # type: ignore[override]
+        """Adds a batch of targets and outputs."""
+        super().update_state(self._fn(y_true, y_pred, **self._fn_kwargs), sample_weight)
+
+    def get_config(self) -> dict[str, Any]:
+        """What `from_config` needs; the function is stored by name."""
+        config = {**super().get_config(), **self._fn_kwargs}
+        if type(self) is MeanMetricWrapper:
+            from densa import saving
+
+            config["fn"] = saving.serialize_keras_object(self._fn)
+        return config
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Metric:
+        """The metric of a configuration."""
+        config = dict(config)
+        if isinstance(config.get("fn"), str | dict):
+            from . import deserialize
+
+            config["fn"] = deserialize(config["fn"])
+        return cls(**config)

@@ -1,0 +1,95 @@
+"""Optimizers: how variables change against their gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from densa.losses.lookup import deserialize_object, serialize_object
+
+from . import schedules
+from .adadelta import Adadelta
+from .adagrad import Adagrad
+from .adam import Adam
+from .adamax import Adamax
+from .adamw import AdamW
+from .lion import Lion
+from .nadam import Nadam
+from .optimizer import Optimizer
+from .rmsprop import RMSprop
+from .sgd import SGD
+
+_CLASSES: tuple[type[Optimizer], ...] = (
+    SGD,
+    RMSprop,
+    Adagrad,
+    Adadelta,
+    Adam,
+    AdamW,
+    Adamax,
+    Nadam,
+    Lion,
+)
+_NAMES: dict[str, Any] = {
+    **{c.__name__.lower(): c for c in _CLASSES},
+    **{c.__name__: c for c in _CLASSES},
+}
+
+
+def serialize(optimizer: Optimizer) -> Any:
+    """Configuration of an optimizer, for `deserialize`; its state is not part of it."""
+    return serialize_object(optimizer)
+
+
+def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
+    """The optimizer of a name or of a configuration made by `serialize`.
+
+    Args:
+        config: A name (`"adam"`, case does not matter) or a configuration.
+        custom_objects: Own classes by name.
+
+    Raises:
+        ValueError: The name is not known; suggests the nearest one.
+    """
+    if isinstance(config, str) and config.lower() in _NAMES:
+        config = config.lower()
+    return deserialize_object("optimizer", config, _NAMES, "optimizers", custom_objects)
+
+
+def get(identifier: Any) -> Optimizer:
+    """An optimizer from whatever `compile` accepts: a name, a configuration, an `Optimizer`.
+
+    Args:
+        identifier: A name gives the optimizer with its default arguments.
+
+    Returns:
+        The optimizer.
+
+    Raises:
+        ValueError: Nothing of that name, or no optimizer at all.
+
+    Example:
+
+    >>> import densa
+    >>> densa.optimizers.get("adam").name
+    'adam'
+    """
+    found = deserialize(identifier) if isinstance(identifier, str | Mapping) else identifier
+    if isinstance(found, type) and issubclass(found, Optimizer):
+        found = found()
+    if not isinstance(found, Optimizer):
+        raise ValueError(
+            f"Could not interpret optimizer identifier: {identifier!r}. Expected a name such as "
+            "'adam', an Optimizer, or its configuration."
+        )
+    return found
+
+
+__all__ = [
+    "Optimizer",
+    *[c.__name__ for c in _CLASSES],
+    "deserialize",
+    "get",
+    "schedules",
+    "serialize",
+]

@@ -1,0 +1,93 @@
+"""Adadelta."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from densa import ops
+from densa.variables import Variable
+
+from .optimizer import Optimizer
+
+
+class Adadelta(Optimizer):
+    """Moves by running root mean squares of past moves and gradients.
+
+    `s ← rho·s + (1-rho)·g²; d = √(a + epsilon) / √(s + epsilon)·g; a ← rho·a + (1-rho)·d²; w ←
+    w - rate·d`.
+
+    Args:
+        learning_rate: A number, a schedule, or a function without arguments.
+        rho: Decay of both running means.
+        epsilon: Against division by zero.
+        weight_decay: Part of each weight, times the rate, taken off before each update.
+        clipnorm: Largest norm of one variable's gradient.
+        clipvalue: Largest absolute value of a gradient's element.
+        global_clipnorm: Largest norm of all gradients together.
+        use_ema: Whether to keep a moving average of the weights.
+        ema_momentum: Its momentum.
+        ema_overwrite_frequency: After how many steps the weights become their average.
+        loss_scale_factor: Factor on the loss, taken off the gradients again.
+        gradient_accumulation_steps: Number of steps whose gradients make one update.
+        name: Name of the optimizer.
+
+    Example:
+
+    >>> import densa
+    >>> optimizer = densa.optimizers.Adadelta(learning_rate=0.1)
+    >>> w = densa.Variable([1.0])
+    >>> optimizer.apply([densa.ops.convert_to_tensor([1.0])], [w])
+    >>> int(optimizer.iterations)
+    1
+    """
+
+    kind: ClassVar[str | None] = "adadelta"
+    arguments: ClassVar[tuple[str, ...]] = ("rho", "epsilon")
+
+    def __init__(
+        self,
+        learning_rate: Any = 0.001,
+        rho: float = 0.95,
+        epsilon: float = 1e-7,
+        weight_decay: float | None = None,
+        clipnorm: float | None = None,
+        clipvalue: float | None = None,
+        global_clipnorm: float | None = None,
+        use_ema: bool = False,
+        ema_momentum: float = 0.99,
+        ema_overwrite_frequency: int | None = None,
+        loss_scale_factor: float | None = None,
+        gradient_accumulation_steps: int | None = None,
+        name: str | None = "adadelta",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            learning_rate=learning_rate,
+            weight_decay=weight_decay,
+            clipnorm=clipnorm,
+            clipvalue=clipvalue,
+            global_clipnorm=global_clipnorm,
+            use_ema=use_ema,
+            ema_momentum=ema_momentum,
+            ema_overwrite_frequency=ema_overwrite_frequency,
+            loss_scale_factor=loss_scale_factor,
+            gradient_accumulation_steps=gradient_accumulation_steps,
+            name=name,
+            **kwargs,
+        )
+        self.rho = rho
+        self.epsilon = epsilon
+
+    @property
+    def slot_names(self) -> tuple[str, ...]:
+        """Names of the variables kept per trained variable."""
+        return ("accumulated_grad", "accumulated_delta_var")
+
+    def update_step(self, gradient: Any, variable: Variable, learning_rate: float) -> None:
+        """Changes one variable and its slots."""
+        s = self.slot(variable, "accumulated_grad")
+        a = self.slot(variable, "accumulated_delta_var")
+        s.assign(s * self.rho + ops.square(gradient) * (1.0 - self.rho))
+        move = ops.sqrt(a + self.epsilon) * gradient / ops.sqrt(s + self.epsilon)
+        a.assign(a * self.rho + ops.square(move) * (1.0 - self.rho))
+        variable.assign(variable - move * learning_rate)

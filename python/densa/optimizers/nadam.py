@@ -1,0 +1,113 @@
+"""Nadam."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from densa import ops
+from densa.variables import Variable
+
+from .optimizer import Optimizer
+
+
+class Nadam(Optimizer):
+    """Adam with Nesterov momentum.
+
+    With `uₜ = β₁(1 - 0.96ᵗ/2)` and `Uₜ = u₁…uₜ`: `w ← w - rate·(uₜ₊₁m/(1-Uₜ₊₁) +
+    (1-uₜ)g/(1-Uₜ)) / (√(v/(1-β₂ᵗ)) + epsilon)`.
+
+    Args:
+        learning_rate: A number, a schedule, or a function without arguments.
+        beta_1: Decay of the gradient's mean.
+        beta_2: Decay of the square's mean.
+        epsilon: Against division by zero.
+        weight_decay: Part of each weight, times the rate, taken off before each update.
+        clipnorm: Largest norm of one variable's gradient.
+        clipvalue: Largest absolute value of a gradient's element.
+        global_clipnorm: Largest norm of all gradients together.
+        use_ema: Whether to keep a moving average of the weights.
+        ema_momentum: Its momentum.
+        ema_overwrite_frequency: After how many steps the weights become their average.
+        loss_scale_factor: Factor on the loss, taken off the gradients again.
+        gradient_accumulation_steps: Number of steps whose gradients make one update.
+        name: Name of the optimizer.
+
+    Example:
+
+    >>> import densa
+    >>> optimizer = densa.optimizers.Nadam(learning_rate=0.1)
+    >>> w = densa.Variable([1.0])
+    >>> optimizer.apply([densa.ops.convert_to_tensor([1.0])], [w])
+    >>> int(optimizer.iterations)
+    1
+    """
+
+    kind: ClassVar[str | None] = "nadam"
+    arguments: ClassVar[tuple[str, ...]] = ("beta_1", "beta_2", "epsilon")
+
+    def __init__(
+        self,
+        learning_rate: Any = 0.001,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-7,
+        weight_decay: float | None = None,
+        clipnorm: float | None = None,
+        clipvalue: float | None = None,
+        global_clipnorm: float | None = None,
+        use_ema: bool = False,
+        ema_momentum: float = 0.99,
+        ema_overwrite_frequency: int | None = None,
+        loss_scale_factor: float | None = None,
+        gradient_accumulation_steps: int | None = None,
+        name: str | None = "nadam",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            learning_rate=learning_rate,
+            weight_decay=weight_decay,
+            clipnorm=clipnorm,
+            clipvalue=clipvalue,
+            global_clipnorm=global_clipnorm,
+            use_ema=use_ema,
+            ema_momentum=ema_momentum,
+            ema_overwrite_frequency=ema_overwrite_frequency,
+            loss_scale_factor=loss_scale_factor,
+            gradient_accumulation_steps=gradient_accumulation_steps,
+            name=name,
+            **kwargs,
+        )
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+
+    @property
+    def slot_names(self) -> tuple[str, ...]:
+        """Names of the variables kept per trained variable."""
+        return ("momentum", "velocity")
+
+    def update_step(self, gradient: Any, variable: Variable, learning_rate: float) -> None:
+        """Changes one variable and its slots."""
+        t = int(self.iterations) + 1
+        u, u_next = self._u(t), self._u(t + 1)
+        product = self._product(t)
+        m = self.slot(variable, "momentum")
+        v = self.slot(variable, "velocity")
+        m.assign(m + (gradient - m) * (1.0 - self.beta_1))
+        v.assign(v + (ops.square(gradient) - v) * (1.0 - self.beta_2))
+        m_hat = m * (u_next / (1.0 - product * u_next)) + gradient * ((1.0 - u) / (1.0 - product))
+        v_hat = v / (1.0 - self.beta_2**t)
+        variable.assign(variable - m_hat * learning_rate / (ops.sqrt(v_hat) + self.epsilon))
+
+    def _u(self, t: int) -> float:
+        return float(self.beta_1 * (1.0 - 0.5 * 0.96**t))
+
+    def _product(self, t: int) -> float:
+        # U_t; the last one is kept, so that a step costs one multiplication.
+        step, product = self.__dict__.get("_last_product", (0, 1.0))
+        if step > t:
+            step, product = 0, 1.0
+        for i in range(step + 1, t + 1):
+            product *= self._u(i)
+        self._last_product = (t, product)
+        return float(product)
