@@ -1,0 +1,107 @@
+"""Automatic names, name scopes and the context of a running layer call."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+
+class _Local(threading.local):
+    def __init__(self) -> None:
+        self.names: list[str] = []
+        self.call: CallContext | None = None
+        self.symbolic = 0
+
+
+_local = _Local()
+_counts: dict[str, int] = {}
+_on_clear: list[Callable[[], None]] = []
+
+
+def to_snake_case(name: str) -> str:
+    """Turn a class name into a variable name: `BatchNormalization` → `batch_normalization`.
+
+    Example:
+        >>> to_snake_case("LeakyReLU")
+        'leaky_re_lu'
+    """
+    name = re.sub(r"\W+", "", name)
+    name = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", name)
+    return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower()
+
+
+def auto_name(prefix: str) -> str:
+    """Return a name not given before: `dense`, then `dense_1`, `dense_2`…"""
+    base = to_snake_case(prefix)
+    count = _counts.get(base, 0)
+    _counts[base] = count + 1
+    return base if count == 0 else f"{base}_{count}"
+
+
+def on_clear(function: Callable[[], None]) -> None:
+    """Have a function called by `clear_session`."""
+    _on_clear.append(function)
+
+
+def clear_session() -> None:
+    """Forget the automatic names given so far, so that the next dense layer is `dense` again.
+
+    Example:
+        >>> densa.utils.clear_session()
+    """
+    _counts.clear()
+    for function in _on_clear:
+        function()
+
+
+@contextmanager
+def name_scope(name: str) -> Iterator[None]:
+    """Put `name/` before the paths of variables made inside."""
+    _local.names.append(name)
+    try:
+        yield
+    finally:
+        _local.names.pop()
+
+
+def current_path() -> str:
+    """Return the open name scopes joined by slashes."""
+    return "/".join(_local.names)
+
+
+class CallContext:
+    """What the outermost running layer call hands to the calls inside it."""
+
+    __slots__ = ("entry", "training")
+
+    def __init__(self, entry: Any) -> None:
+        self.entry = entry
+        self.training: bool | None = None
+
+
+def call_context() -> CallContext | None:
+    """Return the context of the running call, None outside of calls."""
+    return _local.call
+
+
+def set_call_context(context: CallContext | None) -> None:
+    """Install or remove the context of the running call."""
+    _local.call = context
+
+
+@contextmanager
+def symbolic_scope() -> Iterator[None]:
+    """Mark that code runs only to learn shapes: it must leave no trace."""
+    _local.symbolic += 1
+    try:
+        yield
+    finally:
+        _local.symbolic -= 1
+
+
+def in_symbolic_scope() -> bool:
+    """Tell whether code runs only to learn shapes."""
+    return _local.symbolic > 0

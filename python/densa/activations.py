@@ -1,0 +1,347 @@
+"""Activation functions by name, as functions and in saved models.
+
+Every function here works on Tensors, on arrays and, recording itself, on symbolic tensors. Those
+that are one unary op of the core are listed by `fused_name`, and dense layers run them inside
+their own op.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from densa import _core, config
+from densa._symbolic import op
+from densa.saving.object_registration import get_registered_object
+from densa.saving.registry import unknown_name
+from densa.saving.serialization import deserialize_keras_object, serialize_keras_object
+
+
+def _float(x: Any) -> Any:
+    """Return x as something the core takes, floating."""
+    if isinstance(x, _core.Variable):
+        return x
+    if isinstance(x, _core.Tensor):
+        if str(x.dtype).startswith("float"):
+            return x
+        return _core.apply("cast", x, dtype=config.floatx())
+    array = np.asarray(x)
+    if array.dtype.kind != "f" or not hasattr(x, "dtype"):
+        array = array.astype(config.floatx())
+    return _core.from_numpy(array)
+
+
+def _unary(name: str, x: Any, **attributes: Any) -> Any:
+    return _core.apply(name, _float(x), **attributes)
+
+
+@op
+def linear(x: Any) -> Any:
+    """Return x unchanged."""
+    return x
+
+
+@op
+def relu(
+    x: Any, negative_slope: float = 0.0, max_value: float | None = None, threshold: float = 0.0
+) -> Any:
+    """Return max(x, 0), with Keras' three changes to it.
+
+    f(x) = max_value for x ≥ max_value; x for threshold ≤ x < max_value;
+    negative_slope · (x - threshold) below.
+
+    Example:
+        >>> densa.activations.relu(np.array([-1.0, 2.0])).numpy()
+        array([0., 2.])
+    """
+    if threshold == 0.0:
+        if max_value is None:
+            return (
+                _unary("relu", x)
+                if negative_slope == 0.0
+                else _unary("leaky_relu", x, negative_slope=float(negative_slope))
+            )
+        if max_value == 6.0 and negative_slope == 0.0:
+            return _unary("relu6", x)
+    x = _float(x)
+    below = float(negative_slope) * (x - threshold)
+    y = _core.apply("where", _core.apply("greater_equal", x, float(threshold)), x, below)
+    if max_value is not None:
+        y = _core.apply("minimum", y, float(max_value))
+    return y
+
+
+@op
+def leaky_relu(x: Any, negative_slope: float = 0.2) -> Any:
+    """Return x, times `negative_slope` where it is negative."""
+    return _unary("leaky_relu", x, negative_slope=float(negative_slope))
+
+
+@op
+def relu6(x: Any) -> Any:
+    """Return min(max(x, 0), 6)."""
+    return _unary("relu6", x)
+
+
+@op
+def elu(x: Any, alpha: float = 1.0) -> Any:
+    """Return x above zero, alpha·(exp(x) - 1) below."""
+    return _unary("elu", x, alpha=float(alpha))
+
+
+@op
+def celu(x: Any, alpha: float = 1.0) -> Any:
+    """Return max(x, 0) + min(0, alpha·(exp(x/alpha) - 1))."""
+    return _unary("celu", x, alpha=float(alpha))
+
+
+@op
+def selu(x: Any) -> Any:
+    """Return 1.0507·x above zero, 1.0507·1.6733·(exp(x) - 1) below."""
+    return _unary("selu", x)
+
+
+@op
+def gelu(x: Any, approximate: bool = False) -> Any:
+    """Return x·Φ(x); with `approximate` by the tanh formula."""
+    return _unary("gelu_tanh" if approximate else "gelu", x)
+
+
+@op
+def silu(x: Any) -> Any:
+    """Return x·sigmoid(x), also called swish."""
+    return _unary("silu", x)
+
+
+@op
+def mish(x: Any) -> Any:
+    """Return x·tanh(softplus(x))."""
+    return _unary("mish", x)
+
+
+@op
+def sigmoid(x: Any) -> Any:
+    """Return 1 / (1 + exp(-x))."""
+    return _unary("sigmoid", x)
+
+
+@op
+def hard_sigmoid(x: Any) -> Any:
+    """Return min(max(x/6 + 1/2, 0), 1)."""
+    return _unary("hard_sigmoid", x)
+
+
+@op
+def hard_silu(x: Any) -> Any:
+    """Return x·hard_sigmoid(x)."""
+    return _unary("hard_silu", x)
+
+
+@op
+def tanh(x: Any) -> Any:
+    """Return the hyperbolic tangent."""
+    return _unary("tanh", x)
+
+
+@op
+def softplus(x: Any) -> Any:
+    """Return log(1 + exp(x))."""
+    return _unary("softplus", x)
+
+
+@op
+def softsign(x: Any) -> Any:
+    """Return x / (1 + |x|)."""
+    return _unary("softsign", x)
+
+
+@op
+def log_sigmoid(x: Any) -> Any:
+    """Return log(sigmoid(x))."""
+    return _unary("log_sigmoid", x)
+
+
+@op
+def exponential(x: Any) -> Any:
+    """Return exp(x)."""
+    return _unary("exp", x)
+
+
+@op
+def softmax(x: Any, axis: int = -1) -> Any:
+    """Return exp(x) divided by its sum along an axis.
+
+    Example:
+        >>> densa.activations.softmax(np.zeros((1, 4))).numpy()
+        array([[0.25, 0.25, 0.25, 0.25]])
+    """
+    return _unary("softmax", x, axis=axis)
+
+
+@op
+def log_softmax(x: Any, axis: int = -1) -> Any:
+    """Return the logarithm of softmax."""
+    return _unary("log_softmax", x, axis=axis)
+
+
+@op
+def hard_tanh(x: Any) -> Any:
+    """Return x cut to [-1, 1]."""
+    return _core.apply("minimum", _core.apply("maximum", _float(x), -1.0), 1.0)
+
+
+@op
+def tanh_shrink(x: Any) -> Any:
+    """Return x - tanh(x)."""
+    x = _float(x)
+    return _core.apply("subtract", x, _core.apply("tanh", x))
+
+
+@op
+def soft_shrink(x: Any, threshold: float = 0.5) -> Any:
+    """Return x moved towards zero by `threshold`, zero within it."""
+    x = _float(x)
+    up = _core.apply("maximum", _core.apply("subtract", x, float(threshold)), 0.0)
+    down = _core.apply("minimum", _core.apply("add", x, float(threshold)), 0.0)
+    return _core.apply("add", up, down)
+
+
+@op
+def hard_shrink(x: Any, threshold: float = 0.5) -> Any:
+    """Return x, or zero where |x| ≤ threshold."""
+    x = _float(x)
+    large = _core.apply("greater", _core.apply("abs", x), float(threshold))
+    return _core.apply("where", large, x, 0.0)
+
+
+@op
+def threshold(x: Any, threshold: float, default_value: float) -> Any:
+    """Return x where it is above `threshold`, `default_value` elsewhere."""
+    x = _float(x)
+    above = _core.apply("greater", x, float(threshold))
+    return _core.apply("where", above, x, float(default_value))
+
+
+@op
+def squareplus(x: Any, b: float = 4.0) -> Any:
+    """Return (x + sqrt(x² + b)) / 2."""
+    x = _float(x)
+    root = _core.apply("sqrt", _core.apply("add", _core.apply("square", x), float(b)))
+    return _core.apply("multiply", _core.apply("add", x, root), 0.5)
+
+
+_FUNCTIONS: tuple[Callable[..., Any], ...] = (
+    celu,
+    elu,
+    exponential,
+    gelu,
+    hard_shrink,
+    hard_sigmoid,
+    hard_silu,
+    hard_tanh,
+    leaky_relu,
+    linear,
+    log_sigmoid,
+    log_softmax,
+    mish,
+    relu,
+    relu6,
+    selu,
+    sigmoid,
+    silu,
+    soft_shrink,
+    softmax,
+    softplus,
+    softsign,
+    squareplus,
+    tanh,
+    tanh_shrink,
+    threshold,
+)
+_NAMES: dict[str, Callable[..., Any]] = {f.__name__: f for f in _FUNCTIONS}
+swish, hard_swish = silu, hard_silu
+_NAMES.update({"swish": silu, "hard_swish": hard_silu})
+
+# Functions that are, with their defaults, one unary op of the core.
+_FUSED: dict[Callable[..., Any], str] = {
+    linear: "",
+    exponential: "exp",
+    **{
+        _NAMES[name]: name
+        for name in (
+            "celu elu gelu hard_sigmoid hard_silu leaky_relu log_sigmoid mish relu relu6 selu "
+            "sigmoid silu softplus softsign tanh"
+        ).split()
+    },
+}
+
+
+def fused_name(activation: Callable[..., Any] | None) -> str | None:
+    """Return the core's name of an activation: "" for linear, None if it is not one unary op."""
+    if activation is None:
+        return ""
+    try:
+        return _FUSED.get(activation)
+    except TypeError:  # a callable object that cannot be hashed
+        return None
+
+
+def serialize(activation: Any) -> Any:
+    """Return the name of an activation, or plain data for one of the user's.
+
+    Example:
+        >>> densa.activations.serialize(densa.activations.relu)
+        'relu'
+    """
+    name = getattr(activation, "__name__", None)
+    if isinstance(name, str) and _NAMES.get(name) is activation:
+        return name
+    return serialize_keras_object(activation)
+
+
+def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
+    """Return the activation for a name or for `serialize`'s answer.
+
+    Example:
+        >>> densa.activations.deserialize("relu").__name__
+        'relu'
+    """
+    if isinstance(config, str):
+        found = get_registered_object(config, custom_objects, _NAMES)
+        if found is None:
+            raise ValueError(unknown_name("activation function", config, _NAMES))
+        return found() if isinstance(found, type) else found
+    return deserialize_keras_object(config, custom_objects)
+
+
+def get(identifier: Any) -> Callable[..., Any]:
+    """Return an activation for a name, a config, a function, a layer or None (linear).
+
+    Raises:
+        ValueError: for a name that is not known; the nearest one is named.
+
+    Example:
+        >>> densa.activations.get("swish").__name__
+        'silu'
+    """
+    if identifier is None:
+        return linear
+    obj = deserialize(identifier) if isinstance(identifier, (str, Mapping)) else identifier
+    if callable(obj):
+        return obj  # type: ignore[no-any-return]
+    raise ValueError(
+        f"Could not interpret activation function identifier: {identifier!r}. Expected a name, a "
+        "function or a layer."
+    )
+
+
+__all__ = [f.__name__ for f in _FUNCTIONS] + [
+    "deserialize",
+    "fused_name",
+    "get",
+    "hard_swish",
+    "serialize",
+    "swish",
+]

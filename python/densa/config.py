@@ -1,0 +1,179 @@
+"""Package-wide defaults: floatx, epsilon and the dtype policy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_FLOATS = ("float32", "float64")
+_floatx = "float32"
+_epsilon = 1e-7
+_policy: DTypePolicy | None = None
+
+
+def floatx() -> str:
+    """Return the default float type, `"float32"` unless `set_floatx` was called.
+
+    Example:
+        >>> densa.config.floatx()
+        'float32'
+    """
+    return _floatx
+
+
+def set_floatx(value: str) -> None:
+    """Set the default float type of layers, variables and Python floats.
+
+    Args:
+        value: `"float32"` or `"float64"`.
+
+    Raises:
+        ValueError: for any other name.
+
+    Example:
+        >>> densa.config.set_floatx("float32")
+    """
+    global _floatx
+    _floatx = _check_float(value, "floatx")
+
+
+def epsilon() -> float:
+    """Return the small number that losses and metrics add against division by zero.
+
+    Example:
+        >>> densa.config.epsilon()
+        1e-07
+    """
+    return _epsilon
+
+
+def set_epsilon(value: float) -> None:
+    """Set the small number that losses and metrics add against division by zero.
+
+    Args:
+        value: a positive number.
+
+    Raises:
+        ValueError: if it is not above zero.
+
+    Example:
+        >>> densa.config.set_epsilon(1e-7)
+    """
+    global _epsilon
+    number = float(value)
+    if not number > 0:
+        raise ValueError(f"epsilon must be a number above 0; got {value!r}.")
+    _epsilon = number
+
+
+class DTypePolicy:
+    """Name the type in which a layer computes and the type in which it keeps its variables.
+
+    Args:
+        name: `"float32"` or `"float64"`; both types are the same for now. None means floatx.
+
+    Raises:
+        ValueError: for a name that is not known.
+
+    Example:
+        >>> densa.DTypePolicy("float64").compute_dtype
+        'float64'
+    """
+
+    def __init__(self, name: str | None = None) -> None:
+        self._name = _floatx if name is None else _check_float(name, "a dtype policy")
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    @property
+    def compute_dtype(self) -> str:
+        """Type that floating inputs are cast to."""
+        return self._name
+
+    @property
+    def variable_dtype(self) -> str:
+        """Type of floating variables."""
+        return self._name
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments that make an equal policy."""
+        return {"name": self._name}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> DTypePolicy:
+        """Make a policy from `get_config`'s answer."""
+        return cls(**config)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, DTypePolicy) and other._name == self._name
+
+    def __hash__(self) -> int:
+        return hash(("DTypePolicy", self._name))
+
+    def __repr__(self) -> str:
+        return f'<DTypePolicy "{self._name}">'
+
+
+def dtype_policy() -> DTypePolicy:
+    """Return the policy that layers get when no `dtype` is given.
+
+    Example:
+        >>> densa.config.dtype_policy().name
+        'float32'
+    """
+    return DTypePolicy(_floatx) if _policy is None else _policy
+
+
+def set_dtype_policy(policy: str | DTypePolicy | None) -> None:
+    """Set the policy of layers that are made without a `dtype`; None goes back to floatx.
+
+    Example:
+        >>> densa.config.set_dtype_policy("float32")
+    """
+    global _policy
+    _policy = None if policy is None else get_policy(policy)
+
+
+def get_policy(identifier: Any) -> DTypePolicy:
+    """Turn None, a type, a policy or its configuration into a policy."""
+    if identifier is None:
+        return dtype_policy()
+    if isinstance(identifier, DTypePolicy):
+        return identifier
+    if isinstance(identifier, dict):
+        config = identifier.get("config", identifier)
+        if isinstance(config, dict) and isinstance(config.get("name"), str):
+            return DTypePolicy(config["name"])
+        raise ValueError(f"This is not the configuration of a dtype policy: {identifier!r}.")
+    return DTypePolicy(dtype_name(identifier))
+
+
+def dtype_name(dtype: Any) -> str:
+    """Return the name of a dtype given as a string, a NumPy dtype, a scalar type or None."""
+    if isinstance(dtype, str):
+        return "float32" if dtype == "float" else "int32" if dtype == "int" else dtype
+    if dtype is None:
+        return _floatx
+    if dtype is float:
+        return _floatx
+    if dtype is int:
+        return "int32"
+    if dtype is bool:
+        return "bool"
+    name = getattr(dtype, "name", None)
+    if isinstance(name, str):
+        return name
+    import numpy as np
+
+    return np.dtype(dtype).name
+
+
+def _check_float(value: Any, what: str) -> str:
+    name = dtype_name(value) if value is not None else "None"
+    if name in _FLOATS:
+        return name
+    hint = ""
+    if "mixed" in name or name in ("float16", "bfloat16"):
+        hint = " Half precision and mixed policies are not available yet."
+    raise ValueError(f'{what} must be "float32" or "float64"; got {value!r}.{hint}')

@@ -1,0 +1,134 @@
+"""Initializers: how variables get their first values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from densa._scope import to_snake_case
+from densa.initializers.constant_initializers import Constant, Identity, Ones, Zeros
+from densa.initializers.initializer import Initializer
+from densa.initializers.random_initializers import (
+    GlorotNormal,
+    GlorotUniform,
+    HeNormal,
+    HeUniform,
+    LecunNormal,
+    LecunUniform,
+    Orthogonal,
+    RandomInitializer,
+    RandomNormal,
+    RandomUniform,
+    TruncatedNormal,
+    VarianceScaling,
+)
+from densa.saving.registry import Family
+
+_CLASSES: tuple[type[Initializer], ...] = (
+    Constant,
+    GlorotNormal,
+    GlorotUniform,
+    HeNormal,
+    HeUniform,
+    Identity,
+    LecunNormal,
+    LecunUniform,
+    Ones,
+    Orthogonal,
+    RandomNormal,
+    RandomUniform,
+    TruncatedNormal,
+    VarianceScaling,
+    Zeros,
+)
+_names: dict[str, type] = {}
+for _cls in _CLASSES:
+    _names[_cls.__name__] = _cls
+    _names[to_snake_case(_cls.__name__)] = _cls
+_names.update(
+    {"uniform": RandomUniform, "normal": RandomNormal, "one": Ones, "zero": Zeros}
+    | {"orthogonal_initializer": Orthogonal, "IdentityInitializer": Identity}
+)
+_family = Family("initializer", "densa.initializers", _names)
+
+# Keras' names in small letters.
+constant, zeros, ones, identity = Constant, Zeros, Ones, Identity
+random_normal, random_uniform, truncated_normal = RandomNormal, RandomUniform, TruncatedNormal
+variance_scaling, orthogonal = VarianceScaling, Orthogonal
+glorot_normal, glorot_uniform = GlorotNormal, GlorotUniform
+he_normal, he_uniform = HeNormal, HeUniform
+lecun_normal, lecun_uniform = LecunNormal, LecunUniform
+
+
+def serialize(initializer: Any) -> Any:
+    """Return plain data for an initializer.
+
+    Example:
+        >>> densa.initializers.serialize(densa.initializers.Zeros())["class_name"]
+        'Zeros'
+    """
+    return _family.serialize(initializer)
+
+
+def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
+    """Make an initializer from its name or from `serialize`'s answer.
+
+    Example:
+        >>> densa.initializers.deserialize("zeros").__class__.__name__
+        'Zeros'
+    """
+    return _family.deserialize(config, custom_objects)
+
+
+def get(identifier: Any) -> Any:
+    """Return an initializer for a name, config, array, function or instance.
+
+    Raises:
+        ValueError: for a name that is not known; the nearest one is named.
+
+    Example:
+        >>> densa.initializers.get("he_normal").__class__.__name__
+        'HeNormal'
+    """
+    if hasattr(identifier, "__array__") and not callable(identifier):
+        return Constant(identifier)
+    return _family.get(identifier)
+
+
+__all__ = [
+    "Constant",
+    "GlorotNormal",
+    "GlorotUniform",
+    "HeNormal",
+    "HeUniform",
+    "Identity",
+    "Initializer",
+    "LecunNormal",
+    "LecunUniform",
+    "Ones",
+    "Orthogonal",
+    "RandomInitializer",
+    "RandomNormal",
+    "RandomUniform",
+    "TruncatedNormal",
+    "VarianceScaling",
+    "Zeros",
+    "constant",
+    "deserialize",
+    "get",
+    "glorot_normal",
+    "glorot_uniform",
+    "he_normal",
+    "he_uniform",
+    "identity",
+    "lecun_normal",
+    "lecun_uniform",
+    "ones",
+    "orthogonal",
+    "random_normal",
+    "random_uniform",
+    "serialize",
+    "truncated_normal",
+    "variance_scaling",
+    "zeros",
+]

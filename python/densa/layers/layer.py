@@ -1,0 +1,710 @@
+"""`Layer`: variables, a computation on them, and the bookkeeping around both."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from densa import _core, config, constraints, initializers, regularizers
+from densa._scope import (
+    CallContext,
+    auto_name,
+    call_context,
+    in_symbolic_scope,
+    name_scope,
+    set_call_context,
+    symbolic_scope,
+)
+from densa._symbolic import (
+    KerasTensor,
+    Node,
+    Operation,
+    any_symbolic,
+    infer_outputs,
+    standardize_shape,
+)
+from densa.layers.input_spec import InputSpec, assert_input_compatibility
+from densa.random import SeedGenerator
+from densa.utils import tree
+from densa.variables import Variable
+
+_PLAIN = (int, float, str, bool, type(None))
+# Set while a layer that was called by nobody else has losses to forget at its next call.
+_losses_pending: list[bool] = [False]
+
+
+class Layer(Operation):
+    """A computation with variables of its own; the base of all layers and models.
+
+    A subclass makes its variables in `build(input_shape)` with `add_weight` and computes in
+    `call(inputs, training=None)`. Layers and variables kept in attributes, also in lists and
+    dicts, belong to it.
+
+    Args:
+        activity_regularizer: penalty on the output, added to the loss.
+        trainable: whether `fit` changes its variables.
+        dtype: type of computation and variables; None means the package's policy.
+        autocast: whether floating inputs are cast to that type.
+        name: its name; made up if None.
+
+    Raises:
+        ValueError: for arguments that are not known.
+
+    Example:
+        >>> class Shift(densa.layers.Layer):
+        ...     def build(self, input_shape):
+        ...         self.b = self.add_weight(shape=(input_shape[-1],), initializer="ones")
+        ...     def call(self, x):
+        ...         return x + self.b
+        >>> Shift()(np.zeros((1, 2), "float32")).numpy()
+        array([[1., 1.]], dtype=float32)
+    """
+
+    _initialized = False
+    # Attributes whose contents are not sublayers, whatever they hold.
+    _untracked: frozenset[str] = frozenset(
+        ("_inbound_nodes", "_variables", "_losses", "_auto_config", "input_spec", "_build_shapes")
+    )
+    # Shape-only layers pass any type through; others give their compute type.
+    _keeps_dtype = False
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        self = super().__new__(cls)
+        self._auto_config = _auto_config(cls, args, kwargs)
+        return self
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "build" in cls.__dict__:
+            cls.build = _wrap_build(cls.__dict__["build"])  # type: ignore[method-assign]
+        if "call" in cls.__dict__:
+            cls._call_signature = inspect.signature(cls.__dict__["call"])
+
+    _call_signature: inspect.Signature = inspect.Signature()
+
+    def __init__(
+        self,
+        *,
+        activity_regularizer: Any = None,
+        trainable: bool = True,
+        dtype: Any = None,
+        autocast: bool = True,
+        name: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        shape = kwargs.pop("input_shape", None)
+        if "input_dim" in kwargs:
+            shape = (kwargs.pop("input_dim"),)
+        if "batch_input_shape" in kwargs:
+            shape = tuple(kwargs.pop("batch_input_shape"))[1:]
+        if kwargs:
+            raise ValueError(
+                f"Unrecognized keyword arguments passed to {type(self).__name__}: {kwargs}"
+            )
+        if name is not None and (not isinstance(name, str) or "/" in name):
+            raise ValueError(
+                f"Argument `name` must be a string and cannot contain character `/`. Received: "
+                f"name={name!r} (of type {type(name).__name__})"
+            )
+        if not isinstance(trainable, (bool, np.bool_)):
+            raise ValueError(f"Argument `trainable` must be True or False; got {trainable!r}.")
+        self.name: str = name or auto_name(type(self).__name__)
+        self._inbound_nodes: list[Node] = []
+        self._variables: list[Variable] = []
+        self._losses: list[Any] = []
+        self._build_shapes: dict[str, Any] | None = None
+        self._building = False
+        self._input_shape_arg = None if shape is None else standardize_shape(shape)
+        self.activity_regularizer = regularizers.get(activity_regularizer)
+        self.input_spec: Any = None
+        self.supports_masking = False
+        self.autocast = autocast
+        self._trainable = bool(trainable)
+        self._dtype_policy = config.get_policy(dtype)
+        self.built = False
+        self._initialized = True
+
+    # ---- what subclasses write -------------------------------------------------------------------
+
+    def build(self, input_shape: Any) -> None:
+        """Make the variables; called once, with the shape of the first input."""
+        self._build_shapes = {"input_shape": input_shape}
+        self.built = True
+
+    def call(self, *args: Any, **kwargs: Any) -> Any:
+        """Compute the output from Tensors."""
+        raise NotImplementedError(
+            f"Layer {type(self).__name__} does not have a `call()` method implemented."
+        )
+
+    def compute_output_shape(self, *args: Any, **kwargs: Any) -> Any:
+        """Return the output's shape for a shape of the input."""
+        shape = args[0] if args else next(iter(kwargs.values()))
+        spec = tree_of_shapes(lambda s: KerasTensor(s, dtype=self.compute_dtype), shape)
+        out = infer_outputs(self._trial_call, (spec,), {})
+        return tree.map_structure(lambda t: t.shape, out)
+
+    # ---- variables -------------------------------------------------------------------------------
+
+    def add_weight(
+        self,
+        shape: Any = None,
+        initializer: Any = None,
+        dtype: Any = None,
+        trainable: bool = True,
+        autocast: bool = True,
+        regularizer: Any = None,
+        constraint: Any = None,
+        aggregation: str | None = None,
+        overwrite_with_gradient: bool = False,
+        name: str | None = None,
+        *,
+        rows: bool = False,
+    ) -> Variable:
+        """Make a variable that belongs to this layer.
+
+        Args:
+            shape: its shape; () if None.
+            initializer: name, function or instance; None means glorot_uniform for floats and zeros
+                for integers.
+            dtype: None means the layer's variable type.
+            trainable: whether `fit` may change it.
+            autocast: accepted for Keras.
+            regularizer: penalty on it, added to the loss.
+            constraint: what it is put back to after each update.
+            aggregation: accepted for Keras.
+            overwrite_with_gradient: accepted for Keras.
+            name: its name; made up if None.
+            rows: keep the rows of a table together in memory (embeddings).
+
+        Returns:
+            The variable.
+
+        Example:
+            >>> layer = densa.layers.Layer()
+            >>> layer.add_weight(shape=(2, 3), name="kernel").shape
+            (2, 3)
+        """
+        self._check_initialized()
+        kind = config.dtype_name(dtype) if dtype is not None else self.variable_dtype
+        if initializer is None:
+            initializer = "glorot_uniform" if kind.startswith("float") else "zeros"
+        variable = Variable(
+            initializers.get(initializer),
+            shape=() if shape is None else shape,
+            dtype=kind,
+            trainable=trainable,
+            name=name,
+            rows=rows,
+        )
+        variable.regularizer = regularizers.get(regularizer)
+        variable.constraint = constraints.get(constraint)
+        self._variables.append(variable)
+        return variable
+
+    def _contents(self) -> Iterator[Any]:
+        """Yield the variables, layers and seed generators kept in attributes."""
+        yield from self._variables
+        untracked = self._untracked
+        for name, value in self.__dict__.items():
+            kind = type(value)
+            if kind in _PLAIN or name in untracked:
+                continue
+            if isinstance(value, (Variable, Layer, SeedGenerator)):
+                yield value
+            elif isinstance(value, (list, tuple, dict)) and value:
+                yield from _inside(value)
+
+    def _own_variables(self) -> list[Variable]:
+        own = list(dict.fromkeys(v for v in self._contents() if isinstance(v, Variable)))
+        return [v for v in own if v.can_train] + [v for v in own if not v.can_train]
+
+    def _own_layers(self) -> list[Layer]:
+        return list(dict.fromkeys(v for v in self._contents() if isinstance(v, Layer)))
+
+    def _flatten_layers(self, include_self: bool = True, recursive: bool = True) -> list[Layer]:
+        """Return the layers inside, each once, parents first."""
+        found: dict[Layer, None] = {}
+
+        def visit(layer: Layer, depth: int) -> None:
+            for inner in layer._own_layers():
+                if inner not in found and inner is not self:
+                    found[inner] = None
+                    if recursive:
+                        visit(inner, depth + 1)
+
+        visit(self, 0)
+        return ([self] if include_self else []) + list(found)
+
+    @property
+    def variables(self) -> list[Variable]:
+        """All variables of the layer and of those inside, each once."""
+        out: dict[Variable, None] = dict.fromkeys(self._own_variables())
+        for layer in self._own_layers():
+            out.update(dict.fromkeys(layer.variables))
+        return list(out)
+
+    @property
+    def weights(self) -> list[Variable]:
+        """The same as `variables`."""
+        return self.variables
+
+    @property
+    def trainable_variables(self) -> list[Variable]:
+        """Variables that `fit` changes."""
+        return [v for v in self.variables if v.trainable] if self._trainable else []
+
+    @property
+    def non_trainable_variables(self) -> list[Variable]:
+        """Variables that `fit` leaves to the layers."""
+        return [v for v in self.variables if not (self._trainable and v.trainable)]
+
+    trainable_weights = trainable_variables
+    non_trainable_weights = non_trainable_variables
+
+    @property
+    def trainable(self) -> bool:
+        """Whether `fit` changes the layer's variables; setting it reaches the layers inside."""
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        self._trainable = bool(value)
+        for variable in self._own_variables():
+            variable.trainable = self._trainable and variable.can_train
+        for layer in self._own_layers():
+            layer.trainable = self._trainable
+
+    def count_params(self) -> int:
+        """Return the number of weights; ValueError before the layer is built."""
+        if not self.built:
+            raise ValueError(
+                f"You tried to call `count_params` on layer '{self.name}', but the layer isn't "
+                f"built. You can build it manually via: `{self.name}.build(input_shape)`."
+            )
+        return sum(v.size for v in self.weights)
+
+    def get_weights(self) -> list[Any]:
+        """Return copies of all weights as NumPy arrays."""
+        return [np.array(v.numpy()) for v in self.weights]
+
+    def set_weights(self, weights: Any) -> None:
+        """Replace all weights by arrays in the order of `get_weights`.
+
+        Raises:
+            ValueError: if number or shapes differ; nothing is changed then.
+        """
+        own = self.weights
+        if len(own) != len(weights):
+            raise ValueError(
+                f"You called `set_weights(weights)` on layer '{self.name}' with a weight list of "
+                f"length {len(weights)}, but the layer was expecting {len(own)} weights."
+                + ("" if self.built else " It is not built yet: call it or its build() first.")
+            )
+        arrays = [np.asarray(w) for w in weights]
+        for variable, array in zip(own, arrays, strict=True):
+            if tuple(variable.shape) != array.shape:
+                raise ValueError(
+                    f"Layer {self.name} weight shape {tuple(variable.shape)} is not compatible "
+                    f"with provided weight shape {array.shape} (weight {variable.path!r})."
+                )
+        for variable, array in zip(own, arrays, strict=True):
+            variable.assign(array)
+
+    # ---- types -----------------------------------------------------------------------------------
+
+    @property
+    def dtype_policy(self) -> config.DTypePolicy:
+        return self._dtype_policy
+
+    @property
+    def dtype(self) -> str:
+        """Type of the layer's variables."""
+        return self._dtype_policy.variable_dtype
+
+    variable_dtype = dtype
+
+    @property
+    def compute_dtype(self) -> str:
+        """Type that floating inputs are cast to."""
+        return self._dtype_policy.compute_dtype
+
+    input_dtype = compute_dtype
+
+    # ---- losses ----------------------------------------------------------------------------------
+
+    def add_loss(self, loss: Any) -> None:
+        """Add scalar losses to the total; called within `call`."""
+        if in_symbolic_scope():
+            return
+        self._losses.extend(tree.flatten(loss))
+        _losses_pending[0] = True
+
+    @property
+    def losses(self) -> list[Any]:
+        """Losses of the last call and penalties on weights, of this layer and those inside."""
+        out: list[Any] = []
+        for layer in self._flatten_layers():
+            out.extend(layer._losses)
+        for variable in self.trainable_variables:
+            if variable.regularizer is not None:
+                out.append(variable.regularizer(variable))
+        return out
+
+    def _clear_losses(self) -> None:
+        for layer in self._flatten_layers():
+            layer._losses.clear()
+
+    # ---- the call --------------------------------------------------------------------------------
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        self._check_initialized()
+        if any_symbolic(args) or (kwargs and any_symbolic(kwargs.values())):
+            return self._symbolic_call(args, kwargs)
+        return self._eager_call(*args, **kwargs)
+
+    def _eager_call(self, *args: Any, **kwargs: Any) -> Any:
+        args = tuple(self._convert(a, first=i == 0) for i, a in enumerate(args))
+        if kwargs:
+            kwargs = {k: self._convert(v) for k, v in kwargs.items()}
+        context = call_context()
+        entry = context is None
+        if context is None:
+            context = CallContext(self)
+            set_call_context(context)
+            if _losses_pending[0] and not in_symbolic_scope():
+                self._clear_losses()
+        before = context.training
+        try:
+            kwargs = self._resolve_training(args, kwargs, context)
+            if not self.built:
+                assert_input_compatibility(self.input_spec, self._first(args, kwargs), self.name)
+                self._build_from(args, kwargs)
+            if self.input_spec is not None:
+                assert_input_compatibility(self.input_spec, self._first(args, kwargs), self.name)
+            with name_scope(self.name):
+                outputs = self.call(*args, **kwargs)
+            if self.activity_regularizer is not None:
+                for out in tree.flatten(outputs):
+                    if isinstance(out, _core.Tensor):
+                        self.add_loss(self.activity_regularizer(out))
+            return outputs
+        finally:
+            context.training = before
+            if entry:
+                set_call_context(None)
+
+    def _trial_call(self, *args: Any, **kwargs: Any) -> Any:
+        """The eager call as a function of its own context, to learn shapes."""
+        outer = call_context()
+        set_call_context(None)
+        try:
+            with symbolic_scope():
+                return self._eager_call(*args, **kwargs)
+        finally:
+            set_call_context(outer)
+
+    def _symbolic_call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if "training" in kwargs and "training" not in self._call_signature.parameters:
+            kwargs = {k: v for k, v in kwargs.items() if k != "training"}
+        assert_input_compatibility(self.input_spec, self._first(args, kwargs), self.name)
+        if not self.built:
+            self._build_from(args, kwargs)
+            assert_input_compatibility(self.input_spec, self._first(args, kwargs), self.name)
+        with name_scope(self.name):
+            outputs = self.compute_output_spec(*args, **kwargs)
+        Node(self, args, kwargs, outputs)
+        return outputs
+
+    def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
+        """Return the output's symbolic tensors for symbolic inputs."""
+        if type(self).compute_output_shape is Layer.compute_output_shape or len(args) != 1:
+            return infer_outputs(self._trial_call, args, kwargs)
+        shapes = tree.map_structure(lambda x: tuple(x.shape), args[0])
+        dtype = self.compute_dtype
+        if self._keeps_dtype:
+            dtype = str(tree.flatten(args[0])[0].dtype)
+        return tree_of_shapes(
+            lambda s: KerasTensor(s, dtype=dtype), self.compute_output_shape(shapes)
+        )
+
+    def _first(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if args:
+            return args[0]
+        for value in kwargs.values():
+            if any(hasattr(x, "shape") for x in tree.flatten(value)):
+                return value
+        raise ValueError(f"Layer '{self.name}' was called without an input.")
+
+    def _convert(self, x: Any, first: bool = False) -> Any:
+        kind = type(x)
+        if kind in _PLAIN:
+            return x
+        if isinstance(x, _core.Tensor):
+            return self._autocast(x)
+        if isinstance(x, Variable):
+            return self._autocast(x.value)
+        if kind in (list, tuple) and first and _is_numbers(x):
+            x = np.asarray(x)
+            if x.dtype.kind == "f":
+                x = x.astype(self.compute_dtype)
+        if isinstance(x, (list, tuple, dict)):
+            return tree.map_structure(self._convert, x)
+        if hasattr(x, "__array__"):
+            array = np.asarray(x)
+            if array.dtype.kind not in "fiub":
+                raise ValueError(
+                    f"Layer '{self.name}' cannot take an array of type {array.dtype}; convert it "
+                    f"to numbers first (shape {array.shape})."
+                )
+            if self.autocast and array.dtype.kind == "f":
+                array = array.astype(self.compute_dtype, copy=False)
+            return _core.from_numpy(np.ascontiguousarray(array).reshape(array.shape))
+        return x
+
+    def _autocast(self, x: Any) -> Any:
+        if self.autocast:
+            dtype = str(x.dtype)
+            if dtype != self.compute_dtype and dtype in ("float16", "float32", "float64"):
+                return _core.apply("cast", x, dtype=self.compute_dtype)
+        return x
+
+    def _resolve_training(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any], context: CallContext
+    ) -> dict[str, Any]:
+        """Settle `training`: the argument, the caller's, then the default of `call`."""
+        parameters = self._call_signature.parameters
+        accepts = "training" in parameters
+        training = kwargs.get("training")
+        if accepts and training is None and len(args) > 1:
+            position = list(parameters).index("training") - 1
+            if position < len(args):
+                context.training = args[position]
+                return kwargs
+        if training is None:
+            training = context.training
+        if training is None and accepts:
+            default = parameters["training"].default
+            training = None if default is inspect.Parameter.empty else default
+        if training is not None:
+            training = bool(training)
+            context.training = training
+        if accepts:
+            return kwargs if training is None else {**kwargs, "training": training}
+        if "training" in kwargs and not _takes_any(parameters):
+            return {k: v for k, v in kwargs.items() if k != "training"}
+        return kwargs
+
+    # ---- building --------------------------------------------------------------------------------
+
+    def _build_from(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        shapes = {
+            k: tree.map_structure(lambda x: tuple(x.shape) if hasattr(x, "shape") else None, v)
+            for k, v in self._bind(args, kwargs).items()
+            if any(hasattr(x, "shape") for x in tree.flatten(v))
+        }
+        names = [n for n in inspect.signature(self.build).parameters if n not in ("args", "kwargs")]
+        if len(names) <= 1 or len(shapes) <= 1:
+            self.build(next(iter(shapes.values()), None))
+            return
+        self.build(**{n: shapes.get(n.removesuffix("_shape")) for n in names})
+
+    def _bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+        names = [n for n in self._call_signature.parameters if n != "self"]
+        bound = {names[i] if i < len(names) else str(i): a for i, a in enumerate(args)}
+        return {**bound, **kwargs}
+
+    def get_build_config(self) -> dict[str, Any] | None:
+        """Return the shapes that the layer was built with."""
+        return dict(self._build_shapes) if self._build_shapes else None
+
+    def build_from_config(self, config: dict[str, Any]) -> None:
+        """Build with the shapes that `get_build_config` gave."""
+        if not config or self.built:
+            return
+        shapes = {k: _as_shapes(v) for k, v in config.items() if not k.startswith("_")}
+        if list(shapes) == ["input_shape"]:
+            self.build(shapes["input_shape"])
+        elif shapes:
+            self.build(**shapes)
+
+    # ---- configuration ---------------------------------------------------------------------------
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments that make an equal layer, as plain data."""
+        self._check_initialized()
+        from densa.saving.serialization import serialize_keras_object
+
+        out: dict[str, Any] = {
+            "name": self.name,
+            "trainable": self.trainable,
+            "dtype": serialize_keras_object(self._dtype_policy),
+        }
+        if self.activity_regularizer is not None:
+            out["activity_regularizer"] = regularizers.serialize(self.activity_regularizer)
+        if type(self).get_config is not Layer.get_config and not getattr(
+            type(self).get_config, "_uses_auto_config", False
+        ):
+            return out
+        out.update(self._automatic_config())
+        accepted = inspect.signature(type(self).__init__).parameters
+        if not _takes_any(accepted):
+            out = {k: v for k, v in out.items() if k in accepted}
+        return out
+
+    def _automatic_config(self) -> dict[str, Any]:
+        """Return the arguments that `__init__` was called with, where they are plain data."""
+        given: dict[str, Any] | None = self._auto_config
+        if given is None:
+            name = type(self).__name__
+            raise NotImplementedError(
+                f"Object {name} was created by passing non-serializable argument values in "
+                f"`__init__()`, and therefore the object must override `get_config()` in order to "
+                f"be serializable. Write in {name}: def get_config(self): return "
+                "{**super().get_config(), 'argument': self.argument}"
+            )
+        return given
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Any:
+        """Make a layer from `get_config`'s answer."""
+        return cls(**config)
+
+    # ---- the graph -------------------------------------------------------------------------------
+
+    @property
+    def input(self) -> Any:
+        """Symbolic input of the layer's first use in a graph."""
+        node = self._only_node("input")
+        return node.args[0] if node.args else node.inputs[0] if node.inputs else node.output_struct
+
+    @property
+    def output(self) -> Any:
+        """Symbolic output of the layer's first use in a graph."""
+        return self._only_node("output").output_struct
+
+    def _only_node(self, what: str) -> Node:
+        if not self._inbound_nodes:
+            raise AttributeError(
+                f"The layer {self.name} has never been called on a symbolic input and thus has no "
+                f"defined {what}. Start the model with an Input, or use a functional model."
+            )
+        return self._inbound_nodes[0]
+
+    # ---- the rest --------------------------------------------------------------------------------
+
+    def _check_initialized(self) -> None:
+        if not self._initialized:
+            name = type(self).__name__
+            raise RuntimeError(
+                f"In layer {name}, you forgot to call `super().__init__()` in the `__init__()` "
+                "method. Go add it!"
+            )
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} name={self.name}, built={self.built}>"
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_inbound_nodes": [], "_losses": []}
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        import copy
+
+        new = object.__new__(type(self))
+        memo[id(self)] = new
+        for name, value in self.__getstate__().items():
+            new.__dict__[name] = copy.deepcopy(value, memo)
+        return new
+
+
+# ---- helpers -------------------------------------------------------------------------------------
+
+
+def _wrap_build(function: Callable[..., None]) -> Callable[..., None]:
+    """Open the layer's name scope around `build` and note that it is built, however called."""
+
+    @functools.wraps(function)
+    def build(self: Layer, *args: Any, **kwargs: Any) -> None:
+        self._check_initialized()
+        if self._building:  # super().build()
+            function(self, *args, **kwargs)
+            return
+        names = [n for n in inspect.signature(function).parameters if n != "self"]
+        self._building = True
+        try:
+            with name_scope(self.name):
+                function(self, *args, **kwargs)
+        finally:
+            self._building = False
+        self._build_shapes = {**dict(zip(names, args, strict=False)), **kwargs}
+        self.built = True
+        if not self._trainable:
+            self.trainable = False
+
+    return build
+
+
+def _auto_config(cls: type, args: Any, kwargs: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the arguments of `__init__` by name if all are plain data, else None."""
+    names = [n for n in inspect.signature(cls.__init__).parameters if n != "self"]  # type: ignore[misc]
+    given = {**dict(zip(names, args, strict=False)), **kwargs}
+    given.pop("dtype", None)  # get_config gives the policy
+    plain = all(isinstance(x, _PLAIN) for x in tree.flatten(list(given.values())))
+    return given if plain else None
+
+
+def _takes_any(parameters: Any) -> bool:
+    return any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values())
+
+
+def _inside(value: Any) -> Iterator[Any]:
+    items = value.values() if isinstance(value, dict) else value
+    for item in items:
+        if isinstance(item, (Variable, Layer, SeedGenerator)):
+            yield item
+        elif isinstance(item, (list, tuple, dict)):
+            yield from _inside(item)
+        elif type(item) in (int, float, str):
+            return  # lists of numbers can be long
+
+
+def _is_numbers(x: Any) -> bool:
+    """Tell whether nested lists hold numbers alone."""
+    while isinstance(x, (list, tuple)):
+        if not x:
+            return False
+        x = x[0]
+    return isinstance(x, (int, float, np.number))
+
+
+def is_shape(x: Any) -> bool:
+    """Tell whether x is one shape rather than a structure of shapes."""
+    return isinstance(x, (list, tuple)) and all(
+        d is None or isinstance(d, (int, np.integer)) for d in x
+    )
+
+
+def tree_of_shapes(fn: Callable[[Any], Any], shapes: Any) -> Any:
+    """Return a structure of shapes with fn applied to each shape."""
+    if is_shape(shapes):
+        return fn(tuple(shapes))
+    if isinstance(shapes, dict):
+        return {k: tree_of_shapes(fn, v) for k, v in shapes.items()}
+    return [tree_of_shapes(fn, s) for s in shapes]
+
+
+def _as_shapes(x: Any) -> Any:
+    return tree_of_shapes(tuple, x) if isinstance(x, (list, tuple, dict)) else x
+
+
+def merge_shape_product(dims: Any) -> int | None:
+    """Return the product of sizes, None if one is unknown."""
+    return None if None in dims else math.prod(dims)
+
+
+__all__ = ["InputSpec", "Layer", "is_shape", "merge_shape_product", "tree_of_shapes"]

@@ -1,0 +1,315 @@
+"""Random numbers that a seed repeats bit for bit.
+
+A `SeedGenerator` counts its uses; the pair (seed, count) names a draw. `set_random_seed` fixes the
+global generator, from which everything without a seed of its own takes one.
+"""
+
+from __future__ import annotations
+
+import math
+import random as _python_random
+from typing import Any
+
+import numpy as np
+
+from densa import _core, config
+from densa._philox import Philox
+
+_SEED_LIMIT = 2**31 - 1
+
+
+class _Global:
+    """Where seeds come from that nobody gave."""
+
+    seed: int | None = None
+    drawn = 0
+    streams = 0
+    generator: SeedGenerator | None = None
+
+
+def make_default_seed() -> int:
+    """Return the next seed of the global generator; a random one if no seed was ever set."""
+    if _Global.seed is None:
+        return _python_random.SystemRandom().randrange(1, _SEED_LIMIT)
+    _Global.drawn += 1
+    bits = Philox(_Global.seed, _Global.drawn).integers(1)[0]
+    return int(bits % _SEED_LIMIT)
+
+
+def set_global_seed(seed: int) -> None:
+    """Start the global generator anew."""
+    _Global.seed = int(seed)
+    _Global.drawn = 0
+    _Global.streams = 0
+    _Global.generator = None
+
+
+def next_stream() -> int:
+    """Return a number that tells the random layers of a process apart."""
+    _Global.streams += 1
+    return _Global.streams
+
+
+class SeedGenerator:
+    """A seed with a counter: every use of it draws something else.
+
+    Args:
+        seed: non-negative integer; None takes one from the global generator.
+        name: accepted for Keras.
+
+    Raises:
+        ValueError: for a seed that is not a non-negative integer.
+
+    Example:
+        >>> g = densa.random.SeedGenerator(7)
+        >>> g.next(), g.next()
+        ((7, 0), (7, 1))
+    """
+
+    def __init__(self, seed: int | None = None, name: str | None = None, **kwargs: Any) -> None:
+        if kwargs:
+            raise ValueError(f"Unrecognized keyword arguments: {kwargs}")
+        self._initial_seed = seed
+        if seed is None:
+            self.stream = next_stream()
+            seed = make_default_seed()
+        else:
+            self.stream = 0
+        if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
+            raise ValueError(
+                f"Argument `seed` must be a non-negative integer. Received: seed={seed!r}"
+            )
+        self.name = name or "seed_generator"
+        self.seed = int(seed)
+        self.count = 0
+
+    @property
+    def state(self) -> Any:
+        """Seed, stream and count as an array; assign with `set_state`."""
+        return np.array([self.seed, self.stream, self.count], dtype=np.int64)
+
+    def set_state(self, state: Any) -> None:
+        """Go back to a state read earlier."""
+        self.seed, self.stream, self.count = (int(x) for x in state)
+
+    def next(self, ordered: bool = True) -> tuple[int, int]:
+        """Return (seed, count) and count on."""
+        count = self.count
+        self.count += 1
+        return self.seed, count
+
+    def step(self) -> int:
+        """Return the count for an op: -1, the plan's own step, while a model is recorded."""
+        if _core.recording():
+            return -1
+        return self.next()[1]
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments that make an equal generator."""
+        return {"seed": self._initial_seed}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> SeedGenerator:
+        """Make a generator from `get_config`'s answer."""
+        return cls(**config)
+
+
+def global_seed_generator() -> SeedGenerator:
+    """Return the generator that functions without a seed use."""
+    if _Global.generator is None:
+        _Global.generator = SeedGenerator()
+    return _Global.generator
+
+
+def _source(seed: Any) -> Philox:
+    if seed is None:
+        seed = global_seed_generator()
+    if isinstance(seed, SeedGenerator):
+        value, count = seed.next()
+        return Philox(value, (seed.stream << 40) + count + 1)
+    return Philox(int(seed), 1)
+
+
+def _tensor(array: Any, shape: Any, dtype: Any) -> Any:
+    kind = config.dtype_name(dtype)
+    return _core.from_numpy(np.ascontiguousarray(array.astype(kind)).reshape(tuple(shape)))
+
+
+def normal(
+    shape: Any, mean: float = 0.0, stddev: float = 1.0, dtype: Any = None, seed: Any = None
+) -> Any:
+    """Draw from a normal distribution.
+
+    Args:
+        shape: shape of the result.
+        mean: its mean.
+        stddev: its standard deviation.
+        dtype: floating type; None means floatx.
+        seed: integer or `SeedGenerator`; None uses the global one.
+
+    Returns:
+        A Tensor.
+
+    Example:
+        >>> densa.random.normal((2, 3), seed=1).shape
+        (2, 3)
+    """
+    draw = _source(seed).normal(math.prod(shape))
+    return _tensor(mean + stddev * draw, shape, dtype)
+
+
+def truncated_normal(
+    shape: Any, mean: float = 0.0, stddev: float = 1.0, dtype: Any = None, seed: Any = None
+) -> Any:
+    """Draw from a normal distribution; what lies beyond two deviations is drawn again.
+
+    Args and Returns: as for `normal`.
+
+    Example:
+        >>> densa.random.truncated_normal((2, 3), seed=1).shape
+        (2, 3)
+    """
+    draw = _source(seed).truncated_normal(math.prod(shape))
+    return _tensor(mean + stddev * draw, shape, dtype)
+
+
+def uniform(
+    shape: Any, minval: float = 0.0, maxval: float = 1.0, dtype: Any = None, seed: Any = None
+) -> Any:
+    """Draw evenly from [minval, maxval); for an integer type, from the integers in it.
+
+    Args:
+        shape: shape of the result.
+        minval: lower bound.
+        maxval: upper bound, left out.
+        dtype: None means floatx.
+        seed: integer or `SeedGenerator`; None uses the global one.
+
+    Returns:
+        A Tensor.
+
+    Example:
+        >>> densa.random.uniform((2, 3), seed=1).shape
+        (2, 3)
+    """
+    if not config.dtype_name(dtype).startswith("float"):
+        return randint(shape, int(minval), int(maxval), dtype, seed)
+    draw = _source(seed).uniform(math.prod(shape))
+    return _tensor(minval + (maxval - minval) * draw, shape, dtype)
+
+
+def randint(shape: Any, minval: int, maxval: int, dtype: Any = "int32", seed: Any = None) -> Any:
+    """Draw integers from minval to maxval - 1.
+
+    Args:
+        shape: shape of the result.
+        minval: lower bound.
+        maxval: upper bound, left out.
+        dtype: integer type.
+        seed: integer or `SeedGenerator`; None uses the global one.
+
+    Returns:
+        A Tensor.
+
+    Raises:
+        ValueError: if there is no integer between the bounds.
+
+    Example:
+        >>> densa.random.randint((4,), 0, 10, seed=1).dtype
+        'int32'
+    """
+    if not maxval > minval:
+        raise ValueError(f"randint needs minval < maxval; got {minval} and {maxval}.")
+    draw = np.floor(_source(seed).uniform(math.prod(shape)) * (int(maxval) - int(minval)))
+    return _tensor(int(minval) + draw, shape, dtype)
+
+
+def categorical(logits: Any, num_samples: int, dtype: Any = "int32", seed: Any = None) -> Any:
+    """Draw class numbers with the probabilities softmax(logits).
+
+    Args:
+        logits: (batch, classes).
+        num_samples: draws per row.
+        dtype: integer type.
+        seed: integer or `SeedGenerator`; None uses the global one.
+
+    Returns:
+        A Tensor (batch, num_samples).
+
+    Example:
+        >>> densa.random.categorical([[0.0, 0.0]], 5, seed=1).shape
+        (1, 5)
+    """
+    z = np.asarray(logits, dtype=np.float64)
+    if z.ndim != 2:
+        raise ValueError(f"categorical needs logits of shape (batch, classes); got {z.shape}.")
+    weights = np.exp(z - z.max(axis=1, keepdims=True))
+    edges = np.cumsum(weights, axis=1)
+    shape = (z.shape[0], int(num_samples))
+    points = _source(seed).uniform(math.prod(shape)).reshape(shape) * edges[:, -1:]
+    picks = (points[:, :, None] >= edges[:, None, :]).sum(axis=2)
+    return _tensor(np.minimum(picks, z.shape[1] - 1), shape, dtype)
+
+
+def shuffle(x: Any, axis: int = 0, seed: Any = None) -> Any:
+    """Return x with its slices along an axis in random order.
+
+    Args:
+        x: array or Tensor.
+        axis: the axis.
+        seed: integer or `SeedGenerator`; None uses the global one.
+
+    Returns:
+        A Tensor like x.
+
+    Example:
+        >>> sorted(densa.random.shuffle([3, 1, 2], seed=1).numpy().tolist())
+        [1, 2, 3]
+    """
+    array = np.asarray(x)
+    order = np.argsort(_source(seed).integers(array.shape[axis]), kind="stable")
+    return _core.from_numpy(np.ascontiguousarray(np.take(array, order, axis=axis)))
+
+
+def dropout(inputs: Any, rate: float, noise_shape: Any = None, seed: Any = None) -> Any:
+    """Set a share of the entries to zero and scale the others by 1 / (1 - rate).
+
+    Args:
+        inputs: floating Tensor.
+        rate: share to drop, from 0 to below 1.
+        noise_shape: shape of the mask, 1 where an axis shares it; None means that of `inputs`.
+        seed: integer or `SeedGenerator`; None uses the global one.
+
+    Returns:
+        A Tensor like `inputs`.
+
+    Example:
+        >>> densa.random.dropout(np.ones((2, 3), "float32"), 0.5, seed=1).shape
+        (2, 3)
+    """
+    if not 0 <= rate < 1:
+        raise ValueError(f"dropout needs 0 <= rate < 1; got {rate}.")
+    if seed is None:
+        seed = global_seed_generator()
+    if isinstance(seed, SeedGenerator):
+        key, stream, step = seed.seed, seed.stream, seed.step()
+    else:
+        key, stream, step = int(seed), 0, 0
+    attributes = {"rate": float(rate), "seed": key, "stream": stream, "step": step}
+    if noise_shape is None:
+        return _core.apply("dropout", inputs, **attributes)
+    shape = tuple(n if m is None else m for m, n in zip(noise_shape, inputs.shape, strict=True))
+    ones = _core.from_numpy(np.ones(shape, dtype=str(inputs.dtype)))
+    return _core.apply("multiply", inputs, _core.apply("dropout", ones, **attributes))
+
+
+__all__ = [
+    "SeedGenerator",
+    "categorical",
+    "dropout",
+    "normal",
+    "randint",
+    "shuffle",
+    "truncated_normal",
+    "uniform",
+]
