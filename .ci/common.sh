@@ -82,7 +82,6 @@ readme_commands() {
   bash -c "$(readme_command train)"
   rm model.densa
   folder=$(mktemp -d)
-  pip install --quiet --disable-pip-version-check matplotlib
   (
     cd "$folder"
     if [ -d /usr/share/datasets/fashion-mnist ]; then
