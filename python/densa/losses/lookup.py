@@ -61,7 +61,7 @@ def deserialize_object(
     name = config["class_name"]
     if name == "function":
         return deserialize_object(kind, config["config"], known, folder, custom_objects)
-    if name in known and not (custom_objects and name in custom_objects):
+    if name in known and not config.get("registered_name"):
         found = known[name]
         return found.from_config(dict(config.get("config") or {}))
     from densa import saving

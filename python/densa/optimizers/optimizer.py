@@ -379,8 +379,8 @@ class Optimizer:
             self._update_averages()
 
     def _update(self, grads: list[Any], variables: list[Variable], rate: float) -> None:
-        grads = self._clip(grads)
         fused = getattr(_core, "optimizer_step", None) if self.fused_kind() else None
+        grads = self._clip(grads, by_value=fused is None)
         if fused is not None:
             hyper = self.hyper()
             for decay in (True, False):
@@ -411,8 +411,8 @@ class Optimizer:
     def hyper(self) -> dict[str, Any]:
         """The numbers that the core's fused step needs, by Keras' argument names."""
         out = {name: getattr(self, name) for name in getattr(type(self), "arguments", ())}
-        if self.weight_decay:
-            out["weight_decay"] = self.weight_decay
+        out["weight_decay"] = self.weight_decay or 0.0
+        out["clipvalue"] = self.clipvalue
         return {k: v for k, v in out.items() if v is not None}
 
     def fused_kind(self) -> str | None:
@@ -433,12 +433,12 @@ class Optimizer:
         """The loss times `loss_scale_factor`; the gradient of this is what `apply` wants."""
         return loss * self.loss_scale_factor if self.loss_scale_factor else loss
 
-    def _clip(self, grads: list[Any]) -> list[Any]:
+    def _clip(self, grads: list[Any], by_value: bool) -> list[Any]:
         if self.clipnorm:
             return [_clip_by_norm(g, self.clipnorm) for g in grads]
         if self.global_clipnorm:
             return clip_by_global_norm(grads, self.global_clipnorm)
-        if self.clipvalue:
+        if self.clipvalue and by_value:
             return [ops.clip(g, -self.clipvalue, self.clipvalue) for g in grads]
         return grads
 
@@ -532,7 +532,19 @@ class Optimizer:
         return f"<{type(self).__name__} name={self.name}>"
 
 
-_BASE_ARGUMENTS = ["learning_rate", "weight_decay", "clipnorm", "clipvalue", "global_clipnorm", "use_ema", "ema_momentum", "ema_overwrite_frequency", "loss_scale_factor", "gradient_accumulation_steps", "name"]
+_BASE_ARGUMENTS = (
+    "learning_rate",
+    "weight_decay",
+    "clipnorm",
+    "clipvalue",
+    "global_clipnorm",
+    "use_ema",
+    "ema_momentum",
+    "ema_overwrite_frequency",
+    "loss_scale_factor",
+    "gradient_accumulation_steps",
+    "name",
+)
 
 
 def _number(value: Any) -> float:

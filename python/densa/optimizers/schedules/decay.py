@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -187,7 +188,7 @@ class PiecewiseConstantDecay(LearningRateSchedule):
                 "PiecewiseConstantDecay: values must hold one item more than boundaries; received "
                 f"{len(values)} values and {len(boundaries)} boundaries."
             )
-        if any(b <= a for a, b in zip(boundaries, boundaries[1:], strict=False)):
+        if any(b <= a for a, b in itertools.pairwise(boundaries)):
             raise ValueError(
                 f"PiecewiseConstantDecay: boundaries must rise; received {list(boundaries)}."
             )

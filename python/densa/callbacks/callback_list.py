@@ -1,0 +1,177 @@
+"""Several callbacks as one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from .callback import Callback, overrides
+from .history import History
+from .progbar_logger import ProgbarLogger
+
+Logs = dict[str, Any] | None
+
+_BATCH_HOOKS = tuple(
+    f"on_{kind}_batch_{end}" for kind in ("train", "test", "predict") for end in ("begin", "end")
+)
+
+
+class CallbackList:
+    """Calls every callback in order, and knows which ones want to hear of every batch.
+
+    Args:
+        callbacks: Callbacks, or None.
+        add_history: Whether to add a `History` if there is none.
+        add_progbar: Whether to add a `ProgbarLogger` if there is none.
+        model: Told to every callback.
+        **params: Told to every callback.
+    """
+
+    def __init__(
+        self,
+        callbacks: Any = None,
+        add_history: bool = False,
+        add_progbar: bool = False,
+        model: Any = None,
+        **params: Any,
+    ) -> None:
+        self.callbacks: list[Any] = _flat(callbacks)
+        for callback in self.callbacks:
+            if not hasattr(callback, "on_epoch_end"):
+                raise ValueError(
+                    "callbacks must hold instances of densa.callbacks.Callback; received "
+                    f"{callback!r}."
+                )
+        self._history: History | None = None
+        if add_progbar and not any(isinstance(c, ProgbarLogger) for c in self.callbacks):
+            self.callbacks.append(ProgbarLogger())
+        for callback in self.callbacks:
+            if isinstance(callback, History):
+                self._history = callback
+        if self._history is None and add_history:
+            self._history = History()
+            self.callbacks.append(self._history)
+        self._hooks: dict[str, list[Callable[..., Any]]] = {}
+        self._every: dict[str, bool] = {}
+        self._find_hooks()
+        self.model = model
+        self.params: dict[str, Any] = params
+        if model is not None:
+            self.set_model(model)
+        if params:
+            self.set_params(params)
+
+    @property
+    def history(self) -> History | None:
+        """The `History` among the callbacks."""
+        return self._history
+
+    def _find_hooks(self) -> None:
+        for hook in _BATCH_HOOKS:
+            found = [c for c in self.callbacks if overrides(c, hook)]
+            self._hooks[hook] = [getattr(c, hook) for c in found]
+        for kind in ("train", "test", "predict"):
+            self._every[kind] = any(
+                overrides(c, f"on_{kind}_batch_{end}") and not getattr(c, "_throttled", False)
+                for c in self.callbacks
+                for end in ("begin", "end")
+            )
+            self._hooks[f"{kind}_progress"] = [
+                getattr(c, f"on_{kind}_batch_end")
+                for c in self.callbacks
+                if getattr(c, "_throttled", False) and overrides(c, f"on_{kind}_batch_end")
+            ]
+
+    def wants_every_batch(self, kind: str) -> bool:
+        """Whether a callback must hear of every batch of `"train"`, `"test"` or `"predict"`."""
+        return self._every[kind]
+
+    def progress(self, kind: str, batch: int, logs: Logs = None) -> None:
+        """Tells progress bars alone that batches up to `batch` are done; called now and then."""
+        for hook in self._hooks[f"{kind}_progress"]:
+            hook(batch, logs)
+
+    def append(self, callback: Callback) -> None:
+        """Adds a callback."""
+        self.callbacks.append(callback)
+        self._find_hooks()
+
+    def set_params(self, params: dict[str, Any]) -> None:
+        """Tells every callback."""
+        self.params = params
+        for callback in self.callbacks:
+            callback.set_params(params)
+
+    def set_model(self, model: Any) -> None:
+        """Tells every callback."""
+        self.model = model
+        if self._history is not None:
+            model.history = self._history
+        for callback in self.callbacks:
+            callback.set_model(model)
+
+    def _batch(self, hook: str, batch: int, logs: Logs) -> None:
+        for call in self._hooks[hook]:
+            call(batch, logs=logs)
+
+    def on_batch_begin(self, batch: int, logs: Logs = None) -> None:
+        self._batch("on_train_batch_begin", batch, logs)
+
+    def on_batch_end(self, batch: int, logs: Logs = None) -> None:
+        self._batch("on_train_batch_end", batch, logs)
+
+    def on_train_batch_begin(self, batch: int, logs: Logs = None) -> None:
+        self._batch("on_train_batch_begin", batch, logs)
+
+    def on_train_batch_end(self, batch: int, logs: Logs = None) -> None:
+        self._batch("on_train_batch_end", batch, logs)
+
+    def on_test_batch_begin(self, batch: int, logs: Logs = None) -> None:
+        self._batch("on_test_batch_begin", batch, logs)
+
+    def on_test_batch_end(self, batch: int, logs: Logs = None) -> None:
+        self._batch("on_test_batch_end", batch, logs)
+
+    def on_predict_batch_begin(self, batch: int, logs: Logs = None) -> None:
+        self._batch("on_predict_batch_begin", batch, logs)
+
+    def on_predict_batch_end(self, batch: int, logs: Logs = None) -> None:
+        self._batch("on_predict_batch_end", batch, logs)
+
+    def on_epoch_begin(self, epoch: int, logs: Logs = None) -> None:
+        for callback in self.callbacks:
+            callback.on_epoch_begin(epoch, {} if logs is None else logs)
+
+    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
+        for callback in self.callbacks:
+            callback.on_epoch_end(epoch, {} if logs is None else logs)
+
+    def _all(self, hook: str, logs: Logs) -> None:
+        for callback in self.callbacks:
+            getattr(callback, hook)({} if logs is None else logs)
+
+    def on_train_begin(self, logs: Logs = None) -> None:
+        self._all("on_train_begin", logs)
+
+    def on_train_end(self, logs: Logs = None) -> None:
+        self._all("on_train_end", logs)
+
+    def on_test_begin(self, logs: Logs = None) -> None:
+        self._all("on_test_begin", logs)
+
+    def on_test_end(self, logs: Logs = None) -> None:
+        self._all("on_test_end", logs)
+
+    def on_predict_begin(self, logs: Logs = None) -> None:
+        self._all("on_predict_begin", logs)
+
+    def on_predict_end(self, logs: Logs = None) -> None:
+        self._all("on_predict_end", logs)
+
+
+def _flat(callbacks: Any) -> list[Any]:
+    if callbacks is None:
+        return []
+    if isinstance(callbacks, Iterable):
+        return [c for item in callbacks for c in _flat(item)]
+    return [callbacks]
