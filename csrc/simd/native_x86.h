@@ -57,8 +57,8 @@ template <int kMode>
 DENSA_ALWAYS_INLINE F64 round(F64 v) { return _mm512_maskz_roundscale_pd(kAll8, v, kMode); }
 
 // x * 2^n for a whole n, rounded once, also into the denormals.
-DENSA_ALWAYS_INLINE F32 scale(F32 x, F32 n) { return _mm512_scalef_ps(x, n); }
-DENSA_ALWAYS_INLINE F64 scale(F64 x, F64 n) { return _mm512_scalef_pd(x, n); }
+DENSA_ALWAYS_INLINE F32 scale(F32 x, F32 n) { return _mm512_maskz_scalef_ps(kAll16, x, n); }
+DENSA_ALWAYS_INLINE F64 scale(F64 x, F64 n) { return _mm512_maskz_scalef_pd(kAll8, x, n); }
 DENSA_ALWAYS_INLINE float scale(float x, float n) {
   return _mm_cvtss_f32(_mm_scalef_ss(_mm_set_ss(x), _mm_set_ss(n)));
 }
