@@ -2,6 +2,7 @@
 #include <array>
 
 #include "tensor/builder.h"
+#include "tensor/large_work.h"
 #include "tensor/tape.h"
 #include "tensor/variable.h"
 
@@ -9,6 +10,23 @@ namespace densa {
 namespace {
 
 thread_local std::vector<TensorBuilder*> builders;
+
+LargeWork large_work;
+constexpr std::int64_t kLargeElements = 1 << 15;
+
+class AroundLargeWork {
+ public:
+  explicit AroundLargeWork(bool large)
+      : token_(large && large_work.enter != nullptr ? large_work.enter() : nullptr) {}
+  ~AroundLargeWork() {
+    if (token_ != nullptr) large_work.leave(token_);
+  }
+  AroundLargeWork(const AroundLargeWork&) = delete;
+  AroundLargeWork& operator=(const AroundLargeWork&) = delete;
+
+ private:
+  void* token_;
+};
 
 // Scratch memory of this thread's ops: grows, is never shared, and shrinks to kKeptScratch.
 constexpr std::size_t kKeptScratch = std::size_t{1} << 22;
@@ -114,9 +132,11 @@ class EagerBuilder final : public TensorBuilder {
                        std::span<const TypeInfo> types, std::vector<TypeInfo>& out_types,
                        std::vector<Value>& out) {
     Few<View> in_views(in.size());
+    std::int64_t elements = 0;
     std::vector<TensorPtr> copies;  // keeps row-major copies alive
     for (std::size_t i = 0; i < in.size(); ++i) {
       const auto& tensor = static_cast<const TensorNode&>(*in[i]);
+      elements += element_count(tensor.type.shape);
       if (op.any_strides || tensor.contiguous) {
         in_views[i] = tensor.view();
         if (tensor.contiguous) in_views[i].strides = contiguous_strides(tensor.type.shape);
@@ -129,14 +149,18 @@ class EagerBuilder final : public TensorBuilder {
     for (std::size_t i = 0; i < out_types.size(); ++i) {
       TensorPtr tensor = empty_tensor(out_types[i]);
       out_views[i] = tensor->view();
+      elements += element_count(out_types[i].shape);
       out.push_back(std::move(tensor));
     }
     const Scratch scratch(op.scratch_bytes == nullptr ? 0 : op.scratch_bytes(types, attrs));
+    const AroundLargeWork around(elements >= kLargeElements);
     op.eval({in_views.span(), out_views.span(), attrs, scratch.data()});
   }
 };
 
 }  // namespace
+
+void set_large_work(LargeWork hooks) { large_work = hooks; }
 
 TensorBuilder& eager_builder() {
   static EagerBuilder builder;

@@ -1,0 +1,90 @@
+// What the binding files share: Values as Python objects, operands from any Python object.
+#pragma once
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "tensor/promote.h"
+#include "tensor/tensor.h"
+#include "tensor/variable.h"
+
+namespace densa::bindings {
+
+namespace py = pybind11;
+
+// ---- Tensor: a plain C type, so that making and reading one is cheap --------------------------
+
+struct PyTensor {
+  PyObject_HEAD
+  Value value;
+  PyObject* weak_references;
+};
+
+extern PyTypeObject* tensor_type;  // set by bind_tensor
+
+inline bool is_py_tensor(PyObject* object) { return Py_TYPE(object) == tensor_type; }
+// A new reference; None for a null value.
+PyObject* wrap(Value value);
+inline py::object to_python(Value value) {
+  return py::reinterpret_steal<py::object>(wrap(std::move(value)));
+}
+// The value of a Tensor; throws TypeError for anything else.
+const Value& value_of(PyObject* object);
+
+// ---- conversions ------------------------------------------------------------------------------
+
+// Shares the array's memory unless `copy` is set or its layout cannot be expressed. Throws TypeError
+// for element types without storage.
+TensorPtr from_array(const py::array& array, bool copy);
+// Shares the tensor's memory; read-only where the storage is.
+py::array to_array(const Value& value, const char* where);
+
+// Tensor, Variable, NumPy array or scalar, Python number (weak), nested list, anything with
+// __array__.
+Operand to_operand(PyObject* object, TensorBuilder& build);
+// The same as an eager or symbolic value: a Python float becomes floatx, an int int32.
+Value to_value(PyObject* object, TensorBuilder& build);
+
+AttrValue to_attribute(const std::string& name, PyObject* object);
+Attrs to_attributes(const py::kwargs& kwargs);
+
+py::tuple shape_tuple(const Dims& shape);  // None for kRows
+PyObject* dtype_string(DType dtype);       // borrowed, interned
+DType to_dtype(const py::handle& dtype);   // a name, a NumPy dtype or type, float, int, bool
+py::dtype numpy_dtype(DType dtype);
+
+// ---- errors: the one place that turns C++ exceptions into Python's ------------------------------
+
+// Sets the Python error for the exception being handled.
+void set_python_error() noexcept;
+
+void bind_errors(py::module_& m);
+void bind_tensor(py::module_& m);
+void bind_apply(py::module_& m);
+void bind_variable(py::module_& m);
+void bind_config(py::module_& m);
+void bind_testing(py::module_& m);
+
+}  // namespace densa::bindings
+
+namespace pybind11::detail {
+
+// Values cross as Tensors; None is a null Value.
+template <>
+struct type_caster<densa::Value> {
+  PYBIND11_TYPE_CASTER(densa::Value, const_name("densa._core.Tensor"));
+  bool load(handle source, bool) {
+    if (source.is_none()) return true;
+    if (!densa::bindings::is_py_tensor(source.ptr())) return false;
+    value = reinterpret_cast<densa::bindings::PyTensor*>(source.ptr())->value;
+    return true;
+  }
+  static handle cast(densa::Value source, return_value_policy, handle) {
+    return densa::bindings::wrap(std::move(source));
+  }
+};
+
+}  // namespace pybind11::detail
