@@ -1,0 +1,113 @@
+"""Layers: what networks are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from densa.layers.activation import Activation
+from densa.layers.activity_regularization import ActivityRegularization
+from densa.layers.add import Add, add
+from densa.layers.alpha_dropout import AlphaDropout
+from densa.layers.average import Average, average
+from densa.layers.batch_normalization import BatchNormalization
+from densa.layers.concatenate import Concatenate, concatenate
+from densa.layers.dense import Dense
+from densa.layers.dropout import Dropout
+from densa.layers.elu import ELU
+from densa.layers.embedding import Embedding
+from densa.layers.flatten import Flatten
+from densa.layers.gaussian_dropout import GaussianDropout
+from densa.layers.gaussian_noise import GaussianNoise
+from densa.layers.identity import Identity
+from densa.layers.input_layer import Input, InputLayer
+from densa.layers.input_spec import InputSpec
+from densa.layers.lambda_layer import Lambda
+from densa.layers.layer import Layer
+from densa.layers.leaky_relu import LeakyReLU
+from densa.layers.maximum import Maximum, maximum
+from densa.layers.minimum import Minimum, minimum
+from densa.layers.multiply import Multiply, multiply
+from densa.layers.permute import Permute
+from densa.layers.prelu import PReLU
+from densa.layers.relu import ReLU
+from densa.layers.rescaling import Rescaling
+from densa.layers.reshape import Reshape
+from densa.layers.softmax import Softmax
+from densa.layers.subtract import Subtract, subtract
+from densa.saving.serialization import deserialize_keras_object, serialize_keras_object
+
+
+def serialize(layer: Layer) -> Any:
+    """Return plain data for a layer.
+
+    Example:
+        >>> densa.layers.serialize(densa.layers.Dense(2))["class_name"]
+        'Dense'
+    """
+    return serialize_keras_object(layer)
+
+
+def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
+    """Make a layer from `serialize`'s answer.
+
+    Raises:
+        ValueError: if the data describes something else, or a class that is not known.
+
+    Example:
+        >>> data = densa.layers.serialize(densa.layers.Dense(2))
+        >>> densa.layers.deserialize(data).units
+        2
+    """
+    if isinstance(config, Mapping) and "module" not in config:
+        config = {"module": "densa.layers", **config}
+    layer = deserialize_keras_object(config, custom_objects)
+    if not isinstance(layer, Layer):
+        raise ValueError(
+            f"`layers.deserialize` was passed a `config` object that is not a layer's: {config}."
+        )
+    return layer
+
+
+__all__ = [
+    "Activation",
+    "ActivityRegularization",
+    "Add",
+    "AlphaDropout",
+    "Average",
+    "BatchNormalization",
+    "Concatenate",
+    "Dense",
+    "Dropout",
+    "ELU",
+    "Embedding",
+    "Flatten",
+    "GaussianDropout",
+    "GaussianNoise",
+    "Identity",
+    "Input",
+    "InputLayer",
+    "InputSpec",
+    "Lambda",
+    "Layer",
+    "LeakyReLU",
+    "Maximum",
+    "Minimum",
+    "Multiply",
+    "PReLU",
+    "Permute",
+    "ReLU",
+    "Rescaling",
+    "Reshape",
+    "Softmax",
+    "Subtract",
+    "add",
+    "average",
+    "concatenate",
+    "deserialize",
+    "maximum",
+    "minimum",
+    "multiply",
+    "serialize",
+    "subtract",
+]

@@ -1,0 +1,216 @@
+"""`BatchNormalization`: standardise by batch in training, by moving averages afterwards."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from densa import _core, constraints, initializers, regularizers
+from densa._scope import in_symbolic_scope
+from densa.layers._helpers import as_float
+from densa.layers.input_spec import InputSpec
+from densa.layers.layer import Layer
+
+
+class BatchNormalization(Layer):
+    """y = gamma · (x - mean) / sqrt(variance + epsilon) + beta, for each index of `axis`.
+
+    While training, mean and (biased) variance are those of the batch, and the moving averages
+    follow them: m ← m · momentum + batch · (1 - momentum). Otherwise, and whenever
+    `trainable` is False, the moving averages are used.
+
+    Args:
+        axis: the axis (or axes) that keep their own mean and variance.
+        momentum: of the moving averages.
+        epsilon: added to the variance.
+        center: whether there is a beta.
+        scale: whether there is a gamma.
+        beta_initializer: first value of beta.
+        gamma_initializer: first value of gamma.
+        moving_mean_initializer: first value of the moving mean.
+        moving_variance_initializer: first value of the moving variance.
+        beta_regularizer: penalty on beta.
+        gamma_regularizer: penalty on gamma.
+        beta_constraint: what beta is put back to after each update.
+        gamma_constraint: the same for gamma.
+        synchronized: accepted for Keras.
+
+    Raises:
+        ValueError: for an axis that the input does not have, or whose size is unknown.
+
+    Example:
+        >>> layer = densa.layers.BatchNormalization()
+        >>> layer(np.ones((4, 3), "float32"), training=True).shape
+        (4, 3)
+    """
+
+    def __init__(
+        self,
+        axis: Any = -1,
+        momentum: float = 0.99,
+        epsilon: float = 1e-3,
+        center: bool = True,
+        scale: bool = True,
+        beta_initializer: Any = "zeros",
+        gamma_initializer: Any = "ones",
+        moving_mean_initializer: Any = "zeros",
+        moving_variance_initializer: Any = "ones",
+        beta_regularizer: Any = None,
+        gamma_regularizer: Any = None,
+        beta_constraint: Any = None,
+        gamma_constraint: Any = None,
+        synchronized: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.axis = [int(a) for a in axis] if isinstance(axis, (list, tuple)) else int(axis)
+        self.momentum = float(momentum)
+        self.epsilon = float(epsilon)
+        self.center = center
+        self.scale = scale
+        self.beta_initializer = initializers.get(beta_initializer)
+        self.gamma_initializer = initializers.get(gamma_initializer)
+        self.moving_mean_initializer = initializers.get(moving_mean_initializer)
+        self.moving_variance_initializer = initializers.get(moving_variance_initializer)
+        self.beta_regularizer = regularizers.get(beta_regularizer)
+        self.gamma_regularizer = regularizers.get(gamma_regularizer)
+        self.beta_constraint = constraints.get(beta_constraint)
+        self.gamma_constraint = constraints.get(gamma_constraint)
+        self.synchronized = synchronized
+        self.gamma: Any = None
+        self.beta: Any = None
+        self.moving_mean: Any = None
+        self.moving_variance: Any = None
+
+    def _axes(self, rank: int) -> list[int]:
+        given = self.axis if isinstance(self.axis, list) else [self.axis]
+        axes = [a + rank if a < 0 else a for a in given]
+        if not axes or len(set(axes)) != len(axes) or any(not 0 <= a < rank for a in axes):
+            raise ValueError(
+                f"Layer '{self.name}': axis={self.axis} does not fit an input of rank {rank}."
+            )
+        return sorted(axes)
+
+    def build(self, input_shape: Any) -> None:
+        axes = self._axes(len(input_shape))
+        shape = tuple(input_shape[a] for a in axes)
+        if None in shape:
+            raise ValueError(
+                f"Layer '{self.name}': axis {self.axis} of the input must have a known size. "
+                f"Received: input_shape={tuple(input_shape)}."
+            )
+        if self.scale:
+            self.gamma = self.add_weight(
+                shape=shape,
+                name="gamma",
+                initializer=self.gamma_initializer,
+                regularizer=self.gamma_regularizer,
+                constraint=self.gamma_constraint,
+                rows=True,
+            )
+        if self.center:
+            self.beta = self.add_weight(
+                shape=shape,
+                name="beta",
+                initializer=self.beta_initializer,
+                regularizer=self.beta_regularizer,
+                constraint=self.beta_constraint,
+                rows=True,
+            )
+        self.moving_mean = self.add_weight(
+            shape=shape,
+            name="moving_mean",
+            initializer=self.moving_mean_initializer,
+            trainable=False,
+            rows=True,
+        )
+        self.moving_variance = self.add_weight(
+            shape=shape,
+            name="moving_variance",
+            initializer=self.moving_variance_initializer,
+            trainable=False,
+            rows=True,
+        )
+        self.input_spec = InputSpec(
+            ndim=len(input_shape), axes={a: input_shape[a] for a in axes}
+        )
+
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
+        x = as_float(inputs, self.compute_dtype)
+        axes = self._axes(len(x.shape))
+        if len(axes) == 1:
+            return self._normalize(x, axes[0], bool(training))
+        # Several axes: put them last, as one, and back afterwards.
+        others = [a for a in range(len(x.shape)) if a not in axes]
+        perm = others + axes
+        moved = _core.apply("transpose", x, perm=perm) if perm != sorted(perm) else x
+        sizes = [-1 if d is None else int(d) for d in moved.shape]
+        count = math.prod(self.moving_mean.shape)
+        flat = _core.apply("reshape", moved, shape=[*sizes[: len(others)], count])
+        y = self._normalize(flat, len(others), bool(training))
+        y = _core.apply("reshape", y, shape=sizes)
+        back = [perm.index(a) for a in range(len(perm))]
+        return _core.apply("transpose", y, perm=back) if perm != sorted(perm) else y
+
+    def _normalize(self, x: Any, axis: int, training: bool) -> Any:
+        count = math.prod(self.moving_mean.shape)
+
+        def flat(v: Any) -> Any:
+            return v if len(v.shape) == 1 else _core.apply("reshape", v, shape=[count])
+
+        def constant(fill: float) -> Any:
+            return _core.from_numpy(np.full(count, fill, dtype=self.compute_dtype))
+
+        gamma = constant(1.0) if self.gamma is None else flat(self.gamma)
+        beta = constant(0.0) if self.beta is None else flat(self.beta)
+        attributes = {"axis": [axis], "epsilon": self.epsilon}
+        mean, variance = flat(self.moving_mean), flat(self.moving_variance)
+        if not (training and self.trainable):
+            return _core.apply(
+                "batch_norm", x, gamma, beta, mean, variance, training=False, **attributes
+            )
+        y, batch_mean, batch_variance = _core.apply(
+            "batch_norm", x, gamma, beta, mean, variance, training=True, **attributes
+        )
+        if not in_symbolic_scope():
+            with _core.no_grad():
+                self._follow(self.moving_mean, mean, batch_mean)
+                self._follow(self.moving_variance, variance, batch_variance)
+        return y
+
+    def _follow(self, moving: Any, old: Any, batch: Any) -> None:
+        new = _core.apply(
+            "add",
+            _core.apply("multiply", old, self.momentum),
+            _core.apply("multiply", batch, 1.0 - self.momentum),
+        )
+        if len(moving.shape) != 1:
+            new = _core.apply("reshape", new, shape=[int(d) for d in moving.shape])
+        moving.assign(new)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        self._axes(len(input_shape))
+        return input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "axis": self.axis,
+            "momentum": self.momentum,
+            "epsilon": self.epsilon,
+            "center": self.center,
+            "scale": self.scale,
+            "beta_initializer": initializers.serialize(self.beta_initializer),
+            "gamma_initializer": initializers.serialize(self.gamma_initializer),
+            "moving_mean_initializer": initializers.serialize(self.moving_mean_initializer),
+            "moving_variance_initializer": initializers.serialize(
+                self.moving_variance_initializer
+            ),
+            "beta_regularizer": regularizers.serialize(self.beta_regularizer),
+            "gamma_regularizer": regularizers.serialize(self.gamma_regularizer),
+            "beta_constraint": constraints.serialize(self.beta_constraint),
+            "gamma_constraint": constraints.serialize(self.gamma_constraint),
+            "synchronized": self.synchronized,
+        }

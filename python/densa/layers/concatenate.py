@@ -1,0 +1,65 @@
+"""`Concatenate`: side by side."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from densa import _core
+from densa.layers.merge import Merge
+
+
+class Concatenate(Merge):
+    """Put the inputs one after the other along an axis.
+
+    Args:
+        axis: the axis; not the batch.
+
+    Raises:
+        ValueError: if sizes differ along another axis.
+
+    Example:
+        >>> a, b = np.zeros((1, 2), "float32"), np.ones((1, 1), "float32")
+        >>> densa.layers.Concatenate()([a, b]).numpy()
+        array([[0., 0., 1.]], dtype=float32)
+    """
+
+    _keeps_dtype = True
+
+    def __init__(self, axis: int = -1, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.axis = int(axis)
+
+    def call(self, inputs: Any) -> Any:
+        self._check(inputs)
+        axis = self.axis + len(inputs[0].shape) if self.axis < 0 else self.axis
+        return inputs[0] if len(inputs) == 1 else _core.apply("concatenate", *inputs, axis=axis)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        self._check(input_shape)
+        rank = len(input_shape[0])
+        axis = self.axis + rank if self.axis < 0 else self.axis
+        fits = 0 <= axis < rank and all(len(s) == rank for s in input_shape)
+        out = list(input_shape[0])
+        for shape in input_shape[1:] if fits else ():
+            for a, (m, n) in enumerate(zip(out, shape, strict=True)):
+                if a == axis:
+                    out[a] = None if m is None or n is None else m + n
+                elif m is None or n is None:
+                    out[a] = None if a == 0 else m or n
+                elif m != n:
+                    fits = False
+        if not fits:
+            raise ValueError(
+                "A `Concatenate` layer requires inputs with matching shapes except for the "
+                f"concatenation axis. Received: input_shape={[tuple(s) for s in input_shape]} "
+                f"with axis={self.axis} (layer '{self.name}')"
+            )
+        return tuple(out)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "axis": self.axis}
+
+
+def concatenate(inputs: Any, axis: int = -1, **kwargs: Any) -> Any:
+    """Return `Concatenate(axis, **kwargs)(inputs)`."""
+    return Concatenate(axis=axis, **kwargs)(inputs)

@@ -1,0 +1,67 @@
+"""`Dropout`: zero a random share of the inputs while training."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from densa import random
+from densa.layers.layer import Layer
+
+
+def check_rate(rate: Any) -> float:
+    """Return a dropout rate; ValueError outside of [0, 1]."""
+    number = isinstance(rate, (int, float, np.number)) and not isinstance(rate, bool)
+    if not number or not 0 <= rate <= 1:
+        raise ValueError(
+            f"Invalid value received for argument `rate`. Expected a float value between 0 and 1. "
+            f"Received: rate={rate!r}"
+        )
+    return float(rate)
+
+
+class Dropout(Layer):
+    """While training, zero each input with probability `rate` and scale the others by 1/(1-rate).
+
+    Args:
+        rate: share to drop, from 0 to 1.
+        noise_shape: shape of the mask, 1 where an axis shares it; None means the input's.
+        seed: integer for the mask; None takes one from the global generator.
+
+    Raises:
+        ValueError: for a rate outside of [0, 1].
+
+    Example:
+        >>> densa.layers.Dropout(0.5)(np.ones((1, 2), "float32")).numpy()
+        array([[1., 1.]], dtype=float32)
+    """
+
+    def __init__(
+        self, rate: float, noise_shape: Any = None, seed: int | None = None, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.rate = check_rate(rate)
+        self.seed = seed
+        self.noise_shape = None if noise_shape is None else tuple(noise_shape)
+        if self.rate > 0:
+            self.seed_generator = random.SeedGenerator(seed)
+        self.built = True
+
+    def call(self, inputs: Any, training: bool = False) -> Any:
+        if not training or self.rate == 0:
+            return inputs
+        if self.rate == 1:
+            return inputs * 0.0
+        return random.dropout(inputs, self.rate, self.noise_shape, self.seed_generator)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "rate": self.rate,
+            "seed": self.seed,
+            "noise_shape": self.noise_shape,
+        }

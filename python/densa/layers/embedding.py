@@ -1,0 +1,100 @@
+"""`Embedding`: a table looked up by integers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from densa import _core, constraints, initializers, regularizers
+from densa._symbolic import KerasTensor
+from densa.layers.layer import Layer
+
+
+class Embedding(Layer):
+    """Turn each integer i into row i of a trained table.
+
+    Args:
+        input_dim: number of rows; inputs go from 0 to input_dim - 1.
+        output_dim: length of a row.
+        embeddings_initializer: first value of the table.
+        embeddings_regularizer: penalty on the table.
+        embeddings_constraint: what the table is put back to after each update.
+        mask_zero: must be False; densa has no masks.
+        weights: the table as an array, instead of an initializer.
+
+    Raises:
+        ValueError: for sizes that are not positive, or mask_zero.
+
+    Example:
+        >>> densa.layers.Embedding(10, 4)(np.array([[1, 2, 3]])).shape
+        (1, 3, 4)
+    """
+
+    def __init__(
+        self,
+        input_dim: int,
+        output_dim: int,
+        embeddings_initializer: Any = "uniform",
+        embeddings_regularizer: Any = None,
+        embeddings_constraint: Any = None,
+        mask_zero: bool = False,
+        weights: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        kwargs.pop("input_length", None)
+        super().__init__(**kwargs)
+        if input_dim <= 0 or output_dim <= 0:
+            raise ValueError(
+                "Embedding needs positive sizes. Received: "
+                f"input_dim={input_dim}, output_dim={output_dim}"
+            )
+        if mask_zero:
+            raise ValueError(
+                "Embedding(mask_zero=True) is not available: densa has no masks. Leave it out and "
+                "treat the padding index in the network."
+            )
+        self.input_dim = int(input_dim)
+        self.output_dim = int(output_dim)
+        self.embeddings_initializer = initializers.get(embeddings_initializer)
+        self.embeddings_regularizer = regularizers.get(embeddings_regularizer)
+        self.embeddings_constraint = constraints.get(embeddings_constraint)
+        self.mask_zero = False
+        self.autocast = False
+        self.embeddings: Any = None
+        if weights is not None:
+            self.build()
+            table = weights if hasattr(weights, "shape") else weights[0]
+            self.embeddings.assign(table)
+
+    def build(self, input_shape: Any = None) -> None:
+        if self.embeddings is not None:
+            return
+        self.embeddings = self.add_weight(
+            shape=(self.input_dim, self.output_dim),
+            initializer=self.embeddings_initializer,
+            name="embeddings",
+            regularizer=self.embeddings_regularizer,
+            constraint=self.embeddings_constraint,
+            rows=True,
+        )
+
+    def call(self, inputs: Any) -> Any:
+        if str(inputs.dtype) not in ("int32", "int64"):
+            inputs = _core.apply("cast", inputs, dtype="int32")
+        return _core.apply("embedding", self.embeddings, inputs)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return (*input_shape, self.output_dim)
+
+    def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
+        return KerasTensor(self.compute_output_shape(args[0].shape), self.compute_dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "input_dim": self.input_dim,
+            "output_dim": self.output_dim,
+            "embeddings_initializer": initializers.serialize(self.embeddings_initializer),
+            "embeddings_regularizer": regularizers.serialize(self.embeddings_regularizer),
+            "embeddings_constraint": constraints.serialize(self.embeddings_constraint),
+            "mask_zero": self.mask_zero,
+        }

@@ -1,0 +1,91 @@
+"""The base of layers that make one tensor of several, element by element."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from densa import _core
+from densa._symbolic import Shape
+from densa.layers.layer import Layer
+
+
+class Merge(Layer):
+    """Combine a list of tensors, broadcasting them against each other.
+
+    Inputs of lower rank get axes of size one behind the batch.
+    """
+
+    _op = ""
+    _exactly: int | None = None
+
+    def _check(self, inputs: Any) -> None:
+        if not isinstance(inputs, (list, tuple)):
+            raise ValueError(
+                f"A merge layer should be called on a list of inputs. Received: inputs={inputs} "
+                f"(not a list of tensors; layer '{self.name}')"
+            )
+        if self._exactly is not None and len(inputs) != self._exactly:
+            raise ValueError(
+                f"A `{type(self).__name__}` layer should be called on exactly {self._exactly} "
+                f"inputs. Received: {len(inputs)}"
+            )
+        if not inputs:
+            raise ValueError(
+                f"A merge layer should be called on a list of at least 1 input. Received: 0 "
+                f"inputs (layer '{self.name}')"
+            )
+
+    def build(self, input_shape: Any) -> None:
+        self._check(input_shape)
+        self.compute_output_shape(input_shape)
+
+    def call(self, inputs: Any) -> Any:
+        self._check(inputs)
+        rank = max(len(x.shape) for x in inputs)
+        return self._finish(self._fold([_to_rank(x, rank) for x in inputs]), len(inputs))
+
+    def _fold(self, inputs: list[Any]) -> Any:
+        out = inputs[0]
+        for x in inputs[1:]:
+            out = _core.apply(self._op, out, x)
+        return out
+
+    def _finish(self, out: Any, count: int) -> Any:
+        return out
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        self._check(input_shape)
+        rank = max(len(s) for s in input_shape)
+        shapes = [(*s[:1], *(1,) * (rank - len(s)), *s[1:]) for s in input_shape]
+        out: Shape = tuple(shapes[0])
+        for shape in shapes[1:]:
+            out = self._broadcast(out, tuple(shape), input_shape)
+        return out
+
+    def _broadcast(self, a: Shape, b: Shape, all_shapes: Any) -> Shape:
+        out: list[int | None] = []
+        for m, n in zip(a, b, strict=True):
+            if m == n or n == 1:
+                out.append(m)
+            elif m == 1:
+                out.append(n)
+            elif m is None or n is None:
+                out.append(m if n is None else n)
+            else:
+                raise ValueError(
+                    f"Inputs have incompatible shapes. Received shapes {a[1:]} and {b[1:]} "
+                    f"(layer '{self.name}', all inputs: {[tuple(s) for s in all_shapes]})"
+                )
+        # Only the batch can be open here; it stays open if one of them is.
+        if a[:1] == (None,) or b[:1] == (None,):
+            out[0] = None
+        return tuple(out)
+
+
+def _to_rank(x: Any, rank: int) -> Any:
+    missing = rank - len(x.shape)
+    if missing == 0:
+        return x
+    rows = x.shape[0]
+    shape = [-1 if rows is None else rows, *[1] * missing, *x.shape[1:]]
+    return _core.apply("reshape", x, shape=[int(d) for d in shape])

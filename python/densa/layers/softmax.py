@@ -1,0 +1,46 @@
+"""`Softmax` as a layer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from densa import _core, activations
+from densa.layers.layer import Layer
+
+
+class Softmax(Layer):
+    """exp(x) divided by its sum along `axis`.
+
+    Args:
+        axis: the axis, or several.
+
+    Example:
+        >>> densa.layers.Softmax()(np.zeros((1, 4), "float32")).numpy()
+        array([[0.25, 0.25, 0.25, 0.25]], dtype=float32)
+    """
+
+    def __init__(self, axis: Any = -1, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.axis = list(axis) if isinstance(axis, (list, tuple)) else axis
+        self.built = True
+
+    def call(self, inputs: Any, mask: Any = None) -> Any:
+        """Return the shares; where `mask` is False they are 0."""
+        if mask is not None:
+            keep = mask if str(mask.dtype) == "bool" else _core.apply("cast", mask, dtype="bool")
+            low = float(np.finfo(str(inputs.dtype)).min)
+            inputs = _core.apply("where", keep, inputs, low)
+        if isinstance(self.axis, int):
+            return activations.softmax(inputs, axis=self.axis)
+        if len(self.axis) == 1:
+            return activations.softmax(inputs, axis=self.axis[0])
+        total = _core.apply("logsumexp", inputs, axis=self.axis, keepdims=True)
+        return _core.apply("exp", _core.apply("subtract", inputs, total))
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "axis": self.axis}

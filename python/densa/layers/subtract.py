@@ -1,0 +1,28 @@
+"""`Subtract`: first input minus the second."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from densa.layers.merge import Merge
+
+
+class Subtract(Merge):
+    """Return the first input minus the second.
+
+    Raises:
+        ValueError: for shapes that do not broadcast.
+
+    Example:
+        >>> a, b = np.full((1, 2), 6.0, "float32"), np.full((1, 2), 2.0, "float32")
+        >>> densa.layers.Subtract()([a, b]).numpy()
+        array([[4., 4.]], dtype=float32)
+    """
+
+    _op = "subtract"
+    _exactly = 2
+
+
+def subtract(inputs: Any, **kwargs: Any) -> Any:
+    """Return `Subtract(**kwargs)(inputs)`."""
+    return Subtract(**kwargs)(inputs)
