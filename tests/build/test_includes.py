@@ -18,7 +18,7 @@ MAY_INCLUDE = {
     "bindings": {"base", "simd", "ops", "tensor", "graph", "bindings"},
 }
 # What an ordinary file may include beyond its folder's rule: the choice of a CPU level.
-ANYONE_MAY_INCLUDE = {"simd/level.h", "simd/pick.h"}
+ANYONE_MAY_INCLUDE = {"simd/level.h", "simd/cpu_level.h", "simd/pick.h"}
 
 # Kernel files are compiled once per CPU level, so whatever they reach must define nothing that the
 # linker could take from another level: plain definitions, lanes, their own op and formulas.

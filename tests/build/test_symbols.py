@@ -23,7 +23,7 @@ def build_folder():
 
 
 BUILD = build_folder()
-OBJECTS = sorted(BUILD.glob("CMakeFiles/kernels_*.dir/**/*.o")) if BUILD else []
+OBJECTS = sorted(BUILD.glob("CMakeFiles/kernels_*.dir/csrc/**/*.o")) if BUILD else []
 
 
 def level_of(path):
