@@ -44,7 +44,9 @@ class Network:
     def title(self) -> str:
         """One line for tables, such as `784-300-100-10 relu, sgd`."""
         hidden = self.sizes[1:-1]
-        if len(hidden) > 3 and len(set(hidden)) == 1:
+        if len(set(self.sizes[:-1])) == 1:
+            body = f"{self.sizes[0]}x{len(hidden)}-{self.sizes[-1]}"
+        elif len(hidden) > 3 and len(set(hidden)) == 1:
             body = f"{self.sizes[0]}-{hidden[0]}x{len(hidden)}-{self.sizes[-1]}"
         else:
             body = "-".join(map(str, self.sizes))

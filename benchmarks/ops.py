@@ -186,7 +186,13 @@ def parse() -> argparse.Namespace:
         "--python", nargs="+", default=[], help="interpreters: PATH for all, or PEER=PATH"
     )
     parser.add_argument("--json", type=Path, default=here / "results.json")
-    parser.add_argument("--readme", type=Path, default=None, help="file to write the table into")
+    parser.add_argument(
+        "--readme",
+        type=Path,
+        nargs="?",
+        const=here.parent / "README.md",
+        help="write the tables into this file, by default README.md",
+    )
     parser.add_argument("--log", type=Path, default=Path("/dev/null"), help="the peers' stderr")
     options = parser.parse_args()
     options.pythons = slots.parse_pythons(options.python)

@@ -8,8 +8,15 @@ import common
 
 
 def times(micros: float) -> str:
-    """A time with three digits, in µs or ms."""
-    return f"{micros / 1e3:.3g} ms" if micros >= 9995 else f"{micros:.3g} µs"
+    """A time with three digits or all before the point, in µs or ms."""
+    if micros >= 9995:
+        return f"{digits(micros / 1e3)} ms"
+    return f"{digits(micros)} µs"
+
+
+def digits(value: float) -> str:
+    """Three digits; never an exponent."""
+    return f"{value:.0f}" if value >= 99.95 else f"{value:.3g}"
 
 
 def ratio(entry: dict[str, Any] | None) -> str:
@@ -88,9 +95,18 @@ def fit_table(section: dict[str, Any]) -> str:
 
 
 def ops_table(section: dict[str, Any]) -> str:
-    """One row per op: densa beside NumPy and PyTorch."""
+    """One row per op: densa beside NumPy and PyTorch, at the most threads measured.
+
+    Of the matrix products only network A's first layer at batch 32 and 512 and network D's are
+    shown; the JSON holds them all.
+    """
     rows = []
+    shown = ("32,784,300", "512,784,300", "256,1024,1024")
+    most = max((row["threads"] for row in section["rows"]), default=1)
     for row in section["rows"]:
+        shape = row["title"].split()[-1]
+        if row["threads"] != most or (row["group"] == "matmul" and shape not in shown):
+            continue
         peers = row["peers"]
         densa = peers.get("densa")
         share = densa.get("share") if densa else None

@@ -3,7 +3,8 @@
     python benchmarks/train.py                    # networks A-F, every peer found, 2 threads
     python benchmarks/train.py --nets A C --peers densa jax --threads 1 2 --quick
     python benchmarks/train.py --fit              # a whole fit of A on Fashion-MNIST
-    python benchmarks/train.py --render           # writes the README's table from the JSON only
+    python benchmarks/train.py --readme           # ... and writes the README's tables
+    python benchmarks/train.py --render           # writes them from the JSON, measures nothing
 
 Each peer is a process of its own; the parent gives them short slots in turn. Both sides draw
 shuffled rows from the same array and cast them within the step.
@@ -133,7 +134,13 @@ def parse() -> argparse.Namespace:
         "--python", nargs="+", default=[], help="interpreters: PATH for all, or PEER=PATH"
     )
     parser.add_argument("--json", type=Path, default=here / "results.json")
-    parser.add_argument("--readme", type=Path, default=None, help="file to write the table into")
+    parser.add_argument(
+        "--readme",
+        type=Path,
+        nargs="?",
+        const=here.parent / "README.md",
+        help="write the tables into this file, by default README.md",
+    )
     parser.add_argument("--render", action="store_true", help="only write --readme from --json")
     parser.add_argument("--log", type=Path, default=Path("/dev/null"), help="the peers' stderr")
     options = parser.parse_args()
