@@ -48,12 +48,12 @@ def _tools():
         pytest.skip("no build folder; name one in DENSA_BUILD_DIR")
 
 
-def exported(path):
-    """Names that other objects can see, demangled; weak ones included."""
+def exported(path, kinds="ABCDGRSTVWuvw"):
+    """Names that other objects can see, demangled; by default weak ones and functions too."""
     names = []
     for line in run("nm", "--defined-only", "--demangle", str(path)).splitlines():
         _, kind, name = line.split(maxsplit=2)
-        if kind.isupper() or kind in "uvw":
+        if kind in kinds:
             names.append(name)
     return names
 
@@ -83,7 +83,9 @@ def test_levels_export_the_same_tables():
     tables = {}
     for path in OBJECTS:
         level = level_of(path)
-        names = (name.replace(f"densa::{level}::", "densa::LEVEL::") for name in exported(path))
-        tables.setdefault(level, set()).update((path.name, name) for name in names)
+        for name in exported(path, "BDR"):
+            plain = name.replace(f"densa::{level}::", "densa::LEVEL::")
+            tables.setdefault(level, set()).add((path.name, plain))
     first, *others = tables.values()
-    assert all(other == first for other in others)
+    for other in others:
+        assert other == first
