@@ -1,0 +1,51 @@
+// Lowering: from a Program's nodes to a Plan's stages.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "graph/plan.h"
+#include "graph/stage.h"
+#include "ops/optimizer/optimizer.h"
+#include "ops/optimizer/step_maker.h"
+
+namespace densa {
+
+// Fills the plan's stages and buffers from its program.
+void lower(Plan& plan, const std::vector<std::string>& collect);
+
+// The scalars of one optimizer step, with and without weight decay, made once per step and thread.
+struct OptimizerNumbers {
+  StepNumbers<float> f32[2];
+  StepNumbers<double> f64[2];
+  void make(StepMaker& maker, std::int64_t step, double rate);
+  template <class T>
+  const StepNumbers<T>& get(bool decay) const;
+};
+
+// ---- what stages are made of ----------------------------------------------------------------
+
+// A buffer number that becomes a pointer when the stage is bound. -1: absent, stays null.
+template <class T>
+struct Ref {
+  int buffer = -1;
+  T* p = nullptr;
+  void bind(const Addresses& addresses) {
+    p = buffer < 0 ? nullptr : reinterpret_cast<T*>(addresses.at(buffer));
+  }
+};
+
+// A matrix in panels: a buffer, its panel stride and its rows. A vector (n) is a matrix of one row.
+template <class T>
+struct MatrixRef {
+  int buffer = -1;
+  std::ptrdiff_t stride = 0;  // elements from panel to panel
+  Extent extent;
+  Panels<T> m;
+  void bind(const Addresses& addresses) {
+    m = {buffer < 0 ? nullptr : reinterpret_cast<T*>(addresses.at(buffer)), stride};
+  }
+  Panels<const T> read() const { return {m.data, m.stride}; }
+  T* panel(std::int64_t p) const { return m.panel(p); }
+};
+
+}  // namespace densa

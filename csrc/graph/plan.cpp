@@ -1,0 +1,302 @@
+#include "graph/plan.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include "graph/lower.h"
+
+#if defined(__x86_64__)
+#include <xmmintrin.h>
+#endif
+
+namespace densa {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+// Denormal numbers count as zero while a step runs (they cost up to twice the time in optimizer
+// steps); the thread's mode is put back afterwards.
+class FlushDenormals {
+ public:
+#if defined(__x86_64__)
+  FlushDenormals() : saved_(_mm_getcsr()) { _mm_setcsr(saved_ | 0x8040); }
+  ~FlushDenormals() { _mm_setcsr(saved_); }
+
+ private:
+  unsigned saved_;
+#elif defined(__aarch64__)
+  FlushDenormals() {
+    asm volatile("mrs %0, fpcr" : "=r"(saved_));
+    asm volatile("msr fpcr, %0" ::"r"(saved_ | (1ull << 24)));
+  }
+  ~FlushDenormals() { asm volatile("msr fpcr, %0" ::"r"(saved_)); }
+
+ private:
+  unsigned long long saved_;
+#endif
+};
+
+std::int64_t units_of(const StageGroup& group, std::int64_t rows) {
+  return group.split == Split::kRows ? panel_count(rows) : group.units;
+}
+
+std::int64_t chunk_of(const StageGroup& group, std::int64_t rows) {
+  std::int64_t chunk = 1;
+  for (const Stage* stage : group.stages) chunk = std::max(chunk, stage->group(rows));
+  return chunk;
+}
+
+}  // namespace
+
+// ---- threads --------------------------------------------------------------------------------
+
+int ThreadChoice::next(int limit, bool exact) {
+  if (exact || limit <= 1) return limit;
+  constexpr int kTrials = 6;
+  constexpr int kCheckEvery = 200;  // chunks of about 10 ms
+  if (trials_ < kTrials) return trials_++ % 2 == 0 ? limit : 1;
+  const bool many = many_ <= one_;
+  if (++since_check_ >= kCheckEvery) {
+    since_check_ = 0;
+    return many ? 1 : limit;  // look at the other one again
+  }
+  return many ? limit : 1;
+}
+
+void ThreadChoice::record(int threads, double seconds) {
+  double& time = threads == 1 ? one_ : many_;
+  // The first look counts fully; later ones move the figure, faster down than up: a slow chunk is
+  // more often a busy machine than a slow plan.
+  if (time == 0 || seconds < time)
+    time = seconds;
+  else
+    time += 0.25 * (seconds - time);
+}
+
+// ---- binding --------------------------------------------------------------------------------
+
+class Plan::Binding final : public Addresses {
+ public:
+  explicit Binding(const Plan& plan) : plan_(plan) {}
+  std::byte* at(int b) const override {
+    const Buffer& buffer = plan_.buffers_[b];
+    if (buffer.variable) return static_cast<std::byte*>(buffer.variable->data());
+    if (buffer.fixed) return static_cast<std::byte*>(buffer.fixed->data());
+    return static_cast<std::byte*>(plan_.arena_->data()) + plan_.places_.offsets[b];
+  }
+
+ private:
+  const Plan& plan_;
+};
+
+Plan::Plan(Program program, std::int64_t capacity, std::unique_ptr<OptimizerPlan> optimizer,
+           const std::vector<std::string>& collect)
+    : program_(std::move(program)),
+      capacity_(capacity),
+      optimizer_(std::move(optimizer)),
+      nonfinite_(std::make_shared<std::atomic<std::int64_t>>(-1)) {
+  if (capacity < 1) throw ValueError(cat("plan: batch size must be at least 1, got ", capacity));
+  lower(*this, collect);
+  schedule_ = schedule(stages_);
+
+  std::vector<BufferLife> lives(buffers_.size());
+  for (std::size_t b = 0; b < buffers_.size(); ++b)
+    lives[b] = {buffers_[b].bytes, static_cast<int>(schedule_.intervals.size()), -1};
+  for (std::size_t i = 0; i < stages_.size(); ++i) {
+    scratch_bytes_ = std::max(scratch_bytes_, stages_[i]->scratch_bytes());
+    for (const Access& access : stages_[i]->accesses) {
+      const Buffer& buffer = buffers_[access.buffer];
+      if (buffer.variable || buffer.fixed) continue;
+      BufferLife& life = lives[access.buffer];
+      life.first = std::min(life.first, schedule_.interval_of[i]);
+      life.last = std::max(life.last, schedule_.interval_of[i]);
+    }
+  }
+  places_ = place_buffers(lives);
+  arena_ = Storage::zeros(std::max<std::size_t>(places_.bytes, 64));
+}
+
+Plan::~Plan() = default;
+
+void Plan::bind() {
+  std::vector<const void*> memory;
+  memory.reserve(buffers_.size());
+  for (const Buffer& buffer : buffers_)
+    if (buffer.variable) memory.push_back(buffer.variable->data());
+  if (memory == bound_) return;
+  const Binding binding(*this);
+  for (const StagePtr& stage : stages_) stage->bind(binding);
+  bound_ = std::move(memory);
+  if (bound_.empty()) bound_.push_back(nullptr);  // marks "bound"
+}
+
+// ---- running --------------------------------------------------------------------------------
+
+void Plan::begin(DataSpan span) {
+  if (span.batch < 1 || span.batch > capacity_)
+    throw ValueError(cat("plan: batch of ", span.batch, " rows, but the plan holds ", capacity_));
+  if (span.sources.size() != program_.inputs.size())
+    throw ValueError(cat("plan: ", program_.inputs.size(), " inputs expected, got ", span.sources.size()));
+  span_ = std::move(span);
+  position_ = span_.begin;
+  steps_in_span_ = 0;
+  nonfinite_->store(-1, std::memory_order_relaxed);
+}
+
+NonFinite Plan::nonfinite() const {
+  const std::int64_t code = nonfinite_->load(std::memory_order_relaxed);
+  if (code < 0) return {};
+  const auto inputs = static_cast<std::int64_t>(program_.inputs.size());
+  return {static_cast<int>(code % inputs), code / inputs};
+}
+
+StepState Plan::state(std::int64_t position, std::int64_t index, const double* rates,
+                      std::size_t rate_count) const {
+  StepState s;
+  s.rows = std::min(span_.batch, span_.end - position);
+  s.step = step + index;
+  const auto at = static_cast<std::size_t>(steps_in_span_ + index);
+  if (rate_count > 0) s.learning_rate = rates[std::min(at, rate_count - 1)];
+  s.sources = span_.sources.data();
+  s.results = span_.results.data();
+  s.order = span_.order;
+  s.first = position;
+  s.ahead = span_.end - position;
+  return s;
+}
+
+void Plan::walk(StepState& s, Team& team, int thread) {
+  s.scratch = static_cast<std::byte*>(scratch_[thread]->data());
+  OptimizerNumbers numbers;
+  if (optimizer_) {
+    numbers.make(makers_[thread][0], s.step, s.learning_rate);
+    s.optimizer = &numbers;
+  }
+  for (const auto& interval : schedule_.intervals) {
+    for (const StageGroup& group : interval) {
+      const std::int64_t units = units_of(group, s.rows);
+      if (group.split == Split::kOne) {
+        if (thread == 0)
+          for (Stage* stage : group.stages) stage->run(s, {0, 1});
+        continue;
+      }
+      const Range mine = share(units, thread, team.size());
+      const std::int64_t chunk = chunk_of(group, s.rows);
+      for (std::int64_t u = mine.begin; u < mine.end; u += chunk)
+        for (Stage* stage : group.stages) stage->run(s, {u, std::min(u + chunk, mine.end)});
+    }
+    team.wait();
+  }
+}
+
+std::int64_t Plan::run(std::int64_t max_steps, double seconds, const double* rates,
+                       std::size_t rate_count) {
+  bind();
+  const ThreadLimit limit = thread_limit();
+  while (static_cast<int>(scratch_.size()) < limit.threads) {
+    scratch_.push_back(Storage::zeros(scratch_bytes_ + 64));
+    makers_.emplace_back();
+    if (optimizer_) makers_.back().emplace_back(optimizer_->kind, optimizer_->hyper);
+  }
+  constexpr double kChunkSeconds = 0.01;
+  const Clock::time_point start = Clock::now();
+  std::int64_t done = 0;
+  double per_step = 0;
+  while (position_ < span_.end && done < max_steps) {
+    const std::int64_t left = (span_.end - position_ + span_.batch - 1) / span_.batch;
+    std::int64_t steps = std::min(left, max_steps - done);
+    if (steps > 1) {
+      const double budget = per_step > 0 ? kChunkSeconds / per_step : 4;
+      steps = std::clamp<std::int64_t>(static_cast<std::int64_t>(budget), 1, steps);
+    }
+    int used = 1;
+    const Clock::time_point chunk_start = Clock::now();
+    run_team(choice_.next(limit.threads, limit.exact), [&](Team& team, int thread) {
+      const FlushDenormals flush;
+      if (thread == 0) used = team.size();
+      for (std::int64_t i = 0; i < steps; ++i) {
+        StepState s = state(position_ + i * span_.batch, i, rates, rate_count);
+        walk(s, team, thread);
+      }
+    });
+    per_step = seconds_since(chunk_start) / static_cast<double>(steps);
+    choice_.record(used, per_step);
+    last_threads_ = used;
+    done += steps;
+    step += optimizer_ ? steps : 0;
+    steps_in_span_ += steps;
+    position_ = std::min(position_ + steps * span_.batch, span_.end);
+    if (seconds > 0 && seconds_since(start) > seconds) break;
+  }
+  for (const auto& variable : written_) variable->bump_version();
+  return done;
+}
+
+// ---- looking inside -------------------------------------------------------------------------
+
+std::string Plan::explain() const {
+  std::ostringstream out;
+  out << "plan for batches of up to " << capacity_ << " rows, " << places_.bytes << " bytes of work memory, "
+      << schedule_.intervals.size() << " intervals\n";
+  for (std::size_t i = 0; i < schedule_.intervals.size(); ++i) {
+    out << "interval " << i << '\n';
+    for (const StageGroup& group : schedule_.intervals[i]) {
+      const char* split = group.split == Split::kOne    ? "one thread"
+                          : group.split == Split::kRows ? "by rows"
+                                                        : "by panels";
+      out << "  " << split;
+      if (group.split == Split::kPanels) out << " (" << group.units << ')';
+      out << '\n';
+      for (const Stage* stage : group.stages) out << "    " << stage->label << '\n';
+    }
+  }
+  return out.str();
+}
+
+std::vector<std::pair<std::string, double>> Plan::profile(std::int64_t steps, double rate) {
+  bind();
+  if (scratch_.empty()) run(0, 0, &rate, 1);
+  std::vector<std::pair<std::string, double>> times;
+  if (scratch_.empty()) return times;
+  std::vector<const Stage*> seen;
+  std::int64_t ran = 0;
+  const FlushDenormals flush;
+  for (; ran < steps && position_ < span_.end; ++ran) {
+    StepState s = state(position_, 0, &rate, 1);
+    s.scratch = static_cast<std::byte*>(scratch_[0]->data());
+    OptimizerNumbers numbers;
+    if (optimizer_) {
+      numbers.make(makers_[0][0], s.step, s.learning_rate);
+      s.optimizer = &numbers;
+    }
+    std::size_t at = 0;
+    for (const auto& interval : schedule_.intervals)
+      for (const StageGroup& group : interval) {
+        const std::int64_t units = units_of(group, s.rows);
+        const std::int64_t chunk = chunk_of(group, s.rows);
+        const std::size_t first = at;
+        for (const Stage* stage : group.stages) {
+          if (ran == 0) times.emplace_back(stage->label, 0);
+          ++at;
+        }
+        for (std::int64_t u = 0; u < units; u += chunk)
+          for (std::size_t k = 0; k < group.stages.size(); ++k) {
+            const Clock::time_point start = Clock::now();
+            group.stages[k]->run(s, {u, std::min(u + chunk, units)});
+            times[first + k].second += seconds_since(start);
+          }
+      }
+    position_ = std::min(position_ + span_.batch, span_.end);
+    ++steps_in_span_;
+    step += optimizer_ ? 1 : 0;
+  }
+  for (const auto& variable : written_) variable->bump_version();
+  for (auto& [label, time] : times) time /= static_cast<double>(std::max<std::int64_t>(ran, 1));
+  return times;
+}
+
+}  // namespace densa

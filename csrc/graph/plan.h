@@ -1,0 +1,123 @@
+// Plan: a Program bound to kernels and memory; one call runs many steps.
+//
+// Built once for a largest batch (`capacity`); a smaller batch uses the first rows of each buffer. A
+// step allocates nothing. Results do not depend on the number of threads, so the plan times one
+// thread against several while it works and keeps what is faster.
+#pragma once
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/storage.h"
+#include "graph/program.h"
+#include "graph/stage.h"
+#include "ops/optimizer/step_maker.h"
+
+namespace densa {
+
+// How the trainable variables of a Program are updated.
+struct OptimizerPlan {
+  std::string kind;  // "sgd", "adam", ...
+  Attrs hyper;       // Keras' constructor arguments
+  struct Target {
+    std::shared_ptr<Variable> variable;
+    std::vector<std::shared_ptr<Variable>> slots;
+    bool decay = true;
+    int gradient = -1;  // program value
+  };
+  std::vector<Target> targets;
+  double clip_norm = 0;         // per variable; 0: off
+  double global_clip_norm = 0;  // over all variables; 0: off
+};
+
+struct DataSpan {
+  std::vector<SourceArray> sources;  // one per program input
+  std::vector<ResultArray> results;  // one per program output that is collected
+  const std::int64_t* order = nullptr;
+  std::int64_t begin = 0, end = 0;  // positions in the epoch
+  std::int64_t batch = 32;
+};
+
+struct NonFinite {  // the first non-finite number met while gathering; input < 0: none
+  int input = -1;
+  std::int64_t row = -1;
+};
+
+// Chooses how many threads to use by timing the steps as they run.
+class ThreadChoice {
+ public:
+  int next(int limit, bool exact);
+  void record(int threads, double seconds_per_step);
+
+ private:
+  double one_ = 0, many_ = 0;  // seconds per step; 0: not yet timed
+  int trials_ = 0;
+  int since_check_ = 0;
+};
+
+class Plan {
+ public:
+  // `optimizer` may be null (evaluate, predict). Outputs named in `collect` are written row by row
+  // to the caller's arrays.
+  Plan(Program program, std::int64_t capacity, std::unique_ptr<OptimizerPlan> optimizer,
+       const std::vector<std::string>& collect);
+  ~Plan();
+
+  const Program& program() const { return program_; }
+  std::int64_t capacity() const { return capacity_; }
+
+  // Points the plan at data; run() then goes through it batch by batch.
+  void begin(DataSpan span);
+  // Runs at most `max_steps` further steps, or until about `seconds` have passed (0: no limit);
+  // returns how many ran. `rates` holds one learning rate, or one per step from `begin` on.
+  std::int64_t run(std::int64_t max_steps, double seconds, const double* rates, std::size_t rate_count);
+  std::int64_t position() const { return position_; }
+  bool done() const { return position_ >= span_.end; }
+
+  std::int64_t step = 0;  // optimizer steps so far
+  NonFinite nonfinite() const;
+  int last_threads() const { return last_threads_; }
+
+  std::string explain() const;
+  // Runs `steps` steps of the current span on one thread; (label, seconds per step) per stage.
+  std::vector<std::pair<std::string, double>> profile(std::int64_t steps, double rate);
+
+ private:
+  friend class Lowering;
+  struct Buffer {
+    std::size_t bytes = 0;
+    std::shared_ptr<Variable> variable;  // lies in a variable
+    std::shared_ptr<Storage> fixed;      // a constant, filled when the plan was built
+    std::string label;
+  };
+  class Binding;
+  void bind();
+  void walk(StepState& s, Team& team, int thread);
+  StepState state(std::int64_t position, std::int64_t step_index, const double* rates,
+                  std::size_t rate_count) const;
+
+  Program program_;
+  std::int64_t capacity_;
+  std::unique_ptr<OptimizerPlan> optimizer_;
+  std::vector<Buffer> buffers_;
+  std::vector<StagePtr> stages_;
+  Schedule schedule_;
+  ArenaPlan places_;
+  std::shared_ptr<Storage> arena_;
+  std::size_t scratch_bytes_ = 0;
+  std::vector<std::shared_ptr<Storage>> scratch_;  // per thread
+  std::vector<std::vector<StepMaker>> makers_;     // per thread
+  std::vector<std::shared_ptr<Variable>> written_;
+  std::vector<const void*> bound_;  // what variables' memory was bound to
+  std::shared_ptr<std::atomic<std::int64_t>> nonfinite_;  // row * inputs + input, or -1
+
+  DataSpan span_;
+  std::int64_t position_ = 0, steps_in_span_ = 0;
+  ThreadChoice choice_;
+  int last_threads_ = 1;
+};
+
+}  // namespace densa

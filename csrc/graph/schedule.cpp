@@ -1,0 +1,83 @@
+// Barriers only where data crosses threads: every stage runs in the earliest interval it may.
+#include <algorithm>
+#include <numeric>
+#include <unordered_map>
+
+#include "graph/stage.h"
+
+namespace densa {
+namespace {
+
+// May two stages that conflict on a buffer run without a barrier between them?
+bool stays_local(const Stage& a, const Access& access_a, const Stage& b, const Access& access_b) {
+  if (a.split != b.split) return false;
+  if (a.split == Split::kOne) return true;
+  return a.units == b.units && access_a.own && access_b.own;
+}
+
+}  // namespace
+
+Schedule schedule(const std::vector<StagePtr>& stages) {
+  struct Past {
+    int stage;
+    Access access;
+  };
+  Schedule result;
+  result.interval_of.assign(stages.size(), 0);
+  std::unordered_map<int, std::vector<Past>> history;
+  int intervals = 0;
+  for (int i = 0; i < static_cast<int>(stages.size()); ++i) {
+    int& interval = result.interval_of[i];
+    for (const Access& access : stages[i]->accesses)
+      for (const Past& past : history[access.buffer]) {
+        if (past.stage == i || (!past.access.write && !access.write)) continue;
+        const bool local = stays_local(*stages[past.stage], past.access, *stages[i], access);
+        interval = std::max(interval, result.interval_of[past.stage] + (local ? 0 : 1));
+      }
+    for (const Access& access : stages[i]->accesses) history[access.buffer].push_back({i, access});
+    intervals = std::max(intervals, interval + 1);
+  }
+
+  result.intervals.resize(intervals);
+  for (int i = 0; i < static_cast<int>(stages.size()); ++i) {
+    auto& groups = result.intervals[result.interval_of[i]];
+    Stage& stage = *stages[i];
+    if (groups.empty() || groups.back().split != stage.split || groups.back().units != stage.units)
+      groups.push_back({stage.split, stage.units, {}});
+    groups.back().stages.push_back(&stage);
+  }
+  return result;
+}
+
+ArenaPlan place_buffers(const std::vector<BufferLife>& buffers) {
+  constexpr std::size_t kLine = 128;
+  ArenaPlan plan;
+  plan.offsets.assign(buffers.size(), 0);
+  std::vector<int> order(buffers.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_sort(order.begin(), order.end(),
+                   [&](int a, int b) { return buffers[a].bytes > buffers[b].bytes; });
+  std::vector<int> placed;
+  for (int b : order) {
+    const BufferLife& life = buffers[b];
+    if (life.last < life.first) continue;
+    const std::size_t bytes = (life.bytes + kLine - 1) / kLine * kLine;
+    // The lowest gap between placed buffers that live at the same time.
+    std::vector<std::pair<std::size_t, std::size_t>> taken;
+    for (int other : placed)
+      if (buffers[other].first <= life.last && life.first <= buffers[other].last)
+        taken.emplace_back(plan.offsets[other], plan.offsets[other] + buffers[other].bytes);
+    std::sort(taken.begin(), taken.end());
+    std::size_t at = 0;
+    for (const auto& [begin, end] : taken) {
+      if (at + bytes <= begin) break;
+      at = std::max(at, (end + kLine - 1) / kLine * kLine);
+    }
+    plan.offsets[b] = at;
+    plan.bytes = std::max(plan.bytes, at + bytes);
+    placed.push_back(b);
+  }
+  return plan;
+}
+
+}  // namespace densa

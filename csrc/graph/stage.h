@@ -1,0 +1,119 @@
+// A stage: one bound kernel call of a Plan, with what it reads and writes.
+//
+// All threads of a team walk the same list of stages. A stage's work is cut into units - panels of a
+// matrix, blocks of 16 rows, or one piece - and each thread always owns the same share of them. Two
+// stages that touch a buffer need a barrier between them, unless both are cut the same way and each
+// touches only its own share: then a thread runs them back to back on data still in its cache.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/panel.h"
+#include "base/threads.h"
+#include "ops/op.h"
+
+namespace densa {
+
+enum class Split : std::uint8_t {
+  kOne,     // thread 0 does it all
+  kRows,    // units are blocks of 16 rows of the batch
+  kPanels,  // units are panels of 16 columns (or runs of 16 elements)
+};
+
+struct Access {
+  int buffer;
+  bool write;
+  bool own;  // unit u touches only the part of the buffer that belongs to unit u
+};
+
+struct SourceArray {  // one input of the program, as the user's array holds it
+  const std::byte* data = nullptr;
+  DType dtype = DType::kFloat32;
+  std::int64_t rows = 0;
+  std::ptrdiff_t row_bytes = 0;
+};
+
+struct ResultArray {  // where one output of the program goes, row-major, batch after batch
+  std::byte* data = nullptr;
+  std::ptrdiff_t row_bytes = 0;
+};
+
+// What changes from step to step; each thread has its own.
+struct StepState {
+  std::int64_t rows = 0;       // of this batch
+  std::int64_t step = 0;       // counts optimizer steps over the model's life: the dropout counter
+  double learning_rate = 0;
+  const SourceArray* sources = nullptr;
+  const ResultArray* results = nullptr;
+  const std::int64_t* order = nullptr;  // row numbers of the epoch; null: as they lie
+  std::int64_t first = 0;               // position of this batch in the epoch
+  std::int64_t ahead = 0;               // rows of the epoch that lie ahead of `first`, for prefetch
+  void* optimizer = nullptr;            // this thread's StepNumbers (see stages_update.cpp)
+  std::byte* scratch = nullptr;         // of this thread, as much as the stage asked for
+};
+
+// Where buffers lie. Stages turn buffer numbers into pointers when they are bound.
+class Addresses {
+ public:
+  virtual ~Addresses() = default;
+  virtual std::byte* at(int buffer) const = 0;
+};
+
+// The number of rows of a matrix: a fixed number, or the batch's.
+struct Extent {
+  std::int64_t fixed = kRows;
+  std::int64_t rows(const StepState& s) const { return fixed == kRows ? s.rows : fixed; }
+};
+
+class Stage {
+ public:
+  Stage() = default;
+  Stage(const Stage&) = delete;
+  Stage& operator=(const Stage&) = delete;
+  virtual ~Stage() = default;
+
+  virtual void bind(const Addresses& addresses) = 0;
+  virtual void run(const StepState& s, Range units) = 0;
+  virtual std::size_t scratch_bytes() const { return 0; }
+  // Units that one call should cover for full speed.
+  virtual std::int64_t group(std::int64_t rows) const {
+    (void)rows;
+    return 2;
+  }
+
+  std::string label;
+  Split split = Split::kOne;
+  std::int64_t units = 1;  // kPanels: number of panels
+  std::vector<Access> accesses;
+};
+
+using StagePtr = std::unique_ptr<Stage>;
+
+// Cuts a list of stages into intervals that need no barrier inside.
+struct StageGroup {  // stages that run unit by unit, one behind the other
+  Split split = Split::kOne;
+  std::int64_t units = 1;
+  std::vector<Stage*> stages;
+};
+struct Schedule {
+  std::vector<std::vector<StageGroup>> intervals;
+  std::vector<int> interval_of;  // per stage
+};
+Schedule schedule(const std::vector<StagePtr>& stages);
+
+// Gives each buffer a place in one arena. Buffers that live at the same time do not overlap.
+struct BufferLife {
+  std::size_t bytes = 0;
+  int first = 0, last = -1;  // intervals; last < first: never used
+};
+struct ArenaPlan {
+  std::vector<std::size_t> offsets;
+  std::size_t bytes = 0;
+};
+ArenaPlan place_buffers(const std::vector<BufferLife>& buffers);
+
+}  // namespace densa
