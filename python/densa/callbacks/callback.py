@@ -22,11 +22,14 @@ class Callback:
     ...         self.losses.append(logs["loss"])
     """
 
-    # Batch hooks that may be left out between redraws (progress bars) set this.
+    # Whether batch hooks may be left out between redraws (progress bars).
     _throttled = False
+    # False: the batch hooks do nothing, so training need not come back after every step.
+    _wants_batches = True
+
+    params: dict[str, Any] | None = None
 
     def __init__(self) -> None:
-        self.params: dict[str, Any] | None = None
         self._model: Any = None
 
     @property
@@ -100,7 +103,9 @@ _ALIASES = {
 
 
 def overrides(callback: Any, hook: str) -> bool:
-    """Whether a callback does anything in `hook`."""
+    """Whether a callback does anything in a batch hook."""
+    if not getattr(callback, "_wants_batches", True):
+        return False
     for name in (hook, _ALIASES.get(hook)):
         if name is None:
             continue

@@ -54,11 +54,11 @@ class ModelCheckpoint(MonitorCallback):
         self._batches = 0
         self._last_batch = 0
         self._epoch = 0
-        if save_freq == "epoch":
-            # No batch hook: training need not come back after every step.
-            self.on_train_batch_end = None  # type: ignore[method-assign,assignment]
+        self._wants_batches = save_freq != "epoch"
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        if self.save_freq == "epoch":
+            return
         done = batch + 1 if batch <= self._last_batch else batch - self._last_batch
         self._last_batch = batch
         self._batches += done
