@@ -160,9 +160,9 @@ DENSA_ALWAYS_INLINE V expm1(V x) {
   return select(abs(x) < lane<V>(Number(0x1p-60)), x, y + y);  // keeps -0 and denormals
 }
 
-// 1 / (1 + exp(-x)), the sum rounded once: 2^n (1 + q) + 1 = 2^n q + (2^n + 1). Both sides of the
-// fraction are scaled by a constant, so that a huge denominator stays finite and the quotient is
-// rounded once where it is denormal.
+// 1 / (1 + exp(-x)), the sum rounded once: 2^n (1 + q) + 1 = 2^n q + (2^n + 1). What 2^n + 1 loses
+// for n > 23 goes to the product. Both sides of the fraction are scaled by a constant, so that a
+// huge denominator stays finite and the quotient is rounded once where it is denormal.
 template <class V>
 DENSA_ALWAYS_INLINE V sigmoid(V x) {
   using Numbers = detail::Numbers<V>;
@@ -172,7 +172,8 @@ DENSA_ALWAYS_INLINE V sigmoid(V x) {
   const detail::Reduced<V> e = detail::reduce(z);
   const V one = detail::power_of_two<V>(IntOf<V>{} - kDown);
   const V s = detail::power_of_two<V>(e.exponent - kDown);
-  return one / mul_add(s, detail::expm1_reduced(e.r), s + one);
+  const V sum = s + one, lost = one - (sum - s);
+  return one / (mul_add(s, detail::expm1_reduced(e.r), lost) + sum);
 }
 
 // -expm1(-2|x|) / (expm1(-2|x|) + 2), with the sign of x.
