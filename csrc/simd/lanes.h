@@ -69,7 +69,7 @@ template <class T>
 using Vec = typename detail::LaneTraits<T>::Vector;
 template <class V>  // float for float and Vec<float>
 using Element = typename detail::LaneTraits<V>::Element;
-template <class V>  // the integers that hold V's bits: int32_t for float, Vec<int32_t> for its vector
+template <class V>  // what holds V's bits: int32_t for float, Vec<int32_t> for Vec<float>
 using IntOf = typename detail::LaneTraits<V>::Int;
 template <class V>  // 1 for a scalar
 inline constexpr std::size_t kWidth = detail::LaneTraits<V>::kWidth;

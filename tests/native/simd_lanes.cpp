@@ -1,8 +1,9 @@
 // Lanes on one CPU level: partial access with canaries, folds, select, rounding, transpose.
 //
 // g++ -std=c++20 -O3 -ffp-contract=off -Wall -Wextra -Icsrc -DDENSA_ISA=v3 -march=x86-64-v3
-//     tests/native/simd_lanes.cpp -o simd_lanes && ./simd_lanes
+//     tests/native/simd_lanes.cpp csrc/simd/cpu_level.cpp -o simd_lanes && ./simd_lanes
 #include "simd/lanes.h"
+#include "simd/cpu_level.h"
 
 #include <cmath>
 #include <cstdio>
@@ -154,6 +155,10 @@ void test_transpose() {
 }  // namespace
 
 int main() {
+  if (densa::detected_cpu_level() < densa::CpuLevel::DENSA_ISA) {
+    std::puts("skipped: this machine does not run this level");
+    return 77;
+  }
   test_memory<float>();
   test_memory<double>();
   test_memory<std::int32_t>();

@@ -8,6 +8,7 @@
 // every power of two and of the places where a formula changes. Every lane must have the bits that
 // the scalar form gives.
 #include "simd/math.h"
+#include "simd/cpu_level.h"
 
 #include <cfloat>
 #include <cmath>
@@ -166,7 +167,8 @@ void test_function(const char* name, double bound32, double bound64, std::uint64
   const bool wide_enough = LDBL_MANT_DIG > DBL_MANT_DIG;
   const bool good = worst32.ulp <= bound32 && (worst64.ulp <= bound64 || !wide_enough) &&
                     !worst32.differ && !worst64.differ;
-  std::printf("%-8s float32 %5.3f ulp (bound %g) at %-14a float64 %5.3f ulp (bound %g) at %-21a %s\n",
+  std::printf("%-8s float32 %5.3f ulp (bound %g) at %-14a "
+              "float64 %5.3f ulp (bound %g) at %-21a %s\n",
               name, worst32.ulp, bound32, worst32.at, worst64.ulp, bound64, worst64.at,
               good ? "" : "FAILED");
   if (worst32.ulp > bound32) std::printf("  got %a, exactly %a\n", worst32.got, worst32.want);
@@ -197,6 +199,10 @@ void test_pow(double bound) {
 }  // namespace
 
 int main(int count, char** words) {
+  if (densa::detected_cpu_level() < densa::CpuLevel::DENSA_ISA) {
+    std::puts("skipped: this machine does not run this level");
+    return 77;
+  }
   const std::uint64_t stride = count > 1 ? std::strtoull(words[1], nullptr, 10) : 997;
   if (!stride) return std::puts("the stride must be a positive number"), 1;
   std::printf("simd_math, %zu-byte vectors, stride %llu\n", densa::kVectorBytes,

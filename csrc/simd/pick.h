@@ -1,0 +1,90 @@
+// DENSA_PICK: how ordinary code reaches the kernels of the CPU level that runs.
+//
+// A kernel file leaves one constant table in its level's namespace:
+//
+//   // ops/elementwise/elementwise.kernel.cpp
+//   namespace densa::inline DENSA_ISA {
+//   extern const UnaryKernels unary_table;
+//   constinit const UnaryKernels unary_table = {...};
+//   }
+//
+// The op's ordinary .cpp says once, at namespace densa scope, which type the table has:
+//
+//   // ops/elementwise/elementwise.cpp
+//   namespace densa {
+//   DENSA_PICK(UnaryKernels, unary_table)
+//   const UnaryKernels& unary_kernels() { return *pick_unary_table(); }
+//   }
+//
+// That declares the table of every level that was built and defines, private to the file,
+// `const UnaryKernels* pick_unary_table()`. An array works too: with
+// DENSA_PICK(UnaryKernel[kUnaryCount], unary), (*pick_unary())[i] is a kernel. A type whose name
+// holds a comma needs an alias. The pick is made once; like cpu_level() it may throw.
+#pragma once
+
+#include "simd/cpu_level.h"
+
+namespace densa::detail {
+
+template <class T>
+struct Identity {
+  using Same = T;
+};
+
+}  // namespace densa::detail
+
+#ifdef DENSA_HAVE_V2
+#define DENSA_PICK_V2(use, Type, name) use(v2, Type, name)
+#else
+#define DENSA_PICK_V2(use, Type, name)
+#endif
+#ifdef DENSA_HAVE_V3
+#define DENSA_PICK_V3(use, Type, name) use(v3, Type, name)
+#else
+#define DENSA_PICK_V3(use, Type, name)
+#endif
+#ifdef DENSA_HAVE_V4
+#define DENSA_PICK_V4(use, Type, name) use(v4, Type, name)
+#else
+#define DENSA_PICK_V4(use, Type, name)
+#endif
+#ifdef DENSA_HAVE_V4X
+#define DENSA_PICK_V4X(use, Type, name) use(v4x, Type, name)
+#else
+#define DENSA_PICK_V4X(use, Type, name)
+#endif
+#ifdef DENSA_HAVE_BASELINE
+#define DENSA_PICK_BASELINE(use, Type, name) use(baseline, Type, name)
+#else
+#define DENSA_PICK_BASELINE(use, Type, name)
+#endif
+#define DENSA_PICK_EACH(use, Type, name) \
+  DENSA_PICK_V2(use, Type, name)         \
+  DENSA_PICK_V3(use, Type, name)         \
+  DENSA_PICK_V4(use, Type, name)         \
+  DENSA_PICK_V4X(use, Type, name)        \
+  DENSA_PICK_BASELINE(use, Type, name)
+
+// A plain namespace here, an inline one in the kernel file: the symbol is the same, and the names
+// of two levels do not collide.
+#define DENSA_PICK_DECLARE(level, Type, name)                   \
+  namespace level {                                             \
+  extern const ::densa::detail::Identity<Type>::Same name;      \
+  }
+#define DENSA_PICK_CASE(level, Type, name) \
+  case CpuLevel::level:                    \
+    return &level::name;
+
+#define DENSA_PICK(Type, name)                                                    \
+  DENSA_PICK_EACH(DENSA_PICK_DECLARE, Type, name)                                 \
+  static const ::densa::detail::Identity<Type>::Same* pick_##name() {             \
+    using Table = const ::densa::detail::Identity<Type>::Same;                    \
+    static Table* const chosen = [](CpuLevel running) -> Table* {                 \
+      switch (running) {                                                          \
+        DENSA_PICK_EACH(DENSA_PICK_CASE, Type, name)                              \
+        default:                                                                  \
+          return nullptr; /* cpu_level() gives only levels that were built */     \
+      }                                                                           \
+    }(cpu_level());                                                               \
+    return chosen;                                                                \
+  }
