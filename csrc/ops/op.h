@@ -105,6 +105,7 @@ struct EvalCall {
   std::span<const View> out;  // allocated, row-major contiguous, never aliasing an input
   const Attrs& attrs;
   void* scratch;  // Op::scratch_bytes(...) bytes, 64-byte aligned, uninitialised
+  std::int64_t step = 0;  // what a random op's attribute step = -1 stands for: the plan's step
 };
 
 // ---- the op ---------------------------------------------------------------------------------
