@@ -119,11 +119,9 @@ def densa_build() -> dict[str, Any] | None:
         densa: Any = importlib.import_module("densa")
     except ImportError:
         return None
-    level = None
     core = getattr(densa, "_core", None)
-    if core is not None and callable(getattr(core, "cpu_level", None)):
-        level = str(core.cpu_level())
-    return {"version": getattr(densa, "__version__", "?"), "cpu_level": level}
+    config = core.config() if hasattr(core, "config") else {}
+    return {"version": getattr(densa, "__version__", "?"), "cpu_level": config.get("cpu_level")}
 
 
 def print_report(result: dict[str, Any]) -> None:

@@ -10,8 +10,6 @@ import numpy as np
 
 from peers import Job, Prepared, Unavailable, op_data
 
-SLOTS = {"sgd": 0, "sgd momentum": 1, "rmsprop": 1, "adagrad": 1}  # the others have two
-
 
 def prepare(job: Job) -> Prepared:
     """Builds an op."""
@@ -60,20 +58,22 @@ def matmul(core: Any, job: Job) -> Callable[[], Any]:
 
 
 def optimizer(core: Any, job: Job) -> Callable[[], Any]:
-    """A fused step over one variable of `size` elements."""
-    size, kind = job["size"], job["kind_of"]
-    w = core.Variable(op_data.vector(size))
-    grad = core.from_numpy(np.full(size, 1e-3, np.float32))
-    count = SLOTS.get(kind, 2)
-    slots = [core.Variable(np.zeros(size, np.float32)) for _ in range(count)]
-    hyper: dict[str, Any] = {"learning_rate": 1e-3}
-    if kind == "sgd momentum":
-        kind, hyper["momentum"] = "sgd", 0.9
-    done = 0
-
-    def step() -> None:
-        nonlocal done
-        core.optimizer_step(kind, hyper, [w], [grad], [slots], done)
-        done += 1
-
-    return step
+    """A fused step over one variable of `size` elements, by the optimizer's own `apply`."""
+    densa: Any = importlib.import_module("densa")
+    makers = densa.optimizers
+    makers_by_name: dict[str, Callable[[], Any]] = {
+        "sgd": lambda: makers.SGD(1e-3),
+        "sgd momentum": lambda: makers.SGD(1e-3, momentum=0.9),
+        "rmsprop": lambda: makers.RMSprop(1e-3),
+        "adagrad": lambda: makers.Adagrad(1e-3),
+        "adam": lambda: makers.Adam(1e-3),
+        "adamw": lambda: makers.AdamW(1e-3),
+        "adamax": lambda: makers.Adamax(1e-3),
+        "nadam": lambda: makers.Nadam(1e-3),
+    }
+    if job["kind_of"] not in makers_by_name:
+        raise Unavailable(f"no fused {job['kind_of']}")
+    rule = makers_by_name[job["kind_of"]]()
+    w = densa.Variable(op_data.vector(job["size"]))
+    grad = core.from_numpy(np.full(job["size"], 1e-3, np.float32))
+    return lambda: rule.apply([grad], [w])
