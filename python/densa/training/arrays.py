@@ -1,0 +1,228 @@
+"""From what users hand over to arrays: DataFrames, Tensors, lists, structures of them."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from densa.utils import tree
+
+
+def is_frame(x: Any) -> bool:
+    """Whether x is a table of pandas, polars and the like: it can become an array by itself."""
+    return hasattr(x, "to_numpy") and not hasattr(x, "numpy")
+
+
+def is_array(x: Any) -> bool:
+    """Whether x is an array of rows: NumPy, Tensor, Variable, memmap, DataFrame, Series."""
+    if is_frame(x):
+        return True
+    return hasattr(x, "shape") and hasattr(x, "dtype") and hasattr(x, "__array__")
+
+
+def _is_numbers(x: Any) -> bool:
+    while isinstance(x, list | tuple):
+        if not x:
+            return False
+        x = x[0]
+    return isinstance(x, int | float | np.number | np.bool_)
+
+
+def is_data(x: Any) -> bool:
+    """Whether x is arrays in memory: an array, or a list, tuple or dict of them."""
+    if isinstance(x, list | tuple | dict):
+        if _is_numbers(x):
+            return True
+        leaves = [leaf for leaf in tree.flatten(x) if leaf is not None]
+        return bool(leaves) and all(is_array(leaf) for leaf in leaves)
+    return is_array(x)
+
+
+def to_array(x: Any, name: str) -> Any:
+    """One array, its memory shared where that is possible.
+
+    Args:
+        x: Array, Tensor, DataFrame or nested lists of numbers.
+        name: What to call it in errors.
+
+    Raises:
+        ValueError: It holds no numbers.
+    """
+    array = np.asarray(x.to_numpy()) if is_frame(x) else np.asarray(x)
+    if array.dtype.kind not in "fiub":
+        column = _odd_column(x)
+        if array.dtype.kind == "O" and column is None:
+            try:
+                return array.astype("float64")
+            except (TypeError, ValueError):
+                pass
+        where = f" (column {column!r})" if column is not None else ""
+        raise ValueError(
+            f"{name} holds values of type {array.dtype}{where}; expected numbers. Encode text and "
+            "categories as numbers first."
+        )
+    if array.dtype.kind == "f" and array.dtype.itemsize not in (2, 4, 8):
+        array = array.astype(np.float64)
+    if not array.dtype.isnative:
+        array = array.astype(array.dtype.newbyteorder("="))
+    return array
+
+
+def _odd_column(frame: Any) -> Any:
+    kinds = getattr(frame, "dtypes", None)
+    if kinds is None or not hasattr(kinds, "items"):
+        return None
+    for column, kind in kinds.items():
+        if getattr(kind, "kind", "O") not in "fiub":
+            return column
+    return None
+
+
+def to_arrays(data: Any, name: str, names: list[str] | None = None) -> Any:
+    """The structure of `data` with every leaf as an array of at least one axis.
+
+    Args:
+        data: An array, or lists, tuples and dicts of arrays; None stays None.
+        name: What to call it in errors.
+        names: What to call its leaves.
+
+    Raises:
+        ValueError: A leaf holds no numbers or has no rows.
+    """
+    if data is None:
+        return None
+    if not isinstance(data, dict) and (_is_numbers(data) or not tree.is_nested(data)):
+        data = to_array(data, names[0] if names and len(names) == 1 else name)
+        leaves = [data]
+    else:
+        named = list(_named(data, name, names))
+        leaves = [None if leaf is None else to_array(leaf, label) for label, leaf in named]
+        data = tree.pack_like(data, leaves)
+    for leaf in leaves:
+        if leaf is not None and leaf.ndim == 0:
+            raise ValueError(f"{name} must be an array of rows; received the single value {leaf}.")
+    return data
+
+
+def _named(data: Any, name: str, names: list[str] | None) -> Iterator[tuple[str, Any]]:
+    leaves = tree.flatten(data)
+    if isinstance(data, dict) and len(leaves) == len(data):
+        for key, leaf in zip(sorted(data), leaves, strict=True):
+            yield f"{name}[{key!r}]", leaf
+    elif names and len(names) == len(leaves):
+        for label, leaf in zip(names, leaves, strict=True):
+            yield f"{name} (input {label!r})" if name == "x" else f"{name} ({label!r})", leaf
+    elif len(leaves) == 1:
+        yield name, leaves[0]
+    else:
+        for i, leaf in enumerate(leaves):
+            yield f"{name}[{i}]", leaf
+
+
+def leaf_names(data: Any, name: str, names: list[str] | None = None) -> list[str]:
+    """What to call the leaves of `data` in messages, in the order of `tree.flatten`."""
+    if data is None:
+        return []
+    if not tree.is_nested(data):
+        return [f"{name} (input {names[0]!r})" if names and name == "x" else name]
+    return [label for label, _ in _named(data, name, names)]
+
+
+def check_rows(*parts: tuple[str, Any]) -> int:
+    """The number of rows that all arrays have.
+
+    Raises:
+        ValueError: They differ; says how.
+    """
+    sizes = {
+        name: [leaf.shape[0] for leaf in tree.flatten(data) if leaf is not None]
+        for name, data in parts
+        if data is not None
+    }
+    found = {size for some in sizes.values() for size in some}
+    if len(found) > 1:
+        text = "\n".join(
+            f"'{name}' sizes: {', '.join(map(str, some))}" for name, some in sizes.items()
+        )
+        raise ValueError(
+            "Data cardinality is ambiguous. Make sure all arrays contain the same number of "
+            f"samples.\n{text}"
+        )
+    return found.pop() if found else 0
+
+
+def floats_to(array: Any, dtype: str) -> Any:
+    """The array with floating numbers of `dtype`; other numbers stay."""
+    if array is None or array.dtype.kind != "f":
+        return array
+    return array.astype(dtype, copy=False)
+
+
+def warn_non_finite(name: str, row: int, value: Any = None) -> None:
+    """Says once that an input holds NaN or infinity."""
+    shown = "" if value is None else f" ({value})"
+    warnings.warn(
+        f"{name} holds a non-finite number{shown} in row {row}. Losses and outputs become "
+        "NaN from it; clean the data, for instance with numpy.nan_to_num.",
+        UserWarning,
+        stacklevel=2,
+    )
+
+
+def class_weights(y: Any, class_weight: Any) -> Any:
+    """One weight per row from `{class: weight}`; classes that are not named count 1.
+
+    Raises:
+        ValueError: There is no single target, or a class is no integer.
+    """
+    leaves = [leaf for leaf in tree.flatten(y) if leaf is not None] if y is not None else []
+    if len(leaves) != 1:
+        raise ValueError(
+            "`class_weight` is only supported for models with a single target; received "
+            f"{len(leaves)}."
+        )
+    try:
+        table = {int(k): float(v) for k, v in dict(class_weight).items()}
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"`class_weight` must map class indices to numbers; received {class_weight!r}."
+        ) from None
+    labels = np.asarray(leaves[0])
+    if labels.ndim > 1 and labels.shape[-1] > 1:
+        labels = labels.argmax(axis=-1)
+    elif labels.ndim > 1:
+        labels = labels[..., 0]
+    labels = np.rint(labels).astype(np.int64)
+    weights = np.ones(labels.shape, np.float32)
+    for label, weight in table.items():
+        weights[labels == label] = weight
+    return weights
+
+
+def unpack_x_y_sample_weight(data: Any) -> tuple[Any, Any, Any]:
+    """`(x, y, sample_weight)` from what a batch may be: x, `(x,)`, `(x, y)` or all three.
+
+    Raises:
+        ValueError: A tuple of another length.
+    """
+    if isinstance(data, list):
+        data = tuple(data)
+    if not isinstance(data, tuple):
+        return data, None, None
+    if 1 <= len(data) <= 3:
+        x, y, sample_weight = (*data, None, None)[:3]
+        return x, y, sample_weight
+    raise ValueError(
+        "A batch is expected to be `x`, `(x,)`, `(x, y)` or `(x, y, sample_weight)`; received a "
+        f"tuple of {len(data)} items."
+    )
+
+
+def pack_x_y_sample_weight(x: Any, y: Any = None, sample_weight: Any = None) -> Any:
+    """The inverse of `unpack_x_y_sample_weight`."""
+    if y is None:
+        return x if not isinstance(x, tuple | list) else (x,)
+    return (x, y) if sample_weight is None else (x, y, sample_weight)

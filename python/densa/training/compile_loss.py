@@ -1,0 +1,125 @@
+"""The losses of `compile` as one function of all targets and outputs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from densa import losses as losses_module
+from densa.losses.loss import Loss, LossFunctionWrapper
+from densa.metrics import Mean
+from densa.metrics.reduction import row_count
+
+from .structure import outputs_of, per_output
+
+
+class CompileLoss:
+    """Sum of the outputs' losses, each times its weight.
+
+    Args:
+        loss: A loss, or a list or dict with one per output; None entries are left out.
+        loss_weights: A number, or a list or dict with one per output.
+        output_names: The model's output names where it has them.
+    """
+
+    def __init__(
+        self, loss: Any, loss_weights: Any = None, output_names: list[str] | None = None
+    ) -> None:
+        if loss_weights is not None and not isinstance(
+            loss_weights, int | float | list | tuple | dict
+        ):
+            raise ValueError(
+                "`loss_weights` must be a number, a list or a dict; received "
+                f"{type(loss_weights).__name__}."
+            )
+        self.loss = _resolve(loss)
+        self.loss_weights = loss_weights
+        self.output_names = output_names
+        self.metrics: list[Mean] = []
+        self._parts: list[tuple[int, Loss, float | None, Mean | None]] | None = None
+
+    def build(self, y_true: Any, y_pred: Any) -> None:
+        """Settles which loss belongs to which output."""
+        names, outputs = outputs_of(y_pred, self.output_names)
+        chosen = per_output("`loss`", self.loss, names, spread=True)
+        if len(outputs) > 1 and not isinstance(y_true, list | tuple | dict) and y_true is not None:
+            needed = sum(fn is not None for fn in chosen)
+            if needed > 1:
+                raise ValueError(
+                    f"The model has {len(outputs)} outputs {names} but there is one target; pass "
+                    "a list or dict of targets."
+                )
+        scalar = isinstance(self.loss_weights, int | float)
+        weights = per_output("`loss_weights`", self.loss_weights, names, spread=scalar)
+        many = sum(fn is not None for fn in chosen) > 1
+        parts = []
+        for i, (name, fn, weight) in enumerate(zip(names, chosen, weights, strict=True)):
+            if fn is None:
+                continue
+            tracker = Mean(name=f"{name}_loss") if many else None
+            parts.append((i, fn, None if weight is None else float(weight), tracker))
+        self._parts = parts
+        self.metrics = [tracker for *_, tracker in parts if tracker is not None]
+
+    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+        """The total loss; None where no output has a loss."""
+        if self._parts is None:
+            self.build(y_true, y_pred)
+        assert self._parts is not None
+        names, outputs = outputs_of(y_pred, self.output_names)
+        targets = _targets("targets", y_true, names, [i for i, *_ in self._parts])
+        weights = per_output("sample_weight", sample_weight, names, spread=True)
+        total = None
+        for i, fn, factor, tracker in self._parts:
+            if targets[i] is None:
+                raise ValueError(
+                    f"There is no target for the output {names[i]!r}, which has the loss "
+                    f"{fn.name!r}. Pass one, or set its loss to None."
+                )
+            value = fn(targets[i], outputs[i], weights[i])
+            if tracker is not None:
+                # The unweighted value is what one wants to watch.
+                tracker.add_total(value, row_count(outputs[i], tracker.dtype))
+            if factor is not None:
+                value = value * factor
+            total = value if total is None else total + value
+        return total
+
+
+def _targets(what: str, y_true: Any, names: list[str], wanted: list[int]) -> list[Any]:
+    if (
+        isinstance(y_true, list | tuple)
+        and len(y_true) != len(names)
+        and len(wanted) == len(y_true)
+    ):
+        # Targets for the outputs with a loss alone.
+        out: list[Any] = [None] * len(names)
+        for place, target in zip(wanted, y_true, strict=True):
+            out[place] = target
+        return out
+    if y_true is not None and not isinstance(y_true, list | tuple | dict) and len(wanted) == 1:
+        out = [None] * len(names)
+        out[wanted[0]] = y_true
+        return out
+    return per_output(what, y_true, names)
+
+
+def _resolve(loss: Any) -> Any:
+    """Names and functions as `Loss` objects, in the structure given."""
+    if isinstance(loss, dict) and "class_name" not in loss:
+        return {str(k): _resolve(v) for k, v in loss.items()}
+    if isinstance(loss, list | tuple):
+        return [_resolve(v) for v in loss]
+    found = losses_module.get(loss)
+    if found is None or isinstance(found, Loss):
+        return found
+    name = loss if isinstance(loss, str) else getattr(found, "__name__", None)
+    return as_loss(found, name)
+
+
+def as_loss(fn: Any, name: str | None = None) -> Loss:
+    """A function as a loss; a built-in one with what its class does beside the function."""
+    classes = {
+        losses_module.sparse_categorical_crossentropy: losses_module.SparseCategoricalCrossentropy
+    }
+    made = classes.get(fn)
+    return made() if made is not None else LossFunctionWrapper(fn, name=name)

@@ -1,0 +1,410 @@
+"""Where batches come from: arrays in memory, or anything that yields batches.
+
+A source gives the batches of one pass, `batches()`; a `Feed` cuts them into epochs.
+"""
+
+from __future__ import annotations
+
+import itertools
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from densa.utils import tree
+
+from .arrays import (
+    check_rows,
+    class_weights,
+    floats_to,
+    is_data,
+    leaf_names,
+    to_arrays,
+    unpack_x_y_sample_weight,
+    warn_non_finite,
+)
+
+Batch = tuple[Any, Any, Any]
+
+
+def permutation(rows: int) -> Any:
+    """The next random order of rows; `densa.utils.set_random_seed` makes it repeatable."""
+    from densa.random import global_seed_generator
+
+    generator = global_seed_generator()
+    seed, count = generator.next()
+    rng = np.random.Generator(np.random.Philox(key=[seed, (generator.stream << 40) + count + 1]))
+    return rng.permutation(rows)
+
+
+class Source:
+    """What a source is to the rest: steps and rows of one pass where known, and the batches."""
+
+    steps: int | None = None
+    rows: int | None = None
+    batch_size: int | None = None
+    restarts = True  # whether batches() can be called again for the same data
+
+    def batches(self) -> Iterator[Batch]:
+        """One pass over the data: `(x, y, sample_weight)` with arrays as leaves."""
+        raise NotImplementedError
+
+    def end_of_epoch(self) -> None:
+        """Called after each epoch."""
+
+
+class ArraySource(Source):
+    """Rows of arrays in memory; a native loop reads the arrays itself.
+
+    Args:
+        x: Structure of arrays.
+        y: Structure of arrays, or None.
+        sample_weight: Structure of arrays, or None.
+        batch_size: Rows in a batch; the last one may have fewer.
+        shuffle: Whether each pass has a new order; `"batch"` keeps batches together.
+        dtype: What floating numbers are cast to.
+        names: What the inputs are called in messages.
+
+    Raises:
+        ValueError: Numbers of rows differ, or there are none.
+    """
+
+    def __init__(
+        self,
+        x: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        batch_size: int = 32,
+        shuffle: bool | str = False,
+        dtype: str = "float32",
+        names: list[str] | None = None,
+    ) -> None:
+        self.x, self.y, self.sample_weight = x, y, sample_weight
+        self.rows = check_rows(("x", x), ("y", y), ("sample_weight", sample_weight))
+        if self.rows == 0:
+            raise ValueError("The data has no rows: pass arrays with at least one row.")
+        self.batch_size = int(batch_size)
+        self._extent = (self.rows, self.batch_size)
+        self.steps = -(-self.rows // self.batch_size)
+        self.shuffle = shuffle
+        self.dtype = dtype
+        self.names = [
+            *leaf_names(x, "x", names),
+            *leaf_names(y, "y"),
+            *leaf_names(sample_weight, "sample_weight"),
+        ]
+        self._unchecked = True
+
+    @property
+    def arrays(self) -> list[Any]:
+        """All arrays, in the order of `names`."""
+        parts = (self.x, self.y, self.sample_weight)
+        return [leaf for part in parts if part is not None for leaf in tree.flatten(part)]
+
+    def order(self) -> Any:
+        """Row numbers of the next pass, None for the given order."""
+        if not self.shuffle:
+            return None
+        rows, size = self._extent
+        if self.shuffle == "batch":
+            full = rows // size
+            starts = permutation(full)[:, None] * size
+            order = (starts + np.arange(size)).reshape(-1)
+            return np.concatenate([order, np.arange(full * size, rows)])
+        return permutation(rows)
+
+    def batches(self) -> Iterator[Batch]:
+        """One pass, in a new order if shuffled."""
+        order = self.order()
+        count, size = self._extent
+        for begin in range(0, count, size):
+            end = min(begin + size, count)
+            rows = slice(begin, end) if order is None else order[begin:end]
+            batch = tuple(self._take(part, rows) for part in (self.x, self.y, self.sample_weight))
+            if self._unchecked:
+                self._check_finite(batch, rows)
+            yield batch  # type: ignore[misc]
+        self._unchecked = False
+
+    def _take(self, part: Any, rows: Any) -> Any:
+        def one(array: Any) -> Any:
+            return None if array is None else floats_to(array[rows], self.dtype)
+
+        return None if part is None else tree.map_structure(one, part)
+
+    def _check_finite(self, batch: tuple[Any, ...], rows: Any) -> None:
+        leaves = [leaf for part in batch if part is not None for leaf in tree.flatten(part)]
+        for name, leaf in zip(self.names, leaves, strict=True):
+            found = first_non_finite(leaf)
+            if found is not None:
+                start = rows.start + found if isinstance(rows, slice) else int(rows[found])
+                warn_non_finite(name, start)
+                self._unchecked = False
+                return
+
+
+def first_non_finite(array: Any) -> int | None:
+    """The first row that holds NaN or infinity."""
+    if array is None or array.dtype.kind != "f":
+        return None
+    # A finite sum needs no further look; an infinite one may be an overflow.
+    if np.isfinite(array.sum(dtype=np.float64)):
+        return None
+    bad = ~np.isfinite(array).reshape(array.shape[0], -1).all(axis=1)
+    return int(bad.argmax()) if bad.any() else None
+
+
+class StreamSource(Source):
+    """A generator, or anything that can be iterated over, of batches.
+
+    Args:
+        stream: Yields `x`, `(x,)`, `(x, y)` or `(x, y, sample_weight)`.
+        dtype: What floating numbers are cast to.
+        class_weight: `{class: weight}`, or None.
+        names: What the inputs are called in messages.
+    """
+
+    def __init__(
+        self,
+        stream: Any,
+        dtype: str = "float32",
+        class_weight: Any = None,
+        names: list[str] | None = None,
+    ) -> None:
+        self.stream = stream
+        self.dtype = dtype
+        self.class_weight = class_weight
+        self.names = names
+        self.restarts = iter(stream) is not stream
+        if self.restarts and hasattr(stream, "__len__"):
+            self.steps = len(stream)
+        self._warned = False
+
+    def batches(self) -> Iterator[Batch]:
+        """What is left of the stream, or all of it again."""
+        start = 0
+        for item in self.stream:
+            batch = self.standardize(item, start)
+            start += batch_rows(batch)
+            yield batch
+
+    def standardize(self, item: Any, start: int = 0) -> Batch:
+        """A batch as arrays, checked."""
+        x, y, weight = unpack_x_y_sample_weight(item)
+        x = to_arrays(x, "x", self.names)
+        y = to_arrays(y, "y")
+        weight = to_arrays(weight, "sample_weight")
+        if self.class_weight is not None:
+            if weight is not None:
+                raise ValueError("Pass `class_weight` or sample weights in the batches, not both.")
+            weight = class_weights(y, self.class_weight)
+        check_rows(("x", x), ("y", y), ("sample_weight", weight))
+        parts = [
+            None if part is None else tree.map_structure(lambda a: floats_to(a, self.dtype), part)
+            for part in (x, y, weight)
+        ]
+        if not self._warned:
+            names = [*leaf_names(x, "x", self.names), *leaf_names(y, "y")]
+            leaves = [leaf for part in parts[:2] if part is not None for leaf in tree.flatten(part)]
+            for name, leaf in zip(names, leaves, strict=True):
+                found = first_non_finite(leaf)
+                if found is not None:
+                    self._warned = True
+                    warn_non_finite(name, start + found)
+                    break
+        return parts[0], parts[1], parts[2]
+
+
+class PyDatasetSource(StreamSource):
+    """A `PyDataset`: batches by number, in a new order per epoch if shuffled."""
+
+    def __init__(
+        self,
+        dataset: Any,
+        dtype: str = "float32",
+        class_weight: Any = None,
+        shuffle: bool | str = False,
+        names: list[str] | None = None,
+    ) -> None:
+        self.dataset = dataset
+        self.dtype = dtype
+        self.class_weight = class_weight
+        self.names = names
+        self.shuffle = shuffle
+        self.restarts = True
+        count = getattr(dataset, "num_batches", None)
+        count = count() if callable(count) else count
+        self.steps = int(count) if count is not None else None
+        self._warned = False
+
+    def batches(self) -> Iterator[Batch]:
+        """One pass; without end where the number of batches is unknown."""
+        begin = getattr(self.dataset, "on_epoch_begin", None)
+        if begin is not None:
+            begin()
+        if self.steps is None:
+            numbers: Any = itertools.count()
+        else:
+            numbers = permutation(self.steps) if self.shuffle else range(self.steps)
+        start = 0
+        for number in numbers:
+            batch = self.standardize(self.dataset[int(number)], start)
+            start += batch_rows(batch)
+            yield batch
+
+    def end_of_epoch(self) -> None:
+        """Tells the dataset."""
+        end = getattr(self.dataset, "on_epoch_end", None)
+        if end is not None:
+            end()
+
+
+def batch_rows(batch: Batch) -> int:
+    """The number of rows of a batch."""
+    for part in batch:
+        for leaf in tree.flatten(part) if part is not None else ():
+            if leaf is not None:
+                return int(leaf.shape[0])
+    return 0
+
+
+class Feed:
+    """The batches of a source cut into epochs.
+
+    Args:
+        source: The source.
+        steps_per_epoch: Steps of an epoch; None: one pass over the source. Epochs that are shorter
+            or longer than a pass go on where the last one ended.
+    """
+
+    def __init__(self, source: Source, steps_per_epoch: int | None = None) -> None:
+        if steps_per_epoch is not None and int(steps_per_epoch) < 1:
+            raise ValueError(f"The number of steps must be at least 1; received {steps_per_epoch}.")
+        self.source = source
+        self.steps_per_epoch = None if steps_per_epoch is None else int(steps_per_epoch)
+        self.ran_out = False
+        self._going: Iterator[Batch] | None = None
+        self._passes = 0
+
+    @property
+    def steps(self) -> int | None:
+        """Steps of an epoch where known."""
+        return self.steps_per_epoch if self.steps_per_epoch is not None else self.source.steps
+
+    @property
+    def whole_passes(self) -> bool:
+        """Whether an epoch is one pass over the source."""
+        return self.steps_per_epoch is None or self.steps_per_epoch == self.source.steps
+
+    def epoch(self) -> Iterator[Batch]:
+        """The batches of the next epoch; sets `ran_out` where the source gave fewer."""
+        if self.steps_per_epoch is None:
+            count = 0
+            for batch in self.source.batches():
+                count += 1
+                yield batch
+            if count == 0:
+                self._say_empty()
+            self._passes += 1
+        else:
+            for _ in range(self.steps_per_epoch):
+                batch_or_none = self._next()
+                if batch_or_none is None:
+                    self._say_empty()
+                    break
+                yield batch_or_none
+        self.source.end_of_epoch()
+
+    def _next(self) -> Batch | None:
+        for _ in range(2):
+            if self._going is None:
+                if self._passes and not self.source.restarts:
+                    return None
+                self._going = self.source.batches()
+                self._passes += 1
+            batch = next(self._going, None)
+            if batch is not None:
+                return batch
+            self._going = None
+        return None
+
+    def _say_empty(self) -> None:
+        self.ran_out = True
+        warnings.warn(
+            "Your input ran out of data; interrupting training. Make sure that your dataset or "
+            "generator can generate at least `steps_per_epoch * epochs` batches.",
+            UserWarning,
+            stacklevel=2,
+        )
+
+
+def make_source(
+    x: Any,
+    y: Any = None,
+    sample_weight: Any = None,
+    *,
+    batch_size: int | None = None,
+    shuffle: bool | str = False,
+    class_weight: Any = None,
+    dtype: str = "float32",
+    names: list[str] | None = None,
+    check: Callable[[Any], None] | None = None,
+) -> Source:
+    """The source for whatever `fit`, `evaluate` and `predict` accept.
+
+    Args:
+        x: Arrays, Tensors, DataFrames, structures of them; or batches: a generator, an iterable,
+            a PyDataset.
+        y: Targets; None where `x` yields batches.
+        sample_weight: Weights; None where `x` yields batches.
+        batch_size: Rows in a batch of arrays; 32 by default.
+        shuffle: See `ArraySource`.
+        class_weight: `{class: weight}`, or None.
+        dtype: What floating numbers are cast to.
+        names: Names of the model's inputs.
+        check: Called with the arrays of `x`; raises where they do not fit the model.
+
+    Raises:
+        ValueError: The arguments do not go together, or `x` is none of these.
+    """
+    if x is None:
+        raise ValueError("There is no data: `x` is None.")
+    if batch_size is not None and (isinstance(batch_size, bool) or int(batch_size) < 1):
+        raise ValueError(f"`batch_size` must be at least 1; received {batch_size!r}.")
+    if is_data(x):
+        x = to_arrays(x, "x", names)
+        y = to_arrays(y, "y")
+        sample_weight = to_arrays(sample_weight, "sample_weight")
+        if class_weight is not None:
+            if sample_weight is not None:
+                raise ValueError(
+                    "You cannot pass `class_weight` and `sample_weight` at the same time."
+                )
+            sample_weight = class_weights(y, class_weight)
+        if check is not None:
+            check(x)
+        return ArraySource(
+            x,
+            y,
+            sample_weight,
+            batch_size=32 if batch_size is None else batch_size,
+            shuffle=shuffle,
+            dtype=dtype,
+            names=names,
+        )
+    kind = type(x).__name__
+    if isinstance(x, str | bytes) or not (hasattr(x, "__iter__") or hasattr(x, "__getitem__")):
+        raise ValueError(
+            f"`x` of type {kind} is no data. Expected arrays, Tensors, DataFrames, lists or dicts "
+            "of these, or a generator, an iterable or a PyDataset of batches."
+        )
+    for name, given in (("y", y), ("sample_weight", sample_weight)):
+        if given is not None:
+            raise ValueError(
+                f"When `x` yields batches ({kind}), `{name}` must not be given: the batches hold "
+                f"it; received {name}={type(given).__name__}."
+            )
+    if hasattr(x, "num_batches") and hasattr(x, "__getitem__"):
+        return PyDatasetSource(x, dtype, class_weight, shuffle, names)
+    return StreamSource(x, dtype, class_weight, names)

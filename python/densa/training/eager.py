@@ -1,0 +1,180 @@
+"""The eager runner: epochs as Python loops over the model's step methods.
+
+It runs everything, overridden steps and `run_eagerly=True` included; the native runner takes over
+where a recorded plan can do the same.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
+
+import numpy as np
+
+from densa import _core
+from densa.callbacks import CallbackList
+from densa.callbacks.logs import LazyLogs
+from densa.utils import tree
+
+from .arrays import pack_x_y_sample_weight
+from .data import Batch, Feed, batch_rows
+from .interrupt import DeferInterrupt
+
+Logs = dict[str, Any]
+
+
+class Runner(Protocol):
+    """Runs the steps of one kind: `"train"`, `"test"` or `"predict"`."""
+
+    def run_epoch(self, feed: Feed, callbacks: CallbackList) -> Logs:
+        """All steps of an epoch; the logs at its end. Obeys `model.stop_training`."""
+        ...
+
+    def run_batch(self, batch: Batch) -> Logs:
+        """One step; its logs."""
+        ...
+
+    def predict(self, feed: Feed, callbacks: CallbackList) -> Any:
+        """The outputs of all batches joined, in the structure of the model's output."""
+        ...
+
+
+class EagerRunner:
+    """Calls `train_step`, `test_step` or `predict_step` for every batch.
+
+    Args:
+        model: The model.
+        kind: `"train"`, `"test"` or `"predict"`.
+    """
+
+    def __init__(self, model: Any, kind: str) -> None:
+        self.model = model
+        self.kind = kind
+        self._step: Callable[[Any], Any] = getattr(model, f"{kind}_step")
+
+    def run_epoch(self, feed: Feed, callbacks: CallbackList) -> Logs:
+        """All steps of an epoch."""
+        model, kind = self.model, self.kind
+        begin = getattr(callbacks, f"on_{kind}_batch_begin")
+        end = getattr(callbacks, f"on_{kind}_batch_end")
+        logs: Logs = {}
+        step = 0
+        for group in _groups(feed.epoch(), model.steps_per_execution):
+            begin(step)
+            for batch in group:
+                logs = self._one(batch)
+            last = logs
+            step += len(group)
+            end(step - 1, LazyLogs(lambda last=last: to_numbers(last)))
+            if kind == "train" and model.stop_training:
+                break
+        return to_numbers(logs)
+
+    def run_batch(self, batch: Batch) -> Logs:
+        """One step."""
+        return to_numbers(self._one(batch))
+
+    def _one(self, batch: Batch) -> Logs:
+        data = pack_x_y_sample_weight(*(to_tensors(part) for part in batch))
+        with DeferInterrupt():
+            if self.kind == "train":
+                logs = self._step(data)
+            else:
+                with _core.no_grad():
+                    logs = self._step(data)
+        if not isinstance(logs, dict):
+            raise ValueError(
+                f"{self.kind}_step must return a dictionary of logs; received {type(logs).__name__}"
+                "."
+            )
+        return logs
+
+    def predict(self, feed: Feed, callbacks: CallbackList) -> Any:
+        """The outputs of all batches joined."""
+        joined = _Joined(feed.source.rows if feed.whole_passes else None)
+        step = 0
+        for group in _groups(feed.epoch(), self.model.steps_per_execution):
+            callbacks.on_predict_batch_begin(step)
+            outputs = None
+            for batch in group:
+                data = pack_x_y_sample_weight(*(to_tensors(part) for part in batch))
+                with _core.no_grad():
+                    outputs = tree.map_structure(np.asarray, self._step(data))
+                joined.add(outputs, batch_rows(batch))
+            step += len(group)
+            callbacks.on_predict_batch_end(step - 1, {"outputs": outputs})
+            if self.model.stop_predicting:
+                break
+        return joined.result()
+
+
+class _Joined:
+    # Writes into one array per output where the number of rows is known, else joins at the end.
+
+    def __init__(self, rows: int | None) -> None:
+        self._rows = rows
+        self._at = 0
+        self._struct: Any = None
+        self._whole: list[Any] | None = None
+        self._parts: list[list[Any]] = []
+
+    def add(self, outputs: Any, rows: int) -> None:
+        leaves = [np.asarray(leaf) for leaf in tree.flatten(outputs)]
+        if self._struct is None:
+            self._struct = outputs
+            self._parts = [[] for _ in leaves]
+            fits = all(leaf.ndim > 0 and leaf.shape[0] == rows for leaf in leaves)
+            if self._rows is not None and fits:
+                self._whole = [np.empty((self._rows, *a.shape[1:]), a.dtype) for a in leaves]
+        if self._whole is not None:
+            for whole, leaf in zip(self._whole, leaves, strict=True):
+                whole[self._at : self._at + rows] = leaf
+        else:
+            for part, leaf in zip(self._parts, leaves, strict=True):
+                # The memory may be a view of something that changes.
+                part.append(np.array(leaf))
+        self._at += rows
+
+    def result(self) -> Any:
+        if self._struct is None:
+            return None
+        if self._whole is not None:
+            leaves = [whole[: self._at] for whole in self._whole]
+        else:
+            leaves = [np.concatenate(part) if part[0].ndim else part[-1] for part in self._parts]
+        return tree.pack_like(self._struct, leaves)
+
+
+def _groups(batches: Iterator[Batch], size: int) -> Iterator[list[Batch]]:
+    while group := list(itertools.islice(batches, size)):
+        yield group
+
+
+def to_tensors(part: Any) -> Any:
+    """A structure of arrays as Tensors that share their memory."""
+    if part is None:
+        return None
+
+    def one(array: Any) -> Any:
+        if array is None or isinstance(array, _core.Tensor):
+            return array
+        return _core.from_numpy(np.ascontiguousarray(array).reshape(array.shape))
+
+    return tree.map_structure(one, part)
+
+
+def to_numbers(logs: Logs) -> Logs:
+    """Logs sorted by name, with scalars as Python floats."""
+    out: Logs = {}
+    for key in sorted(logs):
+        value = logs[key]
+        if isinstance(value, int | float):
+            out[key] = float(value)
+            continue
+        if hasattr(value, "numpy") or hasattr(value, "__array__"):
+            array = np.asarray(value)
+            out[key] = float(array) if array.ndim == 0 else array
+        else:
+            out[key] = value
+    return out

@@ -1,0 +1,61 @@
+"""Bringing targets, weights, losses and metrics into the order of a model's outputs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from densa.losses.lookup import nearest
+
+
+def outputs_of(y_pred: Any, names: list[str] | None) -> tuple[list[str], list[Any]]:
+    """Names and Tensors of a model's outputs, in order.
+
+    Args:
+        y_pred: A Tensor, or a list, tuple or dict of Tensors.
+        names: The model's output names where it has them.
+    """
+    if isinstance(y_pred, dict):
+        return [str(k) for k in y_pred], list(y_pred.values())
+    if isinstance(y_pred, list | tuple):
+        count = len(y_pred)
+        given = names if names and len(names) == count else [f"output_{i}" for i in range(count)]
+        return list(given), list(y_pred)
+    return [(names or ["output"])[0]], [y_pred]
+
+
+def per_output(what: str, given: Any, names: list[str], spread: bool = False) -> list[Any]:
+    """One entry per output from a dict by name, a list in order, or a single entry.
+
+    Args:
+        what: What it is, for errors.
+        given: The entries; None gives None for all.
+        names: Names of the outputs.
+        spread: Whether a single entry is meant for every output.
+
+    Raises:
+        ValueError: A name is not known or the numbers differ.
+    """
+    count = len(names)
+    if given is None:
+        return [None] * count
+    if isinstance(given, dict):
+        for key in given:
+            if str(key) not in names:
+                raise ValueError(
+                    f"{what} has the key {key!r}, which is not the name of an output."
+                    f"{nearest(str(key), names)} The outputs are {names}."
+                )
+        return [given.get(name) for name in names]
+    if isinstance(given, list | tuple):
+        if len(given) != count:
+            raise ValueError(
+                f"{what} has {len(given)} entries but the model has {count} "
+                f"output{'s' if count > 1 else ''} {names}; pass one entry per output."
+            )
+        return list(given)
+    if count == 1 or spread:
+        return [given] * count
+    raise ValueError(
+        f"{what} is a single entry but the model has {count} outputs {names}; pass a list or a "
+        "dict with one entry per output."
+    )

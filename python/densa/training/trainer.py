@@ -1,0 +1,772 @@
+"""`Trainer`: compile, fit, evaluate and predict, which `Model` inherits."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from typing import Any
+
+from densa import ops
+from densa.callbacks import CallbackList, CSVLogger, ProgbarLogger
+from densa.config import floatx
+from densa.metrics import Mean, Metric
+from densa.metrics.reduction import row_count
+from densa.utils import tree
+
+from .arrays import (
+    check_rows,
+    class_weights,
+    floats_to,
+    is_data,
+    to_arrays,
+    unpack_x_y_sample_weight,
+)
+from .check import check_input_shapes, check_labels
+from .compiled import Compiled, arguments_from_config
+from .data import ArraySource, Feed, Source, make_source
+from .eager import EagerRunner, Runner
+
+
+class Trainer:
+    """What makes a model trainable; every method follows Keras 3."""
+
+    def __init__(self) -> None:
+        self._compiled: Compiled | None = None
+        self._loss_tracker: Mean | None = None
+        self._runners: dict[str, Any] = {}
+        self.stop_training = False
+        self.stop_evaluating = False
+        self.stop_predicting = False
+        self.history: Any = None
+
+    # ---- compile ---------------------------------------------------------------------------------
+
+    def compile(
+        self,
+        optimizer: Any = "rmsprop",
+        loss: Any = None,
+        loss_weights: Any = None,
+        metrics: Any = None,
+        weighted_metrics: Any = None,
+        run_eagerly: bool = False,
+        steps_per_execution: int = 1,
+        jit_compile: Any = "auto",
+        auto_scale_loss: bool = True,
+    ) -> None:
+        """Settles how the model is trained and what is reported.
+
+        Args:
+            optimizer: Name, `Optimizer`, or configuration.
+            loss: Name, function or `Loss`; with several outputs a list or dict of them.
+            loss_weights: Factors of the outputs' losses: a list or dict.
+            metrics: List of names, functions or `Metric`s; with several outputs a list of lists
+                or a dict.
+            weighted_metrics: The same; these are given `sample_weight` and `class_weight`.
+            run_eagerly: Whether to run step methods op by op, which a debugger can follow.
+            steps_per_execution: Batches between two calls of batch hooks.
+            jit_compile: Accepted for Keras' sake; steps are recorded and run natively anyway.
+            auto_scale_loss: Accepted for Keras' sake; float32 and float64 need no scaling.
+
+        Raises:
+            ValueError: A name is not known, or an argument not understood.
+
+        Example:
+
+        >>> import densa
+        >>> model = densa.Sequential([densa.layers.Dense(1)])
+        >>> model.compile(optimizer="sgd", loss="mse", metrics=["mae"])
+        """
+        names = self._names("output_names")
+        compiled = Compiled(
+            optimizer,
+            loss,
+            loss_weights,
+            metrics,
+            weighted_metrics,
+            run_eagerly,
+            steps_per_execution,
+            jit_compile,
+            auto_scale_loss,
+            names,
+        )
+        self._compiled = compiled
+        self._loss_tracker = Mean(name="loss")
+        self._runners = {}
+        self.stop_training = False
+
+    @property
+    def compiled(self) -> bool:
+        """Whether `compile` has been called."""
+        return self.__dict__.get("_compiled") is not None
+
+    @property
+    def optimizer(self) -> Any:
+        """The optimizer; None before `compile`."""
+        compiled = self.__dict__.get("_compiled")
+        return None if compiled is None else compiled.optimizer
+
+    @optimizer.setter
+    def optimizer(self, value: Any) -> None:
+        from densa import optimizers
+
+        compiled = self._require_compiled("setting `optimizer`")
+        compiled.optimizer = optimizers.get(value)
+        self._runners = {}
+
+    @property
+    def loss(self) -> Any:
+        """The loss as given to `compile`."""
+        compiled = self.__dict__.get("_compiled")
+        return None if compiled is None else compiled.given_loss
+
+    @property
+    def run_eagerly(self) -> bool:
+        """Whether steps run op by op."""
+        compiled = self.__dict__.get("_compiled")
+        return False if compiled is None else bool(compiled.run_eagerly)
+
+    @run_eagerly.setter
+    def run_eagerly(self, value: bool) -> None:
+        self._require_compiled("setting `run_eagerly`").run_eagerly = bool(value)
+        self._runners = {}
+
+    @property
+    def jit_compile(self) -> Any:
+        """As given to `compile`."""
+        compiled = self.__dict__.get("_compiled")
+        return "auto" if compiled is None else compiled.jit_compile
+
+    @property
+    def steps_per_execution(self) -> int:
+        """Batches between two calls of batch hooks."""
+        compiled = self.__dict__.get("_compiled")
+        return 1 if compiled is None else int(compiled.steps_per_execution)
+
+    def _require_compiled(self, what: str) -> Compiled:
+        compiled = self.__dict__.get("_compiled")
+        if compiled is None:
+            raise ValueError(f"You must call `compile()` before {what}.")
+        found: Compiled = compiled
+        return found
+
+    def get_compile_config(self) -> dict[str, Any] | None:
+        """The arguments of `compile` as plain data; None before `compile`."""
+        compiled = self.__dict__.get("_compiled")
+        return None if compiled is None else compiled.get_config()
+
+    def compile_from_config(self, config: dict[str, Any] | None) -> None:
+        """`compile` with what `get_compile_config` gave, and builds the optimizer's state."""
+        if not config:
+            return
+        self.compile(**arguments_from_config(config))
+        if getattr(self, "built", False) and self.trainable_variables:
+            self.optimizer.build(self.trainable_variables)
+
+    # ---- metrics ---------------------------------------------------------------------------------
+
+    @property
+    def metrics(self) -> list[Metric]:
+        """Loss tracker, the metrics of `compile`, the outputs' losses, metrics of layers."""
+        out: list[Metric] = []
+        compiled = self.__dict__.get("_compiled")
+        if compiled is not None:
+            if self._loss_tracker is not None:
+                out.append(self._loss_tracker)
+            if compiled.metrics is not None:
+                out.append(compiled.metrics)
+            if compiled.loss is not None:
+                out.extend(compiled.loss.metrics)
+        seen = {id(m) for m in out}
+        for layer in self._flatten_layers():  # type: ignore[attr-defined]
+            for name, value in layer.__dict__.items():
+                if name in ("_compiled", "_loss_tracker"):
+                    continue
+                for item in value if isinstance(value, list) else (value,):
+                    if isinstance(item, Metric) and id(item) not in seen:
+                        seen.add(id(item))
+                        out.append(item)
+        return out
+
+    @property
+    def metrics_names(self) -> list[str]:
+        """Names of what `evaluate` returns, in order; complete after the first batch."""
+        out: list[str] = []
+        for metric in self.metrics:
+            out.extend(getattr(metric, "names", None) or [metric.name])
+        return [n for n in out if n != "compile_metrics"]
+
+    def reset_metrics(self) -> None:
+        """Sets all metrics back to the start."""
+        for metric in self.metrics:
+            metric.reset_state()
+
+    def get_metrics_result(self) -> dict[str, Any]:
+        """The metrics so far by name; the loss comes first."""
+        out: dict[str, Any] = {}
+        for metric in self.metrics:
+            value = metric.result()
+            if isinstance(value, dict):
+                out.update(value)
+            else:
+                out[metric.name] = value
+        return out
+
+    # ---- steps -----------------------------------------------------------------------------------
+
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> Any:
+        """The total loss: that of `compile` and what layers added; may be overridden.
+
+        Args:
+            x: Inputs.
+            y: Targets.
+            y_pred: Outputs.
+            sample_weight: Weights, or None.
+            training: Whether this is a training step.
+
+        Returns:
+            A scalar Tensor.
+
+        Raises:
+            ValueError: There is no loss at all.
+        """
+        compiled = self.__dict__.get("_compiled")
+        total = None
+        if compiled is not None and compiled.loss is not None:
+            total = compiled.loss(y, y_pred, sample_weight)
+        for extra in self.losses:  # type: ignore[attr-defined]
+            value = ops.sum(ops.convert_to_tensor(extra))
+            if total is not None and str(value.dtype) != str(total.dtype):
+                value = ops.cast(value, str(total.dtype))
+            total = value if total is None else total + value
+        if total is None:
+            if not training:
+                return ops.convert_to_tensor(0.0, dtype=floatx())
+            raise ValueError("No loss to compute. Provide a `loss` argument in `compile()`.")
+        return total
+
+    def compute_metrics(
+        self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None
+    ) -> dict[str, Any]:
+        """Adds a batch to the metrics of `compile`; may be overridden.
+
+        Args:
+            x: Inputs.
+            y: Targets.
+            y_pred: Outputs.
+            sample_weight: Weights, or None.
+
+        Returns:
+            The metrics so far by name.
+        """
+        self._update_metrics(y, y_pred, sample_weight)
+        return self.get_metrics_result()
+
+    def _update_metrics(self, y: Any, y_pred: Any, sample_weight: Any) -> None:
+        compiled = self.__dict__.get("_compiled")
+        if compiled is not None and compiled.metrics is not None:
+            compiled.metrics.update_state(y, y_pred, sample_weight)
+
+    def _forward(
+        self, x: Any, y: Any, sample_weight: Any, training: bool
+    ) -> tuple[Any, Any, dict[str, Any] | None]:
+        """Output, loss and all updates of metrics; what a native step records.
+
+        Returns:
+            The loss, the output, and the result of an overridden `compute_metrics`.
+        """
+        y_pred = self(x, training=training)  # type: ignore[operator]
+        loss = self.compute_loss(
+            x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=training
+        )
+        if self._loss_tracker is not None:
+            first = next((leaf for leaf in tree.flatten(x) if leaf is not None), None)
+            if first is not None:
+                self._loss_tracker.add_total(loss, row_count(first, self._loss_tracker.dtype))
+        results = None
+        if type(self).compute_metrics is Trainer.compute_metrics:
+            self._update_metrics(y, y_pred, sample_weight)
+        else:
+            results = self.compute_metrics(x, y, y_pred, sample_weight)
+        return loss, y_pred, results
+
+    def train_step(self, data: Any) -> dict[str, Any]:
+        """One step of training; may be overridden.
+
+        Args:
+            data: `x`, `(x, y)` or `(x, y, sample_weight)`.
+
+        Returns:
+            Logs by name.
+        """
+        x, y, sample_weight = unpack_x_y_sample_weight(data)
+        loss, _, results = self._forward(x, y, sample_weight, training=True)
+        variables = self.trainable_variables
+        if variables:
+            self._descend(loss, variables)
+        else:
+            warnings.warn("The model does not have any trainable weights.", stacklevel=2)
+        return results if results is not None else self.get_metrics_result()
+
+    def _descend(self, loss: Any, variables: list[Any]) -> None:
+        optimizer = self.optimizer
+        for variable in variables:
+            variable.grad = None
+        optimizer.scale_loss(loss).backward()
+        gradients = [variable.grad for variable in variables]
+        for variable in variables:
+            variable.grad = None
+        if not optimizer.built:
+            optimizer.build(variables)
+        optimizer.apply(gradients, variables)
+
+    def test_step(self, data: Any) -> dict[str, Any]:
+        """One step of evaluation; may be overridden. Arguments and result as `train_step`."""
+        x, y, sample_weight = unpack_x_y_sample_weight(data)
+        _, _, results = self._forward(x, y, sample_weight, training=False)
+        return results if results is not None else self.get_metrics_result()
+
+    def predict_step(self, data: Any) -> Any:
+        """The outputs of one batch; may be overridden."""
+        x, _, _ = unpack_x_y_sample_weight(data)
+        return self(x, training=False)  # type: ignore[operator]
+
+    # ---- runners ---------------------------------------------------------------------------------
+
+    def _overrides_step(self, kind: str) -> bool:
+        name = f"{kind}_step"
+        if name in self.__dict__:
+            return True
+        return getattr(type(self), name) is not getattr(Trainer, name)
+
+    def _make_runner(self, kind: str) -> Runner:
+        """The runner of `"train"`, `"test"` or `"predict"` steps; kept until `compile`."""
+        if self.run_eagerly or self._overrides_step(kind):
+            return EagerRunner(self, kind)
+        try:
+            from . import native
+        except ImportError:
+            return EagerRunner(self, kind)
+        made: Runner | None = native.make_runner(self, kind)
+        return EagerRunner(self, kind) if made is None else made
+
+    def _runner(self, kind: str) -> Runner:
+        runner = self._runners.get(kind)
+        if runner is None:
+            runner = self._runners[kind] = self._make_runner(kind)
+        found: Runner = runner
+        return found
+
+    # ---- data ------------------------------------------------------------------------------------
+
+    def _names(self, what: str) -> list[str] | None:
+        try:
+            names = getattr(self, what, None)
+        except (AttributeError, ValueError):
+            return None
+        return list(names) if names else None
+
+    def _source(
+        self,
+        x: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        batch_size: int | None = None,
+        shuffle: bool | str = False,
+        class_weight: Any = None,
+        targets: bool = True,
+    ) -> Source:
+        source = make_source(
+            x,
+            y,
+            sample_weight,
+            batch_size=batch_size,
+            shuffle=shuffle,
+            class_weight=class_weight,
+            dtype=str(getattr(self, "compute_dtype", floatx())),
+            names=self._names("input_names"),
+            check=lambda arrays: check_input_shapes(self, arrays),
+        )
+        if targets and isinstance(source, ArraySource):
+            check_labels(self, source.y)
+        return source
+
+    # ---- fit -------------------------------------------------------------------------------------
+
+    def fit(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        epochs: int = 1,
+        verbose: Any = "auto",
+        callbacks: Any = None,
+        validation_split: float = 0.0,
+        validation_data: Any = None,
+        shuffle: bool | str = True,
+        class_weight: Any = None,
+        sample_weight: Any = None,
+        initial_epoch: int = 0,
+        steps_per_epoch: int | None = None,
+        validation_steps: int | None = None,
+        validation_batch_size: int | None = None,
+        validation_freq: Any = 1,
+    ) -> Any:
+        """Trains the model.
+
+        Args:
+            x: Inputs: an array, Tensor, memmap or DataFrame `(rows, …)`, or a list or dict of
+                them; or batches `(x, y)`: a generator, an iterable, a PyDataset.
+            y: Targets, in the structure of the outputs; None where `x` yields batches.
+            batch_size: Rows in a batch; 32 by default. The last batch may have fewer.
+            epochs: Number of the epoch to stop before.
+            verbose: 0 silent, 1 or `"auto"` a live line, 2 one line per epoch.
+            callbacks: Callbacks.
+            validation_split: Part of the rows, at their end, kept for validation.
+            validation_data: `(x, y)` or `(x, y, sample_weight)`, or batches.
+            shuffle: Whether each epoch has a new order; `"batch"` keeps batches together.
+            class_weight: Weight of each class by its index.
+            sample_weight: Weight of each row.
+            initial_epoch: Number of the first epoch, to go on where a training ended.
+            steps_per_epoch: Batches in an epoch; by default one pass over the data.
+            validation_steps: Batches in a validation.
+            validation_batch_size: By default `batch_size`.
+            validation_freq: Epochs between validations, or a list of epochs, from 1.
+
+        Returns:
+            The `History`: `history.history["loss"]` has one value per epoch.
+
+        Raises:
+            ValueError: Shapes, lengths or arguments do not fit; says which. The model is as before.
+
+        Example:
+
+        >>> import densa, numpy as np
+        >>> x = np.linspace(-1, 1, 64, dtype="float32")[:, None]
+        >>> model = densa.Sequential([densa.Input((1,)), densa.layers.Dense(1)])
+        >>> model.compile(densa.optimizers.SGD(0.5), "mse")
+        >>> history = model.fit(x, 3 * x + 1, epochs=30, verbose=0)
+        >>> history.history["loss"][-1] < 1e-3
+        True
+        """
+        self._require_compiled("calling `fit()`")
+        x, y, sample_weight, validation_data = _split_off(
+            x, y, sample_weight, validation_split, validation_data, class_weight
+        )
+        source = self._source(x, y, sample_weight, batch_size, shuffle, class_weight)
+        feed = Feed(source, steps_per_epoch)
+        validation = None
+        if validation_data is not None:
+            size = validation_batch_size or batch_size
+            validation = Feed(
+                self._source(*_validation_parts(validation_data), batch_size=size),
+                validation_steps,
+            )
+            _check_endless(validation, "validation_steps")
+        _check_endless(feed, "steps_per_epoch")
+        due = _validation_epochs(validation_freq)
+        callbacks = self._callback_list(
+            callbacks,
+            verbose,
+            history=True,
+            epochs=epochs,
+            steps=feed.steps,
+            batch_size=source.batch_size,
+            samples=source.rows if feed.whole_passes else None,
+            validates=validation is not None,
+        )
+        self.stop_training = False
+        runner = self._runner("train")
+        callbacks.on_train_begin()
+        logs: dict[str, Any] = {}
+        try:
+            for epoch in range(initial_epoch, epochs):
+                self.reset_metrics()
+                callbacks.on_epoch_begin(epoch)
+                logs = self._or_metrics(runner.run_epoch(feed, callbacks))
+                if validation is not None and due(epoch):
+                    found = self._evaluate(validation, callbacks)
+                    logs.update({f"val_{name}": value for name, value in found.items()})
+                callbacks.on_epoch_end(epoch, logs)
+                if self.stop_training or feed.ran_out:
+                    break
+        except BaseException as error:
+            _abort(callbacks, logs, isinstance(error, KeyboardInterrupt))
+            raise
+        optimizer = self.optimizer
+        if getattr(optimizer, "use_ema", False) and epochs > 0:
+            optimizer.finalize_variable_values(self.trainable_variables)
+        callbacks.on_train_end(logs)
+        return self.history
+
+    def _or_metrics(self, logs: dict[str, Any]) -> dict[str, Any]:
+        """The metrics where the logs of a step have the same names; an own step's logs else."""
+        return dict(logs)
+
+    def _callback_list(
+        self, callbacks: Any, verbose: Any, history: bool = False, **params: Any
+    ) -> CallbackList:
+        if verbose == "auto" or verbose is True:
+            verbose = 1
+        if verbose not in (0, 1, 2):
+            raise ValueError(f'`verbose` must be 0, 1, 2 or "auto"; received {verbose!r}.')
+        params["verbose"] = int(verbose)
+        if isinstance(callbacks, CallbackList):
+            callbacks.set_params(params)
+            return callbacks
+        return CallbackList(
+            callbacks, add_history=history, add_progbar=bool(verbose), model=self, **params
+        )
+
+    # ---- evaluate and predict --------------------------------------------------------------------
+
+    def evaluate(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        verbose: Any = "auto",
+        sample_weight: Any = None,
+        steps: int | None = None,
+        callbacks: Any = None,
+        return_dict: bool = False,
+        **kwargs: Any,
+    ) -> Any:
+        """Loss and metrics on data that the model is not trained on.
+
+        Args:
+            x: See `fit`.
+            y: See `fit`.
+            batch_size: Rows in a batch; changes the speed and the last bits alone.
+            verbose: See `fit`.
+            sample_weight: Weight of each row.
+            steps: Batches to look at; by default all.
+            callbacks: Callbacks.
+            return_dict: Whether to return a dictionary by name.
+
+        Returns:
+            A list of loss and metrics in the order of `metrics_names`, the loss alone where there
+            are no metrics, or a dictionary.
+
+        Raises:
+            ValueError: Shapes or lengths do not fit, or the model is not compiled.
+        """
+        self._require_compiled("calling `evaluate()`")
+        if kwargs:
+            raise ValueError(f"Arguments not recognized: {kwargs}")
+        feed = Feed(self._source(x, y, sample_weight, batch_size), steps)
+        _check_endless(feed, "steps")
+        callbacks = self._callback_list(
+            callbacks,
+            verbose,
+            steps=feed.steps,
+            batch_size=feed.source.batch_size,
+            samples=feed.source.rows if feed.whole_passes else None,
+            epochs=1,
+        )
+        try:
+            logs = self._evaluate(feed, callbacks)
+        except BaseException:
+            _abort(callbacks, {}, False)
+            raise
+        return logs if return_dict else self._in_order(logs)
+
+    def _evaluate(self, feed: Feed, callbacks: CallbackList) -> dict[str, Any]:
+        self.stop_evaluating = False
+        callbacks.on_test_begin()
+        self.reset_metrics()
+        logs = self._or_metrics(self._runner("test").run_epoch(feed, callbacks))
+        callbacks.on_test_end(logs)
+        return logs
+
+    def _in_order(self, logs: dict[str, Any]) -> Any:
+        names = [n for n in self.get_metrics_result() if n in logs]
+        values = [logs[n] for n in names] + [v for k, v in logs.items() if k not in names]
+        return values[0] if len(values) == 1 else values
+
+    def predict(
+        self,
+        x: Any,
+        batch_size: int | None = None,
+        verbose: Any = "auto",
+        steps: int | None = None,
+        callbacks: Any = None,
+    ) -> Any:
+        """The outputs for inputs, as NumPy arrays.
+
+        Args:
+            x: See `fit`.
+            batch_size: Rows in a batch; 32 by default. The outputs do not depend on it.
+            verbose: See `fit`.
+            steps: Batches to look at; by default all.
+            callbacks: Callbacks.
+
+        Returns:
+            An array `(rows, …)`, or a list or dict of them.
+
+        Raises:
+            ValueError: The inputs do not fit the model.
+        """
+        feed = Feed(self._source(x, batch_size=batch_size, targets=False), steps)
+        _check_endless(feed, "steps")
+        callbacks = self._callback_list(
+            callbacks,
+            verbose,
+            steps=feed.steps,
+            batch_size=feed.source.batch_size,
+            samples=feed.source.rows if feed.whole_passes else None,
+            epochs=1,
+        )
+        self.stop_predicting = False
+        callbacks.on_predict_begin()
+        try:
+            outputs = self._runner("predict").predict(feed, callbacks)
+        except BaseException:
+            _abort(callbacks, {}, False)
+            raise
+        callbacks.on_predict_end()
+        return outputs
+
+    # ---- single batches --------------------------------------------------------------------------
+
+    def train_on_batch(
+        self,
+        x: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        class_weight: Any = None,
+        return_dict: bool = False,
+    ) -> Any:
+        """One step of training on one batch.
+
+        Args:
+            x: Inputs of the batch.
+            y: Targets.
+            sample_weight: Weight of each row.
+            class_weight: Weight of each class by its index.
+            return_dict: Whether to return a dictionary by name.
+
+        Returns:
+            Loss and metrics since the last `reset_metrics`, as `evaluate` returns them.
+        """
+        self._require_compiled("calling `train_on_batch()`")
+        if class_weight is not None and sample_weight is not None:
+            raise ValueError(
+                "Arguments `sample_weight` and `class_weight` cannot be specified at the same "
+                f"time. Received: sample_weight={sample_weight}, class_weight={class_weight}"
+            )
+        batch = self._batch(x, y, sample_weight, class_weight)
+        logs = self._runner("train").run_batch(batch)
+        return logs if return_dict else self._in_order(logs)
+
+    def test_on_batch(
+        self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False
+    ) -> Any:
+        """One step of evaluation on one batch; arguments and result as `train_on_batch`."""
+        self._require_compiled("calling `test_on_batch()`")
+        logs = self._runner("test").run_batch(self._batch(x, y, sample_weight))
+        return logs if return_dict else self._in_order(logs)
+
+    def predict_on_batch(self, x: Any) -> Any:
+        """The outputs for one batch, as NumPy arrays."""
+        batch = self._batch(x)
+        rows = batch[0]
+        count = next(leaf.shape[0] for leaf in tree.flatten(rows) if leaf is not None)
+        source = ArraySource(rows, batch_size=count, dtype=self._dtype_name())
+        return self._runner("predict").predict(Feed(source), CallbackList(model=self))
+
+    def _dtype_name(self) -> str:
+        return str(getattr(self, "compute_dtype", floatx()))
+
+    def _batch(
+        self, x: Any, y: Any = None, sample_weight: Any = None, class_weight: Any = None
+    ) -> tuple[Any, Any, Any]:
+        if not is_data(x):
+            raise ValueError(f"`x` must hold arrays; received {type(x).__name__}.")
+        x = to_arrays(x, "x", self._names("input_names"))
+        y = to_arrays(y, "y")
+        sample_weight = to_arrays(sample_weight, "sample_weight")
+        if class_weight is not None:
+            sample_weight = class_weights(y, class_weight)
+        if check_rows(("x", x), ("y", y), ("sample_weight", sample_weight)) == 0:
+            raise ValueError("The batch has no rows.")
+        check_input_shapes(self, x)
+        dtype = self._dtype_name()
+        parts = [
+            None if part is None else tree.map_structure(lambda a: floats_to(a, dtype), part)
+            for part in (x, y, sample_weight)
+        ]
+        return parts[0], parts[1], parts[2]
+
+    # Given by Layer.
+    trainable_variables: list[Any]
+
+
+def _split_off(
+    x: Any, y: Any, sample_weight: Any, split: float, validation_data: Any, class_weight: Any
+) -> tuple[Any, Any, Any, Any]:
+    if not split or validation_data is not None:
+        return x, y, sample_weight, validation_data
+    if not 0 < split < 1:
+        raise ValueError(f"`validation_split` must lie between 0 and 1; received {split!r}.")
+    if not is_data(x):
+        raise ValueError(
+            "`validation_split` is only supported for arrays; where `x` yields batches, pass "
+            "`validation_data`."
+        )
+    x, y = to_arrays(x, "x"), to_arrays(y, "y")
+    sample_weight = to_arrays(sample_weight, "sample_weight")
+    rows = check_rows(("x", x), ("y", y), ("sample_weight", sample_weight))
+    at = math.floor(rows * (1.0 - split))
+    if at == 0 or at == rows:
+        raise ValueError(
+            f"Training data contains {rows} samples, which is not sufficient to split it into a "
+            f"validation and training set as specified by `validation_split={split}`."
+        )
+
+    def cut(data: Any, part: slice) -> Any:
+        if data is None:
+            return None
+        return tree.map_structure(lambda a: None if a is None else a[part], data)
+
+    head, tail = slice(0, at), slice(at, rows)
+    held = (cut(x, tail), cut(y, tail), cut(sample_weight, tail))
+    return cut(x, head), cut(y, head), cut(sample_weight, head), held
+
+
+def _validation_parts(data: Any) -> tuple[Any, Any, Any]:
+    if isinstance(data, tuple | list):
+        return unpack_x_y_sample_weight(tuple(data))
+    return data, None, None
+
+
+def _validation_epochs(freq: Any) -> Any:
+    if isinstance(freq, int) and not isinstance(freq, bool) and freq >= 1:
+        return lambda epoch: (epoch + 1) % freq == 0
+    if isinstance(freq, list | tuple | set | range):
+        return lambda epoch: (epoch + 1) in freq
+    raise ValueError(
+        "`validation_freq` must be an integer of at least 1 or a list of epochs; received "
+        f"{freq!r}."
+    )
+
+
+def _check_endless(feed: Feed, argument: str) -> None:
+    endless = getattr(feed.source, "dataset", None) is not None and feed.source.steps is None
+    if endless and feed.steps_per_epoch is None:
+        raise ValueError(f"The dataset does not say how many batches it has; pass `{argument}`.")
+
+
+def _abort(callbacks: CallbackList, logs: dict[str, Any], whole: bool) -> None:
+    # An interrupt ends the training in order; after an error, files and lines are closed.
+    for callback in callbacks.callbacks:
+        if isinstance(callback, ProgbarLogger):
+            callback.close()
+        elif whole or isinstance(callback, CSVLogger):
+            callback.on_train_end(logs)
