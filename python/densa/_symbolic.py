@@ -120,6 +120,9 @@ class KerasTensor:
 
     __int__ = __index__ = __float__  # type: ignore[assignment]
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_keras_history": None}
+
     def __repr__(self) -> str:
         return f"<KerasTensor shape={self.shape}, dtype={self.dtype}, name={self.name}>"
 

@@ -67,6 +67,13 @@ class InputLayer(Layer):
         Node(self, (), {}, output)
 
     @property
+    def output(self) -> Any:
+        """The symbolic tensor."""
+        if not self._inbound_nodes:  # after a copy
+            Node(self, (), {}, KerasTensor(self._batch_shape, self._input_dtype, name=self.name))
+        return self._inbound_nodes[0].output_struct
+
+    @property
     def batch_shape(self) -> Any:
         """Shape of the input with the batch."""
         return self._batch_shape

@@ -8,7 +8,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from densa.layers.layer import Layer
-from densa.saving.serialization import deserialize_keras_object, serialize_keras_object
+from densa.saving.serialization import (
+    deserialize_keras_object,
+    is_nameable,
+    serialize_keras_object,
+    unregistered_function,
+)
 
 
 class Lambda(Layer):
@@ -71,6 +76,10 @@ class Lambda(Layer):
 
     def get_config(self) -> dict[str, Any]:
         shape = self._output_shape
+        for function in (self.function, shape):
+            if callable(function) and not hasattr(function, "get_config"):
+                if not is_nameable(function):
+                    raise ValueError(f"Layer '{self.name}': {unregistered_function(function)}")
         return {
             **super().get_config(),
             "function": serialize_keras_object(self.function),

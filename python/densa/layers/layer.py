@@ -6,6 +6,7 @@ import functools
 import inspect
 import math
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -212,13 +213,11 @@ class Layer(Operation):
         yield from self._variables
         untracked = self._untracked
         for name, value in self.__dict__.items():
-            kind = type(value)
-            if kind in _PLAIN or name in untracked:
-                continue
-            if isinstance(value, (Variable, Layer, SeedGenerator)):
-                yield value
-            elif isinstance(value, (list, tuple, dict)) and value:
-                yield from _inside(value)
+            if type(value) not in _PLAIN and name not in untracked:
+                if isinstance(value, (Variable, Layer, SeedGenerator)):
+                    yield value
+                elif isinstance(value, (list, tuple, dict)) and value:
+                    yield from _inside(value)
 
     def _own_variables(self) -> list[Variable]:
         own = list(dict.fromkeys(v for v in self._contents() if isinstance(v, Variable)))
@@ -387,7 +386,7 @@ class Layer(Operation):
                 self._build_from(args, kwargs)
             if self.input_spec is not None:
                 assert_input_compatibility(self.input_spec, self._first(args, kwargs), self.name)
-            with name_scope(self.name):
+            with self._scope():
                 outputs = self.call(*args, **kwargs)
             if self.activity_regularizer is not None:
                 for out in tree.flatten(outputs):
@@ -416,7 +415,7 @@ class Layer(Operation):
         if not self.built:
             self._build_from(args, kwargs)
             assert_input_compatibility(self.input_spec, self._first(args, kwargs), self.name)
-        with name_scope(self.name):
+        with self._scope():
             outputs = self.compute_output_spec(*args, **kwargs)
         Node(self, args, kwargs, outputs)
         return outputs
@@ -597,6 +596,10 @@ class Layer(Operation):
         return self._inbound_nodes[0]
 
     # ---- the rest --------------------------------------------------------------------------------
+
+    def _scope(self) -> Any:
+        """Open the layer's name scope, unless its build() has opened it."""
+        return nullcontext() if self._building else name_scope(self.name)
 
     def _check_initialized(self) -> None:
         if not self._initialized:

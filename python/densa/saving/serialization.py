@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import math
 import types
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -40,9 +42,20 @@ _PLAIN = (str, int, float, bool, bytes, type(None))
 
 
 class _Collector:
-    """While set, unregistered classes and functions are gathered here (pickle carries them)."""
+    """While set, custom classes and functions are gathered here under the names they get."""
 
     table: dict[str, Any] | None = None
+
+
+@contextmanager
+def collecting() -> Iterator[dict[str, Any]]:
+    """Gather the custom objects that configurations name, to make them again in this process."""
+    before = _Collector.table
+    _Collector.table = {}
+    try:
+        yield _Collector.table
+    finally:
+        _Collector.table = before
 
 
 def public_module(module: str) -> str:
@@ -81,7 +94,9 @@ def serialize_keras_object(obj: Any) -> Any:
         'Zeros'
     """
     if isinstance(obj, np.generic):
-        return obj.item()
+        obj = obj.item()
+    if isinstance(obj, float) and not math.isfinite(obj):
+        return {"class_name": "__float__", "config": str(obj)}
     if isinstance(obj, _PLAIN):
         return obj
     if isinstance(obj, (list, tuple)):
@@ -145,24 +160,34 @@ def _object_config(obj: Any) -> dict[str, Any]:
 
 
 def _object_name(obj: Any) -> str:
-    """Return the name of a custom class or function and, for pickle, remember it."""
+    """Return the name of a custom class or function; while collecting, remember it."""
     name = registered_name_or_none(obj) or name_in_scope(obj) or str(obj.__name__)
     if _Collector.table is not None and not is_builtin(obj):
-        if _Collector.table.get(name, obj) is not obj:
-            name = f"{obj.__module__}>{obj.__qualname__}"
+        if _Collector.table.get(name, obj) is not obj or name == "<lambda>":
+            name = f"{obj.__module__}>{obj.__qualname__}:{id(obj)}"
         _Collector.table[name] = obj
     return name
 
 
 def _function_config(function: types.FunctionType) -> dict[str, Any]:
-    known = registered_name_or_none(function) or name_in_scope(function)
-    if known is None and _Collector.table is None and not is_builtin(function):
+    known = is_nameable(function)
+    if not known and function.__name__ == "<lambda>":
         raise ValueError(unregistered_function(function))
     module = "builtins"
-    if known is None and is_builtin(function):
+    if is_builtin(function) and registered_name_or_none(function) is None:
         module = public_module(function.__module__)
     name = _object_name(function)
     return {"module": module, "class_name": "function", "config": name, "registered_name": name}
+
+
+def is_nameable(function: Any) -> bool:
+    """Tell whether a function will be found again by its name."""
+    return (
+        is_builtin(function)
+        or _Collector.table is not None
+        or registered_name_or_none(function) is not None
+        or name_in_scope(function) is not None
+    )
 
 
 def unregistered_function(function: Any) -> str:
@@ -242,6 +267,8 @@ def _deserialize(config: Any, module_objects: Mapping[str, Any] | None = None) -
 def _special(name: str, inner: Any) -> Any:
     if name == "__ellipsis__":
         return Ellipsis
+    if name == "__float__":
+        return float(inner)
     if name == "__slice__":
         return slice(*(_deserialize(inner[k]) for k in ("start", "stop", "step")))
     if name == "__numpy__":

@@ -1,0 +1,148 @@
+"""densa: dense neural networks with Keras' names, at the speed of the machine.
+
+This file is the one list of public names. Each comes with its module when it is first used, so
+that `import densa` costs little more than `import numpy`.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from densa import (
+        activations,
+        callbacks,
+        config,
+        constraints,
+        datasets,
+        initializers,
+        layers,
+        losses,
+        metrics,
+        models,
+        ops,
+        optimizers,
+        random,
+        regularizers,
+        saving,
+        utils,
+    )
+    from densa._symbolic import KerasTensor
+    from densa.config import DTypePolicy
+    from densa.initializers import Initializer
+    from densa.layers import Input, InputSpec, Layer
+    from densa.losses import Loss
+    from densa.metrics import Metric
+    from densa.models import Model, Sequential
+    from densa.optimizers import Optimizer
+    from densa.regularizers import Regularizer
+    from densa.tensor import Tensor, asarray, enable_grad, no_grad, value_and_grad
+    from densa.utils.runtime import get_num_threads, set_num_threads, show_config
+    from densa.variables import Variable
+
+__version__ = "0.1.0"
+
+_MODULES = (
+    "activations",
+    "callbacks",
+    "config",
+    "constraints",
+    "datasets",
+    "initializers",
+    "layers",
+    "losses",
+    "metrics",
+    "models",
+    "ops",
+    "optimizers",
+    "random",
+    "regularizers",
+    "saving",
+    "utils",
+)
+# Public name → module that has it.
+_NAMES = {
+    "DTypePolicy": "densa.config",
+    "Initializer": "densa.initializers",
+    "Input": "densa.layers",
+    "InputSpec": "densa.layers",
+    "KerasTensor": "densa._symbolic",
+    "Layer": "densa.layers",
+    "Loss": "densa.losses",
+    "Metric": "densa.metrics",
+    "Model": "densa.models",
+    "Optimizer": "densa.optimizers",
+    "Regularizer": "densa.regularizers",
+    "Sequential": "densa.models",
+    "Tensor": "densa.tensor",
+    "Variable": "densa.variables",
+    "asarray": "densa.tensor",
+    "enable_grad": "densa.tensor",
+    "get_num_threads": "densa.utils.runtime",
+    "no_grad": "densa.tensor",
+    "set_num_threads": "densa.utils.runtime",
+    "show_config": "densa.utils.runtime",
+    "value_and_grad": "densa.tensor",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(f"densa.{name}")
+    module = _NAMES.get(name)
+    if module is None:
+        import difflib
+
+        near = difflib.get_close_matches(name, __all__, 1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise AttributeError(f"module 'densa' has no attribute {name!r}.{hint}")
+    value = getattr(importlib.import_module(module), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_MODULES, *_NAMES])
+
+
+__all__ = [
+    "DTypePolicy",
+    "Initializer",
+    "Input",
+    "InputSpec",
+    "KerasTensor",
+    "Layer",
+    "Loss",
+    "Metric",
+    "Model",
+    "Optimizer",
+    "Regularizer",
+    "Sequential",
+    "Tensor",
+    "Variable",
+    "__version__",
+    "activations",
+    "asarray",
+    "callbacks",
+    "config",
+    "constraints",
+    "datasets",
+    "enable_grad",
+    "get_num_threads",
+    "initializers",
+    "layers",
+    "losses",
+    "metrics",
+    "models",
+    "no_grad",
+    "ops",
+    "optimizers",
+    "random",
+    "regularizers",
+    "saving",
+    "set_num_threads",
+    "show_config",
+    "utils",
+    "value_and_grad",
+]

@@ -1,0 +1,40 @@
+"""Models: layers from input to output."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from densa.models.cloning import clone_model
+from densa.models.model import Model
+from densa.models.sequential import Sequential
+from densa.saving.saving_api import load_model, save_model
+
+
+def model_from_json(json_string: str, custom_objects: Any = None) -> Any:
+    """Make a model from `model.to_json()`'s answer, with fresh weights.
+
+    Args:
+        json_string: the text.
+        custom_objects: name to class or function, for what is not registered.
+
+    Raises:
+        ValueError: for text that is not such JSON.
+
+    Example:
+        >>> text = densa.Sequential([densa.Input((2,)), densa.layers.Dense(1)]).to_json()
+        >>> densa.models.model_from_json(text).count_params()
+        3
+    """
+    from densa.saving.file_format import strict_json
+    from densa.saving.serialization import deserialize_keras_object
+
+    model = deserialize_keras_object(strict_json(json_string, "the JSON"), custom_objects)
+    if not isinstance(model, Model):
+        raise ValueError(f"The JSON describes {model!r}, not a model.")
+    return model
+
+
+# The name that configurations give to a graph.
+Functional = Model
+
+__all__ = ["Model", "Sequential", "clone_model", "load_model", "model_from_json", "save_model"]

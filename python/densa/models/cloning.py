@@ -1,0 +1,150 @@
+"""`clone_model`: the same architecture with fresh weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from densa._symbolic import KerasTensor, OpCall
+from densa.layers.input_layer import Input, InputLayer
+from densa.layers.layer import Layer
+from densa.models.model import Model
+from densa.models.sequential import Sequential
+from densa.saving.object_registration import custom_object_scope
+from densa.saving.serialization import collecting
+from densa.utils import tree
+
+
+def _clone_layer(layer: Any) -> Any:
+    with collecting() as table:
+        config = layer.get_config()
+    with custom_object_scope(table):
+        return type(layer).from_config(config)
+
+
+def clone_model(
+    model: Any,
+    input_tensors: Any = None,
+    clone_function: Callable[[Any], Any] | None = None,
+    call_function: Callable[..., Any] | None = None,
+    recursive: bool = False,
+    **kwargs: Any,
+) -> Any:
+    """Return a model of the same architecture with fresh weights.
+
+    Args:
+        model: the model; a subclassed one is made again from its `get_config`.
+        input_tensors: symbolic tensors to use as inputs instead of new ones.
+        clone_function: makes the copy of each layer; None means from its configuration.
+        call_function: calls a copy: `call_function(layer, *args, **kwargs)`.
+        recursive: whether clone_function also goes into models inside.
+
+    Returns:
+        The new model.
+
+    Raises:
+        ValueError: for something that is not a model.
+
+    Example:
+        >>> model = densa.Sequential([densa.Input((2,)), densa.layers.Dense(1)])
+        >>> densa.models.clone_model(model).count_params()
+        3
+    """
+    if kwargs:
+        raise ValueError(f"Unexpected keyword arguments: {sorted(kwargs)}")
+    if not isinstance(model, Model):
+        raise ValueError(f"Expected `model` argument to be a `Model` instance. Received: {model}")
+
+    def clone(layer: Any) -> Any:
+        if recursive and isinstance(layer, Model) and (layer._graph or layer.layers):
+            return clone_model(
+                layer, None, clone_function, call_function, recursive
+            )
+        if clone_function is None or isinstance(layer, InputLayer):
+            return _clone_layer(layer)
+        made = clone_function(layer)
+        if not isinstance(made, Layer):
+            raise ValueError(f"clone_function must return a layer; got {made!r}.")
+        return made
+
+    if isinstance(model, Sequential):
+        return _clone_sequential(model, input_tensors, clone)
+    if model._graph is None:
+        if clone_function is not None or input_tensors is not None:
+            raise ValueError(
+                "Arguments clone_function and input_tensors are only supported for Sequential and "
+                "functional models; a subclassed model is made again from its configuration."
+            )
+        return _clone_layer(model)
+    return _clone_graph(model, input_tensors, clone, call_function)
+
+
+def _clone_sequential(model: Sequential, input_tensors: Any, clone: Callable[[Any], Any]) -> Any:
+    layers = [clone(layer) for layer in model.layers]
+    start = model._stack[0] if model._stack else None
+    flat = tree.flatten(input_tensors) if input_tensors is not None else []
+    if flat:
+        if len(flat) != 1 or not isinstance(flat[0], KerasTensor):
+            raise ValueError(
+                "Argument `input_tensors` must contain a single KerasTensor for a Sequential."
+            )
+        layers.insert(0, flat[0])
+    elif isinstance(start, InputLayer):
+        layers.insert(
+            0, Input(batch_shape=start.batch_shape, dtype=start.dtype, name=start.name)
+        )
+    made = Sequential(layers, name=model.name)
+    if not model.trainable:
+        made.trainable = False
+    return made
+
+
+def _clone_graph(
+    model: Any,
+    input_tensors: Any,
+    clone: Callable[[Any], Any],
+    call_function: Callable[..., Any] | None,
+) -> Any:
+    graph = model._graph
+    if input_tensors is None:
+        new = [
+            Input(batch_shape=x.shape, dtype=x.dtype, name=x._keras_history[0].name)
+            for x in graph.inputs
+        ]
+    else:
+        new = tree.flatten(input_tensors)
+        if len(new) != len(graph.inputs) or not all(isinstance(x, KerasTensor) for x in new):
+            raise ValueError(
+                f"`input_tensors` must hold {len(graph.inputs)} KerasTensors; got {input_tensors}."
+            )
+    values: dict[int, Any] = {id(x): y for x, y in zip(graph.inputs, new, strict=True)}
+    made: dict[int, Any] = {}
+    for node in graph.nodes:
+        if node.is_input:
+            continue
+        operation = node.operation
+        if id(operation) not in made:
+            made[id(operation)] = (
+                OpCall(operation.function, operation.name)
+                if isinstance(operation, OpCall)
+                else clone(operation)
+            )
+        target = made[id(operation)]
+        args, kwargs = node.fill(values)
+        if call_function is not None and not isinstance(target, OpCall):
+            out = call_function(target, *args, **kwargs)
+        else:
+            out = target(*args, **kwargs)
+        for symbol, value in zip(node.outputs, tree.flatten(out), strict=True):
+            values[id(symbol)] = value
+    inputs = tree.pack_like(graph.inputs_struct, new)
+    outputs = tree.map_structure(lambda k: values[id(k)], graph.outputs_struct)
+    cls = type(model)
+    from densa.models.model import _keeps_graph_constructor
+
+    if not _keeps_graph_constructor(cls):
+        cls = Model
+    clone_of = cls(inputs, outputs, name=model.name)
+    if not model.trainable:
+        clone_of.trainable = False
+    return clone_of

@@ -1,0 +1,521 @@
+"""`Model`: layers from input to output, with training and saving."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from densa import _core
+from densa._scope import auto_name
+from densa._symbolic import KerasTensor, infer_outputs, is_keras_tensor
+from densa.layers.input_spec import InputSpec, assert_input_compatibility
+from densa.layers.layer import Layer, is_shape, tree_of_shapes
+from densa.models.graph import Graph, graph_from_config
+from densa.models.summary import flat_shapes, print_summary
+from densa.training import Trainer
+from densa.utils import tree
+
+
+class Model(Trainer, Layer):
+    """Layers from input to output, with training and saving.
+
+    Either `Model(inputs, outputs)`, the graph between symbolic tensors, or a subclass with `call`.
+
+    Args:
+        inputs: a symbolic tensor, or a list or dict of them.
+        outputs: the same.
+        name: its name; made up if None.
+        trainable: whether `fit` changes its variables.
+
+    Raises:
+        ValueError: if outputs do not depend on the inputs alone, or names are used twice.
+
+    Example:
+        >>> x = densa.Input((4,))
+        >>> h = densa.layers.Dense(8, activation="relu")(x)
+        >>> model = densa.Model(x, densa.layers.Dense(2)(h))
+        >>> model.count_params()
+        58
+    """
+
+    _graph: Graph | None = None
+    _untracked = Layer._untracked | {"_graph", "_untracked"}
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        return super().__new__(cls, *args, **kwargs)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        graph_arguments = _graph_arguments(args, kwargs)
+        before = set(self.__dict__)
+        Trainer.__init__(self)
+        # What training keeps here (optimizer, metrics, plans) is not part of the network.
+        self._untracked = self._untracked | (set(self.__dict__) - before)
+        if graph_arguments is None:
+            if args:
+                raise ValueError(
+                    f"Positional arguments passed to {type(self).__name__} must be symbolic "
+                    f"inputs and outputs; got {args!r}."
+                )
+            Layer.__init__(self, **kwargs)
+            return
+        inputs, outputs, rest = graph_arguments
+        if rest.get("name") is None:
+            plain = type(self) is Model
+            rest["name"] = auto_name("functional" if plain else type(self).__name__)
+        trainable = rest.pop("trainable", None)
+        Layer.__init__(self, **rest)
+        self._graph = Graph(inputs, outputs)
+        self.built = True
+        if trainable is not None and not trainable:
+            self.trainable = False
+
+    # ---- the graph -------------------------------------------------------------------------------
+
+    def call(self, *args: Any, **kwargs: Any) -> Any:
+        """Compute the outputs; subclasses write this."""
+        if self._graph is None:
+            raise NotImplementedError(
+                f"Model {type(self).__name__} does not have a `call()` method implemented."
+            )
+        return self._graph.run(self._standardize_inputs(args[0] if args else kwargs["inputs"]))
+
+    def _own_layers(self) -> list[Layer]:
+        found = super()._own_layers()
+        if self._graph is None:
+            return found
+        return list(dict.fromkeys([*self._graph.layers, *found]))
+
+    def _first(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        return super()._first(args, {k: v for k, v in kwargs.items() if k != "training"})
+
+    def _eager_call(self, *args: Any, **kwargs: Any) -> Any:
+        if self._graph is not None:
+            value = args[0] if args else kwargs.pop("inputs")
+            args = (self._to_dtypes(value), *args[1:])
+        return super()._eager_call(*args, **kwargs)
+
+    def _to_dtypes(self, inputs: Any) -> Any:
+        """Cast each input to the type of its symbolic tensor, as Keras does."""
+        assert self._graph is not None
+        if isinstance(inputs, (list, tuple)) and len(self._graph.inputs) == 1 and len(inputs) != 1:
+            return inputs
+        symbols = self._match(inputs)
+        if symbols is None:
+            return inputs
+
+        def one(x: Any, symbol: KerasTensor) -> Any:
+            if isinstance(x, (_core.Tensor, _core.Variable)):
+                if str(x.dtype) == symbol.dtype:
+                    return x
+                return _core.apply("cast", x, dtype=symbol.dtype)
+            if hasattr(x, "__array__") and not is_keras_tensor(x):
+                array = np.asarray(x)
+                if array.dtype.kind in "fiub" and array.dtype != symbol.dtype:
+                    return array.astype(symbol.dtype)
+            return x
+
+        leaves = tree.flatten(inputs)
+        return tree.pack_like(inputs, [one(x, s) for x, s in zip(leaves, symbols, strict=True)])
+
+    def _match(self, inputs: Any) -> list[KerasTensor] | None:
+        """Return the symbolic tensor for each leaf of the inputs, None where they do not fit."""
+        assert self._graph is not None
+        symbols = self._graph.inputs
+        if isinstance(inputs, dict) and not isinstance(self._graph.inputs_struct, dict):
+            names = {s.name: s for s in symbols}
+            keys = sorted(inputs)
+            return [names[k] for k in keys] if all(k in names for k in keys) else None
+        leaves = tree.flatten(inputs)
+        return symbols if len(leaves) == len(symbols) else None
+
+    def _standardize_inputs(self, inputs: Any) -> list[Any]:
+        """Return the inputs as a list in the order of the graph's, with their ranks."""
+        assert self._graph is not None
+        symbols = self._graph.inputs
+        struct = self._graph.inputs_struct
+        if isinstance(inputs, dict):
+            keys = list(struct) if isinstance(struct, dict) else [s.name for s in symbols]
+            missing = [k for k in keys if k not in inputs]
+            if missing:
+                raise ValueError(
+                    f"Model '{self.name}' misses the input {missing[0]!r}: it received a dict with "
+                    f"keys {sorted(inputs)}, and expects {keys}."
+                )
+            values = (
+                tree.flatten({k: inputs[k] for k in keys})
+                if isinstance(struct, dict)
+                else [inputs[k] for k in keys]
+            )
+        else:
+            values = tree.flatten(inputs)
+        if len(values) != len(symbols):
+            raise ValueError(
+                f"Model '{self.name}' expects {len(symbols)} input(s) "
+                f"({[s.name for s in symbols]}), but it received {len(values)}. "
+                f"Shapes received: {[tuple(getattr(v, 'shape', ())) for v in values]}"
+            )
+        return [
+            _fit_rank(v, s, self.name, i)
+            for i, (v, s) in enumerate(zip(values, symbols, strict=True))
+        ]
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The layers directly inside."""
+        return self._flatten_layers(include_self=False, recursive=False)
+
+    @property
+    def operations(self) -> list[Any]:
+        """The layers and ops of the graph."""
+        return list(self.layers if self._graph is None else self._graph.operations)
+
+    @property
+    def inputs(self) -> list[KerasTensor]:
+        """The symbolic inputs in order."""
+        return list(self._defined_graph("inputs").inputs)
+
+    @property
+    def outputs(self) -> list[KerasTensor]:
+        """The symbolic outputs in order."""
+        return list(self._defined_graph("outputs").outputs)
+
+    @property
+    def input(self) -> Any:
+        """The symbolic inputs in the structure they were given in."""
+        return self._defined_graph("input").inputs_struct
+
+    @property
+    def output(self) -> Any:
+        """The symbolic outputs in the structure they were given in."""
+        return self._defined_graph("output").outputs_struct
+
+    @property
+    def input_shape(self) -> Any:
+        """Shape of the input; a list if there are several."""
+        return flat_shapes(self.input)
+
+    @property
+    def output_shape(self) -> Any:
+        """Shape of the output; a list if there are several."""
+        return flat_shapes(self.output)
+
+    @property
+    def input_names(self) -> list[str]:
+        """Names of the inputs in order."""
+        return [x.name for x in self.inputs]
+
+    @property
+    def output_names(self) -> list[str]:
+        """Names of the layers that give the outputs, made unique."""
+        out: list[str] = []
+        for x in self.outputs:
+            assert x._keras_history is not None
+            base = name = x._keras_history[0].name
+            count = 1
+            while name in out:
+                name = f"{base}_{count}"
+                count += 1
+            out.append(name)
+        return out
+
+    def _defined_graph(self, what: str) -> Graph:
+        if self._graph is None:
+            raise AttributeError(
+                f"The model {self.name} has no defined {what}: it is not a graph of symbolic "
+                "tensors. Build a Sequential first, or use Model(inputs, outputs)."
+            )
+        return self._graph
+
+    def compute_output_shape(self, *args: Any, **kwargs: Any) -> Any:
+        return Layer.compute_output_shape(self, *args, **kwargs)
+
+    def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
+        if self._graph is not None and args:
+            symbols = self._standardize_inputs(args[0])
+            if all(_same(x, s) for x, s in zip(symbols, self._graph.inputs, strict=True)):
+                return tree.map_structure(
+                    lambda k: KerasTensor(k.shape, k.dtype), self._graph.outputs_struct
+                )
+        return infer_outputs(self._trial_call, args, kwargs)
+
+    # ---- building --------------------------------------------------------------------------------
+
+    def build(self, input_shape: Any = None) -> None:
+        """Make the variables of a subclassed model by trying its `call` on this shape.
+
+        Args:
+            input_shape: shape with the batch, or a list or dict of shapes.
+
+        Example:
+            >>> class Small(densa.Model):
+            ...     def __init__(self):
+            ...         super().__init__()
+            ...         self.dense = densa.layers.Dense(2)
+            ...     def call(self, x):
+            ...         return self.dense(x)
+            >>> model = Small()
+            >>> model.build((None, 3))
+            >>> model.count_params()
+            8
+        """
+        if self._graph is not None:
+            self.built = True
+            return
+        if input_shape is None:
+            raise ValueError(
+                f"Model '{self.name}': build() needs the shape of the input with the batch, such "
+                "as (None, 784)."
+            )
+        spec = tree_of_shapes(lambda s: KerasTensor(s, dtype=self.compute_dtype), input_shape)
+        infer_outputs(self._trial_call, (spec,), {})
+        self._build_shapes = {"input_shape": _shape_or_shapes(input_shape)}
+        self.built = True
+
+    def _build_from(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        if type(self).build is not Model.build:
+            super()._build_from(args, kwargs)
+            return
+        # The layers inside build themselves when `call` reaches them.
+        value = self._first(args, kwargs)
+        self._build_shapes = {
+            "input_shape": tree.map_structure(lambda x: (None, *tuple(x.shape)[1:]), value)
+        }
+        self.built = True
+
+    def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
+        """Return a layer by its name or its place in `layers`.
+
+        Raises:
+            ValueError: if there is none, or both or neither is given.
+
+        Example:
+            >>> model = densa.Sequential([densa.layers.Dense(2, name="out")])
+            >>> model.get_layer("out").units
+            2
+        """
+        if (name is None) == (index is None):
+            raise ValueError("Provide either a layer name or a layer index, not both and not none.")
+        layers = self.layers
+        if index is not None:
+            if not -len(layers) <= index < len(layers):
+                raise ValueError(
+                    f"Was asked to retrieve layer at index {index} but model only has "
+                    f"{len(layers)} layers."
+                )
+            return layers[index]
+        for layer in layers:
+            if layer.name == name:
+                return layer
+        raise ValueError(
+            f"No such layer: {name}. Existing layers are: {[layer.name for layer in layers]}."
+        )
+
+    def summary(
+        self,
+        line_length: int | None = None,
+        positions: Any = None,
+        print_fn: Callable[[str], Any] | None = None,
+        expand_nested: bool = False,
+        show_trainable: bool = False,
+        layer_range: Any = None,
+    ) -> None:
+        """Print the layers with output shapes and parameter counts.
+
+        Args:
+            line_length: width in characters.
+            positions: right ends of the columns, as shares of the width.
+            print_fn: gets the text instead of `print`.
+            expand_nested: show the layers of models inside.
+            show_trainable: add a column.
+            layer_range: names of the first and last layer to show.
+        """
+        print_summary(
+            self, line_length, positions, print_fn, expand_nested, show_trainable, layer_range
+        )
+
+    # ---- configuration and saving ----------------------------------------------------------------
+
+    @property
+    def _serialized_class_name(self) -> str:
+        return "Functional" if type(self) is Model and self._graph is not None else type(
+            self
+        ).__name__
+
+    def get_config(self) -> dict[str, Any]:
+        base = Layer.get_config(self)
+        if self._graph is None or not _keeps_graph_constructor(type(self)):
+            return base
+        own = {"name": self.name, "trainable": self.trainable}
+        return {**own, **self._graph.get_config()}
+
+    get_config._uses_auto_config = True  # type: ignore[attr-defined]
+
+    def _automatic_config(self) -> dict[str, Any]:
+        if self._graph is not None and _keeps_graph_constructor(type(self)):
+            return {}
+        return super()._automatic_config()
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:
+        """Make a model from `get_config`'s answer.
+
+        Args:
+            config: plain data.
+            custom_objects: name to class or function, for what is not registered.
+
+        Returns:
+            The model, with fresh weights.
+        """
+        from densa.saving.object_registration import custom_object_scope
+
+        with custom_object_scope(custom_objects or {}):
+            if {"layers", "input_layers", "output_layers"} <= set(config):
+                inputs, outputs = graph_from_config(config)
+                arguments = {"name": config.get("name"), "trainable": config.get("trainable")}
+                if _keeps_graph_constructor(cls):
+                    return cls(inputs, outputs, **arguments)
+            try:
+                return cls(**config)
+            except TypeError as error:
+                raise TypeError(
+                    f"Unable to revive model from config. When overriding the `get_config()` "
+                    f"method, make sure that the returned config contains all items used as "
+                    f"arguments in the constructor to {cls}. config={config}\nError: {error}"
+                ) from error
+
+    def to_json(self, **kwargs: Any) -> str:
+        """Return the configuration as JSON; `densa.models.model_from_json` reads it.
+
+        Example:
+            >>> text = densa.Sequential([densa.Input((2,)), densa.layers.Dense(1)]).to_json()
+            >>> densa.models.model_from_json(text).count_params()
+            3
+        """
+        import json
+
+        from densa.saving.serialization import serialize_keras_object
+
+        return json.dumps(serialize_keras_object(self), **kwargs)
+
+    def save(self, filepath: Any, overwrite: bool = True, **kwargs: Any) -> None:
+        """Save configuration, weights and optimizer state in one file.
+
+        Args:
+            filepath: a path ending in `.densa`.
+            overwrite: False asks before replacing a file.
+
+        Raises:
+            ValueError: for another ending, or a model that data cannot describe.
+        """
+        from densa.saving.saving_api import save_model
+
+        save_model(self, filepath, overwrite=overwrite, **kwargs)
+
+    def save_weights(self, filepath: Any, overwrite: bool = True) -> None:
+        """Save the weights alone.
+
+        Args:
+            filepath: a path ending in `.weights.densa`.
+            overwrite: False asks before replacing a file.
+        """
+        from densa.saving.saving_api import save_weights
+
+        save_weights(self, filepath, overwrite=overwrite)
+
+    def load_weights(self, filepath: Any, skip_mismatch: bool = False, **kwargs: Any) -> None:
+        """Load weights saved by `save_weights` or `save`.
+
+        Args:
+            filepath: the file.
+            skip_mismatch: leave weights alone whose name or shape does not fit, with a warning.
+
+        Raises:
+            ValueError: if the file is not whole, or does not fit the model; nothing changes then.
+        """
+        from densa.saving.saving_api import load_weights
+
+        load_weights(self, filepath, skip_mismatch=skip_mismatch, **kwargs)
+
+    def __getstate__(self) -> dict[str, Any]:
+        dropped = getattr(self, "_transient", ())
+        return {
+            name: value
+            for name, value in Layer.__getstate__(self).items()
+            if name not in dropped and not _is_native(value)
+        }
+
+
+# ---- helpers -------------------------------------------------------------------------------------
+
+
+def _graph_arguments(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Return inputs, outputs and the other arguments, None without inputs and outputs."""
+    rest = dict(kwargs)
+    if len(args) >= 2:
+        rest.update(zip(("name",), args[2:3], strict=False))
+        return args[0], args[1], rest
+    if len(args) == 1 and "outputs" in rest:
+        return args[0], rest.pop("outputs"), rest
+    if "inputs" in rest and "outputs" in rest:
+        return rest.pop("inputs"), rest.pop("outputs"), rest
+    return None
+
+
+def _keeps_graph_constructor(cls: type) -> bool:
+    """Tell whether a class is made with (inputs, outputs) as Model is."""
+    init = cls.__init__  # type: ignore[misc]
+    if init is Model.__init__:
+        return True
+    names = [n for n in inspect.signature(init).parameters if n != "self"]
+    return names[:2] == ["inputs", "outputs"] or names == ["args", "kwargs"]
+
+
+def _is_native(value: Any) -> bool:
+    """Tell whether a value belongs to the engine alone, such as a plan, and is made again."""
+    native = type(value).__module__.startswith("densa._core")
+    return native and not isinstance(value, (_core.Tensor, _core.Variable))
+
+
+def _same(x: Any, symbol: KerasTensor) -> bool:
+    return tuple(x.shape)[1:] == symbol.shape[1:] and (
+        symbol.shape[:1] == (None,) == tuple(x.shape)[:1]
+    )
+
+
+def _fit_rank(x: Any, symbol: KerasTensor, name: str, index: int) -> Any:
+    """Add or drop a last axis of size one, as Keras does, then check the shape."""
+    shape, wanted = tuple(x.shape), symbol.shape
+    if len(shape) == len(wanted) + 1 and shape[-1] == 1:
+        x = _with_shape(x, shape[:-1])
+    elif len(shape) == len(wanted) - 1 and wanted[-1] == 1:
+        x = _with_shape(x, (*shape, 1))
+    spec = InputSpec(shape=(None, *wanted[1:]), name=symbol.name)
+    try:
+        assert_input_compatibility(spec, x, name)
+    except ValueError as error:
+        if index or symbol.name:
+            raise ValueError(
+                str(error).replace("Input 0", f"Input {index} ({symbol.name!r})", 1)
+                + f" Give the model data of shape {spec.shape}."
+            ) from None
+        raise
+    return x
+
+
+def _with_shape(x: Any, shape: tuple[Any, ...]) -> Any:
+    if is_keras_tensor(x):
+        from densa import ops
+
+        return ops.reshape(x, tuple(-1 if d is None else d for d in shape))
+    return _core.apply("reshape", x, shape=[-1 if d is None else int(d) for d in shape])
+
+
+def _shape_or_shapes(shape: Any) -> Any:
+    if is_shape(shape):
+        return tuple(shape)
+    if isinstance(shape, Mapping):
+        return {k: _shape_or_shapes(v) for k, v in shape.items()}
+    return [_shape_or_shapes(s) for s in shape]

@@ -1,0 +1,335 @@
+"""Whole models and weights to files and back."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from densa.saving.file_format import VERSION, read_file, strict_json, to_json, write_file
+from densa.saving.object_registration import custom_object_scope
+from densa.saving.serialization import deserialize_keras_object, serialize_keras_object
+
+_SUFFIX = ".densa"
+_WEIGHTS_SUFFIX = ".weights.densa"
+
+
+def save_model(model: Any, filepath: Any, overwrite: bool = True, **kwargs: Any) -> None:
+    """Save a model's configuration, weights and optimizer state in one file.
+
+    Args:
+        model: the model.
+        filepath: a path ending in `.densa`.
+        overwrite: False refuses to replace a file.
+        include_optimizer: False leaves the optimizer's state out.
+
+    Raises:
+        ValueError: for another ending, or a model that data cannot describe.
+        FileExistsError: if the file exists and overwrite is False.
+
+    Example:
+        >>> import tempfile, os
+        >>> model = densa.Sequential([densa.Input((2,)), densa.layers.Dense(1)])
+        >>> path = os.path.join(tempfile.mkdtemp(), "model.densa")
+        >>> densa.saving.save_model(model, path)
+        >>> densa.saving.load_model(path).count_params()
+        3
+    """
+    include_optimizer = kwargs.pop("include_optimizer", True)
+    if kwargs:
+        raise ValueError(f"The following arguments are not supported: {sorted(kwargs)}")
+    path = _path(filepath, _SUFFIX, overwrite)
+    data = serialize_keras_object(model)
+    keys, tensors = _weight_arrays(model)
+    optimizer = getattr(model, "optimizer", None) if include_optimizer else None
+    state: dict[str, Any] = {"weights": keys, "generators": _generator_states(model)}
+    if optimizer is not None and getattr(optimizer, "built", False):
+        store: dict[str, Any] = {}
+        optimizer.save_own_variables(store)
+        state["optimizer"] = {k: _unused(f"optimizer/{k}", tensors) for k in store}
+        tensors.update({state["optimizer"][k]: np.asarray(v) for k, v in store.items()})
+    metadata = {
+        "kind": "model",
+        "version": str(VERSION),
+        "model": to_json(data),
+        "state": to_json(state),
+    }
+    write_file(path, tensors, metadata)
+
+
+def load_model(
+    filepath: Any,
+    custom_objects: Mapping[str, Any] | None = None,
+    compile: bool = True,  # Keras' name
+    safe_mode: bool = True,
+) -> Any:
+    """Load a model that `model.save` wrote.
+
+    Args:
+        filepath: the file.
+        custom_objects: name to class or function, for what is neither densa's nor registered.
+        compile: whether to compile it as it was, with the optimizer's state.
+        safe_mode: accepted for Keras; a file never runs code.
+
+    Returns:
+        The model.
+
+    Raises:
+        ValueError: if the file is not whole, is of another kind, or names an unknown class.
+
+    Example:
+        >>> import tempfile, os
+        >>> model = densa.Sequential([densa.Input((2,)), densa.layers.Dense(1)])
+        >>> path = os.path.join(tempfile.mkdtemp(), "model.densa")
+        >>> model.save(path)
+        >>> densa.models.load_model(path).count_params()
+        3
+    """
+    path = os.fspath(filepath)
+    if not os.path.exists(path):
+        raise ValueError(f"File not found: filepath={path}. Please ensure the file is there.")
+    if not path.endswith(_SUFFIX):
+        raise ValueError(
+            f"File format not supported: filepath={path}. densa reads `{_SUFFIX}` files, written "
+            "by model.save(); files of Keras must be converted first."
+        )
+    tensors, metadata = read_file(path)
+    _check_kind(path, metadata, "model")
+    try:
+        data = strict_json(metadata["model"], "the model's description")
+        state = strict_json(metadata["state"], "the state's description")
+        keys, optimizer_keys = _check_state(state, tensors)
+        if not isinstance(data, dict):
+            raise ValueError("the model's description is not an object")
+    except KeyError as error:
+        raise ValueError(f"{path!r} lacks the entry {error} in its metadata.") from None
+    except ValueError as error:
+        raise ValueError(f"{path!r} cannot be read: {error}.") from None
+    compiled = data.pop("compile_config", None)
+    with custom_object_scope(custom_objects or {}):
+        model = deserialize_keras_object(data)
+        if not hasattr(model, "load_weights"):
+            raise ValueError(f"{path!r} describes {model!r}, not a model.")
+        _assign(model, {k: tensors[k] for k in keys}, path)
+        _set_generator_states(model, state.get("generators"))
+        if compile and compiled:
+            model.compile_from_config(compiled)
+            optimizer = getattr(model, "optimizer", None)
+            if optimizer is not None and optimizer_keys:
+                optimizer.build(model.trainable_variables)
+                optimizer.load_own_variables({k: tensors[v] for k, v in optimizer_keys.items()})
+    return model
+
+
+def save_weights(model: Any, filepath: Any, overwrite: bool = True, **kwargs: Any) -> None:
+    """Save the weights of a model or layer alone.
+
+    Args:
+        model: the model.
+        filepath: a path ending in `.weights.densa`.
+        overwrite: False refuses to replace a file.
+
+    Raises:
+        ValueError: for another ending, or a model that is not built.
+    """
+    path = _path(filepath, _WEIGHTS_SUFFIX, overwrite)
+    keys, tensors = _weight_arrays(model)
+    if not keys and not model.built:
+        raise ValueError(
+            f"Model '{model.name}' is not built and has no weights to save. Call it on data or "
+            "call its build() first."
+        )
+    state = {"weights": keys, "generators": _generator_states(model)}
+    metadata = {"kind": "weights", "version": str(VERSION), "state": to_json(state)}
+    write_file(path, tensors, metadata)
+
+
+def load_weights(
+    model: Any, filepath: Any, skip_mismatch: bool = False, **kwargs: Any
+) -> None:
+    """Load the weights that `save_weights` or `save` wrote into a model or layer.
+
+    Args:
+        model: the model, built.
+        filepath: the file.
+        skip_mismatch: leave weights alone whose name or shape does not fit, with a warning.
+
+    Raises:
+        ValueError: if the file is not whole, or does not fit the model; nothing changes then.
+    """
+    path = os.fspath(filepath)
+    if not os.path.exists(path):
+        raise ValueError(f"File not found: filepath={path}. Please ensure the file is there.")
+    tensors, metadata = read_file(path)
+    _check_kind(path, metadata, "weights", "model")
+    try:
+        state = strict_json(metadata["state"], "the state's description")
+        keys, _ = _check_state(state, tensors)
+    except (KeyError, ValueError) as error:
+        raise ValueError(f"{path!r} cannot be read: {error}.") from None
+    if not model.built:
+        raise ValueError(
+            f"Model '{model.name}' is not built yet, so weights cannot be loaded into it. Call it "
+            "on data or call its build() first."
+        )
+    _assign(model, {k: tensors[k] for k in keys}, path, skip_mismatch)
+
+
+# ---- weights by path -----------------------------------------------------------------------------
+
+
+def weight_keys(model: Any) -> dict[str, Any]:
+    """Return the variables of a model by path; a path that comes again gets a number."""
+    out: dict[str, Any] = {}
+    for variable in model.weights:
+        out[_unused(variable.path, out)] = variable
+    return out
+
+
+def _unused(name: str, taken: Mapping[str, Any]) -> str:
+    unique, count = name, 2
+    while unique in taken or unique == "__metadata__":
+        unique = f"{name}#{count}"
+        count += 1
+    return unique
+
+
+def _weight_arrays(model: Any) -> tuple[list[str], dict[str, Any]]:
+    arrays = {key: variable.numpy() for key, variable in weight_keys(model).items()}
+    return list(arrays), arrays
+
+
+def _assign(
+    model: Any, arrays: Mapping[str, Any], path: str, skip_mismatch: bool = False
+) -> None:
+    """Give a model's variables their values: by path, or in order where the paths are others.
+
+    Automatic names differ between two models made alike in one process, so paths may too; then
+    number, order, last names and shapes must agree.
+    """
+    own = weight_keys(model)
+    if set(own) != set(arrays):
+        by_order = _match_in_order(own, arrays)
+        if by_order is not None:
+            arrays = by_order
+        elif not skip_mismatch:
+            missing = [k for k in own if k not in arrays]
+            surplus = [k for k in arrays if k not in own]
+            raise ValueError(
+                f"The weights in {path!r} do not fit the model '{model.name}'"
+                f"{'' if model.built else ' (which is not built)'}: the file has {len(arrays)}, "
+                f"the model {len(own)}. Missing in the file: {missing[:5]}; unknown to the model: "
+                f"{surplus[:5]}. Build the same architecture, or pass skip_mismatch=True."
+            )
+    chosen: list[tuple[Any, Any]] = []
+    problems: list[str] = []
+    for key, variable in own.items():
+        array = arrays.get(key)
+        if array is None:
+            problems.append(f"{key} is not in the file")
+        elif tuple(array.shape) != tuple(variable.shape):
+            problems.append(
+                f"{key} has shape {tuple(array.shape)} in the file and {tuple(variable.shape)} in "
+                "the model"
+            )
+        else:
+            chosen.append((variable, array))
+    if problems and not skip_mismatch:
+        raise ValueError(f"The weights in {path!r} do not fit: {'; '.join(problems[:5])}.")
+    if problems:
+        warnings.warn(f"Weights left as they were: {'; '.join(problems[:5])}.", stacklevel=3)
+    for variable, array in chosen:
+        variable.assign(np.array(array, dtype=str(variable.dtype)))
+
+
+def _match_in_order(own: Mapping[str, Any], arrays: Mapping[str, Any]) -> dict[str, Any] | None:
+    if len(own) != len(arrays):
+        return None
+
+    def last(key: str) -> str:
+        return key.split("#")[0].rpartition("/")[2]
+
+    for (key, variable), (other, array) in zip(own.items(), arrays.items(), strict=True):
+        if last(key) != last(other) or tuple(variable.shape) != tuple(array.shape):
+            return None
+    return dict(zip(own, arrays.values(), strict=True))
+
+
+# ---- seed generators -----------------------------------------------------------------------------
+
+
+def _generators(model: Any) -> list[Any]:
+    from densa.random import SeedGenerator
+
+    found: dict[int, Any] = {}
+    for layer in model._flatten_layers():
+        for item in layer._contents():
+            if isinstance(item, SeedGenerator):
+                found[id(item)] = item
+    return list(found.values())
+
+
+def _generator_states(model: Any) -> list[list[int]]:
+    return [[g.seed, g.stream, g.count] for g in _generators(model)]
+
+
+def _set_generator_states(model: Any, states: Any) -> None:
+    generators = _generators(model)
+    if isinstance(states, list) and len(states) == len(generators):
+        for generator, state in zip(generators, states, strict=True):
+            generator.set_state(state)
+
+
+# ---- checks --------------------------------------------------------------------------------------
+
+
+def _path(filepath: Any, suffix: str, overwrite: bool) -> str:
+    path = os.fspath(filepath)
+    if not isinstance(path, str) or not path.endswith(suffix):
+        raise ValueError(
+            f"The filename must end in `{suffix}`. Received: filepath={path}. densa writes its own "
+            "format; it does not write `.keras` or `.h5`."
+        )
+    if not overwrite and os.path.exists(path):
+        raise FileExistsError(f"{path!r} exists, and overwrite=False.")
+    return path
+
+
+def _check_kind(path: str, metadata: Mapping[str, str], *kinds: str) -> None:
+    kind = metadata.get("kind", "unknown")
+    if kind not in kinds:
+        way = {
+            "weights": "load it with model.load_weights(path)",
+            "model": "load it with densa.models.load_model(path)",
+            "predictor": "load it with densa.Predictor.load(path)",
+        }.get(kind, "this version of densa has no loader for it")
+        raise ValueError(f"{path!r} holds {kind!r}, not {' or '.join(kinds)}: {way}.")
+    version = metadata.get("version", "")
+    if not version.isdigit() or not 1 <= int(version) <= VERSION:
+        raise ValueError(
+            f"{path!r} is of version {version!r}; this densa reads versions up to {VERSION}. "
+            "Install a newer densa to read it."
+        )
+
+
+def _check_state(
+    state: Any, tensors: Mapping[str, Any]
+) -> tuple[list[str], dict[str, str]]:
+    keys = state.get("weights") if isinstance(state, dict) else None
+    if not isinstance(keys, list) or not all(isinstance(k, str) for k in keys):
+        raise ValueError("the list of weights is missing")
+    optimizer = state.get("optimizer", {})
+    if not isinstance(optimizer, dict) or not all(isinstance(v, str) for v in optimizer.values()):
+        raise ValueError("the list of the optimizer's tensors is damaged")
+    listed = [*keys, *optimizer.values()]
+    if len(set(listed)) != len(listed) or set(listed) != set(tensors):
+        raise ValueError("its lists of weights do not name each tensor once")
+    generators = state.get("generators", [])
+    if not isinstance(generators, list) or not all(
+        isinstance(g, list) and len(g) == 3 and all(type(n) is int for n in g) for g in generators
+    ):
+        raise ValueError("the states of the random generators are damaged")
+    return keys, optimizer

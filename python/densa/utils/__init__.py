@@ -1,0 +1,38 @@
+"""Helpers around models and data."""
+
+from __future__ import annotations
+
+from densa._scope import clear_session
+from densa.saving.object_registration import (
+    CustomObjectScope,
+    custom_object_scope,
+    get_custom_objects,
+    get_registered_name,
+    get_registered_object,
+    register_keras_serializable,
+)
+from densa.saving.serialization import deserialize_keras_object, serialize_keras_object
+from densa.utils.numerical import normalize, to_categorical
+from densa.utils.plot_model import model_to_dot, plot_model
+from densa.utils.py_dataset import PyDataset
+from densa.utils.seed import set_random_seed
+from densa.utils.split_dataset import split_dataset
+
+__all__ = [
+    "CustomObjectScope",
+    "PyDataset",
+    "clear_session",
+    "custom_object_scope",
+    "deserialize_keras_object",
+    "get_custom_objects",
+    "get_registered_name",
+    "get_registered_object",
+    "model_to_dot",
+    "normalize",
+    "plot_model",
+    "register_keras_serializable",
+    "serialize_keras_object",
+    "set_random_seed",
+    "split_dataset",
+    "to_categorical",
+]
