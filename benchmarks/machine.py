@@ -119,7 +119,7 @@ def densa_build() -> dict[str, Any] | None:
         densa: Any = importlib.import_module("densa")
     except ImportError:
         return None
-    core = getattr(densa, "_core", None)
+    core: Any = getattr(densa, "_core", None)
     config = core.config() if hasattr(core, "config") else {}
     return {"version": getattr(densa, "__version__", "?"), "cpu_level": config.get("cpu_level")}
 
