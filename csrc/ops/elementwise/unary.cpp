@@ -1,0 +1,243 @@
+// Unary ops: y = f(z), their slope and the slope's slope, all through the kernels of list.inc.
+#include <cmath>
+#include <cstring>
+
+#include "ops/check.h"
+#include "ops/elementwise/elementwise.h"
+#include "ops/elementwise/parts.h"
+#include "ops/walk.h"
+#include "simd/pick.h"
+
+namespace densa {
+
+DENSA_PICK(UnaryTable, unary_kernels)
+
+const UnaryTable& unary_table() { return *pick_unary_kernels(); }
+
+const UnaryKernel* find_unary(const char* name) {
+  const UnaryTable& table = unary_table();
+  for (std::size_t i = 0; i < table.count; ++i)
+    if (std::strcmp(table.kernels[i].name, name) == 0) return &table.kernels[i];
+  return nullptr;
+}
+
+namespace {
+
+enum UnaryIndex : int {
+#define DENSA_UNARY(name, Formula, doc) k_##name,
+#define DENSA_UNARY_WITH(name, Formula, attribute, missing, doc) k_##name,
+#include "ops/elementwise/list.inc"
+};
+
+double parameter(const UnaryKernel& kernel, const Attrs& attrs) {
+  if (kernel.attribute == nullptr) return 0;
+  const double value = attrs.get_double(kernel.attribute, kernel.missing);
+  if (!std::isfinite(value))
+    throw ValueError(cat(kernel.name, ": ", kernel.attribute, " must be finite but is ", value));
+  return value;
+}
+
+// Formulas that integers know too.
+bool knows_integers(int index) {
+  switch (index) {
+    case k_negative:
+    case k_abs:
+    case k_square:
+    case k_relu:
+    case k_relu6:
+    case k_sign:
+    case k_floor:
+    case k_ceil:
+    case k_round:
+      return true;
+    default:
+      return false;
+  }
+}
+
+template <class T>
+T integer_value(int index, T z) {
+  const T zero = 0;
+  const bool below = z < zero;
+  switch (index) {
+    case k_negative:
+      return static_cast<T>(zero - static_cast<std::make_unsigned_t<T>>(z));
+    case k_abs:
+      return below ? static_cast<T>(zero - static_cast<std::make_unsigned_t<T>>(z)) : z;
+    case k_square:
+      return static_cast<T>(static_cast<std::uint64_t>(z) * static_cast<std::uint64_t>(z));
+    case k_relu:
+      return below ? zero : z;
+    case k_relu6:
+      return below ? zero : z > T{6} ? T{6} : z;
+    case k_sign:
+      return below ? static_cast<T>(-1) : static_cast<T>(z > zero);
+    default:
+      return z;  // floor, ceil, round
+  }
+}
+
+void eval_integers(int index, const View& out, const View& in) {
+  visit_dtype(out.dtype, [&](auto zero) {
+    using T = decltype(zero);
+    if constexpr (std::is_integral_v<T> && !std::is_same_v<T, bool>) {
+      map_rows<T, 1>(out, {in}, [&](T* y, const auto& src, const auto& scalar, std::size_t n) {
+        for (std::size_t i = 0; i < n; ++i) y[i] = integer_value(index, src[0][scalar[0] ? 0 : i]);
+      });
+    }
+  });
+}
+
+template <class F>
+void for_float(DType dtype, const F& f) {
+  if (dtype == DType::kFloat32) {
+    f(float{});
+  } else {
+    f(double{});
+  }
+}
+
+// The kernel of one operand needs it element by element: a stretched input is filled out.
+template <class T, std::size_t N, class F>
+void map_filled(const View& out, const std::array<View, N>& in, const F& f) {
+  map_rows<T, N>(out, in, [&](T* dst, auto src, const auto& scalar, std::size_t n) {
+    bool any = false;
+    for (std::size_t k = 0; k < N; ++k) any = any || scalar[k];
+    if (!any) return f(dst, src, n);
+    constexpr std::size_t kBlock = 256;
+    T filled[N][kBlock];
+    std::array<const T*, N> part = src;
+    for (std::size_t k = 0; k < N; ++k) {
+      if (!scalar[k]) continue;
+      for (T& element : filled[k]) element = *src[k];
+      part[k] = filled[k];
+    }
+    for (std::size_t i = 0; i < n; i += kBlock) {
+      f(dst + i, part, n - i < kBlock ? n - i : kBlock);
+      for (std::size_t k = 0; k < N; ++k)
+        if (!scalar[k]) part[k] += kBlock;
+    }
+  });
+}
+
+template <int kIndex>
+struct UnaryOp {
+  static const UnaryKernel& kernel() { return unary_table().kernels[kIndex]; }
+
+  static std::vector<TypeInfo> infer(std::span<const TypeInfo> in, const Attrs& attrs) {
+    check_inputs(in, 1, kernel().name);
+    if (!(is_integer(in[0].dtype) && knows_integers(kIndex))) check_floating(in[0], kernel().name);
+    parameter(kernel(), attrs);
+    return {in[0]};
+  }
+
+  static std::vector<Value> grad(const GradCall& call) {
+    if (call.dy[0] == nullptr || kernel().saved == Saved::kNone) return {nullptr};
+    Attrs attrs = call.attrs;
+    attrs.set("fn", std::string(kernel().name));
+    const Value& saved = kernel().saved == Saved::kInput ? call.in[0] : call.out[0];
+    return {call.build.apply("unary_slope", {saved, call.dy[0]}, attrs)};
+  }
+
+  static void eval(const EvalCall& call) {
+    const View& y = call.out[0];
+    if (!is_floating(y.dtype)) return eval_integers(kIndex, y, call.in[0]);
+    const double number = parameter(kernel(), call.attrs);
+    for_float(y.dtype, [&](auto zero) {
+      using T = decltype(zero);
+      const auto value = kernel().template fns<T>().value;
+      map_filled<T, 1>(y, {call.in[0]}, [&](T* dst, const auto& src, std::size_t n) {
+        value(dst, src[0], n, &number);
+      });
+    });
+  }
+};
+
+const UnaryKernel& kernel_of(const Attrs& attrs, const char* op) {
+  const std::string name = attrs.get_string("fn", "");
+  const UnaryKernel* kernel = find_unary(name.c_str());
+  if (kernel == nullptr || kernel->saved == Saved::kNone)
+    throw ValueError(cat(op, ": fn='", name, "' is not a unary op with a gradient"));
+  return *kernel;
+}
+
+std::vector<TypeInfo> infer_slope_of(std::span<const TypeInfo> in, const Attrs& attrs,
+                                     const char* op) {
+  check_inputs(in, 2, op);
+  check_floating(in[0], op);
+  check_same_dtype(in[0], in[1], op);
+  check_same_shape(in[0], in[1], op);
+  parameter(kernel_of(attrs, op), attrs);
+  return {in[0]};
+}
+
+template <bool kCurve>
+void eval_slope_of(const EvalCall& call) {
+  const UnaryKernel& kernel = kernel_of(call.attrs, kCurve ? "unary_curve" : "unary_slope");
+  const double number = parameter(kernel, call.attrs);
+  for_float(call.out[0].dtype, [&](auto zero) {
+    using T = decltype(zero);
+    const auto& fns = kernel.fns<T>();
+    const auto f = kCurve ? fns.curve : fns.slope;
+    map_filled<T, 2>(call.out[0], {call.in[0], call.in[1]},
+                     [&](T* dst, const auto& src, std::size_t n) {
+                       f(dst, src[1], src[0], n, &number);
+                     });
+  });
+}
+
+// slope(saved) * dy: linear in dy, and its derivative in `saved` is the curve.
+std::vector<Value> grad_slope(const GradCall& call) {
+  const Value& g = call.dy[0];
+  if (g == nullptr) return {nullptr, nullptr};
+  std::vector<Value> out(2);
+  if (call.needs[0])
+    out[0] = call.build.apply(
+        "unary_curve", {call.in[0], call.build.apply("multiply", {g, call.in[1]})}, call.attrs);
+  if (call.needs[1]) out[1] = call.build.apply("unary_slope", {call.in[0], g}, call.attrs);
+  return out;
+}
+
+std::vector<Value> grad_curve(const GradCall& call) {
+  if (call.dy[0] == nullptr) return {nullptr, nullptr};
+  if (call.needs[0])
+    throw ValueError(cat("the third derivative of ", call.attrs.get_string("fn", ""),
+                         " is not available; densa has first and second derivatives"));
+  return {nullptr, call.build.apply("unary_curve", {call.in[0], call.dy[0]}, call.attrs)};
+}
+
+std::vector<TypeInfo> infer_slope(std::span<const TypeInfo> in, const Attrs& attrs) {
+  return infer_slope_of(in, attrs, "unary_slope");
+}
+std::vector<TypeInfo> infer_curve(std::span<const TypeInfo> in, const Attrs& attrs) {
+  return infer_slope_of(in, attrs, "unary_curve");
+}
+
+template <int kIndex>
+Op unary_op(const char* name) {
+  using This = UnaryOp<kIndex>;
+  Op op{name, &This::infer, &This::grad, &This::eval};
+  op.any_strides = true;
+  return op;
+}
+
+}  // namespace
+
+std::vector<Op> elementwise::unary_ops() {
+  std::vector<Op> ops{
+#define DENSA_UNARY(name, Formula, doc) unary_op<k_##name>(#name),
+#define DENSA_UNARY_WITH(name, Formula, attribute, missing, doc) unary_op<k_##name>(#name),
+#include "ops/elementwise/list.inc"
+  };
+  for (Op& op : ops)
+    for (const char* stairs : {"sign", "floor", "ceil", "round"})
+      if (std::strcmp(op.name, stairs) == 0) op.grad = nullptr;
+  Op slope{"unary_slope", &infer_slope, &grad_slope, &eval_slope_of<false>};
+  Op curve{"unary_curve", &infer_curve, &grad_curve, &eval_slope_of<true>};
+  slope.any_strides = curve.any_strides = true;
+  ops.push_back(slope);
+  ops.push_back(curve);
+  return ops;
+}
+
+}  // namespace densa
