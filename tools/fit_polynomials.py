@@ -90,9 +90,9 @@ def rounded_fit(fit: Fit) -> tuple[list[float], float]:
     return [float(c) for c in rounded], float(error)
 
 
-def minus_log_erfc(x: mpf) -> mpf:
-    """-log(1 - erf(x)), which is nearly a parabola."""
-    return -mp.log(mp.erfc(x))
+def log_erfc(x: mpf) -> mpf:
+    """log(1 - erf(x)), which is nearly a parabola."""
+    return mp.log(mp.erfc(x))
 
 
 def atanh_rest(z: mpf) -> mpf:
@@ -135,9 +135,9 @@ FITS = {
         lambda z: mp.sqrt(z) / mp.erf(mp.sqrt(z)),
         0, ERF_SPLIT**2, 5, np.float32,
     ),
-    # erf(x) = 1 - exp(-p(x)) for 0.92 <= x <= 3.95, behind which it is 1.
+    # erf(x) = 1 - exp(p(x)) for 0.92 <= x <= 3.95, behind which it is 1.
     "erfc32": Fit(
-        minus_log_erfc,
+        log_erfc,
         lambda x: mp.erfc(x) / mp.erf(x),
         ERF_SPLIT - 0.001, 3.95, 7, np.float32,
     ),

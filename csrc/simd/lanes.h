@@ -33,35 +33,38 @@ namespace detail {
 template <class T>
 struct LaneTraits;
 
-#define DENSA_LANE_TYPE(T, Integer)                                   \
-  typedef T T##Vector __attribute__((vector_size(native::kBytes)));   \
-  template <>                                                         \
-  struct LaneTraits<T> {                                              \
-    using Element = T;                                                \
-    using Int = Integer;                                              \
-    using Vector = T##Vector;                                         \
-    static constexpr std::size_t kWidth = 1;                          \
-  };
-DENSA_LANE_TYPE(float, std::int32_t)
-DENSA_LANE_TYPE(double, std::int64_t)
-using std::int32_t;
-using std::int64_t;
-DENSA_LANE_TYPE(int32_t, std::int32_t)
-DENSA_LANE_TYPE(int64_t, std::int64_t)
-#undef DENSA_LANE_TYPE
+#define DENSA_LANE_VECTOR(T) typedef std::T T##Vector __attribute__((vector_size(native::kBytes)));
+typedef float floatVector __attribute__((vector_size(native::kBytes)));
+typedef double doubleVector __attribute__((vector_size(native::kBytes)));
+DENSA_LANE_VECTOR(int32_t)
+DENSA_LANE_VECTOR(int64_t)
+DENSA_LANE_VECTOR(uint32_t)
+DENSA_LANE_VECTOR(uint64_t)
+#undef DENSA_LANE_VECTOR
 
-#define DENSA_LANE_VECTOR(T, Integer)                                 \
-  template <>                                                         \
-  struct LaneTraits<T##Vector> {                                      \
-    using Element = T;                                                \
-    using Int = Integer##Vector;                                      \
+#define DENSA_LANE_TYPE(T, VectorOfT, kBits)                         \
+  template <>                                                        \
+  struct LaneTraits<T> {                                             \
+    using Element = T;                                               \
+    using Int = std::int##kBits##_t;                                 \
+    using UInt = std::uint##kBits##_t;                               \
+    using Vector = VectorOfT;                                        \
+    static constexpr std::size_t kWidth = 1;                         \
+  };                                                                 \
+  template <>                                                        \
+  struct LaneTraits<VectorOfT> {                                     \
+    using Element = T;                                               \
+    using Int = int##kBits##_tVector;                                \
+    using UInt = uint##kBits##_tVector;                              \
     static constexpr std::size_t kWidth = native::kBytes / sizeof(T); \
   };
-DENSA_LANE_VECTOR(float, int32_t)
-DENSA_LANE_VECTOR(double, int64_t)
-DENSA_LANE_VECTOR(int32_t, int32_t)
-DENSA_LANE_VECTOR(int64_t, int64_t)
-#undef DENSA_LANE_VECTOR
+DENSA_LANE_TYPE(float, floatVector, 32)
+DENSA_LANE_TYPE(double, doubleVector, 64)
+DENSA_LANE_TYPE(std::int32_t, int32_tVector, 32)
+DENSA_LANE_TYPE(std::int64_t, int64_tVector, 64)
+DENSA_LANE_TYPE(std::uint32_t, uint32_tVector, 32)
+DENSA_LANE_TYPE(std::uint64_t, uint64_tVector, 64)
+#undef DENSA_LANE_TYPE
 
 }  // namespace detail
 
@@ -71,6 +74,8 @@ template <class V>  // float for float and Vec<float>
 using Element = typename detail::LaneTraits<V>::Element;
 template <class V>  // what holds V's bits: int32_t for float, Vec<int32_t> for Vec<float>
 using IntOf = typename detail::LaneTraits<V>::Int;
+template <class V>  // the same without a sign: wraps around, and shifts to the right without one
+using UIntOf = typename detail::LaneTraits<V>::UInt;
 template <class V>  // 1 for a scalar
 inline constexpr std::size_t kWidth = detail::LaneTraits<V>::kWidth;
 
@@ -105,7 +110,15 @@ DENSA_ALWAYS_INLINE IntOf<V> bits(V x) {
   return bit_cast<IntOf<V>>(x);
 }
 template <class V>
+DENSA_ALWAYS_INLINE UIntOf<V> unsigned_bits(V x) {
+  return bit_cast<UIntOf<V>>(x);
+}
+template <class V>
 DENSA_ALWAYS_INLINE V from_bits(IntOf<V> b) {
+  return bit_cast<V>(b);
+}
+template <class V>
+DENSA_ALWAYS_INLINE V from_bits(UIntOf<V> b) {
   return bit_cast<V>(b);
 }
 
@@ -203,23 +216,30 @@ DENSA_ALWAYS_INLINE V select(M mask, V a, V b) {
   return mask ? a : b;
 }
 
+// a > b ? a : b and a < b ? a : b, in one instruction: b where either is NaN.
+#define DENSA_NATIVE_CHOICE(name, compare)                                        \
+  DENSA_ALWAYS_INLINE float name(float a, float b) { return a compare b ? a : b; } \
+  DENSA_ALWAYS_INLINE double name(double a, double b) {                           \
+    return a compare b ? a : b;                                                   \
+  }                                                                               \
+  DENSA_ALWAYS_INLINE Vec<float> name(Vec<float> a, Vec<float> b) {               \
+    return (Vec<float>)native::name((native::F32)a, (native::F32)b);              \
+  }                                                                               \
+  DENSA_ALWAYS_INLINE Vec<double> name(Vec<double> a, Vec<double> b) {            \
+    return (Vec<double>)native::name((native::F64)a, (native::F64)b);             \
+  }
+DENSA_NATIVE_CHOICE(max_fast, >)
+DENSA_NATIVE_CHOICE(min_fast, <)
+#undef DENSA_NATIVE_CHOICE
+
 // The larger (smaller) one; NaN if either is NaN, as np.maximum.
 template <class V>
 DENSA_ALWAYS_INLINE V maximum(V a, V b) {
-  return select(a != a, a, select(a > b, a, b));
+  return select(a != a, a, max_fast(a, b));
 }
 template <class V>
 DENSA_ALWAYS_INLINE V minimum(V a, V b) {
-  return select(a != a, a, select(a < b, a, b));
-}
-// One instruction: b where either is NaN.
-template <class V>
-DENSA_ALWAYS_INLINE V max_fast(V a, V b) {
-  return a > b ? a : b;
-}
-template <class V>
-DENSA_ALWAYS_INLINE V min_fast(V a, V b) {
-  return a < b ? a : b;
+  return select(a != a, a, min_fast(a, b));
 }
 
 template <class V>  // only the sign bit, as a V
@@ -245,11 +265,11 @@ struct Add {
 };
 struct Larger {
   template <class V>
-  DENSA_ALWAYS_INLINE static V of(V a, V b) { return maximum(a, b); }
+  DENSA_ALWAYS_INLINE static V of(V a, V b) { return a != a ? a : a > b ? a : b; }
 };
 struct Smaller {
   template <class V>
-  DENSA_ALWAYS_INLINE static V of(V a, V b) { return minimum(a, b); }
+  DENSA_ALWAYS_INLINE static V of(V a, V b) { return a != a ? a : a < b ? a : b; }
 };
 
 template <class Fold, std::size_t kCount, class V>

@@ -30,9 +30,9 @@ struct ExpNumbers;
 
 template <>
 struct ExpNumbers<float> {
-  using Int = std::int32_t;
+  using UInt = std::uint32_t;
   static constexpr int kMantissaBits = 23;
-  static constexpr Int kOneBits = 0x3f800000;
+  static constexpr UInt kOneBits = 0x3f800000;
   static constexpr float kShift = 0x1.8p23f;  // x + kShift has round(x) in its low bits
   static constexpr float kLog2E = 0x1.715476p+0f;
   static constexpr float kLn2High = 0x1.62e4p-1f;  // few bits, so that n kLn2High is exact
@@ -46,9 +46,9 @@ struct ExpNumbers<float> {
 
 template <>
 struct ExpNumbers<double> {
-  using Int = std::int64_t;
+  using UInt = std::uint64_t;
   static constexpr int kMantissaBits = 52;
-  static constexpr Int kOneBits = 0x3ff0000000000000;
+  static constexpr UInt kOneBits = 0x3ff0000000000000;
   static constexpr double kShift = 0x1.8p52;
   static constexpr double kLog2E = 0x1.71547652b82fep+0;
   static constexpr double kLn2High = 0x1.62e42fee00000p-1;
@@ -65,8 +65,8 @@ using Numbers = ExpNumbers<Element<V>>;
 
 template <class V>
 struct Reduced {
-  V n, r;             // x = n ln(2) + r
-  IntOf<V> exponent;  // n as an integer
+  V n, r;         // x = n ln(2) + r
+  UIntOf<V> low;  // n as an integer, in the low bits; the bits of kShift above
 };
 
 // Wants |x| below 2000 or NaN.
@@ -77,7 +77,7 @@ DENSA_ALWAYS_INLINE Reduced<V> reduce(V x) {
   const V n = shifted - shift;
   const V r = mul_add(n, lane<V>(-Numbers<V>::kLn2Low),
                       mul_add(n, lane<V>(-Numbers<V>::kLn2High), x));
-  return {n, r, bits(shifted) - bits(shift)};
+  return {n, r, unsigned_bits(shifted)};
 }
 
 // (expm1(r) - r) / r^2
@@ -104,24 +104,13 @@ DENSA_ALWAYS_INLINE V exp_reduced(V r) {
   return mul_add(mul_add(expm1_rest(r), r, lane<V>(1)), r, lane<V>(1));
 }
 
-// v >> count for v >= 0: few levels can shift 64-bit lanes with their sign.
-template <class I>
-DENSA_ALWAYS_INLINE I shift_right(I v, int count) {
-  if constexpr (kWidth<I> == 1) {
-    return v >> count;
-  } else if constexpr (sizeof(Element<I>) == 4) {
-    typedef std::uint32_t Unsigned __attribute__((vector_size(kVectorBytes)));
-    return (I)((Unsigned)v >> static_cast<unsigned>(count));
-  } else {
-    typedef std::uint64_t Unsigned __attribute__((vector_size(kVectorBytes)));
-    return (I)((Unsigned)v >> static_cast<unsigned>(count));
-  }
-}
-
-// 2^n for an n that gives a normal number.
+// 2^n for an n that gives a normal number; only the low bits of n count.
 template <class V>
-DENSA_ALWAYS_INLINE V power_of_two(IntOf<V> n) {
-  return from_bits<V>((n << Numbers<V>::kMantissaBits) + Numbers<V>::kOneBits);
+DENSA_ALWAYS_INLINE V power_of_two(UIntOf<V> n, int plus = 0) {
+  using UInt = typename Numbers<V>::UInt;
+  constexpr int kBits = Numbers<V>::kMantissaBits;
+  const UInt one = Numbers<V>::kOneBits + (static_cast<UInt>(plus) << kBits);
+  return from_bits<V>((n << kBits) + one);
 }
 
 // x 2^n, rounded once, also where the result is denormal or overflows; x is between 0.5 and 2.
@@ -130,10 +119,13 @@ DENSA_ALWAYS_INLINE V scale(V x, const Reduced<V>& e) {
 #if DENSA_LEVEL >= DENSA_LEVEL_v4
   return (V)native::scale(x, e.n);
 #else
-  // Two factors, each normal; only the second product can round.
-  constexpr typename Numbers<V>::Int kBias = 2048;  // keeps the shifted number positive
-  const IntOf<V> half = shift_right(e.exponent + kBias, 1) - kBias / 2;
-  return x * power_of_two<V>(half) * power_of_two<V>(e.exponent - half);
+  // Two factors, each normal; only the second product can round. The bias keeps n positive.
+  using UInt = typename Numbers<V>::UInt;
+  constexpr int kBits = Numbers<V>::kMantissaBits;
+  constexpr UInt kBias = 2048, kOne = Numbers<V>::kOneBits - ((kBias / 2) << kBits);
+  const UIntOf<V> n = e.low - (unsigned_bits(lane<V>(Numbers<V>::kShift)) - kBias);
+  const UIntOf<V> half = (n >> 1) << kBits, rest = (n << kBits) - half;
+  return x * from_bits<V>(half + kOne) * from_bits<V>(rest + kOne);
 #endif
 }
 
@@ -155,7 +147,7 @@ DENSA_ALWAYS_INLINE V expm1(V x) {
   V clamped = min_fast(lane<V>(detail::Numbers<V>::kExpHigh), x);
   clamped = max_fast(lane<V>(detail::Numbers<V>::kExpm1Low), clamped);
   const detail::Reduced<V> e = detail::reduce(clamped);
-  const V half = detail::power_of_two<V>(e.exponent - 1);  // half of 2^n, which may overflow
+  const V half = detail::power_of_two<V>(e.low, -1);  // half of 2^n, which may overflow
   const V y = mul_add(half, detail::expm1_reduced(e.r), half - lane<V>(Number(0.5)));
   return select(abs(x) < lane<V>(Number(0x1p-60)), x, y + y);  // keeps -0 and denormals
 }
@@ -170,8 +162,8 @@ DENSA_ALWAYS_INLINE V sigmoid(V x) {
   V z = min_fast(lane<V>(-Numbers::kExpLow), -x);
   z = max_fast(lane<V>(Numbers::kSigmoidLow), z);
   const detail::Reduced<V> e = detail::reduce(z);
-  const V one = detail::power_of_two<V>(IntOf<V>{} - kDown);
-  const V s = detail::power_of_two<V>(e.exponent - kDown);
+  const V one = detail::power_of_two<V>(UIntOf<V>{}, -kDown);
+  const V s = detail::power_of_two<V>(e.low, -kDown);
   const V sum = s + one, lost = one - (sum - s);
   return one / (mul_add(s, detail::expm1_reduced(e.r), lost) + sum);
 }
@@ -181,23 +173,23 @@ template <class V>
 DENSA_ALWAYS_INLINE V tanh(V x) {
   const V a = min_fast(lane<V>(detail::Numbers<V>::kTanhHigh), abs(x));
   const detail::Reduced<V> e = detail::reduce(a * lane<V>(-2));
-  const V q = detail::expm1_reduced(e.r), s = detail::power_of_two<V>(e.exponent);
+  const V q = detail::expm1_reduced(e.r), s = detail::power_of_two<V>(e.low);
   return copy_sign(mul_add(s, q, s - lane<V>(1)) / mul_add(s, q, s + lane<V>(1)), x);
 }
 
 namespace detail {
 
-// x + x p(x^2) below 0.92, else 1 - exp(-p(|x|)).
+// x + x p(x^2) below 0.92, else 1 - exp(p(|x|)).
 template <class V>
 DENSA_ALWAYS_INLINE V erf32(V x) {
   const V a = abs(x), z = a * a;
   const V small = mul_add(x, horner(z, 0.128379151f, -0.376124978f, 0.112818457f, -0.0267677195f,
                                     0.00499483105f, -0.00059994089f), x);
   const V b = min_fast(lane<V>(3.95f), a);
-  const V p = horner(b, -0.00017441505f, 1.12951362f, 0.633349538f, 0.108277202f, -0.0251175556f,
-                     0.00417035166f, -0.000434315647f, 2.10823273e-05f);
-  const Reduced<V> e = reduce(-p);
-  const V large = lane<V>(1) - exp_reduced(e.r) * power_of_two<V>(e.exponent);
+  const V p = horner(b, 0.00017441505f, -1.12951362f, -0.633349538f, -0.108277202f, 0.0251175556f,
+                     -0.00417035166f, 0.000434315647f, -2.10823273e-05f);
+  const Reduced<V> e = reduce(p);
+  const V large = lane<V>(1) - exp_reduced(e.r) * power_of_two<V>(e.low);
   return select(a < lane<V>(0.92f), small, from_bits<V>(bits(large) | bits(sign_bit(x))));
 }
 

@@ -14,7 +14,7 @@ struct LogNumbers;
 
 template <>
 struct LogNumbers<float> {
-  static constexpr std::int32_t kSqrtHalfBits = 0x3f3504f3;
+  static constexpr std::uint32_t kSqrtHalfBits = 0x3f3504f3;
   static constexpr float kSmallestNormal = 0x1p-126f;
   static constexpr float kUp = 0x1p24f;  // makes a denormal number normal
   static constexpr int kUpBits = 24;
@@ -22,7 +22,7 @@ struct LogNumbers<float> {
 
 template <>
 struct LogNumbers<double> {
-  static constexpr std::int64_t kSqrtHalfBits = 0x3fe6a09e667f3bcd;
+  static constexpr std::uint64_t kSqrtHalfBits = 0x3fe6a09e667f3bcd;
   static constexpr double kSmallestNormal = 0x1p-1022;
   static constexpr double kUp = 0x1p54;
   static constexpr int kUpBits = 54;
@@ -31,28 +31,24 @@ struct LogNumbers<double> {
 template <class V>
 using LogOf = LogNumbers<Element<V>>;
 
-// A small integer as a number, without the 64-bit conversions that v2 and v3 lack.
-template <class V>
-DENSA_ALWAYS_INLINE V number(IntOf<V> k) {
-  const V shift = lane<V>(Numbers<V>::kShift);
-  return from_bits<V>(k + bits(shift)) - shift;
-}
-
 template <class V>
 struct Split {
-  V m;         // between sqrt(1/2) and sqrt(2)
-  IntOf<V> k;  // x = 2^k m
+  V m, k;          // x = 2^k m, m between sqrt(1/2) and sqrt(2)
+  UIntOf<V> whole;  // k as an integer that wraps around
 };
 
-// Wants a positive normal x.
+// Wants a positive normal x; of any other it makes something without a meaning.
 template <class V>
 DENSA_ALWAYS_INLINE Split<V> split(V x) {
-  using Int = typename Numbers<V>::Int;
+  using UInt = typename Numbers<V>::UInt;
   constexpr int kBits = Numbers<V>::kMantissaBits;
-  constexpr Int kBias = (Int{1} << (sizeof(Int) * 8 - 2 - kBits)) - 1;  // 127 or 1023
-  const IntOf<V> above = bits(x) + (Numbers<V>::kOneBits - LogOf<V>::kSqrtHalfBits);
-  const IntOf<V> k = shift_right(above, kBits) - kBias;
-  return {from_bits<V>(bits(x) - (k << kBits)), k};
+  const UIntOf<V> b = unsigned_bits(x);
+  const UIntOf<V> above = b + (Numbers<V>::kOneBits - LogOf<V>::kSqrtHalfBits);
+  const UIntOf<V> k = (above >> kBits) - UInt{Numbers<V>::kOneBits >> kBits};
+  // The shift of exp, the other way round: v2 and v3 cannot convert 64-bit integers.
+  const V shift = lane<V>(Numbers<V>::kShift);
+  const V number = from_bits<V>(k + unsigned_bits(shift)) - shift;
+  return {from_bits<V>(b - (k << kBits)), number, k};
 }
 
 // log(1 + f) - f for 1 + f between sqrt(1/2) and sqrt(2).
@@ -98,7 +94,7 @@ DENSA_ALWAYS_INLINE V log(V x) {
   using Log = detail::LogOf<V>;
   const auto denormal = x < lane<V>(Log::kSmallestNormal);
   const detail::Split<V> parts = detail::split(select(denormal, x * lane<V>(Log::kUp), x));
-  const V k = detail::number<V>(parts.k) - select(denormal, lane<V>(Log::kUpBits), V{});
+  const V k = parts.k - select(denormal, lane<V>(Log::kUpBits), V{});
   return detail::log_special(x, detail::log_of_parts(k, parts.m - lane<V>(1)));
 }
 
@@ -108,12 +104,11 @@ DENSA_ALWAYS_INLINE V log1p(V x) {
   const V one = lane<V>(1), u = one + x;
   const V d = select(x > one, one - (u - x), x - (u - one));
   const detail::Split<V> parts = detail::split(u);
-  const V k = detail::number<V>(parts.k);
   // 2^-k d matters only for small k; large ones would leave the exponent's range.
-  constexpr auto kFar = typename detail::Numbers<V>::Int{100};
-  const IntOf<V> near = select(parts.k < kFar, -parts.k, IntOf<V>{} - kFar);
+  const UIntOf<V> far = UIntOf<V>{} - typename detail::Numbers<V>::UInt{100};
+  const UIntOf<V> near = select(parts.k < lane<V>(100), UIntOf<V>{} - parts.whole, far);
   const V f = mul_add(d, detail::power_of_two<V>(near), parts.m - one);
-  const V y = detail::log_special(u, detail::log_of_parts(k, f));
+  const V y = detail::log_special(u, detail::log_of_parts(parts.k, f));
   return select(abs(x) < lane<V>(Element<V>(0x1p-60)), x, y);  // keeps -0 and denormals
 }
 

@@ -10,7 +10,7 @@ namespace detail {
 
 // sin(x + quarter pi / 2) for |x| <= 10^6, good to 1e-11: x = n pi / 2 + r, |r| <= pi / 4.
 template <class V>
-DENSA_ALWAYS_INLINE V sine_near(V x, std::int64_t quarter) {
+DENSA_ALWAYS_INLINE V sine_near(V x, std::uint64_t quarter) {
   const V shift = lane<V>(ExpNumbers<double>::kShift);
   const V shifted = mul_add(x, lane<V>(0x1.45f306dc9c883p-1), shift), n = shifted - shift;
   V r = mul_add(n, lane<V>(-0x1.921fb544p+0), x);  // 33 bits, so that the product is exact
@@ -22,17 +22,17 @@ DENSA_ALWAYS_INLINE V sine_near(V x, std::int64_t quarter) {
   const V cosine = mul_add(z * z, horner(z, 0.041666666619445313, -0.0013888883496124091,
                                          2.4799459115620444e-05, -2.7205668590905975e-07),
                            half_square);
-  const IntOf<V> turn = (bits(shifted) - bits(shift)) + quarter;
+  const UIntOf<V> turn = (unsigned_bits(shifted) - unsigned_bits(shift)) + quarter;
   const V y = select((turn & 1) != 0, cosine, sine);
-  return from_bits<V>(bits(y) ^ ((turn & 2) << 62));
+  return from_bits<V>(unsigned_bits(y) ^ ((turn & 2) << 62));
 }
 
 struct Sine {
-  static constexpr std::int64_t kQuarter = 0;
+  static constexpr std::uint64_t kQuarter = 0;
   DENSA_ALWAYS_INLINE static double of(double x) { return __builtin_sin(x); }
 };
 struct Cosine {
-  static constexpr std::int64_t kQuarter = 1;
+  static constexpr std::uint64_t kQuarter = 1;
   DENSA_ALWAYS_INLINE static double of(double x) { return __builtin_cos(x); }
 };
 

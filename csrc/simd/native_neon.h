@@ -41,6 +41,11 @@ DENSA_ALWAYS_INLINE float mul_add(float a, float b, float c) { return __builtin_
 DENSA_ALWAYS_INLINE double mul_add(double a, double b, double c) { return __builtin_fma(a, b, c); }
 DENSA_ALWAYS_INLINE F32 mul_add(F32 a, F32 b, F32 c) { return vfmaq_f32(c, a, b); }
 DENSA_ALWAYS_INLINE F64 mul_add(F64 a, F64 b, F64 c) { return vfmaq_f64(c, a, b); }
+// a > b ? a : b and a < b ? a : b: Neon's own maximum treats NaN otherwise.
+DENSA_ALWAYS_INLINE F32 max_fast(F32 a, F32 b) { return vbslq_f32(vcgtq_f32(a, b), a, b); }
+DENSA_ALWAYS_INLINE F64 max_fast(F64 a, F64 b) { return vbslq_f64(vcgtq_f64(a, b), a, b); }
+DENSA_ALWAYS_INLINE F32 min_fast(F32 a, F32 b) { return vbslq_f32(vcltq_f32(a, b), a, b); }
+DENSA_ALWAYS_INLINE F64 min_fast(F64 a, F64 b) { return vbslq_f64(vcltq_f64(a, b), a, b); }
 
 DENSA_ALWAYS_INLINE F32 load_part(const float* p, std::size_t n) {
   F32 v = vdupq_n_f32(0);

@@ -49,6 +49,11 @@ inline constexpr __mmask8 kAll8 = 0xff;
 
 DENSA_ALWAYS_INLINE F32 mul_add(F32 a, F32 b, F32 c) { return _mm512_fmadd_ps(a, b, c); }
 DENSA_ALWAYS_INLINE F64 mul_add(F64 a, F64 b, F64 c) { return _mm512_fmadd_pd(a, b, c); }
+// a > b ? a : b and a < b ? a : b, as the instruction does it: b where either is NaN.
+DENSA_ALWAYS_INLINE F32 max_fast(F32 a, F32 b) { return _mm512_maskz_max_ps(kAll16, a, b); }
+DENSA_ALWAYS_INLINE F64 max_fast(F64 a, F64 b) { return _mm512_maskz_max_pd(kAll8, a, b); }
+DENSA_ALWAYS_INLINE F32 min_fast(F32 a, F32 b) { return _mm512_maskz_min_ps(kAll16, a, b); }
+DENSA_ALWAYS_INLINE F64 min_fast(F64 a, F64 b) { return _mm512_maskz_min_pd(kAll8, a, b); }
 DENSA_ALWAYS_INLINE F32 sqrt(F32 v) { return _mm512_maskz_sqrt_ps(kAll16, v); }
 DENSA_ALWAYS_INLINE F64 sqrt(F64 v) { return _mm512_maskz_sqrt_pd(kAll8, v); }
 template <int kMode>
@@ -115,6 +120,10 @@ using F64 = __m256d;
 
 DENSA_ALWAYS_INLINE F32 mul_add(F32 a, F32 b, F32 c) { return _mm256_fmadd_ps(a, b, c); }
 DENSA_ALWAYS_INLINE F64 mul_add(F64 a, F64 b, F64 c) { return _mm256_fmadd_pd(a, b, c); }
+DENSA_ALWAYS_INLINE F32 max_fast(F32 a, F32 b) { return _mm256_max_ps(a, b); }
+DENSA_ALWAYS_INLINE F64 max_fast(F64 a, F64 b) { return _mm256_max_pd(a, b); }
+DENSA_ALWAYS_INLINE F32 min_fast(F32 a, F32 b) { return _mm256_min_ps(a, b); }
+DENSA_ALWAYS_INLINE F64 min_fast(F64 a, F64 b) { return _mm256_min_pd(a, b); }
 DENSA_ALWAYS_INLINE F32 sqrt(F32 v) { return _mm256_sqrt_ps(v); }
 DENSA_ALWAYS_INLINE F64 sqrt(F64 v) { return _mm256_sqrt_pd(v); }
 template <int kMode>
@@ -164,6 +173,10 @@ using F64 = __m128d;
 
 DENSA_ALWAYS_INLINE F32 mul_add(F32 a, F32 b, F32 c) { return a * b + c; }
 DENSA_ALWAYS_INLINE F64 mul_add(F64 a, F64 b, F64 c) { return a * b + c; }
+DENSA_ALWAYS_INLINE F32 max_fast(F32 a, F32 b) { return _mm_max_ps(a, b); }
+DENSA_ALWAYS_INLINE F64 max_fast(F64 a, F64 b) { return _mm_max_pd(a, b); }
+DENSA_ALWAYS_INLINE F32 min_fast(F32 a, F32 b) { return _mm_min_ps(a, b); }
+DENSA_ALWAYS_INLINE F64 min_fast(F64 a, F64 b) { return _mm_min_pd(a, b); }
 DENSA_ALWAYS_INLINE F32 sqrt(F32 v) { return _mm_sqrt_ps(v); }
 DENSA_ALWAYS_INLINE F64 sqrt(F64 v) { return _mm_sqrt_pd(v); }
 template <int kMode>
