@@ -13,6 +13,7 @@ from typing import Any, ClassVar, ParamSpec, TypeVar, cast
 
 import numpy as np
 
+import densa.tensor  # noqa: F401 - gives Tensor its operators
 from densa import _core, config
 from densa._scope import auto_name, symbolic_scope
 from densa.utils import tree
@@ -284,8 +285,20 @@ class OpCall(Operation):
         """Return the name of this use and of the function."""
         return {"name": self.name, "function": self.op_name}
 
+    def __reduce__(self) -> Any:
+        # By the function that carries the module's name, which pickle can find again.
+        public = getattr(self.function, "_recording", self.function)
+        known = _Ops.table.get((self.function.__module__, self.op_name)) is self.function
+        which = (self.function.__module__, self.op_name) if known else public
+        return _make_op_call, (which, self.name)
+
     def __repr__(self) -> str:
         return f"<Operation name={self.name}, function={self.op_name}>"
+
+
+def _make_op_call(which: Any, name: str) -> OpCall:
+    function = find_op(*which) if isinstance(which, tuple) else which
+    return OpCall(getattr(function, "__wrapped__", function), name)
 
 
 class _Ops:
@@ -316,6 +329,7 @@ def op(function: Callable[P, R]) -> Callable[P, R]:
             return cast(R, OpCall(function)(*args, **kwargs))
         return function(*args, **kwargs)
 
+    function._recording = wrapper  # type: ignore[attr-defined]
     if function.__module__.split(".")[0] == "densa":
         _Ops.table[(function.__module__, function.__name__)] = function
     return wrapper
@@ -327,6 +341,11 @@ def find_op(module: str, name: str) -> Callable[..., Any]:
     if key not in _Ops.table and module in ("densa.ops", "densa.activations"):
         __import__(module)
     found = _Ops.table.get(key)
+    if found is None:
+        from densa.saving.object_registration import get_registered_object
+
+        custom = get_registered_object(name)
+        found = getattr(custom, "__wrapped__", custom)
     if found is None:
         raise ValueError(
             f"The saved graph uses the op {module}.{name}, which this version of densa does not "

@@ -8,6 +8,7 @@ from typing import Any
 from densa._symbolic import KerasTensor, Node, OpCall, Operation, find_op
 from densa.layers.input_layer import InputLayer
 from densa.layers.layer import Layer
+from densa.saving.object_registration import registered_name_or_none
 from densa.saving.serialization import deserialize_keras_object, serialize_keras_object
 from densa.utils import tree
 
@@ -155,11 +156,16 @@ class Graph:
 def operation_config(operation: Operation) -> dict[str, Any]:
     """Return plain data for a layer or an op of a graph."""
     if isinstance(operation, OpCall):
+        config = operation.get_config()
+        wrapper = getattr(operation.function, "_recording", operation.function)
+        registered = registered_name_or_none(wrapper)
+        if registered is not None:
+            config["function"] = registered
         return {
             "module": operation.function.__module__,
             "class_name": "Operation",
-            "config": operation.get_config(),
-            "registered_name": None,
+            "config": config,
+            "registered_name": registered,
         }
     data: dict[str, Any] = serialize_keras_object(operation)
     # Calls build the layers again, in the scopes they were first built in.

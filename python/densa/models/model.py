@@ -440,12 +440,9 @@ class Model(Trainer, Layer):
         load_weights(self, filepath, skip_mismatch=skip_mismatch, **kwargs)
 
     def __getstate__(self) -> dict[str, Any]:
-        dropped = getattr(self, "_transient", ())
-        return {
-            name: value
-            for name, value in Layer.__getstate__(self).items()
-            if name not in dropped and not _is_native(value)
-        }
+        # Runners hold plans of the engine; they are made again when they are needed.
+        state = {k: v for k, v in Layer.__getstate__(self).items() if not _is_native(v)}
+        return {**state, "_runners": {}, "history": None}
 
 
 # ---- helpers -------------------------------------------------------------------------------------

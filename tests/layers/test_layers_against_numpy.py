@@ -1,0 +1,339 @@
+"""Every layer against an independent float64 reference, its shapes and its configuration."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import densa
+import numpy as np
+import pytest
+
+L = densa.layers
+SEED = 20261122
+
+
+def erf(x):
+    return np.vectorize(math.erf)(x)
+
+
+def softmax(x, axis=-1):
+    e = np.exp(x - x.max(axis=axis, keepdims=True))
+    return e / e.sum(axis=axis, keepdims=True)
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+ACTIVATIONS = {
+    "linear": lambda z: z,
+    "relu": lambda z: np.maximum(z, 0),
+    "relu6": lambda z: np.clip(z, 0, 6),
+    "leaky_relu": lambda z: np.where(z < 0, 0.2 * z, z),
+    "elu": lambda z: np.where(z < 0, np.expm1(z), z),
+    "celu": lambda z: np.where(z < 0, np.expm1(z), z),
+    "selu": lambda z: 1.0507009873554805 * np.where(z < 0, 1.6732632423543772 * np.expm1(z), z),
+    "gelu": lambda z: z * 0.5 * (1 + erf(z / math.sqrt(2))),
+    "silu": lambda z: z * sigmoid(z),
+    "swish": lambda z: z * sigmoid(z),
+    "mish": lambda z: z * np.tanh(np.log1p(np.exp(z))),
+    "sigmoid": sigmoid,
+    "hard_sigmoid": lambda z: np.clip(z / 6 + 0.5, 0, 1),
+    "hard_silu": lambda z: z * np.clip(z / 6 + 0.5, 0, 1),
+    "tanh": np.tanh,
+    "softplus": lambda z: np.log1p(np.exp(z)),
+    "softsign": lambda z: z / (1 + np.abs(z)),
+    "log_sigmoid": lambda z: -np.log1p(np.exp(-z)),
+    "exponential": np.exp,
+    "softmax": softmax,
+    "log_softmax": lambda z: np.log(softmax(z)),
+    "hard_tanh": lambda z: np.clip(z, -1, 1),
+    "tanh_shrink": lambda z: z - np.tanh(z),
+    "soft_shrink": lambda z: np.sign(z) * np.maximum(np.abs(z) - 0.5, 0),
+    "hard_shrink": lambda z: np.where(np.abs(z) > 0.5, z, 0),
+    "squareplus": lambda z: (z + np.sqrt(z * z + 4)) / 2,
+}
+
+
+def data(*shape, low=-3.0, high=3.0):
+    return np.random.default_rng(SEED).uniform(low, high, shape)
+
+
+def dense_reference(layer, x):
+    kernel, bias = (w.numpy() for w in layer.weights)
+    return np.tanh(x @ kernel + bias)
+
+
+def norm_reference(layer, x):
+    gamma, beta, mean, variance = (w.numpy() for w in layer.weights)
+    return gamma * (x - mean) / np.sqrt(variance + 1e-3) + beta
+
+
+def relu_reference(layer, x):
+    below = 0.1 * (x - 0.5)
+    return np.minimum(np.where(x >= 0.5, x, below), 2.0)
+
+
+# name → layer, input (or inputs), reference
+X = data(5, 6)
+PAIR = [data(4, 3), data(4, 3) * 0.5 + 1]
+CASES = {
+    "Dense": (lambda: L.Dense(4, "tanh"), X, dense_reference),
+    "Dense, rank 3": (lambda: L.Dense(4, "tanh"), data(2, 3, 6), dense_reference),
+    "Dense, rank 4": (lambda: L.Dense(4, "tanh"), data(2, 3, 2, 6), dense_reference),
+    "Dense, no bias": (
+        lambda: L.Dense(3, use_bias=False),
+        X,
+        lambda layer, x: x @ layer.kernel.numpy(),
+    ),
+    "Dense, softmax": (
+        lambda: L.Dense(3, "softmax"),
+        X,
+        lambda layer, x: softmax(x @ layer.kernel.numpy() + layer.bias.numpy()),
+    ),
+    "Activation": (lambda: L.Activation("silu"), X, lambda _, x: x * sigmoid(x)),
+    "Flatten": (lambda: L.Flatten(), data(4, 2, 3), lambda _, x: x.reshape(4, 6)),
+    "Flatten, rank 1": (lambda: L.Flatten(), data(4), lambda _, x: x.reshape(4, 1)),
+    "Flatten, channels_first": (
+        lambda: L.Flatten("channels_first"),
+        data(4, 2, 3, 5),
+        lambda _, x: x.transpose(0, 2, 3, 1).reshape(4, 30),
+    ),
+    "Reshape": (lambda: L.Reshape((3, 2)), X, lambda _, x: x.reshape(5, 3, 2)),
+    "Reshape, -1": (lambda: L.Reshape((-1, 2)), X, lambda _, x: x.reshape(5, 3, 2)),
+    "Permute": (lambda: L.Permute((2, 1)), data(2, 3, 4), lambda _, x: x.transpose(0, 2, 1)),
+    "Identity": (lambda: L.Identity(), X, lambda _, x: x),
+    "Dropout": (lambda: L.Dropout(0.5), X, lambda _, x: x),
+    "AlphaDropout": (lambda: L.AlphaDropout(0.5), X, lambda _, x: x),
+    "GaussianNoise": (lambda: L.GaussianNoise(0.5), X, lambda _, x: x),
+    "GaussianDropout": (lambda: L.GaussianDropout(0.5), X, lambda _, x: x),
+    "ActivityRegularization": (lambda: L.ActivityRegularization(0.1, 0.2), X, lambda _, x: x),
+    "BatchNormalization": (lambda: L.BatchNormalization(), X, norm_reference),
+    "ReLU": (lambda: L.ReLU(), X, lambda _, x: np.maximum(x, 0)),
+    "ReLU, all arguments": (lambda: L.ReLU(2.0, 0.1, 0.5), X, relu_reference),
+    "ReLU, max_value": (lambda: L.ReLU(1.5), X, lambda _, x: np.clip(x, 0, 1.5)),
+    "LeakyReLU": (lambda: L.LeakyReLU(), X, lambda _, x: np.where(x < 0, 0.3 * x, x)),
+    "PReLU": (
+        lambda: L.PReLU(densa.initializers.Constant(0.25)),
+        X,
+        lambda _, x: np.where(x < 0, 0.25 * x, x),
+    ),
+    "PReLU, shared": (
+        lambda: L.PReLU("uniform", shared_axes=[1]),
+        data(3, 4, 5),
+        lambda layer, x: np.where(x < 0, layer.alpha.numpy() * x, x),
+    ),
+    "ELU": (lambda: L.ELU(0.7), X, lambda _, x: np.where(x < 0, 0.7 * np.expm1(x), x)),
+    "Softmax": (lambda: L.Softmax(), X, lambda _, x: softmax(x)),
+    "Softmax, axis": (lambda: L.Softmax(1), data(2, 3, 4), lambda _, x: softmax(x, 1)),
+    "Softmax, axes": (
+        lambda: L.Softmax((1, 2)),
+        data(2, 3, 4),
+        lambda _, x: softmax(x.reshape(2, 12)).reshape(2, 3, 4),
+    ),
+    "Rescaling": (lambda: L.Rescaling(0.5, 1.0), X, lambda _, x: x * 0.5 + 1),
+    "Rescaling, arrays": (
+        lambda: L.Rescaling([1.0, 2, 3, 4, 5, 6], np.arange(6.0)),
+        X,
+        lambda _, x: x * np.arange(1.0, 7.0) + np.arange(6.0),
+    ),
+    "Lambda": (lambda: L.Lambda(scaled, arguments={"by": 3.0}), X, lambda _, x: 3 * x),
+    "Add": (lambda: L.Add(), PAIR, lambda _, x: x[0] + x[1]),
+    "Subtract": (lambda: L.Subtract(), PAIR, lambda _, x: x[0] - x[1]),
+    "Multiply": (lambda: L.Multiply(), [*PAIR, PAIR[0]], lambda _, x: x[0] * x[1] * x[2]),
+    "Average": (lambda: L.Average(), [*PAIR, PAIR[0]], lambda _, x: (x[0] + x[1] + x[2]) / 3),
+    "Maximum": (lambda: L.Maximum(), PAIR, lambda _, x: np.maximum(*x)),
+    "Minimum": (lambda: L.Minimum(), PAIR, lambda _, x: np.minimum(*x)),
+    "Add, broadcast": (
+        lambda: L.Add(),
+        [data(4, 3), data(4, 5, 3), data(4, 1)],
+        lambda _, x: x[0][:, None, :] + x[1] + x[2][:, None, :],
+    ),
+    "Concatenate": (lambda: L.Concatenate(), PAIR, lambda _, x: np.concatenate(x, -1)),
+    "Concatenate, axis 1": (
+        lambda: L.Concatenate(1),
+        [data(4, 2, 3), data(4, 1, 3)],
+        lambda _, x: np.concatenate(x, 1),
+    ),
+}
+
+
+@densa.saving.register_keras_serializable("layer_tests")
+def scaled(x, by):
+    return x * by
+
+
+def outputs_of(layer, x):
+    return layer(x).numpy()
+
+
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_against_numpy(name, dtype):
+    make, x, reference = CASES[name]
+    layer = make()
+    config = {**layer.get_config(), "dtype": dtype}
+    layer = type(layer).from_config(config)
+    y = outputs_of(layer, x)
+    assert y.dtype == dtype
+    wanted = reference(layer, x)
+    assert y.shape == wanted.shape
+    # Composites of a few operations: a handful of roundings of values up to about 30.
+    tolerance = 1e-12 if dtype == "float64" else 3e-5
+    np.testing.assert_allclose(y, wanted, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_symbolic_shape(name):
+    make, x, _ = CASES[name]
+    layer = make()
+    y = outputs_of(layer, x)
+    if isinstance(x, list):
+        symbol = [densa.KerasTensor((None, *a.shape[1:])) for a in x]
+        shape = layer.compute_output_shape([(None, *a.shape[1:]) for a in x])
+    else:
+        symbol = densa.KerasTensor((None, *x.shape[1:]))
+        shape = layer.compute_output_shape((None, *x.shape[1:]))
+    assert layer(symbol).shape == (None, *y.shape[1:])
+    assert tuple(shape) == (None, *y.shape[1:])
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_config_round_trip(name):
+    make, x, _ = CASES[name]
+    layer = make()
+    layer(x)
+    text = json.dumps(L.serialize(layer))
+    again = L.deserialize(json.loads(text))
+    assert type(again) is type(layer)
+    assert again.name == layer.name
+    assert json.dumps(L.serialize(again)) == text
+    again.set_weights(layer.get_weights())
+    np.testing.assert_array_equal(outputs_of(again, x), outputs_of(layer, x))
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_one_row_and_no_rows(name):
+    make, x, _ = CASES[name]
+    layer = make()
+    whole = outputs_of(layer, x)
+    first = [a[:1] for a in x] if isinstance(x, list) else x[:1]
+    np.testing.assert_array_equal(outputs_of(layer, first), whole[:1])
+    none = [a[:0] for a in x] if isinstance(x, list) else x[:0]
+    assert outputs_of(layer, none).shape == (0, *whole.shape[1:])
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_activation(name):
+    z = np.concatenate([data(40), [0.0, -0.0, 0.5, -0.5]])[None]
+    function = densa.activations.get(name)
+    np.testing.assert_allclose(function(z).numpy(), ACTIVATIONS[name](z), rtol=1e-12, atol=1e-13)
+    x, layer = data(4, 5), L.Dense(3, name, dtype="float64")
+    wanted = ACTIVATIONS[name](_sum(layer, x))
+    np.testing.assert_allclose(layer(x).numpy(), wanted, rtol=1e-11, atol=1e-12)
+    assert densa.activations.get(densa.activations.serialize(function)) is function
+    assert layer.get_config()["activation"] == function.__name__
+
+
+def _sum(layer, x):
+    layer.build((None, x.shape[-1]))
+    return x @ layer.kernel.numpy() + layer.bias.numpy()
+
+
+def test_gelu_golden_numbers():
+    z = np.linspace(-3, 3, 600_001)
+    y = densa.activations.gelu(z).numpy()
+    assert y.min() == pytest.approx(-0.169971, abs=1e-6)
+    assert z[y.argmin()] == pytest.approx(-0.751792, abs=1e-5)
+    assert np.abs(z * sigmoid(1.702 * z) - y).max() == pytest.approx(0.0203, abs=1e-4)
+
+
+def test_leaky_relu_as_layer_and_as_activation_agree():
+    x = data(8, 6)
+    alone = L.LeakyReLU(0.2)
+    inside = L.Dense(4, activation=alone, dtype="float64")
+    plain = L.Dense(4, dtype="float64")
+    plain.build((None, 6))
+    inside.build((None, 6))
+    plain.set_weights(inside.get_weights())
+    z = plain(x).numpy()
+    np.testing.assert_allclose(inside(x).numpy(), np.where(z < 0, 0.2 * z, z), rtol=1e-6)
+
+
+def test_embedding():
+    layer = L.Embedding(7, 3)
+    ids = np.array([[0, 6, 2], [1, 1, 5]])
+    y = layer(ids).numpy()
+    np.testing.assert_array_equal(y, layer.embeddings.numpy()[ids])
+    np.testing.assert_array_equal(layer(ids.astype("float32")).numpy(), y)
+    assert layer(densa.KerasTensor((None, 3), "int32")).shape == (None, 3, 3)
+    again = L.Embedding.from_config(layer.get_config())
+    assert again.get_config() == layer.get_config()
+    table = data(7, 3).astype("float32")
+    np.testing.assert_array_equal(L.Embedding(7, 3, weights=[table])(ids).numpy(), table[ids])
+
+
+def test_layers_keep_integer_inputs_where_they_only_move_them():
+    x = np.arange(12, dtype="int32").reshape(2, 3, 2)
+    for layer in (L.Flatten(), L.Reshape((6,)), L.Permute((2, 1)), L.Identity()):
+        assert layer(x).dtype == "int32"
+
+
+def test_uint8_images():
+    x = np.array([[0, 255, 51]], "uint8")
+    np.testing.assert_allclose(L.Rescaling(1 / 255)(x).numpy(), [[0, 1, 0.2]], rtol=1e-6)
+    assert L.Dense(2)(x).dtype == "float32"
+
+
+def test_merge_functions():
+    a, b = PAIR
+    np.testing.assert_allclose(L.add([a, b]).numpy(), a + b, rtol=1e-6)
+    np.testing.assert_allclose(L.subtract([a, b]).numpy(), a - b, rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(L.multiply([a, b]).numpy(), a * b, rtol=1e-6)
+    np.testing.assert_allclose(L.average([a, b]).numpy(), (a + b) / 2, rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(L.maximum([a, b]).numpy(), np.maximum(a, b), rtol=1e-6)
+    np.testing.assert_allclose(L.minimum([a, b]).numpy(), np.minimum(a, b), rtol=1e-6)
+    assert L.concatenate([a, b], axis=1).shape == (4, 6)
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: L.Dense(0), "units"),
+        (lambda: L.Dense(2.5), "units"),
+        (lambda: L.Dense(2, activation="rellu"), "Did you mean 'relu'"),
+        (lambda: L.Dense(2, kernel_initializer="he_norml"), "Did you mean 'he_normal'"),
+        (lambda: L.Dense(2, kernel_regularizer="l3"), "Unknown regularizer"),
+        (lambda: L.Dense(2, kernel_constraint="maxnorm"), "Did you mean 'max_norm'"),
+        (lambda: L.Dense(2, unit=3), "Unrecognized keyword arguments passed to Dense"),
+        (lambda: L.Dense(2, name="a/b"), "cannot contain character"),
+        (lambda: L.Dense(2, dtype="float16"), "Half precision"),
+        (lambda: L.Dropout(1.5), "between 0 and 1"),
+        (lambda: L.LeakyReLU(-1.0), "cannot be None or negative"),
+        (lambda: L.ReLU(-1.0), "cannot be a negative"),
+        (lambda: L.Permute((1, 3)), "consecutive"),
+        (lambda: L.Reshape((-1, -1)), "one may be -1"),
+        (lambda: L.Embedding(0, 2), "positive"),
+        (lambda: L.Embedding(3, 2, mask_zero=True), "mask"),
+        (lambda: L.Add()(PAIR[0]), "list of inputs"),
+        (lambda: L.Subtract()([*PAIR, PAIR[0]]), "exactly 2"),
+        (lambda: L.Add()([data(2, 3), data(2, 4)]), "incompatible shapes"),
+        (lambda: L.Concatenate(1)([data(2, 3, 4), data(2, 3, 5)]), "matching shapes"),
+        (lambda: L.Reshape((5,))(X), "total size"),
+        (lambda: L.Dense(2)(np.zeros(3, "float32")), "min_ndim=2, found ndim=1"),
+        (lambda: L.BatchNormalization(axis=3)(X), "axis=3"),
+        (lambda: L.Dense(2)(np.array([["a"]])), "cannot take an array"),
+        (lambda: L.Dense(2)(densa.KerasTensor((None, None))), "must be known"),
+    ],
+)
+def test_errors(make, words):
+    with pytest.raises(ValueError, match=words):
+        make()
+
+
+def test_wrong_width_names_layer_and_way_out():
+    layer = L.Dense(2, name="head")
+    layer(np.zeros((1, 4), "float32"))
+    with pytest.raises(ValueError, match=r'"head".*axis -1.*value 4.*\(1, 5\).*Reshape'):
+        layer(np.zeros((1, 5), "float32"))
