@@ -10,8 +10,26 @@ namespace densa::bindings {
 
 PyTypeObject* tensor_type = nullptr;
 
+namespace {
+
+// Operators and NumPy protocols come from Python: they are attached before the first Tensor exists.
+void attach_operators() {
+  static bool attached = false;
+  if (attached) return;
+  attached = true;  // before the import, which may make a Tensor itself
+  try {
+    py::module_::import("densa.tensor");
+  } catch (...) {
+    attached = false;
+    throw;
+  }
+}
+
+}  // namespace
+
 PyObject* wrap(Value value) {
   if (value == nullptr) Py_RETURN_NONE;
+  attach_operators();
   PyObject* object = tensor_type->tp_alloc(tensor_type, 0);
   if (object == nullptr) throw py::error_already_set();
   auto* tensor = reinterpret_cast<PyTensor*>(object);

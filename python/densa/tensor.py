@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
-from densa._core import Tensor, apply, no_grad
+from densa._core import Tensor, apply, enable_grad, no_grad
 
 from densa import _core, _indexing
 
@@ -15,6 +15,7 @@ __all__ = [
     "Tensor",
     "asarray",
     "convert_to_tensor",
+    "enable_grad",
     "from_dlpack",
     "no_grad",
     "value_and_grad",
@@ -552,7 +553,7 @@ def value_and_grad(
                 )
             if isinstance(x, Tensor) and given.requires_grad:
                 nested = True  # an outer gradient will want to look through this one
-                with _core.enable_grad():
+                with enable_grad():
                     out: Tensor = apply("reshape", given, shape=list(given.shape))
             else:
                 out = given.detach()
@@ -563,7 +564,7 @@ def value_and_grad(
         new = list(args)
         for position in positions:
             new[position] = _map(fresh, args[position])
-        with _core.enable_grad():
+        with enable_grad():
             result = fn(*new, **kwargs)
         value = result[0] if has_aux else result
         if not isinstance(value, Tensor) or value.size != 1:
