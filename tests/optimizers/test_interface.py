@@ -1,0 +1,202 @@
+"""Rates, state, configuration and errors of optimizers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import densa
+from densa import optimizers
+from densa.optimizers import schedules
+
+ALL = ["SGD", "RMSprop", "Adagrad", "Adadelta", "Adam", "AdamW", "Adamax", "Nadam", "Lion"]
+
+
+def tensor(*values):
+    return densa.ops.convert_to_tensor(np.asarray(values, np.float64))
+
+
+def test_rate_can_be_read_and_set():
+    optimizer = optimizers.Adam(learning_rate=0.001)
+    assert float(optimizer.learning_rate) == 0.001
+    optimizer.learning_rate = 0.25
+    assert float(optimizer.learning_rate) == 0.25
+    w = densa.Variable(np.zeros(1), dtype="float64")
+    sgd = optimizers.SGD(1.0)
+    sgd.learning_rate = 0.5
+    sgd.apply([tensor(1.0)], [w])
+    assert w.numpy() == [-0.5]
+
+
+def test_schedule_gives_the_rate_of_each_step():
+    schedule = schedules.ExponentialDecay(1.0, 1, 0.5)
+    optimizer = optimizers.SGD(schedule)
+    w = densa.Variable(np.zeros(1), dtype="float64")
+    moves = []
+    for _ in range(4):
+        before = float(w.numpy()[0])
+        assert float(optimizer.learning_rate) == 0.5 ** int(optimizer.iterations)
+        optimizer.apply([tensor(1.0)], [w])
+        moves.append(before - float(w.numpy()[0]))
+    assert moves == [1.0, 0.5, 0.25, 0.125]
+    with pytest.raises(TypeError, match="LearningRateSchedule"):
+        optimizer.learning_rate = 0.1
+
+
+def test_a_function_gives_the_rate():
+    optimizer = optimizers.SGD(lambda: 0.25)
+    w = densa.Variable(np.zeros(1), dtype="float64")
+    optimizer.apply([tensor(1.0)], [w])
+    assert w.numpy() == [-0.25]
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_names_and_configuration(name):
+    optimizer = optimizers.get(name.lower())
+    assert type(optimizer).__name__ == name
+    config = optimizer.get_config()
+    again = type(optimizer).from_config(config)
+    assert again.get_config() == config
+    data = optimizers.serialize(optimizer)
+    assert optimizers.deserialize(data).get_config() == config
+    assert optimizer.name == ("SGD" if name == "SGD" else name.lower())
+
+
+def test_schedule_survives_configuration():
+    optimizer = optimizers.Adam(schedules.CosineDecay(0.1, 100, warmup_target=0.2, warmup_steps=10))
+    again = optimizers.deserialize(optimizers.serialize(optimizer))
+    for step in (0, 5, 10, 60, 500):
+        assert again.rate_at(step) == optimizer.rate_at(step)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_state_continues_bit_for_bit(name):
+    rng = np.random.default_rng(1)
+    grads = rng.standard_normal((6, 2, 3))
+    first = getattr(optimizers, name)(0.1)
+    w = densa.Variable(np.ones((2, 3)), dtype="float64")
+    for g in grads[:3]:
+        first.apply([densa.ops.convert_to_tensor(g)], [w])
+    store: dict[str, np.ndarray] = {}
+    first.save_own_variables(store)
+    kept = w.numpy()
+    for g in grads[3:]:
+        first.apply([densa.ops.convert_to_tensor(g)], [w])
+    second = getattr(optimizers, name)(0.1)
+    v = densa.Variable(kept, dtype="float64")
+    second.build([v])
+    second.load_own_variables(store)
+    for g in grads[3:]:
+        second.apply([densa.ops.convert_to_tensor(g)], [v])
+    np.testing.assert_array_equal(v.numpy(), w.numpy())
+
+
+def test_slots_have_keras_names_and_their_variables_shape():
+    w = densa.Variable(np.ones((2, 3), np.float32), name="kernel")
+    optimizer = optimizers.Adam()
+    optimizer.build([w])
+    names = [v.name for v in optimizer.variables]
+    assert names == ["iteration", "learning_rate", "kernel_momentum", "kernel_velocity"]
+    assert all(tuple(v.shape) == (2, 3) for v in optimizer.variables[2:])
+    assert not any(v.trainable for v in optimizer.variables)
+
+
+def test_load_of_another_state_warns_and_changes_nothing():
+    w = densa.Variable(np.ones(2))
+    optimizer = optimizers.Adam()
+    optimizer.build([w])
+    with pytest.warns(UserWarning, match="Skipping the state"):
+        optimizer.load_own_variables({"0": np.int64(3)})
+    assert int(optimizer.iterations) == 0
+
+
+def test_custom_optimizer_and_custom_subclass():
+    class Halving(optimizers.Optimizer):
+        def update_step(self, gradient, variable, learning_rate):
+            variable.assign(variable * 0.5)
+
+    w = densa.Variable(np.ones(2), dtype="float64")
+    Halving().apply([tensor(1.0, 1.0)], [w])
+    np.testing.assert_array_equal(w.numpy(), [0.5, 0.5])
+
+    class Backwards(optimizers.SGD):
+        def update_step(self, gradient, variable, learning_rate):
+            super().update_step(-gradient, variable, learning_rate)
+
+    assert Backwards().fused_kind() is None
+    assert optimizers.SGD().fused_kind() == "sgd"
+    assert optimizers.AdamW().fused_kind() == "adamw"
+    Backwards(1.0).apply([tensor(1.0, 1.0)], [w])
+    np.testing.assert_array_equal(w.numpy(), [1.5, 1.5])
+
+
+def test_deepcopy_keeps_the_state_apart():
+    import copy
+
+    w = densa.Variable(np.zeros(2), dtype="float64")
+    optimizer = optimizers.SGD(1.0, momentum=0.5)
+    optimizer.apply([tensor(1.0, 1.0)], [w])
+    twin, v = copy.deepcopy((optimizer, w))
+    twin.apply([tensor(1.0, 1.0)], [v])
+    np.testing.assert_array_equal(w.numpy(), [-1.0, -1.0])
+    np.testing.assert_array_equal(v.numpy(), [-2.5, -2.5])
+    assert int(optimizer.iterations) == 1
+
+
+def test_errors():
+    with pytest.raises(ValueError, match="Did you mean 'adam'"):
+        optimizers.get("adan")
+    with pytest.raises(ValueError, match="Only one of"):
+        optimizers.SGD(clipnorm=1.0, clipvalue=1.0)
+    with pytest.raises(ValueError, match="'clip_norm'.*Did you mean 'clipnorm'"):
+        optimizers.SGD(clip_norm=1.0)
+    with pytest.warns(UserWarning, match="`decay` is no longer supported"):
+        optimizers.SGD(learning_rate=0.01, decay=1e-4)
+    with pytest.raises(ValueError, match="momentum"):
+        optimizers.SGD(momentum=2.0)
+    with pytest.raises(ValueError, match="weight_decay"):
+        optimizers.AdamW(weight_decay=None)
+    optimizer = optimizers.SGD()
+    w = densa.Variable(np.ones(2), name="w")
+    with pytest.raises(ValueError, match="No gradients provided"):
+        optimizer.apply([None], [w])
+    with pytest.raises(ValueError, match="one gradient per variable"):
+        optimizer.apply([tensor(1.0, 1.0), tensor(1.0)], [w])
+    with pytest.raises(ValueError, match=r"w has shape \(3,\); expected \(2,\)"):
+        optimizer.apply([tensor(1.0, 2.0, 3.0)], [w])
+    with pytest.raises(ValueError, match="Unknown variable"):
+        optimizer.apply([tensor(1.0)], [densa.Variable(np.ones(1))])
+    v = densa.Variable(np.ones(2), name="v")
+    pair = optimizers.SGD()
+    with pytest.warns(UserWarning, match="Gradients do not exist for variables"):
+        pair.apply([tensor(1.0, 1.0), None], [v, w])
+    np.testing.assert_array_equal(w.numpy(), [1.0, 1.0])
+
+
+def test_schedules():
+    assert schedules.ExponentialDecay(0.1, 10, 0.5, staircase=True)(19) == 0.05
+    assert schedules.InverseTimeDecay(0.1, 1, 0.5)(2) == 0.05
+    assert schedules.InverseTimeDecay(0.01, 1, 1e-4)(10000) == pytest.approx(0.005)
+    linear = schedules.PolynomialDecay(0.1, 10, 0.02)
+    assert linear(5) == pytest.approx(0.06)
+    assert linear(50) == pytest.approx(0.02)
+    assert schedules.PolynomialDecay(0.1, 10, 0.02, cycle=True)(15) == pytest.approx(0.04)
+    warm = schedules.CosineDecay(0.0, 10, alpha=0.1, warmup_target=1.0, warmup_steps=4)
+    assert [warm(s) for s in (0, 2, 4)] == [0.0, 0.5, 1.0]
+    assert warm(9) == pytest.approx(0.55)
+    assert warm(100) == pytest.approx(0.1)
+    restarts = schedules.CosineDecayRestarts(1.0, 10, t_mul=2.0, m_mul=0.5)
+    assert restarts(0) == 1.0
+    assert restarts(5) == pytest.approx(0.5)
+    assert restarts(10) == pytest.approx(0.5)
+    assert restarts(20) == pytest.approx(0.25)
+    assert restarts(30) == pytest.approx(0.25)
+    piecewise = schedules.PiecewiseConstantDecay([5, 15], [0.01, 0.005, 0.001])
+    assert [piecewise(s) for s in (0, 5, 6, 15, 16)] == [0.01, 0.01, 0.005, 0.005, 0.001]
+    with pytest.raises(ValueError, match="one item more"):
+        schedules.PiecewiseConstantDecay([5], [1.0])
+    with pytest.raises(ValueError, match="decay_steps"):
+        schedules.ExponentialDecay(0.1, 0, 0.5)
+    for schedule in (linear, warm, restarts, piecewise):
+        again = schedules.deserialize(schedules.serialize(schedule))
+        assert [again(s) for s in range(40)] == [schedule(s) for s in range(40)]

@@ -1,0 +1,82 @@
+"""Sources and feeds: order, coverage, epochs that are no whole passes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import densa
+from densa.training.data import ArraySource, Feed, StreamSource, make_source
+
+
+def numbers(batches):
+    return [list(x[:, 0].astype(int)) for x, _, _ in batches]
+
+
+def flat(source):
+    return [row for batch in numbers(source.batches()) for row in batch]
+
+
+def rows(count):
+    return np.arange(count, dtype="f4")[:, None]
+
+
+def test_shuffled_passes_cover_every_row_once_in_a_new_order():
+    densa.utils.set_random_seed(3)
+    source = ArraySource(rows(23), batch_size=5, shuffle=True)
+    first, second = (flat(source) for _ in range(2))
+    assert sorted(first) == sorted(second) == list(range(23))
+    assert first != second
+    densa.utils.set_random_seed(3)
+    again = ArraySource(rows(23), batch_size=5, shuffle=True)
+    assert flat(again) == first
+
+
+def test_batches_stay_together_when_asked():
+    densa.utils.set_random_seed(3)
+    source = ArraySource(rows(23), batch_size=5, shuffle="batch")
+    found = numbers(source.batches())
+    assert found[-1] == [20, 21, 22]
+    assert sorted(b[0] for b in found) == [0, 5, 10, 15, 20]
+    assert all(b == list(range(b[0], b[0] + len(b))) for b in found)
+
+
+def test_floats_are_cast_and_integers_are_not():
+    source = ArraySource(np.ones((3, 2)), np.arange(3), batch_size=2)
+    x, y, weight = next(source.batches())
+    assert (x.dtype, y.dtype, weight) == (np.float32, np.int64, None)
+
+
+def test_feed_cuts_passes_into_epochs():
+    feed = Feed(ArraySource(rows(10), batch_size=4), steps_per_epoch=2)
+    assert [numbers(feed.epoch()) for _ in range(3)] == [
+        [[0, 1, 2, 3], [4, 5, 6, 7]],
+        [[8, 9], [0, 1, 2, 3]],
+        [[4, 5, 6, 7], [8, 9]],
+    ]
+    assert not feed.whole_passes
+    assert Feed(ArraySource(rows(10), batch_size=4), 3).whole_passes
+    with pytest.raises(ValueError, match="at least 1"):
+        Feed(ArraySource(rows(10)), 0)
+
+
+def test_stream_that_ends():
+    feed = Feed(StreamSource(iter([rows(2)] * 3)), steps_per_epoch=2)
+    assert len(list(feed.epoch())) == 2
+    with pytest.warns(UserWarning, match="ran out"):
+        assert len(list(feed.epoch())) == 1
+    assert feed.ran_out
+
+
+def test_dictionaries_keep_their_structure():
+    source = make_source({"b": rows(4), "a": rows(4) + 10}, batch_size=2)
+    x, _, _ = next(source.batches())
+    assert list(x) == ["b", "a"]
+    assert list(x["a"][:, 0]) == [10, 11]
+
+
+def test_odd_batches_are_refused():
+    with pytest.raises(ValueError, match="tuple of 4"):
+        list(StreamSource(iter([(1, 2, 3, 4)])).batches())
+    with pytest.raises(ValueError, match="cardinality"):
+        list(StreamSource(iter([(rows(3), rows(2))])).batches())
