@@ -32,8 +32,11 @@ def set_floatx(value: str) -> None:
     Example:
         >>> densa.config.set_floatx("float32")
     """
+    from densa import _core
+
     global _floatx
     _floatx = _check_float(value, "floatx")
+    _core.set_floatx(_floatx)
 
 
 def epsilon() -> float:
