@@ -1,0 +1,268 @@
+"""NumPy's memory, protocols and functions."""
+
+import copy
+import pickle
+import weakref
+
+import numpy as np
+import pytest
+
+import densa
+from densa import _core
+from densa._core import Tensor, from_numpy
+
+_DTYPES = "bool int8 int16 int32 int64 uint8 uint16 uint32 uint64 float32 float64".split()
+
+
+@pytest.mark.parametrize("dtype", _DTYPES)
+def test_round_trip_shares_memory(dtype):
+    a = np.arange(6).reshape(2, 3).astype(dtype)
+    x = from_numpy(a)
+    assert (x.dtype, x.shape, x.ndim, x.size) == (dtype, (2, 3), 2, 6)
+    assert x.itemsize == a.itemsize
+    assert x.nbytes == a.nbytes
+    assert x.strides == a.strides
+    for back in (x.numpy(), np.asarray(x), np.from_dlpack(x)):
+        assert back.dtype == a.dtype
+        assert np.shares_memory(back, a)
+        np.testing.assert_array_equal(back, a)
+    assert not np.shares_memory(from_numpy(a, copy=True).numpy(), a)
+
+
+@pytest.mark.parametrize(
+    "view",
+    [
+        lambda a: a.T,
+        lambda a: a[::2],
+        lambda a: a[:, ::-1],
+        lambda a: a[::-1, 1:3],
+        lambda a: a[1],
+        lambda a: a[1, 2],
+        lambda a: a[:0],
+        lambda a: np.broadcast_to(a[0], (3, 4)),
+    ],
+)
+def test_strided_views_are_shared_and_computed_with(view):
+    a = view(np.arange(12, dtype=np.float64).reshape(3, 4))
+    x = from_numpy(np.asarray(a))
+    np.testing.assert_array_equal(x.numpy(), a)
+    np.testing.assert_array_equal((x + x).numpy(), a + a)
+    if a.size:
+        assert np.shares_memory(x.numpy(), a)
+
+
+def test_layouts_that_need_a_copy():
+    big = np.arange(3, dtype=">f4")
+    assert from_numpy(big).tolist() == [0, 1, 2]
+    record = np.zeros(3, dtype=[("a", "i1"), ("x", "<f4")])
+    record["x"] = [1, 2, 3]
+    assert from_numpy(record["x"]).tolist() == [1, 2, 3]
+
+
+@pytest.mark.parametrize("bad", [np.zeros(2, complex), np.zeros(2, "U3"), np.zeros(2, object)])
+def test_dtypes_without_storage(bad):
+    with pytest.raises(TypeError, match="no tensors of dtype"):
+        from_numpy(bad)
+
+
+def test_from_numpy_wants_an_array():
+    with pytest.raises(TypeError, match="expects a NumPy array"):
+        from_numpy([1.0])
+    with pytest.raises(TypeError, match="no constructor"):
+        Tensor()
+
+
+def test_read_only_memory_stays_read_only():
+    a = np.zeros(3)
+    a.flags.writeable = False
+    assert not from_numpy(a).numpy().flags.writeable
+    assert not np.asarray(from_numpy(a)).flags.writeable
+
+
+def test_the_array_keeps_the_memory_alive():
+    x = from_numpy(np.arange(4.0)) + 1
+    a = x.numpy()
+    alive = weakref.ref(x)
+    del x
+    assert alive() is not None
+    np.testing.assert_array_equal(a, [1, 2, 3, 4])
+    del a
+    assert alive() is None
+
+
+def test_array_arguments():
+    x = from_numpy(np.array([1.5, 2.5]))
+    assert np.array(x, dtype=np.float32).dtype == np.float32
+    assert not np.shares_memory(np.array(x), x.numpy())
+    assert x.__array__(np.float32).dtype == np.float32
+    assert not np.shares_memory(x.__array__(copy=True), x.numpy())
+    with pytest.raises(ValueError, match="without a copy"):
+        x.__array__(np.float32, copy=False)
+
+
+def test_buffer_protocol():
+    x = from_numpy(np.arange(6, dtype=np.int16).reshape(2, 3))
+    view = memoryview(x)
+    assert (view.shape, view.strides, view.format) == ((2, 3), (6, 2), "h")
+    assert bytes(view) == x.numpy().tobytes()
+    turned = from_numpy(np.arange(6.0).reshape(2, 3).T)
+    assert memoryview(turned).tolist() == turned.tolist()
+
+
+def test_asarray():
+    a = np.arange(3.0)
+    assert np.shares_memory(densa.asarray(a).numpy(), a)
+    assert not np.shares_memory(densa.asarray(a, copy=True).numpy(), a)
+    assert densa.asarray(a, "float32").dtype == "float32"
+    assert densa.asarray([[1, 2], [3, 4]]).shape == (2, 2)
+    with pytest.raises(ValueError, match="without a copy"):
+        densa.asarray(a, "float32", copy=False)
+    with pytest.raises(TypeError, match="str"):
+        densa.asarray("a")
+
+
+def test_pickle_and_copies():
+    x = from_numpy(np.arange(6, dtype=np.float32).reshape(2, 3).T)
+    x.requires_grad = True
+    for again in (pickle.loads(pickle.dumps(x)), copy.deepcopy(x)):
+        np.testing.assert_array_equal(again.numpy(), x.numpy())
+        assert again.dtype == "float32"
+        assert again.requires_grad
+        assert not np.shares_memory(again.numpy(), x.numpy())
+
+
+def test_ufuncs():
+    a = np.array([[1.0, 2.0], [3.0, 4.0]])
+    x = from_numpy(a)
+    for got, expected in (
+        (np.add(x, 1), a + 1),
+        (np.exp(x), np.exp(a)),
+        (a * x, a * a),
+        (np.hypot(x, x), np.hypot(a, a)),
+        (np.add.reduce(x), np.add.reduce(a)),
+        (np.multiply.outer(x[0], x[1]), np.multiply.outer(a[0], a[1])),
+    ):
+        assert isinstance(got, Tensor)
+        np.testing.assert_allclose(got.numpy(), expected, rtol=1e-12)
+
+
+def test_ufunc_out_counts_as_a_write():
+    x, y = from_numpy(np.ones(3)), from_numpy(np.zeros(3))
+    before = y._version
+    assert np.add(x, x, out=y) is y
+    assert y.tolist() == [2, 2, 2]
+    assert y._version > before
+
+
+def test_ufuncs_are_differentiable():
+    x = from_numpy(np.array([1.0, 2.0]))
+    x.requires_grad = True
+    np.sum(np.exp(x) * np.array([2.0, 3.0])).backward()
+    np.testing.assert_allclose(x.grad.numpy(), [2, 3] * np.exp([1.0, 2.0]), rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        np.sum,
+        np.mean,
+        np.max,
+        np.min,
+        np.var,
+        np.std,
+        np.ravel,
+        np.transpose,
+        np.argmax,
+        np.sort,
+        np.cumsum,
+        np.zeros_like,
+        lambda x: np.sum(x, axis=0, keepdims=True),
+        lambda x: np.mean(x, axis=(0, 1)),
+        lambda x: np.reshape(x, (3, 2)),
+        lambda x: np.reshape(x, (2, 3), order="F"),
+        lambda x: np.concatenate([x, x], axis=1),
+        lambda x: np.concatenate([x, x], axis=None),
+        lambda x: np.stack([x, x]),
+        lambda x: np.vstack([x, x]),
+        lambda x: np.squeeze(np.expand_dims(x, 1)),
+        lambda x: np.swapaxes(x, 0, 1),
+        lambda x: np.broadcast_to(x, (2, 2, 3)),
+        lambda x: np.where(x > 1, x, 0.0),
+        lambda x: np.clip(x, 1, 3),
+        lambda x: np.dot(x, np.ones(3)),
+        lambda x: x @ np.ones((3, 2)),
+        lambda x: np.linalg.norm(x, axis=1),
+    ],
+)
+def test_functions_agree_with_numpy(f):
+    a = np.array([[0.5, 3.0, 1.0], [2.0, -1.0, 4.0]])
+    got = f(from_numpy(a))
+    assert isinstance(got, Tensor)
+    np.testing.assert_allclose(got.numpy(), f(a), rtol=1e-12)
+
+
+def test_functions_that_give_no_array():
+    x = from_numpy(np.ones((2, 3)))
+    assert np.shape(x) == (2, 3)
+    assert np.ndim(x) == 2
+    assert np.array_equal(x, x) is True
+    assert np.allclose(x, 1.0) is True
+
+
+def test_python_protocols():
+    x = from_numpy(np.array([1.5, 2.5]))
+    assert len(x) == 2
+    assert [float(v) for v in x] == [1.5, 2.5]
+    assert 2.5 in x
+    assert float(x[0]) == 1.5
+    assert int(x[1]) == 2
+    assert f"{x[0]:.2f}" == "1.50"
+    assert [10, 20, 30][from_numpy(np.array(1))] == 20
+    assert repr(x) == "Tensor([1.5, 2.5], dtype=float64)"
+    assert hash(x) == hash(x)
+    with pytest.raises(ValueError, match="ambiguous"):
+        bool(x)
+    with pytest.raises(TypeError, match="no length"):
+        len(x[0])
+    with pytest.raises(TypeError, match="index"):
+        [1, 2][x[0]]
+    with pytest.raises(ValueError, match="one element"):
+        x.item()
+
+
+def test_other_types_come_first_where_they_ask_for_it():
+    class Other:
+        __array_ufunc__ = None
+
+        def __radd__(self, other):
+            return "mine"
+
+        def __rmatmul__(self, other):
+            return "mine"
+
+    x = from_numpy(np.ones(2))
+    assert x + Other() == "mine"
+    assert x @ Other() == "mine"
+    with pytest.raises(TypeError):
+        x + object()
+    assert (x == object()) is False
+
+
+def test_setitem_writes_and_counts():
+    a = np.zeros((2, 3))
+    x = from_numpy(a)
+    before = x._version
+    x[0, 1:] = from_numpy(np.array([1.0, 2.0]))
+    assert a.tolist() == [[0, 1, 2], [0, 0, 0]]
+    assert x._version == before + 1
+    x.requires_grad = True
+    with pytest.raises(ValueError, match=r"ops\.where"):
+        x[0] = 1.0
+
+
+def test_attributes_from_numpy_scalars():
+    x = from_numpy(np.arange(6.0).reshape(2, 3))
+    assert _core.apply("sum", x, axis=np.int64(1)).tolist() == [3, 12]
+    assert _core.apply("cast", x, dtype=np.float32).dtype == "float32"
+    with pytest.raises(TypeError, match="axis"):
+        _core.apply("sum", x, axis=[0.5])
