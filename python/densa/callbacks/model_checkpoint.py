@@ -109,7 +109,7 @@ class ModelCheckpoint(MonitorCallback):
         if batch is not None and "batch" not in names:
             names["batch"] = batch + 1
         try:
-            return self.filepath.format(**{**names, "epoch": self._epoch + 1})
+            return str(self.filepath).format(**{**names, "epoch": self._epoch + 1})
         except (KeyError, IndexError) as error:
             raise KeyError(
                 f"ModelCheckpoint: the file name {self.filepath!r} asks for {error}; the logs have "

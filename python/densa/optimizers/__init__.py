@@ -87,7 +87,15 @@ def get(identifier: Any) -> Optimizer:
 
 __all__ = [
     "Optimizer",
-    *[c.__name__ for c in _CLASSES],
+    "SGD",
+    "RMSprop",
+    "Adagrad",
+    "Adadelta",
+    "Adam",
+    "AdamW",
+    "Adamax",
+    "Nadam",
+    "Lion",
     "deserialize",
     "get",
     "schedules",

@@ -174,11 +174,10 @@ def resolve_metric(item: Any, y_true: Any, y_pred: Any) -> Metric:
         found: Any = _by_shape(name, y_true, y_pred)
     else:
         found = metrics_module.get(item)
-    if not isinstance(found, Metric):
-        found = MeanMetricWrapper(found)
+    metric: Metric = found if isinstance(found, Metric) else MeanMetricWrapper(found)
     if name is not None:
-        found.name = name
-    return found
+        metric.name = name
+    return metric
 
 
 def _by_shape(name: str, y_true: Any, y_pred: Any) -> Metric:

@@ -124,7 +124,7 @@ class ArraySource(Source):
             batch = tuple(self._take(part, rows) for part in (self.x, self.y, self.sample_weight))
             if self._unchecked:
                 self._check_finite(batch, rows)
-            yield batch  # type: ignore[misc]
+            yield batch
         self._unchecked = False
 
     def _take(self, part: Any, rows: Any) -> Any:

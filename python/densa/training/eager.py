@@ -6,6 +6,7 @@ where a recorded plan can do the same.
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
@@ -64,9 +65,8 @@ class EagerRunner:
             begin(step)
             for batch in group:
                 logs = self._one(batch)
-            last = logs
             step += len(group)
-            end(step - 1, LazyLogs(lambda last=last: to_numbers(last)))
+            end(step - 1, LazyLogs(functools.partial(to_numbers, logs)))
             if kind == "train" and model.stop_training:
                 break
         return to_numbers(logs)

@@ -40,4 +40,14 @@ def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) ->
     )
 
 
-__all__ = ["LearningRateSchedule", *_NAMES, "deserialize", "serialize"]
+__all__ = [
+    "LearningRateSchedule",
+    "CosineDecay",
+    "CosineDecayRestarts",
+    "ExponentialDecay",
+    "InverseTimeDecay",
+    "PiecewiseConstantDecay",
+    "PolynomialDecay",
+    "deserialize",
+    "serialize",
+]
