@@ -6,7 +6,7 @@ from typing import Any
 
 from densa import _core
 from densa._symbolic import Shape
-from densa.layers.layer import Layer
+from densa.layers.layer import Layer, is_shape
 
 
 class Merge(Layer):
@@ -19,10 +19,10 @@ class Merge(Layer):
     _exactly: int | None = None
 
     def _check(self, inputs: Any) -> None:
-        if not isinstance(inputs, (list, tuple)):
+        if not isinstance(inputs, (list, tuple)) or (inputs and is_shape(inputs)):
             raise ValueError(
-                f"A merge layer should be called on a list of inputs. Received: inputs={inputs} "
-                f"(not a list of tensors; layer '{self.name}')"
+                f"A merge layer should be called on a list of inputs. Received: {inputs} "
+                f"(one tensor, or its shape; layer '{self.name}')"
             )
         if self._exactly is not None and len(inputs) != self._exactly:
             raise ValueError(
