@@ -214,7 +214,7 @@ int main(int count, char** words) {
   test_function<function::sigmoid>("sigmoid", 2, 4, stride);
   test_function<function::tanh>("tanh", 2, 4, stride);
   test_function<function::erf>("erf", 2, 4, stride);
-  test_function<function::softplus>("softplus", 3, 4, stride);
+  test_function<function::softplus>("softplus", 2, 4, stride);
   test_function<function::sin>("sin", 1, 4, stride);
   test_function<function::cos>("cos", 1, 4, stride);
   test_pow(2);
