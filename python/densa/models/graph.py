@@ -60,7 +60,8 @@ class Graph:
     @property
     def is_chain(self) -> bool:
         """Whether every operation follows the one before it."""
-        return all(len(nodes) == 1 for nodes in self.depths.values()) and len(self.inputs) == 1
+        alone = all(len(nodes) == 1 for nodes in self.depths.values())
+        return alone and all(len(node.inputs) <= 1 for node in self.nodes)
 
     def run(self, inputs: list[Any]) -> Any:
         """Replay the nodes on values, given in the order of `inputs`."""

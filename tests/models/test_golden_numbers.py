@@ -1,0 +1,104 @@
+"""Parameter counts that the handbook states (G01 to G07)."""
+
+from __future__ import annotations
+
+import densa
+import numpy as np
+import pytest
+
+L = densa.layers
+
+
+@pytest.fixture(autouse=True)
+def _fresh_names():
+    densa.utils.clear_session()
+
+
+def after():
+    return densa.Sequential(
+        [
+            L.Flatten(input_shape=[28, 28]),
+            L.BatchNormalization(),
+            L.Dense(300, activation="relu", kernel_initializer="he_normal"),
+            L.BatchNormalization(),
+            L.Dense(100, activation="relu", kernel_initializer="he_normal"),
+            L.BatchNormalization(),
+            L.Dense(10, activation="softmax"),
+        ]
+    )
+
+
+def test_normalization_after_each_layer():
+    model = after()
+    assert [layer.count_params() for layer in model.layers] == [
+        0,
+        3136,  # G01
+        235500,  # G02
+        1200,  # G03
+        30100,
+        400,
+        1010,  # G05
+    ]
+    assert sum(v.size for v in model.non_trainable_variables) == 2368  # G04
+    assert model.count_params() == 271_346
+    assert sum(v.size for v in model.trainable_variables) == 268_978
+    assert [(v.name, v.trainable) for v in model.layers[1].variables] == [
+        ("gamma", True),
+        ("beta", True),
+        ("moving_mean", False),
+        ("moving_variance", False),
+    ]
+    text = []
+    model.summary(print_fn=text.append)
+    table = "\n".join(text)
+    for part in (
+        'Model: "sequential"',
+        "flatten (Flatten)",
+        "(None, 784)",
+        "3,136",
+        "235,500",
+        " Total params: 271,346 (1.04 MB)",
+        " Trainable params: 268,978 (1.03 MB)",
+        " Non-trainable params: 2,368 (9.25 KB)",
+    ):
+        assert part in table, table
+
+
+def test_normalization_before_the_activation():
+    model = densa.Sequential(
+        [
+            L.Flatten(input_shape=[28, 28]),
+            L.Dense(300, kernel_initializer="he_normal", use_bias=False),
+            L.BatchNormalization(),
+            L.Activation("relu"),
+            L.Dense(100, kernel_initializer="he_normal", use_bias=False),
+            L.BatchNormalization(),
+            L.Activation("relu"),
+            L.Dense(10, activation="softmax"),
+        ]
+    )
+    counts = [layer.count_params() for layer in model.layers]
+    assert counts == [0, 235200, 1200, 0, 30000, 400, 0, 1010]
+    assert model.count_params() == 267_810  # G06
+    assert sum(v.size for v in model.non_trainable_variables) == 800
+
+
+def test_regularized_model():
+    from functools import partial
+
+    dense = partial(
+        L.Dense,
+        activation="relu",
+        kernel_initializer="he_normal",
+        kernel_regularizer=densa.regularizers.l2(0.01),
+    )
+    model = densa.Sequential(
+        [L.Flatten(input_shape=[28, 28]), dense(100), dense(100), dense(10, activation="softmax")]
+    )
+    assert [layer.count_params() for layer in model.layers] == [0, 78_500, 10_100, 1_010]
+    assert model.count_params() == 89_610  # G07
+    assert len(model.losses) == 3
+    model(np.zeros((2, 28, 28)))
+    total = sum(float(x) for x in model.losses)
+    wanted = sum(0.01 * np.sum(v.numpy().astype("float64") ** 2) for v in model.weights[::2])
+    assert total == pytest.approx(wanted, rel=1e-5)
