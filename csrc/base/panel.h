@@ -20,4 +20,14 @@ struct Panels {
   constexpr T* panel(std::int64_t p) const { return data + p * stride; }
 };
 
+// Rows in groups of 16 columns: group g of row r starts at data + r * row + g * group. Serves
+// row-major memory (row = its stride, group = 16) and panels (row = 16, group = panel stride). Where
+// row is 16 the memory of a last, partial group is there and may be written: it is padding.
+template <class T>
+struct Rows {
+  T* data = nullptr;
+  std::ptrdiff_t row = 0, group = kPanel;
+  constexpr T* at(std::int64_t r, std::int64_t g) const { return data + r * row + g * group; }
+};
+
 }  // namespace densa
