@@ -415,8 +415,7 @@ class Layer(Operation):
         if not self.built:
             self._build_from(args, kwargs)
             assert_input_compatibility(self.input_spec, self._first(args, kwargs), self.name)
-        with self._scope():
-            outputs = self.compute_output_spec(*args, **kwargs)
+        outputs = self.compute_output_spec(*args, **kwargs)
         Node(self, args, kwargs, outputs)
         return outputs
 

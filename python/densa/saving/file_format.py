@@ -257,6 +257,8 @@ def _entry(name: str, entry: Any) -> tuple[int, int, Any, tuple[int, ...]]:
         raise ValueError(f"tensor {name!r}: data_offsets must be [begin, end]; got {offsets}")
     if len(shape) > 32:
         raise ValueError(f"tensor {name!r} has {len(shape)} dimensions; at most 32 are read")
+    if math.prod(max(n, 1) for n in shape) > _MAX_SIZE:
+        raise ValueError(f"tensor {name!r} is too large: its shape is {shape}")
     dtype = np.dtype(_DTYPES[code])
     wanted = math.prod(shape) * dtype.itemsize
     if wanted != offsets[1] - offsets[0]:
