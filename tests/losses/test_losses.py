@@ -223,7 +223,8 @@ def test_reductions_and_weights():
     ):
         loss = losses.MeanSquaredError(reduction=reduction)
         np.testing.assert_allclose(loss(y, p, sample_weight=w).numpy(), expected, rtol=1e-12)
-        np.testing.assert_allclose(loss(y, p, w[:, None]).numpy(), expected, rtol=1e-12)
+        column = loss(y, p, w[:, None]).numpy().reshape(np.shape(expected))
+        np.testing.assert_allclose(column, expected, rtol=1e-12)
     assert float(losses.MeanSquaredError()(y, p)) == pytest.approx(per_row.mean())
 
 

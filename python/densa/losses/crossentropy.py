@@ -176,7 +176,7 @@ def sparse_categorical_crossentropy(
     counted = None
     if ignore_class is not None:
         counted = ops.not_equal(labels, ignore_class)
-        labels = ops.where(counted, labels, ops.zeros_like(labels))
+        labels = ops.where(counted, labels, 0)
     logits = y_pred if from_logits else logits_behind(y_pred, "softmax")
     if logits is not None:
         values = _core.apply("sparse_softmax_cross_entropy", logits, labels)
@@ -184,5 +184,5 @@ def sparse_categorical_crossentropy(
         chosen = ops.one_hot(labels, y_pred.shape[-1], dtype=str(y_pred.dtype))
         values = -ops.sum(chosen * _log_probabilities(y_pred), axis=-1)
     if counted is not None:
-        values = ops.where(counted, values, ops.zeros_like(values))
+        values = ops.where(counted, values, 0.0)
     return values

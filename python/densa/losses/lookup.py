@@ -9,7 +9,11 @@ from typing import Any
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """` Did you mean 'x'?` for the known name closest to `name`, or an empty string."""
-    folded = {k.lower().replace("_", ""): k for k in known}
+    folded: dict[str, str] = {}
+    for k in known:
+        # Of names that differ in case alone, the one written like `name`.
+        if k.islower() == name.islower() or k.lower().replace("_", "") not in folded:
+            folded[k.lower().replace("_", "")] = k
     close = difflib.get_close_matches(name.lower().replace("_", ""), folded, n=1, cutoff=0.5)
     return f" Did you mean {folded[close[0]]!r}?" if close else ""
 

@@ -102,9 +102,10 @@ def reduce_weighted_values(
         return ops.sum(values)
     if reduction == "mean_with_sample_weight" and sample_weight is not None:
         # A weight that is broadcast over several values counts once per value.
-        total = ops.sum(sample_weight * ops.ones_like(values))
-        safe = ops.where(ops.equal(total, 0), ops.ones_like(total), total)
-        return ops.sum(values) / safe
+        if tuple(sample_weight.shape) != tuple(values.shape):
+            sample_weight = sample_weight * ops.ones_like(values)
+        total = ops.sum(sample_weight)
+        return ops.sum(values) / ops.where(ops.equal(total, 0.0), 1.0, total)
     return ops.mean(values)
 
 

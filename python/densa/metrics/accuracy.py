@@ -77,7 +77,7 @@ def sparse_top_k_categorical_accuracy(y_true: Any, y_pred: Any, k: int = 5) -> A
     y_pred = as_floating(y_pred)
     labels = as_labels(y_true, y_pred)
     chosen = ops.one_hot(labels, y_pred.shape[-1], dtype="bool")
-    own = ops.sum(ops.where(chosen, y_pred, ops.zeros_like(y_pred)), axis=-1, keepdims=True)
+    own = ops.sum(ops.where(chosen, y_pred, 0.0), axis=-1, keepdims=True)
     above = ops.sum(ops.cast(y_pred > own, str(floatx())), axis=-1)
     return ops.cast(above < float(k), floatx())
 

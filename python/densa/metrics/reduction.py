@@ -33,7 +33,8 @@ def samplewise(
         extra = list(range(rank, len(values.shape)))
         if extra:
             values = reduce(values, axis=extra)
-        sample_weight = sample_weight * ops.ones_like(values)
+        if tuple(sample_weight.shape) != tuple(values.shape):
+            sample_weight = sample_weight * ops.ones_like(values)
         values = values * sample_weight
         rank = len(sample_weight.shape)
         if rank > 1:
@@ -118,8 +119,7 @@ class Mean(Metric):
     def result(self) -> Any:
         """The mean so far."""
         empty = ops.equal(self.count, 0.0)
-        mean = self.total / ops.where(empty, ops.ones_like(self.count), self.count)
-        return ops.where(empty, ops.zeros_like(mean), mean)
+        return ops.where(empty, 0.0, self.total / ops.where(empty, 1.0, self.count))
 
 
 class MeanMetricWrapper(Mean):

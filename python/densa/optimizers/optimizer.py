@@ -423,6 +423,51 @@ class Optimizer:
                 return None if found is None else str(found)
         return None
 
+    # ---- for a native loop -----------------------------------------------------------------------
+
+    def fused_plan(self, variables: Iterable[Variable]) -> dict[str, Any] | None:
+        """What a native loop needs to update `variables` itself; None where it cannot.
+
+        Returns:
+            `kind` and `hyper` of the fused step, `targets` as (variable, slots, whether weight
+            decay applies), `clip_norm` and `global_clip_norm` with 0 for none.
+        """
+        kind = self.fused_kind()
+        variables = list(variables)
+        special = self.use_ema or self.gradient_accumulation_steps or self.loss_scale_factor
+        if kind is None or special or self._overrides_apply():
+            return None
+        if any(getattr(v, "constraint", None) is not None for v in variables):
+            return None
+        self.build(variables)
+        return {
+            "kind": kind,
+            "hyper": self.hyper(),
+            "targets": [
+                (v, [self.slot(v, name) for name in self.slot_names], self._use_weight_decay(v))
+                for v in variables
+            ],
+            "clip_norm": self.clipnorm or 0.0,
+            "global_clip_norm": self.global_clipnorm or 0.0,
+        }
+
+    def _overrides_apply(self) -> bool:
+        names = ("apply", "_apply", "_update", "_clip", "scale_loss")
+        return any(getattr(type(self), n) is not getattr(Optimizer, n) for n in names)
+
+    def rates(self, steps: int) -> list[float]:
+        """The rates of the next updates: one number if it is constant, else one per update."""
+        begin = int(self.iterations)
+        if isinstance(self._learning_rate, LearningRateSchedule):
+            return [self.rate_at(begin + i) for i in range(steps)]
+        return [self.rate_at(begin)]
+
+    def advance(self, steps: int) -> None:
+        """Counts updates that a native loop has made."""
+        self._iterations.assign(np.int64(int(self._iterations) + steps))
+
+    # ---- more of the interface -------------------------------------------------------------------
+
     def apply_gradients(self, grads_and_vars: Iterable[tuple[Any, Variable]]) -> Any:
         """`apply` for pairs of gradient and variable; returns the number of updates so far."""
         pairs = list(grads_and_vars)

@@ -181,7 +181,9 @@ class Trainer:
             for name, value in layer.__dict__.items():
                 if name in ("_compiled", "_loss_tracker"):
                     continue
-                for item in value if isinstance(value, list) else (value,):
+                if isinstance(value, dict):
+                    value = list(value.values())
+                for item in value if isinstance(value, list | tuple) else (value,):
                     if isinstance(item, Metric) and id(item) not in seen:
                         seen.add(id(item))
                         out.append(item)
@@ -489,7 +491,7 @@ class Trainer:
             for epoch in range(initial_epoch, epochs):
                 self.reset_metrics()
                 callbacks.on_epoch_begin(epoch)
-                logs = self._or_metrics(runner.run_epoch(feed, callbacks))
+                logs = dict(runner.run_epoch(feed, callbacks))
                 if validation is not None and due(epoch):
                     found = self._evaluate(validation, callbacks)
                     logs.update({f"val_{name}": value for name, value in found.items()})
@@ -504,10 +506,6 @@ class Trainer:
             optimizer.finalize_variable_values(self.trainable_variables)
         callbacks.on_train_end(logs)
         return self.history
-
-    def _or_metrics(self, logs: dict[str, Any]) -> dict[str, Any]:
-        """The metrics where the logs of a step have the same names; an own step's logs else."""
-        return dict(logs)
 
     def _callback_list(
         self, callbacks: Any, verbose: Any, history: bool = False, **params: Any
@@ -581,7 +579,7 @@ class Trainer:
         self.stop_evaluating = False
         callbacks.on_test_begin()
         self.reset_metrics()
-        logs = self._or_metrics(self._runner("test").run_epoch(feed, callbacks))
+        logs = dict(self._runner("test").run_epoch(feed, callbacks))
         callbacks.on_test_end(logs)
         return logs
 
