@@ -1,4 +1,6 @@
 // The Tensor type. Operators and indexing are attached by python/densa/tensor.py.
+#include <pybind11/stl.h>
+
 #include <new>
 
 #include "bindings/python.h"

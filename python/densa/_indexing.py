@@ -19,7 +19,7 @@ def get(x: Tensor, key: Any) -> Tensor:
         return _by_numpy(x, items)
     items = _expand(x, items)
     basic: list[Any] = []  # one slice or int per axis of x
-    shape_plan: list[Any] = []  # per item of the result: "keep", "drop", "new" or an index array
+    shape_plan: list[Any] = []  # per item of the key: "keep", "drop", "new" or an index array
     for item in items:
         if item is None:
             shape_plan.append("new")
@@ -38,10 +38,11 @@ def get(x: Tensor, key: Any) -> Tensor:
         return _reshape_plan(out, shape_plan)
     places = [i for i, p in enumerate(shape_plan) if not isinstance(p, str)]
     between = shape_plan[places[0] : places[-1] + 1]
-    if any(isinstance(p, str) for p in between) or "drop" in shape_plan:
+    dropped = any(isinstance(p, str) and p == "drop" for p in shape_plan)
+    if dropped or any(isinstance(p, str) for p in between):
         # NumPy moves the axes of split index arrays to the front; an integer counts as one.
         return _by_numpy(x, items)
-    first = sum(p != "new" for p in shape_plan[: places[0]])
+    first = sum(p == "keep" for p in shape_plan[: places[0]])
     out = _take(out, arrays, first)
     ids_rank = np.broadcast_shapes(*(tuple(a.shape) for a in arrays))
     plan = shape_plan[: places[0]] + ["keep"] * len(ids_rank) + shape_plan[places[-1] + 1 :]

@@ -1,0 +1,277 @@
+// Program and Plan, and the eager use of the optimizer kernels.
+#include <pybind11/stl.h>
+
+#include <cstring>
+#include <limits>
+
+#include "base/threads.h"
+#include "bindings/python.h"
+#include "graph/compile.h"
+#include "graph/plan.h"
+#include "graph/program.h"
+
+namespace densa::bindings {
+namespace {
+
+// A Program with the recorder that feeds it while it is a context.
+struct PyProgram {
+  Program program;
+  Recorder recorder{program};
+};
+
+TypeInfo input_type(const py::sequence& shape, const py::object& dtype) {
+  TypeInfo type{to_dtype(dtype), {}};
+  for (const py::handle& d : shape) type.shape.push_back(d.is_none() ? kRows : d.cast<std::int64_t>());
+  return type;
+}
+
+Attrs hyper_from(const py::dict& hyper) {
+  Attrs attrs;
+  for (const auto& [key, value] : hyper)
+    if (!value.is_none()) {
+      const std::string name = py::cast<std::string>(key);
+      attrs.set(name, to_attribute(name, value.ptr()));
+    }
+  return attrs;
+}
+
+// {"kind", "hyper", "targets": [(variable, [slots], decay)], "clipnorm", "global_clipnorm"}
+std::unique_ptr<OptimizerPlan> optimizer_from(const py::object& spec) {
+  if (spec.is_none()) return nullptr;
+  const auto dict = spec.cast<py::dict>();
+  auto plan = std::make_unique<OptimizerPlan>();
+  plan->kind = dict["kind"].cast<std::string>();
+  plan->hyper = hyper_from(dict["hyper"].cast<py::dict>());
+  for (const py::handle& item : dict["targets"].cast<py::sequence>()) {
+    const auto target = item.cast<py::tuple>();
+    plan->targets.push_back({target[0].cast<std::shared_ptr<Variable>>(),
+                             target[1].cast<std::vector<std::shared_ptr<Variable>>>(),
+                             target[2].cast<bool>(), -1});
+  }
+  const auto limit = [&](const char* key) {
+    return dict.contains(key) && !dict[key].is_none() ? dict[key].cast<double>() : 0.0;
+  };
+  plan->clip_norm = limit("clipnorm");
+  plan->global_clip_norm = limit("global_clipnorm");
+  return plan;
+}
+
+// A plan with the Python objects whose memory it reads and writes.
+struct PyPlan {
+  std::unique_ptr<Plan> plan;
+  std::vector<py::object> held;
+
+  void begin(const py::sequence& sources, const py::object& order, std::int64_t first,
+             std::int64_t last, std::int64_t batch, const py::sequence& results) {
+    DataSpan span;
+    std::vector<py::object> keep;
+    const auto& program = plan->program();
+    std::size_t k = 0;
+    for (const py::handle& item : sources) {
+      const auto array = py::array::ensure(item);
+      if (!array) throw py::error_already_set();
+      if (k >= program.inputs.size()) break;
+      const ProgramValue& input = program.values[program.inputs[k++]];
+      SourceArray source{static_cast<const std::byte*>(array.data()), to_dtype(array.dtype()),
+                         array.ndim() > 0 ? array.shape(0) : 0,
+                         array.ndim() > 0 ? array.strides(0) : 0};
+      if (source.dtype != input.type.dtype || array.ndim() != input.type.shape.rank())
+        throw ValueError(cat("plan: input '", input.name, "' was recorded as ",
+                             dtype_name(input.type.dtype), to_string(input.type.shape),
+                             " but the array is ", dtype_name(source.dtype), " with ", array.ndim(),
+                             " dimensions"));
+      py::ssize_t step = array.itemsize();
+      for (py::ssize_t axis = array.ndim() - 1; axis > 0; --axis) {
+        if (array.shape(axis) != input.type.shape[static_cast<int>(axis)])
+          throw ShapeError(cat("plan: input '", input.name, "' needs ", to_string(input.type.shape),
+                               ", axis ", axis, " of the array has ", array.shape(axis)));
+        if (array.shape(axis) != 1 && array.strides(axis) != step)
+          throw ValueError(cat("plan: rows of input '", input.name, "' must be contiguous"));
+        step *= array.shape(axis);
+      }
+      if (order.is_none() && last > source.rows)
+        throw ValueError(cat("plan: input '", input.name, "' has ", source.rows, " rows, ", last, " asked for"));
+      span.sources.push_back(source);
+      keep.push_back(array);
+    }
+    if (!order.is_none()) {
+      const auto rows = py::array_t<std::int64_t, py::array::c_style>::ensure(order);
+      if (!rows) throw py::error_already_set();
+      if (last > rows.size()) throw ValueError("plan: the order is shorter than the span");
+      std::int64_t least = 0;
+      for (const SourceArray& source : span.sources)
+        least = least == 0 ? source.rows : std::min(least, source.rows);
+      for (std::int64_t i = first; i < last; ++i)
+        if (rows.data()[i] < 0 || rows.data()[i] >= least)
+          throw ValueError(cat("plan: row ", rows.data()[i], " in the order, the arrays have ", least));
+      span.order = rows.data();
+      keep.push_back(rows);
+    }
+    for (const py::handle& item : results) {
+      auto array = item.cast<py::array>();
+      span.results.push_back({static_cast<std::byte*>(array.mutable_data()), array.strides(0)});
+      keep.push_back(array);
+    }
+    span.begin = first;
+    span.end = last;
+    span.batch = batch;
+    plan->begin(std::move(span));
+    held = std::move(keep);
+  }
+
+  // Runs until max_steps, the end of the span or `seconds`; looks for Ctrl-C about every 50 ms.
+  std::int64_t run(std::int64_t max_steps, double seconds, const py::object& rate) {
+    std::vector<double> rates;
+    if (py::isinstance<py::float_>(rate) || py::isinstance<py::int_>(rate))
+      rates.push_back(rate.cast<double>());
+    else if (!rate.is_none())
+      rates = rate.cast<std::vector<double>>();
+    constexpr double kSlice = 0.05;
+    std::int64_t done = 0;
+    double left = seconds;
+    while (done < max_steps && !plan->done()) {
+      {
+        const py::gil_scoped_release release;
+        done += plan->run(max_steps - done, seconds > 0 ? std::min(left, kSlice) : kSlice,
+                          rates.data(), rates.size());
+      }
+      if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+      left -= kSlice;
+      if (seconds > 0 && left <= 0) break;
+    }
+    return done;
+  }
+};
+
+}  // namespace
+
+void bind_program(py::module_& m) {
+  py::class_<PyProgram>(m, "Program", "A recorded list of ops; a context that records.")
+      .def(py::init<>())
+      .def("__enter__",
+           [](py::object self) {
+             push_builder(self.cast<PyProgram&>().recorder);
+             return self;
+           })
+      .def("__exit__",
+           [](PyProgram& self, const py::args&) { pop_builder(self.recorder); })
+      .def(
+          "input",
+          [](PyProgram& self, std::string name, const py::sequence& shape, const py::object& dtype) {
+            return self.recorder.symbol(self.program.add_input(std::move(name), input_type(shape, dtype)));
+          },
+          py::arg("name"), py::arg("shape"), py::arg("dtype") = "float32")
+      .def(
+          "output",
+          [](PyProgram& self, std::string name, const Value& value) {
+            self.program.outputs.emplace_back(std::move(name), self.recorder.id_of(value));
+          },
+          py::arg("name"), py::arg("value"))
+      .def(
+          "logits_of",
+          [](PyProgram& self, const Value& value, const std::string& op) -> Value {
+            const auto* symbol = dynamic_cast<const Symbol*>(value.get());
+            if (symbol == nullptr || symbol->program != &self.program) return nullptr;
+            const int node = self.program.values[symbol->id].node;
+            if (node < 0 || self.program.nodes[node].op == nullptr) return nullptr;
+            const ProgramNode& maker = self.program.nodes[node];
+            if (op != maker.op->name) return nullptr;
+            return self.recorder.symbol(maker.in[0]);
+          },
+          py::arg("value"), py::arg("op"),
+          "The input of the op that made `value`, if it is `op`; else None.")
+      .def("__str__", [](const PyProgram& self) { return self.program.text(); });
+
+  py::class_<PyPlan>(m, "Plan", "A Program bound to kernels and memory.")
+      .def(py::init([](const PyProgram& program, std::int64_t capacity, const std::string& loss,
+                       const py::object& optimizer, const std::vector<std::string>& collect) {
+             auto spec = optimizer_from(optimizer);
+             Program compiled = compile_program(program.program, loss, collect, spec.get());
+             return PyPlan{std::make_unique<Plan>(std::move(compiled), capacity, std::move(spec), collect), {}};
+           }),
+           py::arg("program"), py::arg("capacity"), py::kw_only(), py::arg("loss") = "loss",
+           py::arg("optimizer") = py::none(), py::arg("collect") = std::vector<std::string>{})
+      .def("begin", &PyPlan::begin, py::arg("sources"), py::arg("order"), py::arg("first"),
+           py::arg("last"), py::arg("batch"), py::arg("results") = py::tuple())
+      .def("run", &PyPlan::run, py::arg("max_steps") = std::numeric_limits<std::int64_t>::max(),
+           py::arg("seconds") = 0.0, py::arg("rate") = 0.0)
+      .def_property_readonly("done", [](const PyPlan& self) { return self.plan->done(); })
+      .def_property_readonly("position", [](const PyPlan& self) { return self.plan->position(); })
+      .def_property(
+          "step", [](const PyPlan& self) { return self.plan->step; },
+          [](PyPlan& self, std::int64_t step) { self.plan->step = step; })
+      .def_property_readonly("capacity", [](const PyPlan& self) { return self.plan->capacity(); })
+      .def_property_readonly("threads", [](const PyPlan& self) { return self.plan->last_threads(); })
+      .def_property_readonly("nonfinite",
+                             [](const PyPlan& self) -> py::object {
+                               const NonFinite bad = self.plan->nonfinite();
+                               if (bad.input < 0) return py::none();
+                               const auto& program = self.plan->program();
+                               return py::make_tuple(program.values[program.inputs[bad.input]].name, bad.row);
+                             })
+      .def("profile", [](PyPlan& self, std::int64_t steps, double rate) { return self.plan->profile(steps, rate); },
+           py::arg("steps"), py::arg("rate") = 0.0)
+      .def_property_readonly("program_text", [](const PyPlan& self) { return self.plan->program().text(); })
+      .def("__str__", [](const PyPlan& self) { return self.plan->explain(); });
+
+  m.def("_step_kernel", [](const std::string& kind, const py::dict& hyper) {
+    const StepMaker maker(kind, hyper_from(hyper));
+    py::list slots;
+    for (int i = 0; i < maker.kernel().slot_count; ++i)
+      slots.append(py::make_tuple(maker.kernel().slot_names[i], maker.slot_start(i)));
+    return slots;
+  }, py::arg("kind"), py::arg("hyper"), "Names and first values of an optimizer's slots.");
+
+  // One eager step: gradients are row-major Tensors, variables and slots lie as they lie.
+  m.def(
+      "optimizer_step",
+      [](const std::string& kind, const py::dict& hyper,
+         const std::vector<std::shared_ptr<Variable>>& variables, const std::vector<Value>& grads,
+         const std::vector<std::vector<std::shared_ptr<Variable>>>& slots,
+         const std::vector<bool>& decay, std::int64_t iteration, double rate, double grad_scale) {
+        if (variables.size() != grads.size() || variables.size() != slots.size() ||
+            variables.size() != decay.size())
+          throw ValueError("optimizer_step: variables, gradients, slots and decay differ in length");
+        StepMaker maker(kind, hyper_from(hyper));
+        const OptimizerKernel& kernel = maker.kernel();
+        for (std::size_t i = 0; i < variables.size(); ++i) {
+          const TypeInfo& type = variables[i]->type();
+          if (!grads[i]) continue;
+          if (!(grads[i]->type == type))
+            throw ShapeError(cat("optimizer_step: '", variables[i]->name(), "' is ", dtype_name(type.dtype),
+                                 to_string(type.shape), " but its gradient is ",
+                                 dtype_name(grads[i]->type.dtype), to_string(grads[i]->type.shape)));
+          if (static_cast<int>(slots[i].size()) != kernel.slot_count)
+            throw ValueError(cat("optimizer_step: ", kind, " needs ", kernel.slot_count, " slots"));
+          for (const auto& slot : slots[i])
+            if (!(slot->type() == type) || slot->layout() != variables[i]->layout())
+              throw ValueError(cat("optimizer_step: a slot of '", variables[i]->name(),
+                                   "' has another type or layout"));
+        }
+        for (std::size_t i = 0; i < variables.size(); ++i) {
+          if (!grads[i]) continue;
+          const TypeInfo& type = variables[i]->type();
+          // The gradient in the variable's layout; the padding is zero, so whole runs can be stepped.
+          const auto laid = Variable::create(type, "", false, variables[i]->layout() == Layout::kRows);
+          laid->write(as_tensor(grads[i], "optimizer_step").view());
+          visit_dtype(type.dtype, [&](auto zero) {
+            using T = decltype(zero);
+            if constexpr (std::is_floating_point_v<T>) {
+              T* pointers[kMaxSlots] = {};
+              for (std::size_t k = 0; k < slots[i].size(); ++k) pointers[k] = static_cast<T*>(slots[i][k]->data());
+              const StepNumbers<T> numbers = maker.numbers<T>(iteration, rate, grad_scale, decay[i]);
+              step_of<T>(kernel)(static_cast<T*>(variables[i]->data()), static_cast<const T*>(laid->data()),
+                                 pointers, static_cast<std::ptrdiff_t>(variables[i]->padded_size()), numbers);
+            } else {
+              throw TypeError("optimizer_step: only floating variables can be trained");
+            }
+          });
+          variables[i]->bump_version();
+          for (const auto& slot : slots[i]) slot->bump_version();
+        }
+      },
+      py::arg("kind"), py::arg("hyper"), py::arg("variables"), py::arg("grads"), py::arg("slots"),
+      py::arg("decay"), py::arg("iteration"), py::arg("rate"), py::arg("grad_scale") = 1.0);
+}
+
+}  // namespace densa::bindings
