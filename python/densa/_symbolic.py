@@ -119,7 +119,7 @@ class KerasTensor:
     def __float__(self) -> float:
         raise TypeError("A symbolic tensor has no value that could be a number.")
 
-    __int__ = __index__ = __float__  # type: ignore[assignment]
+    __int__ = __index__ = __float__
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_keras_history": None}

@@ -169,7 +169,7 @@ def dtype_name(dtype: Any) -> str:
         return name
     import numpy as np
 
-    return np.dtype(dtype).name
+    return str(np.dtype(dtype).name)
 
 
 def _check_float(value: Any, what: str) -> str:

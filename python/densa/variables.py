@@ -97,7 +97,7 @@ class Variable(_core.Variable):
     def size(self) -> int:
         return int(np.prod(self.shape, dtype=np.int64))
 
-    def assign(self, value: Any) -> Variable:
+    def assign(self, value: Any) -> Variable:  # type: ignore[override]
         """Replace the contents; while a model is being recorded this becomes an op.
 
         Raises:

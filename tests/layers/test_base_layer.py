@@ -5,9 +5,10 @@ from __future__ import annotations
 import copy
 import pickle
 
-import densa
 import numpy as np
 import pytest
+
+import densa
 
 L = densa.layers
 

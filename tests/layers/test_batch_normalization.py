@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import densa
 import numpy as np
 import pytest
+
+import densa
 
 X = np.random.default_rng(7).normal(2.0, 3.0, (64, 5))
 

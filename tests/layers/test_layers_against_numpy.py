@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import math
 
-import densa
 import numpy as np
 import pytest
+
+import densa
 
 L = densa.layers
 SEED = 20261122
@@ -228,7 +229,9 @@ def test_one_row_and_no_rows(name):
 def test_activation(name):
     z = np.concatenate([data(40), [0.0, -0.0, 0.5, -0.5]])[None]
     function = densa.activations.get(name)
-    np.testing.assert_allclose(np.asarray(function(z)), ACTIVATIONS[name](z), rtol=1e-12, atol=1e-13)
+    np.testing.assert_allclose(
+        np.asarray(function(z)), ACTIVATIONS[name](z), rtol=1e-12, atol=1e-13
+    )
     x, layer = data(4, 5), L.Dense(3, name, dtype="float64")
     wanted = ACTIVATIONS[name](_sum(layer, x))
     np.testing.assert_allclose(layer(x).numpy(), wanted, rtol=1e-11, atol=1e-12)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import densa
 import numpy as np
 import pytest
+
+import densa
 
 L = densa.layers
 ONES = np.ones((200, 50), "float32")
@@ -68,7 +69,7 @@ def test_noise():
 
 # ---- initializers --------------------------------------------------------------------------------
 
-I = densa.initializers
+init = densa.initializers
 SHAPE = (300, 200)
 SCALED = {  # name → variance wanted
     "glorot_uniform": 2 / 500,
@@ -84,50 +85,50 @@ SCALED = {  # name → variance wanted
 
 @pytest.mark.parametrize("name", SCALED)
 def test_variance(name):
-    w = type(I.get(name))(seed=1)(SHAPE, dtype="float64").numpy()
+    w = type(init.get(name))(seed=1)(SHAPE, dtype="float64").numpy()
     assert w.var() == pytest.approx(SCALED[name], rel=0.02)
     assert w.mean() == pytest.approx(0, abs=3 * np.sqrt(SCALED[name] / w.size))
 
 
 def test_bounds():
-    w = I.GlorotUniform(seed=1)(SHAPE).numpy()
+    w = init.GlorotUniform(seed=1)(SHAPE).numpy()
     limit = np.sqrt(6 / 500)
     assert 0.99 * limit < np.abs(w).max() <= limit
-    w = I.TruncatedNormal(seed=1)(SHAPE).numpy()
+    w = init.TruncatedNormal(seed=1)(SHAPE).numpy()
     assert 0.09 < np.abs(w).max() <= 0.1
-    w = I.HeNormal(seed=1)(SHAPE, dtype="float64").numpy()
+    w = init.HeNormal(seed=1)(SHAPE, dtype="float64").numpy()
     assert np.abs(w).max() <= 2 * np.sqrt(2 / 300) / 0.8796
 
 
 def test_variance_scaling():
-    w = I.VarianceScaling(2.0, "fan_avg", "uniform", seed=1)(SHAPE, dtype="float64").numpy()
+    w = init.VarianceScaling(2.0, "fan_avg", "uniform", seed=1)(SHAPE, dtype="float64").numpy()
     assert w.var() == pytest.approx(2 / 250, rel=0.02)
-    w = I.VarianceScaling(1.0, "fan_out", "untruncated_normal", seed=1)(SHAPE).numpy()
+    w = init.VarianceScaling(1.0, "fan_out", "untruncated_normal", seed=1)(SHAPE).numpy()
     assert w.var() == pytest.approx(1 / 200, rel=0.03)
     for bad in ({"scale": 0}, {"mode": "fan"}, {"distribution": "beta"}):
         with pytest.raises(ValueError):
-            I.VarianceScaling(**bad)
+            init.VarianceScaling(**bad)
 
 
 def test_deterministic_ones():
-    np.testing.assert_array_equal(I.Zeros()((2, 3)).numpy(), np.zeros((2, 3)))
-    np.testing.assert_array_equal(I.Ones()((2, 3)).numpy(), np.ones((2, 3)))
-    np.testing.assert_array_equal(I.Constant(0.5)((2,)).numpy(), [0.5, 0.5])
-    np.testing.assert_array_equal(I.Identity(2.0)((2, 3)).numpy(), 2 * np.eye(2, 3))
+    np.testing.assert_array_equal(init.Zeros()((2, 3)).numpy(), np.zeros((2, 3)))
+    np.testing.assert_array_equal(init.Ones()((2, 3)).numpy(), np.ones((2, 3)))
+    np.testing.assert_array_equal(init.Constant(0.5)((2,)).numpy(), [0.5, 0.5])
+    np.testing.assert_array_equal(init.Identity(2.0)((2, 3)).numpy(), 2 * np.eye(2, 3))
     for shape in ((4, 4), (6, 3), (3, 6)):
-        q = I.Orthogonal(seed=1)(shape, dtype="float64").numpy()
+        q = init.Orthogonal(seed=1)(shape, dtype="float64").numpy()
         small = q @ q.T if shape[0] <= shape[1] else q.T @ q
         np.testing.assert_allclose(small, np.eye(min(shape)), atol=1e-12)
 
 
 @pytest.mark.parametrize("name", [*SCALED, "truncated_normal", "orthogonal", "variance_scaling"])
 def test_seeds_and_configs(name):
-    cls = type(I.get(name))
+    cls = type(init.get(name))
     a, b = cls(seed=3), cls(seed=3)
     np.testing.assert_array_equal(a((7, 5)).numpy(), b((7, 5)).numpy())
     np.testing.assert_array_equal(a((7, 5)).numpy(), a((7, 5)).numpy())
     assert np.any(cls(seed=4)((7, 5)).numpy() != a((7, 5)).numpy())
-    again = I.deserialize(I.serialize(a))
+    again = init.deserialize(init.serialize(a))
     np.testing.assert_array_equal(again((7, 5)).numpy(), a((7, 5)).numpy())
     assert np.any(cls()((7, 5)).numpy() != cls()((7, 5)).numpy())
     densa.utils.set_random_seed(9)
@@ -138,7 +139,7 @@ def test_seeds_and_configs(name):
 
 def test_bits_are_fixed():
     """The same seed gives the same bits in every version; these were computed once."""
-    w = I.GlorotUniform(seed=42)((2, 2), dtype="float64").numpy()
+    w = init.GlorotUniform(seed=42)((2, 2), dtype="float64").numpy()
     bits = np.random.Philox(key=np.array([42, 0], dtype=np.uint64)).random_raw(4)
     limit = np.sqrt(6 / 4)
     np.testing.assert_array_equal(w.ravel(), limit * (2 * ((bits >> np.uint64(11)) / 2**53) - 1))
@@ -149,7 +150,7 @@ def test_own_initializers():
     layer.build((None, 2))
     np.testing.assert_array_equal(layer.kernel.numpy(), np.full((2, 2), 3.0))
 
-    class Half(I.Initializer):
+    class Half(init.Initializer):
         def __call__(self, shape, dtype=None):
             return densa.random.uniform(shape, 0.5, 0.5 + 1e-9, dtype=dtype)
 
@@ -165,14 +166,14 @@ def test_equal_start_stays_equal_but_random_start_does_not():
 
 def test_standard_normal_weights_widen_by_the_root_of_the_inputs():
     x = np.random.default_rng(2).normal(size=(4000, 100))
-    layer = L.Dense(64, kernel_initializer=I.RandomNormal(stddev=1.0, seed=1), dtype="float64")
+    layer = L.Dense(64, kernel_initializer=init.RandomNormal(stddev=1.0, seed=1), dtype="float64")
     assert layer(x).numpy().std() == pytest.approx(10, rel=0.02)
 
 
 def test_selu_keeps_mean_and_deviation_over_fifty_layers():
     x = np.random.default_rng(3).normal(size=(500, 256)).astype("float32")
     for i in range(50):
-        x = L.Dense(256, "selu", kernel_initializer=I.LecunNormal(seed=i))(x).numpy()
+        x = L.Dense(256, "selu", kernel_initializer=init.LecunNormal(seed=i))(x).numpy()
     assert abs(x.mean()) < 0.15
     assert abs(x.std() - 1) < 0.15
 

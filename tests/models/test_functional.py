@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 
-import densa
 import numpy as np
 import pytest
+
+import densa
 
 L = densa.layers
 RNG = np.random.default_rng(3)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import copy
 import pickle
 
-import densa
 import numpy as np
 import pytest
+
+import densa
 
 L = densa.layers
 X = np.random.default_rng(5).normal(size=(6, 4)).astype("float32")

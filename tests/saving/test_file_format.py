@@ -7,13 +7,14 @@ import json
 import struct
 import zlib
 
-import densa
 import numpy as np
 import pytest
-from densa.saving.file_format import parse, strict_json, write_stream
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+
+import densa
+from densa.saving.file_format import parse, strict_json, write_stream
 
 TENSORS = {
     "dense/kernel": np.arange(6, dtype="float32").reshape(2, 3),
@@ -63,7 +64,9 @@ def test_round_trip():
             lambda name: name != "__metadata__"
         ),
         hnp.arrays(
-            st.sampled_from(["?", "u1", "i1", "u2", "i2", "f2", "u4", "i4", "f4", "u8", "i8", "f8"]),
+            st.sampled_from(
+                ["?", "u1", "i1", "u2", "i2", "f2", "u4", "i4", "f4", "u8", "i8", "f8"]
+            ),
             hnp.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=4),
         ),
         max_size=4,
@@ -103,7 +106,7 @@ def test_noise(data):
         parse(data)
 
 
-# ---- headers that someone made on purpose, with a right check sum ---------------------------------
+# ---- headers that someone made on purpose, with a right check sum --------------------------------
 
 
 def forge(text, body=b""):
@@ -157,8 +160,8 @@ def test_a_forged_file_can_be_right():
         (f'{{META}},"a":{entry(dtype=None)}}}', EIGHT, "unknown type None"),
         ('{META},"a":7}', b"", "not described"),
         ('{META,"kind":7}}', b"", "not an object of strings"),
-        ('{META}', b"", "not JSON"),
-        ('{META}} x', b"", "not JSON"),
+        ("{META}", b"", "not JSON"),
+        ("{META}} x", b"", "not JSON"),
         ('{META},"a":' + "[" * 100_000, b"", "nested|not JSON"),
     ],
 )

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 
-import densa
 import numpy as np
 import pytest
+
+import densa
 
 L = densa.layers
 X = np.random.default_rng(11).normal(size=(6, 4)).astype("float32")
@@ -177,9 +178,7 @@ def test_dropout_goes_on_where_it_was(tmp_path):
     model(X, training=True)
     model.save(tmp_path / "m.densa")
     again = densa.models.load_model(tmp_path / "m.densa")
-    np.testing.assert_array_equal(
-        model(X, training=True).numpy(), again(X, training=True).numpy()
-    )
+    np.testing.assert_array_equal(model(X, training=True).numpy(), again(X, training=True).numpy())
 
 
 # ---- custom objects ------------------------------------------------------------------------------

@@ -44,7 +44,10 @@ class RandomInitializer(Initializer):
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Initializer:
         if isinstance(config.get("seed"), dict):
-            config = {**config, "seed": SeedGenerator(**config["seed"].get("config", config["seed"]))}
+            config = {
+                **config,
+                "seed": SeedGenerator(**config["seed"].get("config", config["seed"])),
+            }
         return cls(**config)
 
 
@@ -153,9 +156,7 @@ class VarianceScaling(RandomInitializer):
         seed: Any = None,
     ) -> None:
         if scale <= 0.0:
-            raise ValueError(
-                f"Argument `scale` must be positive float. Received: scale={scale}"
-            )
+            raise ValueError(f"Argument `scale` must be positive float. Received: scale={scale}")
         mode = mode.lower()
         if mode not in ("fan_in", "fan_out", "fan_avg"):
             raise ValueError(

@@ -133,9 +133,7 @@ class BatchNormalization(Layer):
             trainable=False,
             rows=True,
         )
-        self.input_spec = InputSpec(
-            ndim=len(input_shape), axes={a: input_shape[a] for a in axes}
-        )
+        self.input_spec = InputSpec(ndim=len(input_shape), axes={a: input_shape[a] for a in axes})
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         x = as_float(inputs, self.compute_dtype)
@@ -205,9 +203,7 @@ class BatchNormalization(Layer):
             "beta_initializer": initializers.serialize(self.beta_initializer),
             "gamma_initializer": initializers.serialize(self.gamma_initializer),
             "moving_mean_initializer": initializers.serialize(self.moving_mean_initializer),
-            "moving_variance_initializer": initializers.serialize(
-                self.moving_variance_initializer
-            ),
+            "moving_variance_initializer": initializers.serialize(self.moving_variance_initializer),
             "beta_regularizer": regularizers.serialize(self.beta_regularizer),
             "gamma_regularizer": regularizers.serialize(self.gamma_regularizer),
             "beta_constraint": constraints.serialize(self.beta_constraint),

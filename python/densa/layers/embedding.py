@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from densa import _core, constraints, initializers, regularizers
 from densa._symbolic import KerasTensor
@@ -63,7 +63,7 @@ class Embedding(Layer):
         if weights is not None:
             self.build()
             table = weights if hasattr(weights, "shape") else weights[0]
-            self.embeddings.assign(table)
+            cast(Any, self.embeddings).assign(table)
 
     def build(self, input_shape: Any = None) -> None:
         if self.embeddings is not None:

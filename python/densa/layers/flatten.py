@@ -28,8 +28,7 @@ class Flatten(Layer):
         self.data_format = data_format or "channels_last"
         if self.data_format not in ("channels_last", "channels_first"):
             raise ValueError(
-                "`data_format` must be 'channels_last' or 'channels_first'; got "
-                f"{data_format!r}."
+                f"`data_format` must be 'channels_last' or 'channels_first'; got {data_format!r}."
             )
         self.input_spec = InputSpec(min_ndim=1)
         self.built = True

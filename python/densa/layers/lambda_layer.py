@@ -77,9 +77,9 @@ class Lambda(Layer):
     def get_config(self) -> dict[str, Any]:
         shape = self._output_shape
         for function in (self.function, shape):
-            if callable(function) and not hasattr(function, "get_config"):
-                if not is_nameable(function):
-                    raise ValueError(f"Layer '{self.name}': {unregistered_function(function)}")
+            named = hasattr(function, "get_config") or is_nameable(function)
+            if callable(function) and not named:
+                raise ValueError(f"Layer '{self.name}': {unregistered_function(function)}")
         return {
             **super().get_config(),
             "function": serialize_keras_object(self.function),

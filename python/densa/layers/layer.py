@@ -67,6 +67,7 @@ class Layer(Operation):
     """
 
     _initialized = False
+    _auto_config: dict[str, Any] | None = None
     # Attributes whose contents are not sublayers, whatever they hold.
     _untracked: frozenset[str] = frozenset(
         ("_inbound_nodes", "_variables", "_losses", "_auto_config", "input_spec", "_build_shapes")

@@ -31,8 +31,7 @@ class Reshape(Layer):
         self.target_shape = tuple(int(d) for d in target_shape)
         if self.target_shape.count(-1) > 1 or any(d < -1 for d in self.target_shape):
             raise ValueError(
-                "`target_shape` must hold sizes, of which one may be -1; got "
-                f"{self.target_shape}."
+                f"`target_shape` must hold sizes, of which one may be -1; got {self.target_shape}."
             )
 
     def _resolve(self, sample: Any) -> Shape:

@@ -57,9 +57,7 @@ def clone_model(
 
     def clone(layer: Any) -> Any:
         if recursive and isinstance(layer, Model) and (layer._graph or layer.layers):
-            return clone_model(
-                layer, None, clone_function, call_function, recursive
-            )
+            return clone_model(layer, None, clone_function, call_function, recursive)
         if clone_function is None or isinstance(layer, InputLayer):
             return _clone_layer(layer)
         made = clone_function(layer)
@@ -90,9 +88,7 @@ def _clone_sequential(model: Sequential, input_tensors: Any, clone: Callable[[An
             )
         layers.insert(0, flat[0])
     elif isinstance(start, InputLayer):
-        layers.insert(
-            0, Input(batch_shape=start.batch_shape, dtype=start.dtype, name=start.name)
-        )
+        layers.insert(0, Input(batch_shape=start.batch_shape, dtype=start.dtype, name=start.name))
     made = Sequential(layers, name=model.name)
     if not model.trainable:
         made.trainable = False

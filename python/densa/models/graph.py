@@ -65,9 +65,7 @@ class Graph:
 
     def run(self, inputs: list[Any]) -> Any:
         """Replay the nodes on values, given in the order of `inputs`."""
-        values: dict[int, Any] = {
-            id(k): v for k, v in zip(self.inputs, inputs, strict=True)
-        }
+        values: dict[int, Any] = {id(k): v for k, v in zip(self.inputs, inputs, strict=True)}
         for node in self.nodes:
             if node.is_input:
                 continue
@@ -222,7 +220,7 @@ def graph_from_config(config: Mapping[str, Any]) -> tuple[Any, Any]:
         if not progress:
             left = [name for name, uses in waiting.items() if uses]
             raise ValueError(f"The configuration's layers {left} depend on each other in a circle.")
-    return tuple(_structure(config[k], find) for k in ("input_layers", "output_layers"))  # type: ignore[return-value]
+    return tuple(_structure(config[k], find) for k in ("input_layers", "output_layers"))
 
 
 class _Missing(Exception):
@@ -245,7 +243,9 @@ def _fill_use(use: Mapping[str, Any], find: Callable[[Any], Any]) -> Any:
         return x
 
     try:
-        return [argument(a) for a in use["args"]], {k: argument(v) for k, v in use["kwargs"].items()}
+        return [argument(a) for a in use["args"]], {
+            k: argument(v) for k, v in use["kwargs"].items()
+        }
     except _Missing:
         return None
 
@@ -323,9 +323,7 @@ def _order(
     for node in order:
         by_depth.setdefault(depth[id(node)], []).append(node)
     operations = {id(n.operation): n.operation for n in order}
-    ranked = sorted(
-        operations.values(), key=lambda op: (-operation_depth[id(op)], rank[id(op)])
-    )
+    ranked = sorted(operations.values(), key=lambda op: (-operation_depth[id(op)], rank[id(op)]))
     return order, by_depth, ranked
 
 

@@ -340,9 +340,9 @@ class Model(Trainer, Layer):
 
     @property
     def _serialized_class_name(self) -> str:
-        return "Functional" if type(self) is Model and self._graph is not None else type(
-            self
-        ).__name__
+        return (
+            "Functional" if type(self) is Model and self._graph is not None else type(self).__name__
+        )
 
     def get_config(self) -> dict[str, Any]:
         base = Layer.get_config(self)

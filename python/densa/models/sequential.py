@@ -99,7 +99,7 @@ class Sequential(Model):
         if isinstance(layer, InputLayer) and starts:
             raise ValueError(
                 f"Sequential model '{self.name}' has already been configured to use input shape "
-                f"{self._stack[0].batch_shape}. You cannot add a different Input layer to it."
+                f"{self._stack[0].output.shape}. You cannot add a different Input layer to it."
             )
         if not self._stack and not isinstance(layer, InputLayer):
             shape = layer._input_shape_arg
@@ -166,7 +166,7 @@ class Sequential(Model):
                 dtype = str(value.dtype) if isinstance(self._stack[0], Embedding) else None
                 dtype = dtype or self.compute_dtype
                 self._stack.insert(0, InputLayer(batch_shape=shape, dtype=dtype))
-            self.build(self._stack[0].batch_shape)
+            self.build(self._stack[0].output.shape)
             return
         self.build(None)
 

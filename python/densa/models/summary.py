@@ -22,9 +22,7 @@ def count_params(variables: Iterable[Any]) -> int:
 
 def weight_memory_size(variables: Iterable[Any]) -> int:
     """Return the bytes that all variables take in a file."""
-    return sum(
-        math.prod(v.shape) * _BYTES.get(str(v.dtype), 4) for v in dict.fromkeys(variables)
-    )
+    return sum(math.prod(v.shape) * _BYTES.get(str(v.dtype), 4) for v in dict.fromkeys(variables))
 
 
 def readable_memory_size(size: float) -> str:
@@ -121,7 +119,9 @@ def _rows(model: Any, with_links: bool, nested: bool, trainable: bool) -> list[l
         if with_links:
             cells.append("" if prefix else _connections(layer, model))
         if trainable:
-            cells.append("Y" if layer.trainable and layer.weights else "N" if layer.weights else "-")
+            cells.append(
+                "Y" if layer.trainable and layer.weights else "N" if layer.weights else "-"
+            )
         rows.append(cells)
         if nested:
             for inner in getattr(layer, "layers", ()):

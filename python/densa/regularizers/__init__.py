@@ -157,11 +157,13 @@ class OrthogonalRegularizer(Regularizer):
             )
         rows = self.mode == "rows"
         size = int(x.shape[0 if rows else 1])
-        squares = _core.apply("sum", _core.apply("square", x), axis=[1 if rows else 0], keepdims=True)
-        unit = _core.apply("multiply", x, _core.apply("rsqrt", _core.apply("maximum", squares, 1e-12)))
-        cosines = _core.apply(
-            "matmul", unit, unit, transpose_a=not rows, transpose_b=rows
+        squares = _core.apply(
+            "sum", _core.apply("square", x), axis=[1 if rows else 0], keepdims=True
         )
+        unit = _core.apply(
+            "multiply", x, _core.apply("rsqrt", _core.apply("maximum", squares, 1e-12))
+        )
+        cosines = _core.apply("matmul", unit, unit, transpose_a=not rows, transpose_b=rows)
         import numpy as np
 
         off = _core.from_numpy((1.0 - np.eye(size)).astype(str(x.dtype)))

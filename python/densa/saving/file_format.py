@@ -107,9 +107,7 @@ def write_file(path: str, tensors: Mapping[str, Any], metadata: Mapping[str, str
     _sync_folder(folder)
 
 
-def write_stream(
-    file: BinaryIO, tensors: Mapping[str, Any], metadata: Mapping[str, str]
-) -> None:
+def write_stream(file: BinaryIO, tensors: Mapping[str, Any], metadata: Mapping[str, str]) -> None:
     """Write the bytes of a file to something that can seek."""
     arrays = {name: _plain(name, a) for name, a in tensors.items()}
     header = _header(arrays, metadata)

@@ -119,7 +119,7 @@ def name_in_scope(obj: Any) -> str | None:
     for scope in reversed(_local.scopes):
         for name, value in scope.items():
             if value is obj:
-                return name
+                return str(name)
     return None
 
 

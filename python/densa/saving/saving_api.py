@@ -147,9 +147,7 @@ def save_weights(model: Any, filepath: Any, overwrite: bool = True, **kwargs: An
     write_file(path, tensors, metadata)
 
 
-def load_weights(
-    model: Any, filepath: Any, skip_mismatch: bool = False, **kwargs: Any
-) -> None:
+def load_weights(model: Any, filepath: Any, skip_mismatch: bool = False, **kwargs: Any) -> None:
     """Load the weights that `save_weights` or `save` wrote into a model or layer.
 
     Args:
@@ -202,9 +200,7 @@ def _weight_arrays(model: Any) -> tuple[list[str], dict[str, Any]]:
     return list(arrays), arrays
 
 
-def _assign(
-    model: Any, arrays: Mapping[str, Any], path: str, skip_mismatch: bool = False
-) -> None:
+def _assign(model: Any, arrays: Mapping[str, Any], path: str, skip_mismatch: bool = False) -> None:
     """Give a model's variables their values: by path, or in order where the paths are others.
 
     Automatic names differ between two models made alike in one process, so paths may too; then
@@ -315,9 +311,7 @@ def _check_kind(path: str, metadata: Mapping[str, str], *kinds: str) -> None:
         )
 
 
-def _check_state(
-    state: Any, tensors: Mapping[str, Any]
-) -> tuple[list[str], dict[str, str]]:
+def _check_state(state: Any, tensors: Mapping[str, Any]) -> tuple[list[str], dict[str, str]]:
     keys = state.get("weights") if isinstance(state, dict) else None
     if not isinstance(keys, list) or not all(isinstance(k, str) for k in keys):
         raise ValueError("the list of weights is missing")

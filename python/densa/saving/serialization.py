@@ -194,11 +194,7 @@ def unregistered_function(function: Any) -> str:
     """Return the words for a function that a file cannot name."""
     name = getattr(function, "__name__", str(function))
     what = "a lambda" if name == "<lambda>" else f"the function {name!r}"
-    way = (
-        "Write it as a named function and decorate"
-        if name == "<lambda>"
-        else "Decorate"
-    )
+    way = "Write it as a named function and decorate" if name == "<lambda>" else "Decorate"
     return (
         f"Cannot save {what}: a file holds data, never code, so it can only name functions that "
         f"are registered. {way} it with @densa.saving.register_keras_serializable(), or save and "

@@ -25,7 +25,7 @@ def show_config() -> None:
     details = dict(_core.config())
     details.setdefault("threads", _core.get_num_threads())
     width = max([14, *(len(str(k)) + 2 for k in details)])
-    lines += [f"{str(k):<{width}}{v}" for k, v in details.items()]
+    lines += [f"{k!s:<{width}}{v}" for k, v in details.items()]
     print("\n".join(lines))
 
 
