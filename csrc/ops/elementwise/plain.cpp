@@ -1,5 +1,6 @@
 // Comparisons, logic and tests on every dtype, and the rare binary ops: ordinary loops, no gradient.
 #include <cmath>
+#include <limits>
 #include <type_traits>
 
 #include "ops/check.h"
