@@ -1,4 +1,4 @@
-// What the ops that look at whole rows share: the largest value and sums of exponentials.
+// What the losses do with a row of scores: the largest, sums of exponentials, softmax.
 #pragma once
 #include <algorithm>
 #include <cmath>
