@@ -1,0 +1,813 @@
+// From nodes to stages. Every value has up to three places: row-major ("flat"), panels, and
+// row-panels (transposed); whoever needs a place that is not there yet inserts the conversion.
+// What has a panel kernel works on panels; everything else runs row-major on one thread.
+#include "graph/lower.h"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+
+#include "graph/internal_ops.h"
+#include "graph/stages_dense.h"
+#include "graph/stages_elementwise.h"
+#include "graph/stages_norm.h"
+#include "graph/stages_rows.h"
+#include "graph/stages_update.h"
+
+namespace densa {
+
+void OptimizerNumbers::make(StepMaker& maker, std::int64_t step, double rate) {
+  for (int decay = 0; decay < 2; ++decay) {
+    f32[decay] = maker.numbers<float>(step, rate, 1, decay != 0);
+    f64[decay] = maker.numbers<double>(step, rate, 1, decay != 0);
+  }
+}
+template <>
+const StepNumbers<float>& OptimizerNumbers::get<float>(bool decay) const {
+  return f32[decay ? 1 : 0];
+}
+template <>
+const StepNumbers<double>& OptimizerNumbers::get<double>(bool decay) const {
+  return f64[decay ? 1 : 0];
+}
+
+class Lowering {
+ public:
+  explicit Lowering(Plan& plan)
+      : plan_(plan), program_(plan.program_), places_(program_.values.size()), uses_(program_.use_counts()) {}
+
+  void run(const std::vector<std::string>& collect) {
+    mark_fused_gradients();
+    for (std::size_t i = 0; i < program_.nodes.size(); ++i)
+      if (program_.nodes[i].kind == NodeKind::kOp && !fused_[i]) op(program_.nodes[i]);
+    int result = 0;
+    for (const std::string& name : collect) emit(name, result++);
+    // Variables change at the end: every stage above reads them as they were at the start.
+    norms();
+    for (const ProgramNode& node : program_.nodes) {
+      if (node.kind == NodeKind::kUpdate) update(node);
+      if (node.kind == NodeKind::kAssign) assign(node);
+    }
+  }
+
+ private:
+  enum Format { kFlat, kPanelled, kTransposed };
+  struct Places {
+    std::array<int, 3> buffer{-1, -1, -1};
+  };
+
+  // ---- what values are ----
+
+  const TypeInfo& type(int id) const { return program_.values[id].type; }
+  bool matrix(int id) const {
+    const TypeInfo& t = type(id);
+    return is_floating(t.dtype) && t.shape.rank() == 2 && t.shape[1] > 0 && t.shape[0] != 0;
+  }
+  bool vector(int id) const {
+    const TypeInfo& t = type(id);
+    return is_floating(t.dtype) && t.shape.rank() == 1 && t.shape[0] > 0;
+  }
+  bool number(int id) const {
+    const TypeInfo& t = type(id);
+    return is_floating(t.dtype) && std::all_of(t.shape.begin(), t.shape.end(), [](auto d) { return d == 1; });
+  }
+  // A vector, or a matrix of one fixed row: its panels and its row-major form are the same memory.
+  bool one_row(int id) const { return vector(id) || (matrix(id) && type(id).shape[0] == 1); }
+  bool dynamic(int id) const { return !type(id).shape.empty() && type(id).shape[0] == kRows; }
+  std::int64_t cols(int id) const { return type(id).shape.back(); }
+  std::int64_t panels(int id) const { return panel_count(cols(id)); }
+  std::int64_t capacity_rows(int id) const {
+    if (vector(id)) return 1;
+    return dynamic(id) ? plan_.capacity_ : type(id).shape[0];
+  }
+  std::int64_t trailing(int id) const {  // elements per row
+    std::int64_t n = 1;
+    for (int i = 1; i < type(id).shape.rank(); ++i) n *= type(id).shape[i];
+    return n;
+  }
+  std::size_t item(int id) const { return item_size(type(id).dtype); }
+  Extent extent(int id) const { return {vector(id) ? 1 : type(id).shape[0]}; }
+  bool made_by_node(int id) const { return program_.values[id].source == Source::kNode; }
+
+  // ---- buffers ----
+
+  int new_buffer(std::size_t bytes, std::string label) {
+    plan_.buffers_.push_back({bytes, nullptr, nullptr, std::move(label)});
+    return static_cast<int>(plan_.buffers_.size()) - 1;
+  }
+  int variable_buffer(const std::shared_ptr<Variable>& variable) {
+    for (std::size_t b = 0; b < plan_.buffers_.size(); ++b)
+      if (plan_.buffers_[b].variable == variable) return static_cast<int>(b);
+    plan_.buffers_.push_back({0, variable, nullptr, variable->name()});
+    return static_cast<int>(plan_.buffers_.size()) - 1;
+  }
+  std::size_t bytes_of(int id, Format format) const {
+    if (format == kPanelled)
+      return static_cast<std::size_t>(panels(id) * capacity_rows(id) * kPanel) * item(id);
+    if (format == kTransposed)
+      return static_cast<std::size_t>(panel_count(capacity_rows(id)) * cols(id) * kPanel) * item(id);
+    return static_cast<std::size_t>(padded(element_count(with_rows(type(id).shape, plan_.capacity_)))) * item(id);
+  }
+  // A new place for a value that a stage is about to write.
+  int make(int id, Format format) {
+    if (format == kPanelled && one_row(id)) format = kFlat;
+    int& buffer = places_[id].buffer[format];
+    buffer = new_buffer(bytes_of(id, format), cat('%', id));
+    if (one_row(id)) places_[id].buffer[kPanelled] = buffer;
+    return buffer;
+  }
+  int find(int id, Format format) const {
+    return places_[id].buffer[one_row(id) && format == kPanelled ? kFlat : format];
+  }
+
+  // The buffer with the value in that format, made on demand.
+  int need(int id, Format format) {
+    if (format == kPanelled && one_row(id)) format = kFlat;
+    if (const int buffer = places_[id].buffer[format]; buffer >= 0) return buffer;
+    const ProgramValue& value = program_.values[id];
+    if (value.source == Source::kVariable && format == variable_format(value.variable))
+      return places_[id].buffer[format] = variable_buffer(value.variable);
+    if (value.source == Source::kConstant && format == kFlat)
+      return places_[id].buffer[kFlat] = constant_buffer(id);
+    is_floating(type(id).dtype) && type(id).dtype == DType::kFloat64 ? convert<double>(id, format)
+                                                                     : convert<float>(id, format);
+    return places_[id].buffer[format];
+  }
+  Format variable_format(const std::shared_ptr<Variable>& variable) const {
+    return variable->layout() == Layout::kPanels ? kPanelled : kFlat;
+  }
+  int constant_buffer(int id) {
+    const ProgramValue& value = program_.values[id];
+    const int buffer = new_buffer(bytes_of(id, kFlat), "constant");
+    auto storage = Storage::zeros(bytes_of(id, kFlat) + 64);
+    const std::int64_t n = element_count(value.type.shape);
+    if (value.constant) {
+      const View to{storage->data(), value.type.dtype, value.type.shape, contiguous_strides(value.type.shape)};
+      copy_view(to, as_tensor(value.constant, "plan").view());
+    } else {
+      visit_dtype(value.type.dtype, [&](auto zero) {
+        using T = decltype(zero);
+        std::fill_n(static_cast<T*>(storage->data()), n, static_cast<T>(value.number));
+      });
+    }
+    plan_.buffers_[buffer].fixed = std::move(storage);
+    return buffer;
+  }
+
+  template <class T>
+  void convert(int id, Format format) {
+    if (format == kTransposed) {
+      auto stage = std::make_unique<TransposeStage<T>>();
+      stage->y = source<T>(id);
+      stage->yT = {make(id, kTransposed), cols(id) * kPanel, extent(id), {}};
+      stage->cols = cols(id);
+      by_panels(*stage, panels(id));
+      touch(*stage, stage->y.buffer, false, true);
+      touch(*stage, stage->yT.buffer, true, true);
+      add(std::move(stage), cat("transpose %", id));
+    } else if (format == kPanelled) {
+      const int flat = need(id, kFlat);
+      auto stage = std::make_unique<PackStage<T>>();
+      stage->x.buffer = flat;
+      make(id, kPanelled);
+      stage->y = source<T>(id);
+      stage->cols = cols(id);
+      if (dynamic(id)) stage->split = Split::kRows;
+      touch(*stage, flat, false, true);
+      touch(*stage, stage->y.buffer, true, true);
+      add(std::move(stage), cat("pack %", id));
+    } else {
+      if (!matrix(id) || find(id, kPanelled) < 0) {
+        if (program_.values[id].source != Source::kVariable)
+          throw ValueError(cat("plan: value %", id, " is read before it is made"));
+        need(id, kPanelled);
+      }
+      auto stage = std::make_unique<UnpackStage<T>>();
+      stage->x = source<T>(id);
+      stage->y.buffer = make(id, kFlat);
+      stage->cols = cols(id);
+      if (dynamic(id)) stage->split = Split::kRows;
+      touch(*stage, stage->x.buffer, false, true);
+      touch(*stage, stage->y.buffer, true, true);
+      add(std::move(stage), cat("unpack %", id));
+    }
+  }
+
+  template <class T>
+  MatrixRef<T> source(int id) {
+    return {need(id, kPanelled), capacity_rows(id) * kPanel, extent(id), {}};
+  }
+  template <class T>
+  MatrixRef<T> target(int id) {
+    return {make(id, kPanelled), capacity_rows(id) * kPanel, extent(id), {}};
+  }
+  // The result may take over the memory of an operand of the same type that nobody else reads.
+  template <class T>
+  MatrixRef<T> target_over(int id, std::initializer_list<int> operands) {
+    for (int from : operands) {
+      if (from < 0 || !made_by_node(from) || uses_[from] != 1 || !(type(from) == type(id))) continue;
+      const int buffer = find(from, kPanelled);
+      if (buffer < 0 || plan_.buffers_[buffer].variable || plan_.buffers_[buffer].fixed) continue;
+      places_[id].buffer[kPanelled] = buffer;
+      if (one_row(id)) places_[id].buffer[kFlat] = buffer;
+      return {buffer, capacity_rows(id) * kPanel, extent(id), {}};
+    }
+    return target<T>(id);
+  }
+
+  // ---- stages ----
+
+  static void by_panels(Stage& stage, std::int64_t units) {
+    stage.split = Split::kPanels;
+    stage.units = units;
+  }
+  static void touch(Stage& stage, int buffer, bool write, bool own) {
+    if (buffer >= 0) stage.accesses.push_back({buffer, write, own});
+  }
+  template <class S>
+  void add(std::unique_ptr<S> stage, std::string label) {
+    stage->label = std::move(label);
+    plan_.stages_.push_back(std::move(stage));
+  }
+
+  void op(const ProgramNode& node) {
+    if (node.op->alias && alias(node)) return;
+    const bool f64 = type(node.out[0]).dtype == DType::kFloat64;
+    if (f64 ? panel_op<double>(node) : panel_op<float>(node)) return;
+    fallback(node);
+  }
+
+  bool alias(const ProgramNode& node) {
+    const int from = need(node.in[0], kFlat);
+    places_[node.out[0]].buffer[kFlat] = from;
+    if (one_row(node.out[0])) places_[node.out[0]].buffer[kPanelled] = from;
+    ++uses_[node.in[0]];  // the memory now has a second name: nobody may take it over
+    uses_[node.out[0]] += 1;
+    return true;
+  }
+
+  // True if the op has a stage on panels for these operands.
+  template <class T>
+  bool panel_op(const ProgramNode& node) {
+    const std::string_view name = node.op->name;
+    if (node.op == &feed_op()) return feed<T>(node);
+    if (node.op == &loss_pair_op()) return loss_pair<T>(node);
+    if (!is_floating(type(node.out[0]).dtype)) return false;
+    if (name == "dense") return dense<T>(node, node.in.size() > 2 ? node.in[2] : -1);
+    if (name == "matmul") return matmul<T>(node);
+    if (name == "unary_slope") return slope<T>(node);
+    if (name == "sum" || name == "sum_to") return column_sum<T>(node);
+    if (name == "batch_norm") return batch_norm<T>(node);
+    if (name == "batch_norm_grad") return batch_norm_grad<T>(node);
+    if (node.op == &unary_pair_op())
+      return unary<T>(node, find_unary(node.attrs.get_string("fn", "").c_str()));
+    if (node.in.size() == 1)
+      if (const UnaryKernel* kernel = find_unary(node.op->name)) return unary<T>(node, kernel);
+    if (node.in.size() == 2)
+      if (const BinaryKernel* kernel = find_binary(node.op->name)) return binary<T>(node, kernel);
+    return false;
+  }
+
+  template <class T>
+  bool feed(const ProgramNode& node) {
+    const int in = node.in[0], out = node.out[0];
+    auto stage = std::make_unique<FeedStage>();
+    const auto at = std::find(program_.inputs.begin(), program_.inputs.end(), in);
+    stage->input = static_cast<int>(at - program_.inputs.begin());
+    stage->input_count = static_cast<int>(program_.inputs.size());
+    if (!dynamic(in)) throw ValueError(cat("plan: input '", program_.values[in].name, "' has no batch axis"));
+    stage->to = type(out).dtype;
+    stage->convert = is_floating(type(out).dtype);
+    stage->split = Split::kRows;
+    const bool panelled = matrix(out) && panels_wanted(out);
+    stage->feed.cols = trailing(out);
+    stage->feed.panels = panelled;
+    stage->feed.stride = panelled ? capacity_rows(out) * kPanel : trailing(out);
+    stage->feed.scale = node.attrs.get_double("scale", 1);
+    stage->feed.offset = node.attrs.get_double("offset", 0);
+    stage->feed.affine = stage->feed.scale != 1 || stage->feed.offset != 0;
+    stage->row_bytes = trailing(out) * static_cast<std::int64_t>(item(out));
+    stage->y.buffer = make(out, panelled ? kPanelled : kFlat);
+    stage->nonfinite = plan_.nonfinite_;
+    touch(*stage, stage->y.buffer, true, true);
+    add(std::move(stage), cat("feed ", program_.values[in].name));
+    return true;
+  }
+  bool panels_wanted(int id) const {
+    for (const ProgramNode& node : program_.nodes) {
+      if (node.kind != NodeKind::kOp || std::find(node.in.begin(), node.in.end(), id) == node.in.end())
+        continue;
+      const std::string_view name = node.op->name;
+      if (name == "dense" || name == "matmul" || name == "batch_norm" || name == "batch_norm_grad" ||
+          node.op == &loss_pair_op() || node.op == &unary_pair_op() ||
+          find_unary(node.op->name) != nullptr || find_binary(node.op->name) != nullptr)
+        return true;
+    }
+    return false;
+  }
+
+  template <class T>
+  bool dense(const ProgramNode& node, int bias) {
+    const int x = node.in[0], w = node.in[1], y = node.out[0];
+    if (!matrix(x) || !matrix(w) || dynamic(w)) return false;
+    auto stage = std::make_unique<DenseStage<T>>();
+    stage->x = source<T>(x);
+    stage->w = source<T>(w);
+    if (bias >= 0) stage->b.buffer = need(bias, kFlat);
+    stage->y = target<T>(y);
+    stage->in = cols(x);
+    stage->panels = panels(y);
+    // A single panel would leave all other threads idle: cut by rows instead.
+    const bool rows = panels(y) == 1 && dynamic(x);
+    if (rows)
+      stage->split = Split::kRows;
+    else
+      by_panels(*stage, panels(y));
+    touch(*stage, stage->x.buffer, false, rows);
+    touch(*stage, stage->w.buffer, false, !rows);
+    touch(*stage, stage->b.buffer, false, !rows);
+    touch(*stage, stage->y.buffer, true, true);
+    add(std::move(stage), cat("dense %", x, " (", cols(x), "x", cols(y), ") -> %", y));
+    return true;
+  }
+
+  template <class T>
+  bool matmul(const ProgramNode& node) {
+    const int a = node.in[0], b = node.in[1], y = node.out[0];
+    if (!matrix(a) || !matrix(b)) return false;
+    const bool ta = node.attrs.get_bool("transpose_a", false);
+    const bool tb = node.attrs.get_bool("transpose_b", false);
+    if (!ta && !tb) return dense<T>(node, -1);
+    if (ta && tb) return false;
+    if (tb) {  // dx = dy · wᵀ
+      if (dynamic(b)) return false;
+      auto stage = std::make_unique<DxStage<T>>();
+      need(a, kPanelled);
+      stage->dyT = {need(a, kTransposed), cols(a) * kPanel, extent(a), {}};
+      stage->w = source<T>(b);
+      stage->dx = target<T>(y);
+      stage->in = cols(y);
+      stage->out = cols(a);
+      by_panels(*stage, panels(y));
+      touch(*stage, stage->dyT.buffer, false, false);
+      touch(*stage, stage->w.buffer, false, false);
+      touch(*stage, stage->dx.buffer, true, true);
+      add(std::move(stage), cat("dx %", a, " (", cols(a), "x", cols(y), ") -> %", y));
+      return true;
+    }
+    auto stage = std::make_unique<DwStage<T>>();
+    stage->x = source<T>(a);
+    stage->dy = source<T>(b);
+    stage->dw = target<T>(y);
+    stage->in = cols(a);
+    stage->out = cols(b);
+    by_panels(*stage, panels(y));
+    touch(*stage, stage->x.buffer, false, false);
+    touch(*stage, stage->dy.buffer, false, true);
+    touch(*stage, stage->dw.buffer, true, true);
+    add(std::move(stage), cat("dw %", a, " %", b, " (", cols(a), "x", cols(b), ") -> %", y));
+    return true;
+  }
+
+  double parameter(const UnaryKernel* kernel, const Attrs& attrs) const {
+    return kernel->attribute == nullptr ? 0 : attrs.get_double(kernel->attribute, kernel->missing);
+  }
+
+  bool panel_shape(int id) const { return matrix(id) || vector(id); }
+
+  template <class T>
+  bool unary(const ProgramNode& node, const UnaryKernel* kernel) {
+    const int z = node.in[0], y = node.out[0];
+    if (!panel_shape(y) || (vector(y) && dynamic(y))) return false;
+    auto stage = std::make_unique<UnaryStage<T>>();
+    stage->kernel = kernel;
+    stage->param = parameter(kernel, node.attrs);
+    stage->z = source<T>(z);
+    if (node.out.size() > 1) {
+      stage->slope = target<T>(node.out[1]);
+      touch(*stage, stage->slope.buffer, true, true);
+    }
+    stage->y = target_over<T>(y, {z});
+    by_panels(*stage, panels(y));
+    touch(*stage, stage->z.buffer, false, true);
+    touch(*stage, stage->y.buffer, true, true);
+    add(std::move(stage), cat(kernel->name, node.out.size() > 1 ? " and slope %" : " %", z, " -> %", y));
+    return true;
+  }
+
+  template <class T>
+  bool slope(const ProgramNode& node) {
+    const int saved = node.in[0], dy = node.in[1], dx = node.out[0];
+    const UnaryKernel* kernel = find_unary(node.attrs.get_string("fn", "").c_str());
+    if (kernel == nullptr || !panel_shape(dx) || (vector(dx) && dynamic(dx))) return false;
+    auto stage = std::make_unique<SlopeStage<T>>();
+    stage->kernel = kernel;
+    stage->param = parameter(kernel, node.attrs);
+    stage->saved = source<T>(saved);
+    stage->dy = source<T>(dy);
+    stage->dx = target_over<T>(dx, {dy});
+    by_panels(*stage, panels(dx));
+    touch(*stage, stage->saved.buffer, false, true);
+    touch(*stage, stage->dy.buffer, false, true);
+    touch(*stage, stage->dx.buffer, true, true);
+    add(std::move(stage), cat("slope of ", kernel->name, " %", dy, " -> %", dx));
+    return true;
+  }
+
+  // How `id` is read beside a result of type `y`; false if only row-major broadcasting can.
+  bool operand_step(int id, int y, Step* step) const {
+    if (number(id) && !(type(id) == type(y))) {
+      *step = Step::kScalar;
+    } else if (type(id) == type(y)) {
+      *step = Step::kEach;
+    } else if (one_row(id) && matrix(y) && cols(id) == cols(y)) {
+      *step = Step::kRow16;
+    } else {
+      return false;
+    }
+    return true;
+  }
+
+  template <class T>
+  bool binary(const ProgramNode& node, const BinaryKernel* kernel) {
+    const int y = node.out[0];
+    if (!panel_shape(y) || (vector(y) && dynamic(y))) return false;
+    std::array<Step, 2> steps{};
+    for (int k = 0; k < 2; ++k)
+      if (!operand_step(node.in[k], y, &steps[k])) return false;
+    auto stage = std::make_unique<BinaryStage<T>>();
+    stage->kernel = kernel;
+    by_panels(*stage, panels(y));
+    for (int k = 0; k < 2; ++k) {
+      Operand<T>& operand = k == 0 ? stage->a : stage->b;
+      operand.step = steps[k];
+      if (steps[k] == Step::kScalar)
+        operand.m.buffer = need(node.in[k], kFlat);
+      else
+        operand.m = source<T>(node.in[k]);
+      touch(*stage, operand.m.buffer, false, steps[k] != Step::kScalar);
+    }
+    stage->y = target_over<T>(y, {steps[0] == Step::kEach ? node.in[0] : -1,
+                                  steps[1] == Step::kEach ? node.in[1] : -1});
+    touch(*stage, stage->y.buffer, true, true);
+    add(std::move(stage), cat(kernel->name, " %", node.in[0], " %", node.in[1], " -> %", y));
+    return true;
+  }
+
+  // A sum down the rows of a matrix.
+  bool is_column_sum(const ProgramNode& node) const {
+    if (node.kind != NodeKind::kOp) return false;
+    const std::string_view name = node.op->name;
+    if (name != "sum" && name != "sum_to") return false;
+    const int x = node.in[0], y = node.out[0];
+    if (!matrix(x) || one_row(x) || !one_row(y) || cols(y) != cols(x)) return false;
+    return name == "sum_to" || node.attrs.get_ints("axis") == Ints{0} ||
+           node.attrs.get_ints("axis") == Ints{-2};
+  }
+  template <class T>
+  bool column_sum(const ProgramNode& node) {
+    if (!is_column_sum(node)) return false;
+    const int x = node.in[0], y = node.out[0];
+    auto stage = std::make_unique<ColumnSumStage<T>>();
+    stage->dy = source<T>(x);
+    stage->db = target<T>(y);
+    stage->out = cols(x);
+    by_panels(*stage, panels(x));
+    touch(*stage, stage->dy.buffer, false, true);
+    touch(*stage, stage->db.buffer, true, true);
+    add(std::move(stage), cat("column sums %", x, " -> %", y));
+    return true;
+  }
+
+  bool last_axis(const ProgramNode& node) const {
+    const Ints axes = node.attrs.get_ints("axis", {-1});
+    return axes.size() == 1 && (axes[0] == -1 || axes[0] == 1);
+  }
+  template <class T>
+  int parameter_buffer(Stage& stage, int id) {
+    const int buffer = need(id, kFlat);
+    touch(stage, buffer, false, true);
+    return buffer;
+  }
+
+  template <class T>
+  bool batch_norm(const ProgramNode& node) {
+    const int x = node.in[0], y = node.out[0];
+    if (!matrix(x) || one_row(x) || !last_axis(node)) return false;
+    auto stage = std::make_unique<BatchNormStage<T>>();
+    stage->training = node.attrs.get_bool("training", false);
+    stage->epsilon = static_cast<T>(node.attrs.get_double("epsilon", 1e-3));
+    stage->x = source<T>(x);
+    stage->gamma.buffer = parameter_buffer<T>(*stage, node.in[1]);
+    stage->beta.buffer = parameter_buffer<T>(*stage, node.in[2]);
+    if (stage->training) {
+      stage->mean.buffer = make(node.out[1], kFlat);
+      stage->variance.buffer = make(node.out[2], kFlat);
+      touch(*stage, stage->mean.buffer, true, true);
+      touch(*stage, stage->variance.buffer, true, true);
+    } else {
+      stage->mean.buffer = parameter_buffer<T>(*stage, node.in[3]);
+      stage->variance.buffer = parameter_buffer<T>(*stage, node.in[4]);
+    }
+    stage->y = target_over<T>(y, {x});
+    by_panels(*stage, panels(y));
+    touch(*stage, stage->x.buffer, false, true);
+    touch(*stage, stage->y.buffer, true, true);
+    add(std::move(stage), cat("batch norm %", x, " -> %", y));
+    return true;
+  }
+
+  template <class T>
+  bool batch_norm_grad(const ProgramNode& node) {
+    const int x = node.in[0], dy = node.in[4], dx = node.out[0];
+    if (!matrix(x) || one_row(x) || !last_axis(node)) return false;
+    auto stage = std::make_unique<BatchNormGradStage<T>>();
+    stage->epsilon = static_cast<T>(node.attrs.get_double("epsilon", 1e-3));
+    stage->x = source<T>(x);
+    stage->dy = source<T>(dy);
+    stage->gamma.buffer = parameter_buffer<T>(*stage, node.in[1]);
+    stage->mean.buffer = parameter_buffer<T>(*stage, node.in[2]);
+    stage->variance.buffer = parameter_buffer<T>(*stage, node.in[3]);
+    stage->dgamma.buffer = make(node.out[1], kFlat);
+    stage->dbeta.buffer = make(node.out[2], kFlat);
+    stage->dx = target_over<T>(dx, {dy});
+    by_panels(*stage, panels(dx));
+    touch(*stage, stage->x.buffer, false, true);
+    touch(*stage, stage->dy.buffer, false, true);
+    touch(*stage, stage->dgamma.buffer, true, true);
+    touch(*stage, stage->dbeta.buffer, true, true);
+    touch(*stage, stage->dx.buffer, true, true);
+    add(std::move(stage), cat("batch norm gradient %", dy, " -> %", dx));
+    return true;
+  }
+
+  template <class T>
+  bool loss_pair(const ProgramNode& node) {
+    const int z = node.in[0], target_id = node.in[1], dloss = node.in[2];
+    if (!matrix(z) || !dynamic(z))
+      throw ValueError("plan: a fused softmax loss needs logits of shape (rows, classes)");
+    auto stage = std::make_unique<SoftmaxLossStage<T>>();
+    stage->split = Split::kRows;
+    stage->classes = cols(z);
+    stage->smoothing = static_cast<T>(node.attrs.get_double("label_smoothing", 0));
+    stage->z = source<T>(z);
+    touch(*stage, stage->z.buffer, false, true);
+    if (is_floating(type(target_id).dtype)) {
+      stage->t = source<T>(target_id);
+      touch(*stage, stage->t.buffer, false, true);
+    } else {
+      stage->labels.buffer = need(target_id, kFlat);
+      stage->label_type = type(target_id).dtype;
+      touch(*stage, stage->labels.buffer, false, true);
+    }
+    const ProgramValue& dy = program_.values[dloss];
+    const bool spread = dy.node >= 0 && std::string_view(program_.nodes[dy.node].op->name) == "broadcast_to" &&
+                        number(program_.nodes[dy.node].in[0]);
+    stage->dy.buffer = need(spread ? program_.nodes[dy.node].in[0] : dloss, kFlat);
+    stage->dy_step = spread ? 0 : 1;
+    touch(*stage, stage->dy.buffer, false, !spread);
+    stage->loss.buffer = make(node.out[0], kFlat);
+    stage->dz = target_over<T>(node.out[1], {z});
+    touch(*stage, stage->loss.buffer, true, true);
+    touch(*stage, stage->dz.buffer, true, true);
+    add(std::move(stage), cat("softmax loss %", z, " -> %", node.out[0], ", %", node.out[1]));
+    return true;
+  }
+
+  void fallback(const ProgramNode& node) {
+    if (node.op->eval == nullptr)
+      throw ValueError(cat("plan: op ", node.op->name, " cannot run on these shapes"));
+    auto stage = std::make_unique<OpStage>();
+    stage->op = node.op;
+    stage->attrs = node.attrs;
+    std::vector<TypeInfo> sized;
+    for (int id : node.in) {
+      stage->in.push_back({need(id, kFlat), nullptr});
+      stage->in_types.push_back(type(id));
+      sized.push_back({type(id).dtype, with_rows(type(id).shape, plan_.capacity_)});
+      touch(*stage, stage->in.back().buffer, false, false);
+    }
+    for (int id : node.out) {
+      stage->out.push_back({make(id, kFlat), nullptr});
+      stage->out_types.push_back(type(id));
+      touch(*stage, stage->out.back().buffer, true, false);
+    }
+    if (node.op->scratch_bytes != nullptr) stage->scratch = node.op->scratch_bytes(sized, node.attrs);
+    std::string label = cat(node.op->name, " (row-major)");
+    for (int id : node.in) label += cat(" %", id);
+    add(std::move(stage), cat(label, " -> %", node.out[0]));
+  }
+
+  void emit(const std::string& name, int result) {
+    for (const auto& [output, id] : program_.outputs) {
+      if (output != name) continue;
+      if (!dynamic(id)) throw ValueError(cat("plan: output '", name, "' has no batch axis"));
+      auto stage = std::make_unique<EmitRowsStage>();
+      stage->x.buffer = need(id, kFlat);
+      stage->result = result;
+      stage->row_bytes = trailing(id) * static_cast<std::int64_t>(item(id));
+      stage->split = Split::kRows;
+      touch(*stage, stage->x.buffer, false, true);
+      add(std::move(stage), cat("result ", name));
+      return;
+    }
+    throw ValueError(cat("plan: no output named '", name, "'"));
+  }
+
+  // ---- variables ----
+
+  const OptimizerPlan::Target* target_of(const std::shared_ptr<Variable>& variable) const {
+    if (plan_.optimizer_)
+      for (const OptimizerPlan::Target& target : plan_.optimizer_->targets)
+        if (target.variable == variable) return &target;
+    return nullptr;
+  }
+  bool clips() const {
+    return plan_.optimizer_ && (plan_.optimizer_->clip_norm > 0 || plan_.optimizer_->global_clip_norm > 0);
+  }
+
+  // Weight and bias gradients that only an update reads are computed inside the update.
+  void mark_fused_gradients() {
+    fused_.assign(program_.nodes.size(), 0);
+    if (clips()) return;
+    for (const ProgramNode& node : program_.nodes) {
+      if (node.kind != NodeKind::kUpdate || uses_[node.in[0]] != 1 || !made_by_node(node.in[0])) continue;
+      const int maker = program_.values[node.in[0]].node;
+      const ProgramNode& gradient = program_.nodes[maker];
+      const bool product = std::string_view(gradient.op->name) == "matmul" && matrix(gradient.in[0]) &&
+                           matrix(gradient.in[1]) && gradient.attrs.get_bool("transpose_a", false) &&
+                           !gradient.attrs.get_bool("transpose_b", false) &&
+                           node.variable->layout() == Layout::kPanels;
+      if (product || (is_column_sum(gradient) && one_row(node.in[0]))) fused_[maker] = 1;
+    }
+  }
+
+  template <class T>
+  StepRef<T> step_ref(const OptimizerPlan::Target& target, Stage& stage) {
+    StepRef<T> step;
+    const StepMaker maker(plan_.optimizer_->kind, plan_.optimizer_->hyper);
+    step.step = step_of<T>(maker.kernel());
+    step.slot_count = maker.kernel().slot_count;
+    step.decay = target.decay;
+    if (static_cast<int>(target.slots.size()) != step.slot_count)
+      throw ValueError(cat("plan: optimizer ", plan_.optimizer_->kind, " needs ", step.slot_count,
+                           " slots for '", target.variable->name(), "', got ", target.slots.size()));
+    for (int i = 0; i < step.slot_count; ++i) {
+      if (target.slots[i]->layout() != target.variable->layout() ||
+          !(target.slots[i]->type() == target.variable->type()))
+        throw ValueError(cat("plan: slot ", i, " of '", target.variable->name(), "' has another type or layout"));
+      step.slots[i].buffer = variable_buffer(target.slots[i]);
+      touch(stage, step.slots[i].buffer, true, true);
+      plan_.written_.push_back(target.slots[i]);
+    }
+    if (const auto found = scales_.find(target.variable.get()); found != scales_.end()) {
+      step.scale.buffer = found->second;
+      touch(stage, found->second, false, false);
+    }
+    return step;
+  }
+
+  struct Shape {  // how an update or a norm cuts a variable
+    std::int64_t unit = kPanel, tail_cols = 0, elements = 0, units = 1;
+  };
+  static Shape shape_of(const Variable& variable) {
+    Shape s;
+    const Dims& dims = variable.type().shape;
+    if (variable.layout() == Layout::kPanels) {
+      s.unit = dims[0] * kPanel;
+      s.units = panel_count(dims[1]);
+      s.tail_cols = dims[1] % kPanel;
+    } else {
+      s.elements = element_count(dims);
+      s.units = panel_count(s.elements);
+    }
+    return s;
+  }
+
+  void update(const ProgramNode& node) {
+    const OptimizerPlan::Target* target = target_of(node.variable);
+    if (target == nullptr) throw ValueError(cat("plan: no optimizer for '", node.variable->name(), "'"));
+    plan_.written_.push_back(node.variable);
+    if (node.variable->type().dtype == DType::kFloat64)
+      update<double>(node, *target);
+    else
+      update<float>(node, *target);
+  }
+
+  template <class T>
+  void update(const ProgramNode& node, const OptimizerPlan::Target& target) {
+    const int gradient = node.in[0];
+    const int maker = program_.values[gradient].node;
+    const int w = variable_buffer(node.variable);
+    const std::string label = cat(" of ", node.variable->name());
+    if (maker >= 0 && fused_[maker] && matrix(gradient) && !one_row(gradient)) {
+      const int x = program_.nodes[maker].in[0], dy = program_.nodes[maker].in[1];
+      auto stage = std::make_unique<DwUpdateStage<T>>();
+      stage->x = source<T>(x);
+      stage->dy = source<T>(dy);
+      stage->w = {w, capacity_rows(gradient) * kPanel, extent(gradient), {}};
+      stage->in = cols(x);
+      stage->out = cols(dy);
+      by_panels(*stage, panels(dy));
+      stage->step = step_ref<T>(target, *stage);
+      touch(*stage, stage->x.buffer, false, false);
+      touch(*stage, stage->dy.buffer, false, true);
+      touch(*stage, w, true, true);
+      add(std::move(stage), cat("dw and update", label, " (", cols(x), "x", cols(dy), ')'));
+      return;
+    }
+    if (maker >= 0 && fused_[maker] && is_column_sum(program_.nodes[maker])) {
+      const int dy = program_.nodes[maker].in[0];
+      auto stage = std::make_unique<DbUpdateStage<T>>();
+      stage->dy = source<T>(dy);
+      stage->b = {w, kPanel, {1}, {}};
+      stage->out = cols(dy);
+      by_panels(*stage, panels(dy));
+      stage->step = step_ref<T>(target, *stage);
+      touch(*stage, stage->dy.buffer, false, true);
+      touch(*stage, w, true, true);
+      add(std::move(stage), cat("db and update", label));
+      return;
+    }
+    auto stage = std::make_unique<UpdateStage<T>>();
+    const Shape shape = shape_of(*node.variable);
+    stage->unit = shape.unit;
+    stage->tail_cols = shape.tail_cols;
+    stage->elements = shape.elements;
+    stage->w.buffer = w;
+    stage->g.buffer = need(gradient, variable_format(node.variable));
+    by_panels(*stage, shape.units);
+    stage->step = step_ref<T>(target, *stage);
+    touch(*stage, stage->g.buffer, true, true);  // its padding is cleared
+    touch(*stage, w, true, true);
+    add(std::move(stage), cat("update", label));
+  }
+
+  // Sums of squares of all gradients and the factors made of them.
+  void norms() {
+    if (!clips()) return;
+    const bool global = plan_.optimizer_->global_clip_norm > 0;
+    std::unique_ptr<NormScaleStage> scale;
+    for (const ProgramNode& node : program_.nodes) {
+      if (node.kind != NodeKind::kUpdate) continue;
+      const Shape shape = shape_of(*node.variable);
+      const int sums = new_buffer(static_cast<std::size_t>(shape.units) * sizeof(double), "squares");
+      node.variable->type().dtype == DType::kFloat64 ? squares<double>(node, shape, sums)
+                                                     : squares<float>(node, shape, sums);
+      if (!scale) {
+        scale = std::make_unique<NormScaleStage>();
+        scale->limit = global ? plan_.optimizer_->global_clip_norm : plan_.optimizer_->clip_norm;
+        scale->scale.buffer = new_buffer(sizeof(double), "clip factor");
+        touch(*scale, scale->scale.buffer, true, false);
+      }
+      scale->parts.push_back({{sums, nullptr}, shape.units});
+      touch(*scale, sums, false, false);
+      scales_[node.variable.get()] = scale->scale.buffer;
+      if (!global) add(std::move(scale), cat("clip factor of ", node.variable->name()));
+    }
+    if (scale) add(std::move(scale), "global clip factor");
+  }
+  template <class T>
+  void squares(const ProgramNode& node, const Shape& shape, int sums) {
+    auto stage = std::make_unique<SquaresStage<T>>();
+    stage->g.buffer = need(node.in[0], variable_format(node.variable));
+    stage->sums.buffer = sums;
+    stage->unit = shape.unit;
+    stage->tail_cols = shape.tail_cols;
+    stage->elements = shape.elements;
+    by_panels(*stage, shape.units);
+    touch(*stage, stage->g.buffer, true, true);
+    touch(*stage, sums, true, true);
+    add(std::move(stage), cat("squares of the gradient of ", node.variable->name()));
+  }
+
+  void assign(const ProgramNode& node) {
+    const int value = node.in[0];
+    const int to = variable_buffer(node.variable);
+    const int from = need(value, variable_format(node.variable));
+    plan_.written_.push_back(node.variable);
+    if (from == to) return;
+    auto stage = std::make_unique<AssignStage>();
+    stage->from.buffer = from;
+    stage->to.buffer = to;
+    const auto size = static_cast<std::int64_t>(item_size(node.variable->type().dtype));
+    const Shape shape = shape_of(*node.variable);
+    stage->unit_bytes = shape.unit * size;
+    stage->bytes = (shape.elements > 0 ? shape.elements : node.variable->padded_size()) * size;
+    if (node.variable->type().shape.rank() > 0) by_panels(*stage, shape.units);
+    touch(*stage, from, false, true);
+    touch(*stage, to, true, true);
+    add(std::move(stage), cat("assign ", node.variable->name()));
+  }
+
+  Plan& plan_;
+  Program& program_;
+  std::vector<Places> places_;
+  std::vector<int> uses_;
+  std::vector<char> fused_;
+  std::unordered_map<const Variable*, int> scales_;
+};
+
+void lower(Plan& plan, const std::vector<std::string>& collect) { Lowering(plan).run(collect); }
+
+}  // namespace densa

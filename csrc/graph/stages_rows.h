@@ -1,0 +1,153 @@
+// Stages that go row by row (gathering, losses, results) and the row-major fallback for every op.
+#pragma once
+#include <algorithm>
+#include <atomic>
+#include <cstring>
+#include <memory>
+#include <vector>
+
+#include "graph/lower.h"
+#include "ops/feed/feed.h"
+#include "ops/softmax_loss/softmax_loss.h"
+
+namespace densa {
+
+// One input, gathered into panels or row-major; floating results may be cast and scaled on the way.
+class FeedStage final : public Stage {
+ public:
+  int input = 0, input_count = 1;
+  DType to = DType::kFloat32;
+  bool convert = false;  // false: rows are copied byte by byte
+  Feed feed;             // cols, stride, panels, affine, scale, offset are set by lowering
+  Ref<std::byte> y;
+  std::int64_t row_bytes = 0;  // of y, when rows are copied
+  std::shared_ptr<std::atomic<std::int64_t>> nonfinite;
+  void bind(const Addresses& a) override { y.bind(a); }
+  void run(const StepState& s, Range units) override {
+    const SourceArray& source = s.sources[input];
+    const std::int64_t begin = units.begin * kPanel, end = std::min(units.end * kPanel, s.rows);
+    if (!convert) {
+      for (std::int64_t r = begin; r < end; ++r) {
+        const std::int64_t at = s.first + r;
+        std::memcpy(y.p + r * row_bytes,
+                    source.data + (s.order != nullptr ? s.order[at] : at) * source.row_bytes,
+                    static_cast<std::size_t>(row_bytes));
+      }
+      return;
+    }
+    Feed call = feed;
+    call.data = source.data;
+    call.row_bytes = source.row_bytes;
+    call.order = s.order;
+    call.first = s.first;
+    call.ahead = s.ahead;
+    call.row_begin = begin;
+    call.row_end = end;
+    call.y = y.p;
+    const FeedKernels& kernels = feed_kernels();
+    const auto from = static_cast<int>(source.dtype);
+    const std::int64_t bad =
+        (to == DType::kFloat32 ? kernels.to_f32 : kernels.to_f64)[from](call);
+    if (bad >= 0) {
+      const std::int64_t at = s.first + bad;
+      const std::int64_t row = s.order != nullptr ? s.order[at] : at;
+      std::int64_t none = -1;
+      nonfinite->compare_exchange_strong(none, row * input_count + input);
+    }
+  }
+  std::int64_t group(std::int64_t) const override { return 1 << 20; }
+};
+
+// loss and dz of a softmax cross-entropy.
+template <class T>
+class SoftmaxLossStage final : public Stage {
+ public:
+  MatrixRef<T> z, t, dz;
+  Ref<std::byte> labels;
+  DType label_type = DType::kInt64;
+  Ref<T> dy, loss;
+  std::int64_t dy_step = 1, classes = 0;
+  T smoothing = 0;
+  void bind(const Addresses& a) override {
+    z.bind(a), t.bind(a), dz.bind(a), labels.bind(a), dy.bind(a), loss.bind(a);
+  }
+  void run(const StepState& s, Range units) override {
+    SoftmaxLoss<T> call;
+    call.z = z.read();
+    call.classes = classes;
+    call.row_begin = units.begin * kPanel;
+    call.row_end = std::min(units.end * kPanel, s.rows);
+    call.labels = labels.p;
+    call.label_bytes = static_cast<int>(item_size(label_type));
+    call.label_signed = label_type == DType::kInt8 || label_type == DType::kInt16 ||
+                        label_type == DType::kInt32 || label_type == DType::kInt64;
+    call.t = t.read();
+    call.smoothing = smoothing;
+    call.dy = dy.p;
+    call.dy_step = dy_step;
+    call.loss = loss.p;
+    call.dz = dz.m;
+    call.scratch = reinterpret_cast<T*>(s.scratch);
+    softmax_loss(call);
+  }
+  std::size_t scratch_bytes() const override {
+    return static_cast<std::size_t>(softmax_loss_scratch(classes)) * sizeof(T);
+  }
+  std::int64_t group(std::int64_t) const override { return 1 << 20; }
+};
+
+// Rows of a result to the caller's array.
+class EmitRowsStage final : public Stage {
+ public:
+  Ref<std::byte> x;
+  int result = 0;
+  std::int64_t row_bytes = 0;
+  void bind(const Addresses& a) override { x.bind(a); }
+  void run(const StepState& s, Range units) override {
+    const ResultArray& to = s.results[result];
+    const std::int64_t begin = units.begin * kPanel, end = std::min(units.end * kPanel, s.rows);
+    for (std::int64_t r = begin; r < end; ++r)
+      std::memcpy(to.data + (s.first + r) * to.row_bytes, x.p + r * row_bytes,
+                  static_cast<std::size_t>(row_bytes));
+  }
+  std::int64_t group(std::int64_t) const override { return 1 << 20; }
+};
+
+// Any op on row-major buffers, on one thread: what has no panel kernel.
+class OpStage final : public Stage {
+ public:
+  const Op* op = nullptr;
+  Attrs attrs;
+  std::vector<TypeInfo> in_types, out_types;  // with kRows
+  std::vector<Ref<std::byte>> in, out;
+  std::size_t scratch = 0;
+
+  void bind(const Addresses& a) override {
+    for (auto& ref : in) ref.bind(a);
+    for (auto& ref : out) ref.bind(a);
+    views_in_.resize(in.size());
+    views_out_.resize(out.size());
+    rows_ = -1;
+  }
+  void run(const StepState& s, Range) override {
+    if (s.rows != rows_) point(s.rows);
+    op->eval({views_in_, views_out_, attrs, s.scratch, s.step});
+  }
+  std::size_t scratch_bytes() const override { return scratch; }
+
+ private:
+  void point(std::int64_t rows) {
+    rows_ = rows;
+    for (std::size_t i = 0; i < in.size(); ++i) views_in_[i] = view(in_types[i], in[i].p, rows);
+    for (std::size_t i = 0; i < out.size(); ++i) views_out_[i] = view(out_types[i], out[i].p, rows);
+  }
+  static View view(const TypeInfo& type, std::byte* data, std::int64_t rows) {
+    const Dims shape = with_rows(type.shape, rows);
+    return {data, type.dtype, shape, contiguous_strides(shape)};
+  }
+
+  std::int64_t rows_ = -1;
+  std::vector<View> views_in_, views_out_;
+};
+
+}  // namespace densa
