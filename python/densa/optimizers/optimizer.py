@@ -14,12 +14,17 @@ from densa._scope import auto_name, name_scope
 from densa.losses.lookup import nearest
 from densa.variables import Variable
 
+from .parts import (
+    BASE_ARGUMENTS,
+    IGNORED,
+    clip_by_global_norm,
+    clip_by_norm,
+    number,
+    without_none,
+)
 from .schedules import LearningRateSchedule
 from .schedules import deserialize as deserialize_schedule
 from .schedules import serialize as serialize_schedule
-
-# Keras still knows these arguments but does nothing with them.
-_IGNORED = ("decay", "jit_compile", "is_legacy_optimizer")
 
 
 class Optimizer:
@@ -76,7 +81,7 @@ class Optimizer:
         **kwargs: Any,
     ) -> None:
         for key in list(kwargs):
-            if key in _IGNORED:
+            if key in IGNORED:
                 kwargs.pop(key)
                 if key == "decay":
                     warnings.warn(
@@ -86,7 +91,7 @@ class Optimizer:
                         stacklevel=3,
                     )
         if kwargs:
-            known = [*_BASE_ARGUMENTS, *getattr(type(self), "arguments", ())]
+            known = [*BASE_ARGUMENTS, *getattr(type(self), "arguments", ())]
             key = next(iter(kwargs))
             raise ValueError(
                 f"{type(self).__name__}: argument not recognized: {key!r}.{nearest(key, known)}"
@@ -143,7 +148,7 @@ class Optimizer:
             if callable(learning_rate) and not isinstance(learning_rate, Variable):
                 self._learning_rate = learning_rate
             else:
-                rate = _number(learning_rate)
+                rate = number(learning_rate)
                 self._learning_rate = Variable(
                     np.float64(rate), dtype="float64", trainable=False, name="learning_rate"
                 )
@@ -177,7 +182,7 @@ class Optimizer:
                 self._own = [v for v in self._own if v is not current]
             self._learning_rate = value
         elif isinstance(current, Variable):
-            current.assign(np.float64(_number(value)))
+            current.assign(np.float64(number(value)))
         else:
             raise TypeError(
                 "This optimizer was created with a `LearningRateSchedule` or a function as its "
@@ -344,7 +349,7 @@ class Optimizer:
             )
         for variable in variables:
             self._place(variable)
-        pairs = _without_none(grads, variables)
+        pairs = without_none(grads, variables)
         for gradient, variable in pairs:
             if tuple(gradient.shape) != tuple(variable.shape):
                 raise ValueError(
@@ -480,7 +485,7 @@ class Optimizer:
 
     def _clip(self, grads: list[Any], by_value: bool) -> list[Any]:
         if self.clipnorm:
-            return [_clip_by_norm(g, self.clipnorm) for g in grads]
+            return [clip_by_norm(g, self.clipnorm) for g in grads]
         if self.global_clipnorm:
             return clip_by_global_norm(grads, self.global_clipnorm)
         if self.clipvalue and by_value:
@@ -575,58 +580,3 @@ class Optimizer:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name}>"
-
-
-_BASE_ARGUMENTS = (
-    "learning_rate",
-    "weight_decay",
-    "clipnorm",
-    "clipvalue",
-    "global_clipnorm",
-    "use_ema",
-    "ema_momentum",
-    "ema_overwrite_frequency",
-    "loss_scale_factor",
-    "gradient_accumulation_steps",
-    "name",
-)
-
-
-def _number(value: Any) -> float:
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        raise ValueError(
-            "learning_rate must be a number, a LearningRateSchedule or a function without "
-            f"arguments; received {value!r}."
-        ) from None
-
-
-def _without_none(grads: list[Any], variables: list[Variable]) -> list[tuple[Any, Variable]]:
-    pairs = [(g, v) for g, v in zip(grads, variables, strict=True) if g is not None]
-    if not pairs:
-        raise ValueError("No gradients provided for any variable.")
-    if len(pairs) < len(grads):
-        missing = [v.path for g, v in zip(grads, variables, strict=True) if g is None]
-        warnings.warn(
-            f"Gradients do not exist for variables {missing} when minimizing the loss. If you use "
-            "`model.compile()`, did you forget to provide a `loss`?",
-            UserWarning,
-            stacklevel=3,
-        )
-    return pairs
-
-
-def _clip_by_norm(g: Any, limit: float) -> Any:
-    norm = ops.sqrt(ops.sum(ops.square(g)))
-    return g * (limit / ops.maximum(norm, limit))
-
-
-def clip_by_global_norm(grads: Sequence[Any], limit: float) -> list[Any]:
-    """The gradients, scaled together so that their common Euclidean norm is at most `limit`."""
-    squares = [ops.sum(ops.square(g)) for g in grads]
-    total = squares[0]
-    for s in squares[1:]:
-        total = total + s
-    scale = limit / ops.maximum(ops.sqrt(total), limit)
-    return [g * scale for g in grads]
