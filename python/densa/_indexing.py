@@ -10,6 +10,7 @@ from densa._core import Tensor, apply
 from densa import _core
 
 _FULL = slice(None)
+_TO_END = 2**63 - 1  # the end of an axis whose size is not known
 
 
 def get(x: Tensor, key: Any) -> Tensor:
@@ -122,7 +123,7 @@ def _slice(x: Tensor, basic: list[Any]) -> Tensor:
 def _rows_bounds(item: Any) -> slice:
     """Bounds on an axis whose size is not known while a model is recorded."""
     if isinstance(item, slice) and item == _FULL:
-        return slice(0, -1)
+        return slice(0, _TO_END)
     raise _core.NeedsRows(
         "the number of rows is not known while a model is recorded, so the batch axis can only be "
         "kept whole ([:]); index it outside the model or use compile(run_eagerly=True)"

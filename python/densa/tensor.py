@@ -567,6 +567,8 @@ def value_and_grad(
         with enable_grad():
             result = fn(*new, **kwargs)
         value = result[0] if has_aux else result
+        if isinstance(value, (int, float, np.generic, np.ndarray)):
+            value = _core.to_tensor(value)  # it does not depend on the arguments
         if not isinstance(value, Tensor) or value.size != 1:
             raise ValueError(
                 f"value_and_grad: the function must return a Tensor of one element, got "

@@ -100,15 +100,22 @@ def test_no_cycles_are_left_behind():
 
 
 def test_second_and_third_derivatives():
-    x = _leaf([0.5, 1.5])
-    y = apply("exp", x) * x
+    a = np.array([0.5, 1.5])
+    x = _leaf(a)
+    y = x * x * x * x
     (first,) = _core.gradients([y], [x], [from_numpy(np.ones(2))], create_graph=True)
     (second,) = _core.gradients([first.sum()], [x], create_graph=True)
     (third,) = _core.gradients([second.sum()], [x])
-    a = np.array([0.5, 1.5])
-    for k, got in enumerate((first, second, third), 1):
-        np.testing.assert_allclose(got.numpy(), np.exp(a) * (a + k), rtol=1e-12)
+    for got, expected in ((first, 4 * a**3), (second, 12 * a**2), (third, 24 * a)):
+        np.testing.assert_allclose(got.numpy(), expected, rtol=1e-12)
     assert not third.requires_grad
+
+
+def test_second_derivative_through_a_saved_output():
+    x = _leaf(0.5)
+    (first,) = _core.gradients([apply("exp", x) * x], [x], create_graph=True)
+    (second,) = _core.gradients([first], [x])
+    np.testing.assert_allclose(second.item(), np.exp(0.5) * 2.5, rtol=1e-12)
 
 
 def test_gradients_of_values_in_the_middle():
