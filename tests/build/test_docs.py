@@ -8,12 +8,15 @@ import pkgutil
 import re
 from pathlib import Path
 
+import numpy
 import pytest
 
 import densa
 
 ROOT = Path(__file__).resolve().parents[2]
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+# What examples may use without importing it.
+GLOBALS = {"densa": densa, "np": numpy}
 
 MODULES = sorted(
     module.name
@@ -28,7 +31,7 @@ def test_docstring_examples(name, tmp_path, monkeypatch):
     module = importlib.import_module(name)
     output = io.StringIO()
     with contextlib.redirect_stdout(output):
-        failed = doctest.testmod(module, optionflags=FLAGS).failed
+        failed = doctest.testmod(module, extraglobs=GLOBALS, optionflags=FLAGS).failed
     assert not failed, output.getvalue()
 
 
