@@ -2,17 +2,22 @@
 //
 //   dense_bench [float64]
 //
-// Every case runs in short bursts interleaved with a peak loop of the same width; the best burst of
-// each counts, so that a busy machine still gives usable shares. Rows, in, out per line.
+// Every case runs in short bursts between bursts of a peak loop of the same width, because the speed
+// of a shared machine drifts by more than what is measured. On a busy machine run it at real-time
+// priority (chrt -f 1).
+//
+// A line: rows, in, out; then forward; dx with its transpose; dw; dw with the sgd and with the adam
+// step fused.
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <vector>
 
 #include "ops/dense/dense.h"
-#include "ops/optimizer/optimizer.h"
+#include "ops/optimizer/step_maker.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -92,31 +97,41 @@ struct Buffer {
   T* data;
 };
 
-template <class T>
-void sgd(T* w, const T* g, T* const*, std::ptrdiff_t n, const densa::StepNumbers<T>& numbers) {
-  for (std::ptrdiff_t i = 0; i < n; ++i) w[i] -= numbers.lr * g[i];
-}
-
 struct Result {
-  double best = 1e9, peak = 0;
+  double seconds = 0, peak = 0;  // of one run; flop/s of the peak loop beside it
 };
 
+// Short bursts of the body, each between two bursts of the peak loop. Bursts during which the peak
+// changed are left out; of the rest the median ratio counts.
 template <class Body>
 Result measure(const char* level, double width_share, const Body& body) {
-  Result result;
+  const auto peak = [&] {
+    const auto start = Clock::now();
+    const double flop = peak_burst(2000, level) * width_share;
+    return flop / seconds(start);
+  };
   body();
   auto start = Clock::now();
   body();
-  const int repeats = std::clamp(static_cast<int>(2e-4 / (seconds(start) + 1e-9)), 1, 100000);
-  for (int burst = 0; burst < 60; ++burst) {
-    start = Clock::now();
-    const double flop = peak_burst(2000, level) * width_share;
-    result.peak = std::max(result.peak, flop / seconds(start));
+  const double once = seconds(start) + 1e-9;
+  const int repeats = std::clamp(static_cast<int>(2e-5 / once), 1, 100000);
+  const int bursts = std::clamp(static_cast<int>(0.03 / (once * repeats)), 30, 1000);
+  std::vector<Result> steady, all;
+  double before = peak();
+  for (int burst = 0; burst < bursts; ++burst) {
     start = Clock::now();
     for (int i = 0; i < repeats; ++i) body();
-    result.best = std::min(result.best, seconds(start) / repeats);
+    const double taken = seconds(start) / repeats, after = peak();
+    all.push_back({taken, (before + after) / 2});
+    if (std::abs(before - after) < 0.03 * after) steady.push_back(all.back());
+    before = after;
   }
-  return result;
+  auto& kept = steady.size() > 9 ? steady : all;
+  const auto middle = kept.begin() + kept.size() / 2;
+  std::nth_element(kept.begin(), middle, kept.end(), [](const Result& a, const Result& b) {
+    return a.seconds * a.peak < b.seconds * b.peak;
+  });
+  return *middle;
 }
 
 template <class T>
@@ -126,12 +141,12 @@ void run(std::int64_t rows, std::int64_t in, std::int64_t out) {
   Buffer<T> x(rows * padded(in)), w(in * padded(out)), b(padded(out)), y(rows * padded(out));
   Buffer<T> dx(rows * padded(in)), dw(in * padded(out)), dyT(row_panels * padded(out) * kPanel);
   const std::ptrdiff_t xs = rows * kPanel, ws = in * kPanel, ts = padded(out) * kPanel;
-  densa::StepNumbers<T> numbers;
-  numbers.lr = T(1e-9);
+  Buffer<T> s0(in * padded(out)), s1(in * padded(out));
+  T* const slots[] = {s0.data, s1.data};
   const double flop = 2.0 * static_cast<double>(rows * in) * static_cast<double>(out);
   const double width = sizeof(T) == 4 ? 1.0 : 0.5;
   const auto print = [&](const char* name, const Result& r) {
-    std::printf("  %s %9.2f us %5.1f%%", name, r.best * 1e6, 100 * flop / r.best / r.peak);
+    std::printf("  %s %9.2f us %5.1f%%", name, r.seconds * 1e6, 100 * flop / r.seconds / r.peak);
   };
   std::printf("%5ld %5ld %5ld", long(rows), long(in), long(out));
   print("forward", measure(k.level, width, [&] {
@@ -147,10 +162,16 @@ void run(std::int64_t rows, std::int64_t in, std::int64_t out) {
           k.dw({{x.data, xs}, {y.data, xs}, {dw.data, ws}, rows, out, 0, in, 0, panel_count(out),
                 false});
         }));
-  print("dw+sgd", measure(k.level, width, [&] {
-          densa::dw_update<T>({{x.data, xs}, {y.data, xs}, {w.data, ws}, nullptr, 0, rows, in, out, 0,
-                            panel_count(out), &sgd<T>, &numbers});
-        }));
+  for (const char* kind : {"sgd", "adam"}) {
+    densa::StepMaker maker(kind, {});
+    const densa::StepNumbers<T> numbers = maker.numbers<T>(10, 1e-9);
+    for (std::int64_t i = 0; i < in * padded(out); ++i) s1.data[i] = T(0.25);
+    print(kind, measure(k.level, width, [&] {
+            densa::dw_update<T>({{x.data, xs}, {y.data, xs}, {w.data, ws}, slots,
+                                 maker.kernel().slot_count, rows, in, out, 0, panel_count(out),
+                                 densa::step_of<T>(maker.kernel()), &numbers});
+          }));
+  }
   std::printf("\n");
 }
 

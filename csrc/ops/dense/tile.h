@@ -41,6 +41,16 @@ enum class Start { kZero, kBias, kResult };
 // kAlongRows: step s broadcasts x(s, i), i within one panel (dw).
 enum class Walk { kAlongColumns, kAlongRows };
 
+// Loads v now: the compiler would read a line that is not cached yet once per multiply-add.
+template <class V>
+DENSA_ALWAYS_INLINE void in_register(V& v) {
+#ifdef __aarch64__
+  __asm__("" : "+w"(v));
+#else
+  __asm__("" : "+v"(v));
+#endif
+}
+
 template <class T, Walk kWalk, int kRows, int kVecs>
 void tile(const TileArgs<T>& a, Start start) {
   Vec<T> sum[kRows][kVecs];
@@ -80,17 +90,31 @@ void tile(const TileArgs<T>& a, Start start) {
     const std::int64_t n = kWalk == Walk::kAlongRows || left < kPanel ? left : kPanel;
     const T* x = x_panel;
     for (std::int64_t s = 0; s < n; ++s) {
-      Vec<T> wv[kVecs];
-#pragma GCC unroll 8
-      for (int j = 0; j < kVecs; ++j) {
-        wv[j] = load(w[j]);
-        w[j] += kPanel;
-      }
+      if constexpr (kVecs > kRows) {  // wide: the broadcasts stay in registers, w passes by
+        Vec<T> xv[kRows];
 #pragma GCC unroll 16
-      for (int i = 0; i < kRows; ++i) {
-        const Vec<T> xv = broadcast(x[i * kRowStep]);
+        for (int i = 0; i < kRows; ++i) xv[i] = broadcast(x[i * kRowStep]);
 #pragma GCC unroll 8
-        for (int j = 0; j < kVecs; ++j) sum[i][j] = mul_add(xv, wv[j], sum[i][j]);
+        for (int j = 0; j < kVecs; ++j) {
+          Vec<T> wv = load(w[j]);
+          if constexpr (kRows > 1) in_register(wv);
+          w[j] += kPanel;
+#pragma GCC unroll 16
+          for (int i = 0; i < kRows; ++i) sum[i][j] = mul_add(xv[i], wv, sum[i][j]);
+        }
+      } else {
+        Vec<T> wv[kVecs];
+#pragma GCC unroll 8
+        for (int j = 0; j < kVecs; ++j) {
+          wv[j] = load(w[j]);
+          w[j] += kPanel;
+        }
+#pragma GCC unroll 16
+        for (int i = 0; i < kRows; ++i) {
+          const Vec<T> xv = broadcast(x[i * kRowStep]);
+#pragma GCC unroll 8
+          for (int j = 0; j < kVecs; ++j) sum[i][j] = mul_add(xv, wv[j], sum[i][j]);
+        }
       }
       x += kStep;
     }
