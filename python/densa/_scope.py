@@ -57,14 +57,21 @@ def clear_session() -> None:
         function()
 
 
-@contextmanager
-def name_scope(name: str) -> Iterator[None]:
-    """Put `name/` before the paths of variables made inside."""
-    _local.names.append(name)
-    try:
-        yield
-    finally:
-        _local.names.pop()
+class name_scope:
+    """Put `name/` before the paths of variables made inside; None changes nothing."""
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str | None) -> None:
+        self.name = name
+
+    def __enter__(self) -> None:
+        if self.name is not None:
+            _local.names.append(self.name)
+
+    def __exit__(self, *_: object) -> None:
+        if self.name is not None:
+            _local.names.pop()
 
 
 def current_path() -> str:

@@ -271,6 +271,24 @@ def shuffle(x: Any, axis: int = 0, seed: Any = None) -> Any:
     return _core.from_numpy(np.ascontiguousarray(np.take(array, order, axis=axis)))
 
 
+def _ones(inputs: Any, noise_shape: Any) -> Any:
+    """Return ones of the noise shape; where it says None, of the size of the inputs."""
+    sizes = tuple(inputs.shape)
+    if len(noise_shape) != len(sizes):
+        raise ValueError(f"noise_shape={tuple(noise_shape)} does not fit inputs of shape {sizes}.")
+    if None not in sizes:
+        shape = tuple(n if m is None else int(m) for m, n in zip(noise_shape, sizes, strict=True))
+        return _core.from_numpy(np.ones(shape, dtype=str(inputs.dtype)))
+    # The number of rows is open while a model is recorded: cut the ones out of the inputs.
+    ends = [
+        2**63 - 1 if m is None or m == n else int(m)
+        for m, n in zip(noise_shape, sizes, strict=True)
+    ]
+    rank = len(sizes)
+    part = _core.apply("slice", inputs, begin=[0] * rank, end=ends, step=[1] * rank)
+    return _core.apply("add", _core.apply("multiply", part, 0.0), 1.0)
+
+
 def dropout(inputs: Any, rate: float, noise_shape: Any = None, seed: Any = None) -> Any:
     """Set a share of the entries to zero and scale the others by 1 / (1 - rate).
 
@@ -298,9 +316,9 @@ def dropout(inputs: Any, rate: float, noise_shape: Any = None, seed: Any = None)
     attributes = {"rate": float(rate), "seed": key, "stream": stream, "step": step}
     if noise_shape is None:
         return _core.apply("dropout", inputs, **attributes)
-    shape = tuple(n if m is None else m for m, n in zip(noise_shape, inputs.shape, strict=True))
-    ones = _core.from_numpy(np.ones(shape, dtype=str(inputs.dtype)))
-    return _core.apply("multiply", inputs, _core.apply("dropout", ones, **attributes))
+    return _core.apply(
+        "multiply", inputs, _core.apply("dropout", _ones(inputs, noise_shape), **attributes)
+    )
 
 
 __all__ = [

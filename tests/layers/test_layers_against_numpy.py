@@ -126,6 +126,12 @@ CASES = {
         lambda layer, x: np.where(x < 0, layer.alpha.numpy() * x, x),
     ),
     "ELU": (lambda: L.ELU(0.7), X, lambda _, x: np.where(x < 0, 0.7 * np.expm1(x), x)),
+    "Swish": (lambda: L.Swish(0.6), X, lambda _, x: x * sigmoid(0.6 * x)),
+    "Swish, per unit": (
+        lambda: L.Swish("uniform", per_unit=True),
+        X,
+        lambda layer, x: x * sigmoid(layer.beta.numpy() * x),
+    ),
     "Softmax": (lambda: L.Softmax(), X, lambda _, x: softmax(x)),
     "Softmax, axis": (lambda: L.Softmax(1), data(2, 3, 4), lambda _, x: softmax(x, 1)),
     "Softmax, axes": (

@@ -35,6 +35,7 @@ from densa.layers.rescaling import Rescaling
 from densa.layers.reshape import Reshape
 from densa.layers.softmax import Softmax
 from densa.layers.subtract import Subtract, subtract
+from densa.layers.swish import Swish
 from densa.saving.serialization import deserialize_keras_object, serialize_keras_object
 
 
@@ -101,6 +102,7 @@ __all__ = [
     "Reshape",
     "Softmax",
     "Subtract",
+    "Swish",
     "add",
     "average",
     "concatenate",

@@ -76,6 +76,9 @@ def assert_input_compatibility(input_spec: Any, inputs: Any, layer_name: str) ->
     """Raise ValueError, naming layer, input and shapes, if inputs do not fit the specs."""
     if input_spec is None:
         return
+    if type(input_spec) is InputSpec and hasattr(inputs, "shape"):
+        _check_one(0, inputs, input_spec, layer_name)
+        return
     specs = tree.flatten(input_spec)
     if isinstance(inputs, dict) and all(s.name is not None for s in specs):
         missing = [s.name for s in specs if s.name not in inputs and not s.optional]

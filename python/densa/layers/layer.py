@@ -6,7 +6,6 @@ import functools
 import inspect
 import math
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -442,10 +441,10 @@ class Layer(Operation):
 
     def _convert(self, x: Any, first: bool = False) -> Any:
         kind = type(x)
+        if kind is _core.Tensor:
+            return x if x.dtype == self.compute_dtype else self._autocast(x)
         if kind in _PLAIN:
             return x
-        if isinstance(x, _core.Tensor):
-            return self._autocast(x)
         if isinstance(x, Variable):
             return self._autocast(x.value)
         if kind in (list, tuple) and first and _is_numbers(x):
@@ -599,7 +598,7 @@ class Layer(Operation):
 
     def _scope(self) -> Any:
         """Open the layer's name scope, unless its build() has opened it."""
-        return nullcontext() if self._building else name_scope(self.name)
+        return name_scope(None if self._building else self.name)
 
     def _check_initialized(self) -> None:
         if not self._initialized:

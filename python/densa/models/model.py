@@ -485,6 +485,8 @@ def _same(x: Any, symbol: KerasTensor) -> bool:
 def _fit_rank(x: Any, symbol: KerasTensor, name: str, index: int) -> Any:
     """Add or drop a last axis of size one, as Keras does, then check the shape."""
     shape, wanted = tuple(x.shape), symbol.shape
+    if shape[1:] == wanted[1:] and shape:
+        return x
     if len(shape) == len(wanted) + 1 and shape[-1] == 1:
         x = _with_shape(x, shape[:-1])
     elif len(shape) == len(wanted) - 1 and wanted[-1] == 1:

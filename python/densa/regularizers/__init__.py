@@ -62,8 +62,8 @@ class L1L2(Regularizer):
         l2: factor of the squares.
 
     Example:
-        >>> float(densa.regularizers.L1L2(0.1, 0.01)(np.full(2, 2.0)))
-        0.48
+        >>> float(densa.regularizers.L1L2(0.25, 0.125)(np.full(2, 1.0)))
+        0.375
     """
 
     def __init__(self, l1: float | None = 0.0, l2: float | None = 0.0) -> None:
