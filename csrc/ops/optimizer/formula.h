@@ -1,15 +1,15 @@
 // The update rules, as Keras 3 writes them. One rule works on a float and on a vector of lanes.
 //
 // step(w, g, s, c): the weight w and the slots s[0 .. kSlots) change, g is the gradient after
-// scaling and cutting. c holds StepNumbers as lanes. Every operation is written out, in Keras'
-// order, and none is fused; divisions and roots go through quotient and root.
+// scaling and cutting. c holds StepNumbers as lanes. Operations stand in Keras' order; averages are
+// one multiply-add, divisions and roots go through quotient and root.
 #pragma once
 #include "simd/lanes.h"
 
 namespace densa::inline DENSA_ISA {
 
 // a / b and sqrt(v). On AVX-512 the divider takes 16 to 20 cycles per vector, more than the rest of
-// a step together: there an estimate of 14 bits and one Newton step, within 1 ulp of the rounded
+// a step together: there an estimate of 14 bits and one Newton step, about 1 ulp from the rounded
 // result for normal numbers; root of 0 is 0. A zero divisor gives NaN.
 template <class V>
 DENSA_ALWAYS_INLINE V quotient(V a, V b) {
@@ -21,19 +21,23 @@ DENSA_ALWAYS_INLINE V root(V v) {
 }
 #if DENSA_LEVEL == DENSA_LEVEL_v4 || DENSA_LEVEL == DENSA_LEVEL_v4x
 DENSA_ALWAYS_INLINE Vec<float> quotient(Vec<float> a, Vec<float> b) {
-  const Vec<float> one = lane<Vec<float>>(1);
   const Vec<float> guess = (Vec<float>)_mm512_maskz_rcp14_ps(0xffff, (__m512)b);
-  const Vec<float> inverse = mul_add(guess, mul_add(-b, guess, one), guess);
-  const Vec<float> q = a * inverse;
-  return mul_add(mul_add(-b, q, a), inverse, q);
+  return a * mul_add(guess, mul_add(-b, guess, lane<Vec<float>>(1)), guess);
 }
 DENSA_ALWAYS_INLINE Vec<float> root(Vec<float> v) {
-  const Vec<float> guess = (Vec<float>)_mm512_maskz_rsqrt14_ps(0xffff, (__m512)v);
+  const Vec<float> least = lane<Vec<float>>(0x1p-126f);  // the estimate of 0 would be inf
+  const Vec<float> guess =
+      (Vec<float>)_mm512_maskz_rsqrt14_ps(0xffff, (__m512)max_fast(least, v));
   const Vec<float> half = guess * lane<Vec<float>>(0.5f), r = v * guess;
-  const Vec<float> error = mul_add(-half, r, lane<Vec<float>>(0.5f));
-  return select(v == Vec<float>{}, v, mul_add(r, error, r));
+  return mul_add(r, mul_add(-half, r, lane<Vec<float>>(0.5f)), r);
 }
 #endif
+
+// The moving average a, one step on towards g.
+template <class V>
+DENSA_ALWAYS_INLINE V towards(V a, V g, V rate) {
+  return mul_add(g - a, rate, a);
+}
 
 struct Sgd {
   static constexpr int kSlots = 0;
@@ -111,8 +115,8 @@ struct Adam {
   static constexpr int kSlots = 2 + kAmsgrad;
   template <class V, class C>
   DENSA_ALWAYS_INLINE static void step(V& w, V g, V* s, const C& c) {
-    s[0] += (g - s[0]) * c.one_minus_beta_1;
-    s[1] += (g * g - s[1]) * c.one_minus_beta_2;
+    s[0] = towards(s[0], g, c.one_minus_beta_1);
+    s[1] = mul_add(mul_add(g, g, -s[1]), c.one_minus_beta_2, s[1]);
     V v = s[1];
     if constexpr (kAmsgrad) {
       s[2] = maximum(s[2], s[1]);
@@ -126,7 +130,7 @@ struct Adamax {  // alpha = lr / (1 - beta_1^t)
   static constexpr int kSlots = 2;
   template <class V, class C>
   DENSA_ALWAYS_INLINE static void step(V& w, V g, V* s, const C& c) {
-    s[0] += (g - s[0]) * c.one_minus_beta_1;
+    s[0] = towards(s[0], g, c.one_minus_beta_1);
     s[1] = maximum(c.beta_2 * s[1], abs(g));
     w -= quotient(c.alpha * s[0], s[1] + c.epsilon);
   }
@@ -138,8 +142,8 @@ struct Nadam {
   static constexpr int kSlots = 2;
   template <class V, class C>
   DENSA_ALWAYS_INLINE static void step(V& w, V g, V* s, const C& c) {
-    s[0] += (g - s[0]) * c.one_minus_beta_1;
-    s[1] += (g * g - s[1]) * c.one_minus_beta_2;
+    s[0] = towards(s[0], g, c.one_minus_beta_1);
+    s[1] = mul_add(mul_add(g, g, -s[1]), c.one_minus_beta_2, s[1]);
     const V m = c.m_factor * s[0] + c.g_factor * g;
     w -= quotient(m * c.lr, root(s[1] * c.v_factor) + c.epsilon);
   }

@@ -26,8 +26,7 @@ DENSA_ALWAYS_INLINE Lanes<V> lanes_of(const StepNumbers<T>& c) {
 template <class F, bool kDecay, class V>
 DENSA_ALWAYS_INLINE void step_lanes(V& w, V g, V* s, const Lanes<V>& c) {
   g = g * c.grad_scale;
-  g = select(g > c.clip_high, c.clip_high, g);  // NaN stays
-  g = select(g < c.clip_low, c.clip_low, g);
+  g = max_fast(c.clip_low, min_fast(c.clip_high, g));  // NaN stays
   if constexpr (kDecay) w -= w * c.decay;
   F::step(w, g, s, c);
 }
