@@ -89,6 +89,13 @@ void eval_reshape(const EvalCall& call) {
   copy_strided(x.dtype, x.shape, y.data, contiguous_strides(x.shape), x.data, x.strides);
 }
 
+// ---- stop_gradient: the same values; having no gradient rule, it ends the way back -------------
+
+std::vector<TypeInfo> infer_stop(std::span<const TypeInfo> in, const Attrs&) {
+  check_inputs(in, 1, "stop_gradient");
+  return {in[0]};
+}
+
 // ---- transpose ------------------------------------------------------------------------------
 
 Dims permutation(const Attrs& attrs, int rank) {
@@ -239,9 +246,11 @@ Op strided(Op op) {
 
 std::vector<Op> whole_ops() {
   Op reshape{"reshape", &infer_reshape, &grad_reshape, &eval_reshape};
-  reshape.alias = true;
+  Op stop{"stop_gradient", &infer_stop, nullptr, &eval_reshape};
+  reshape.alias = stop.alias = true;
   return {
       reshape,
+      stop,
       strided({"transpose", &infer_transpose, &grad_transpose, &eval_transpose}),
       strided({"broadcast_to", &infer_broadcast, &grad_broadcast, &eval_broadcast}),
       strided({"row_count", &infer_row_count, nullptr, &eval_row_count}),

@@ -1,0 +1,72 @@
+"""What the modules of `densa.ops` share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
+
+import numpy as np
+
+from densa import _core, config
+from densa._symbolic import op
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+apply: Callable[..., Any] = _core.apply
+
+
+def public(function: Callable[P, R]) -> Callable[P, R]:
+    """Make a function a recording op under the name that users and saved graphs know it by."""
+    function.__module__ = "densa.ops"
+    return op(function)
+
+
+def tensor(x: Any, dtype: Any = None) -> Any:
+    """Return x as a Tensor of the core."""
+    return x if dtype is None and isinstance(x, _core.Tensor) else _core.to_tensor(x, dtype)
+
+
+def floating(x: Any) -> Any:
+    """Return x as a floating Tensor; integers become floatx."""
+    x = tensor(x)
+    return x if x.dtype.startswith("float") else apply("cast", x, dtype=config.floatx())
+
+
+def dtype_or_floatx(dtype: Any) -> str:
+    """Return a dtype's name; None is floatx."""
+    return config.floatx() if dtype is None else str(config.dtype_name(dtype))
+
+
+def axes_of(axis: Any) -> list[int]:
+    """Return axis as the core's list, where an empty list means all axes."""
+    if axis is None:
+        return []
+    if isinstance(axis, (tuple, list)):
+        return [int(a) for a in axis]
+    return [int(axis)]
+
+
+def place(axis: int, rank: int, name: str) -> int:
+    """Return an axis counted from the front; ValueError if it is out of range."""
+    if not -rank <= axis < rank:
+        raise ValueError(f"{name}: axis {axis} is out of range for an array of rank {rank}.")
+    return int(axis) % rank
+
+
+def known_shape(x: Any, name: str) -> tuple[int, ...]:
+    """Return x's shape; NeedsRows while the number of rows is not known."""
+    shape = tuple(x.shape)
+    if None in shape:
+        raise _core.NeedsRows(f"{name}: needs to know how many rows the batch has; it is {shape}.")
+    return shape
+
+
+def reshaped(x: Any, shape: Any) -> Any:
+    """Reshape; None in the shape is the rows of a batch."""
+    return apply("reshape", x, shape=[-1 if d is None else int(d) for d in shape])
+
+
+def constant(array: Any) -> Any:
+    """Return a NumPy array as a Tensor."""
+    return _core.from_numpy(np.ascontiguousarray(array))

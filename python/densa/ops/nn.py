@@ -1,0 +1,419 @@
+"""Activations, losses and the like: functions of `densa.ops` that networks are made of."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from densa import config
+from densa.ops._public import (
+    apply,
+    axes_of,
+    dtype_or_floatx,
+    floating,
+    place,
+    public,
+    reshaped,
+    tensor,
+)
+
+# ---- activations ---------------------------------------------------------------------------------
+
+
+@public
+def relu(x: Any) -> Any:
+    """Return max(x, 0); the slope at 0 is 0."""
+    return apply("relu", x)
+
+
+@public
+def relu6(x: Any) -> Any:
+    """Return min(max(x, 0), 6)."""
+    return apply("relu6", x)
+
+
+@public
+def leaky_relu(x: Any, negative_slope: float = 0.2) -> Any:
+    """Return x, times negative_slope below zero."""
+    return apply("leaky_relu", x, negative_slope=float(negative_slope))
+
+
+@public
+def elu(x: Any, alpha: float = 1.0) -> Any:
+    """Return x, and alpha · (eˣ - 1) below zero."""
+    return apply("elu", x, alpha=float(alpha))
+
+
+@public
+def celu(x: Any, alpha: float = 1.0) -> Any:
+    """Return x, and alpha · (e^(x / alpha) - 1) below zero."""
+    return apply("celu", x, alpha=float(alpha))
+
+
+@public
+def selu(x: Any) -> Any:
+    """Return the scaled elu that keeps mean 0 and variance 1."""
+    return apply("selu", x)
+
+
+@public
+def gelu(x: Any, approximate: bool = True) -> Any:
+    """Return x Φ(x); approximate takes Φ by a tanh, as Keras' ops do by default."""
+    return apply("gelu_tanh" if approximate else "gelu", x)
+
+
+@public
+def silu(x: Any) -> Any:
+    """Return x · sigmoid(x)."""
+    return apply("silu", x)
+
+
+@public
+def swish(x: Any) -> Any:
+    """Return x · sigmoid(x), like `silu`."""
+    return apply("silu", x)
+
+
+@public
+def mish(x: Any) -> Any:
+    """Return x · tanh(softplus(x))."""
+    return apply("mish", x)
+
+
+@public
+def sigmoid(x: Any) -> Any:
+    """Return 1 / (1 + e⁻ˣ)."""
+    return apply("sigmoid", x)
+
+
+@public
+def log_sigmoid(x: Any) -> Any:
+    """Return log(sigmoid(x)) without underflow."""
+    return apply("log_sigmoid", x)
+
+
+@public
+def hard_sigmoid(x: Any) -> Any:
+    """Return relu6(x + 3) / 6."""
+    return apply("hard_sigmoid", x)
+
+
+@public
+def hard_silu(x: Any) -> Any:
+    """Return x · relu6(x + 3) / 6."""
+    return apply("hard_silu", x)
+
+
+@public
+def hard_swish(x: Any) -> Any:
+    """Return x · relu6(x + 3) / 6, like `hard_silu`."""
+    return apply("hard_silu", x)
+
+
+@public
+def hard_tanh(x: Any) -> Any:
+    """Return x held between -1 and 1."""
+    return apply("minimum", apply("maximum", x, -1.0), 1.0)
+
+
+@public
+def softplus(x: Any) -> Any:
+    """Return log(1 + eˣ)."""
+    return apply("softplus", x)
+
+
+@public
+def softsign(x: Any) -> Any:
+    """Return x / (1 + |x|)."""
+    return apply("softsign", x)
+
+
+@public
+def squareplus(x: Any, b: float = 4.0) -> Any:
+    """Return (x + √(x² + b)) / 2."""
+    return 0.5 * (floating(x) + apply("sqrt", apply("add", apply("square", floating(x)), b)))
+
+
+@public
+def tanh_shrink(x: Any) -> Any:
+    """Return x - tanh(x)."""
+    return apply("subtract", floating(x), apply("tanh", x))
+
+
+@public
+def soft_shrink(x: Any, threshold: float = 0.5) -> Any:
+    """Return x moved by threshold towards zero, and 0 within it."""
+    x = floating(x)
+    return apply("relu", x - threshold) - apply("relu", -x - threshold)
+
+
+@public
+def hard_shrink(x: Any, threshold: float = 0.5) -> Any:
+    """Return x, and 0 where |x| ≤ threshold."""
+    x = floating(x)
+    return apply("where", apply("greater", apply("abs", x), threshold), x, 0.0)
+
+
+@public
+def threshold(x: Any, threshold: float, default_value: float) -> Any:
+    """Return x where it is above threshold, else default_value."""
+    return apply("where", apply("greater", x, threshold), x, default_value)
+
+
+@public
+def glu(x: Any, axis: int = -1) -> Any:
+    """Return the first half along an axis times the sigmoid of the second half."""
+    x = floating(x)
+    where = place(axis, x.ndim, "glu")
+    if x.shape[where] is None or x.shape[where] % 2:
+        raise ValueError(f"glu: axis {axis} of shape {tuple(x.shape)} must have an even size.")
+    half = x.shape[where] // 2
+    front = (np.s_[:],) * where
+    return x[(*front, np.s_[:half])] * apply("sigmoid", x[(*front, np.s_[half:])])
+
+
+def _over_axes(name: str, x: Any, axis: Any) -> Any:
+    if isinstance(axis, int):
+        return apply(name, x, axis=axis)
+    x = floating(x)
+    if axis is None:
+        return reshaped(apply(name, reshaped(x, [-1]), axis=0), x.shape)
+    axes = [place(a, x.ndim, name) for a in axes_of(axis)]
+    order = [a for a in range(x.ndim) if a not in axes] + axes
+    moved = apply("transpose", x, perm=order)
+    kept = list(moved.shape[: x.ndim - len(axes)])
+    out = reshaped(apply(name, reshaped(moved, [*kept, -1]), axis=-1), moved.shape)
+    return apply("transpose", out, perm=[order.index(a) for a in range(x.ndim)])
+
+
+@public
+def softmax(x: Any, axis: Any = -1) -> Any:
+    """Return eˣ / Σ eˣ along an axis, several axes, or (None) all.
+
+    Example:
+        >>> densa.ops.softmax([0.0, 0.0]).numpy()
+        array([0.5, 0.5], dtype=float32)
+    """
+    return _over_axes("softmax", x, axis)
+
+
+@public
+def log_softmax(x: Any, axis: Any = -1) -> Any:
+    """Return log softmax(x) without underflow."""
+    return _over_axes("log_softmax", x, axis)
+
+
+# ---- losses --------------------------------------------------------------------------------------
+
+
+def _clipped(probabilities: Any) -> Any:
+    low = config.epsilon()
+    return apply("minimum", apply("maximum", probabilities, low), 1.0 - low)
+
+
+def _same_shape(name: str, target: Any, output: Any) -> None:
+    if tuple(target.shape) != tuple(output.shape):
+        raise ValueError(
+            f"{name}: target and output must have one shape; got {tuple(target.shape)} and "
+            f"{tuple(output.shape)}."
+        )
+
+
+@public
+def binary_crossentropy(target: Any, output: Any, from_logits: bool = False) -> Any:
+    """Return -(t log p + (1 - t) log(1 - p)) for each element.
+
+    Args:
+        target: numbers in [0, 1], of output's shape.
+        output: probabilities, or logits.
+        from_logits: whether output holds logits; exact where p is near 0 or 1.
+
+    Returns:
+        Losses of output's shape.
+    """
+    target, output = tensor(target), floating(output)
+    _same_shape("binary_crossentropy", target, output)
+    target = apply("cast", target, dtype=output.dtype)
+    if from_logits:
+        return apply("sigmoid_cross_entropy", output, target)
+    p = _clipped(output)
+    loss = target * apply("log", p) + (1.0 - target) * apply("log", 1.0 - p)
+    return apply("negative", loss)
+
+
+@public
+def categorical_crossentropy(
+    target: Any, output: Any, from_logits: bool = False, axis: int = -1
+) -> Any:
+    """Return -Σ t log p over the classes.
+
+    Args:
+        target: probabilities (often one-hot), of output's shape.
+        output: probabilities (scaled to sum 1), or logits.
+        from_logits: whether output holds logits.
+        axis: the axis of the classes.
+
+    Returns:
+        Losses of output's shape without `axis`.
+    """
+    target, output = tensor(target), floating(output)
+    _same_shape("categorical_crossentropy", target, output)
+    if output.ndim < 1:
+        raise ValueError("categorical_crossentropy: a scalar has no classes.")
+    target = apply("cast", target, dtype=output.dtype)
+    if from_logits:
+        last = place(axis, output.ndim, "categorical_crossentropy")
+        if last != output.ndim - 1:
+            order = [a for a in range(output.ndim) if a != last] + [last]
+            target, output = (apply("transpose", v, perm=order) for v in (target, output))
+        return apply("softmax_cross_entropy", output, target)
+    p = apply("divide", output, apply("sum", output, axis=[axis], keepdims=True))
+    terms = target * apply("log", _clipped(p))
+    return apply("negative", apply("sum", terms, axis=[axis]))
+
+
+@public
+def sparse_categorical_crossentropy(
+    target: Any, output: Any, from_logits: bool = False, axis: int = -1
+) -> Any:
+    """Return -log p of each row's class.
+
+    Args:
+        target: class numbers, of output's shape without `axis` (or with size 1 there).
+        output: probabilities, or logits.
+        from_logits: whether output holds logits.
+        axis: the axis of the classes.
+
+    Returns:
+        Losses of output's shape without `axis`; NaN for a class that does not exist (logits).
+    """
+    target, output = tensor(target), floating(output)
+    if output.ndim < 1:
+        raise ValueError("sparse_categorical_crossentropy: a scalar has no classes.")
+    last = place(axis, output.ndim, "sparse_categorical_crossentropy")
+    if last != output.ndim - 1:
+        order = [a for a in range(output.ndim) if a != last] + [last]
+        output = apply("transpose", output, perm=order)
+        if target.ndim == output.ndim:
+            target = apply("transpose", target, perm=order)
+    if target.ndim == output.ndim and target.shape[-1] == 1:
+        target = reshaped(target, target.shape[:-1])
+    if not target.dtype.startswith(("int", "uint")):
+        target = apply("cast", target, dtype="int32")
+    if tuple(target.shape) != tuple(output.shape)[:-1]:
+        raise ValueError(
+            f"sparse_categorical_crossentropy: target has shape {tuple(target.shape)} but output "
+            f"{tuple(output.shape)} asks for {tuple(output.shape)[:-1]}."
+        )
+    if from_logits:
+        return apply("sparse_softmax_cross_entropy", output, target)
+    logs = apply("log", _clipped(output))
+    hot = apply("one_hot", target, classes=output.shape[-1], dtype=output.dtype)
+    return apply("negative", apply("sum", hot * logs, axis=[output.ndim - 1]))
+
+
+# ---- classes -------------------------------------------------------------------------------------
+
+
+@public
+def one_hot(
+    x: Any, num_classes: int, axis: int = -1, dtype: Any = None, sparse: bool = False
+) -> Any:
+    """Return a 1 at each class number and zeros elsewhere; a number out of range gives zeros.
+
+    Args:
+        x: integers.
+        num_classes: size of the new axis.
+        axis: where the new axis goes.
+        dtype: of the result; None is floatx.
+        sparse: accepted for Keras; True raises.
+
+    Example:
+        >>> densa.ops.one_hot([1, 0], 3).numpy()
+        array([[0., 1., 0.],
+               [1., 0., 0.]], dtype=float32)
+    """
+    if sparse:
+        raise ValueError("densa has no sparse tensors; pass sparse=False.")
+    ids = tensor(x)
+    if not ids.dtype.startswith(("int", "uint")):
+        ids = apply("cast", ids, dtype="int32")
+    out = apply("one_hot", ids, classes=int(num_classes), dtype=dtype_or_floatx(dtype))
+    where = place(axis, out.ndim, "one_hot")
+    if where == out.ndim - 1:
+        return out
+    order = list(range(out.ndim - 1))
+    order.insert(where, out.ndim - 1)
+    return apply("transpose", out, perm=order)
+
+
+@public
+def multi_hot(
+    inputs: Any, num_classes: int, axis: int = -1, dtype: Any = None, sparse: bool = False
+) -> Any:
+    """Return a 1 for each class number that occurs along the last axis of inputs."""
+    ids = tensor(inputs)
+    hot = one_hot(ids, num_classes, axis=-1, dtype=dtype, sparse=sparse)
+    return hot if ids.ndim < 1 else apply("max", hot, axis=[ids.ndim - 1])
+
+
+@public
+def in_top_k(targets: Any, predictions: Any, k: int) -> Any:
+    """Tell for each row whether the target is among the k best predictions.
+
+    Args:
+        targets: class numbers, shape (n,).
+        predictions: scores, shape (n, classes).
+        k: how many.
+    """
+    scores, ids = floating(predictions), tensor(targets)
+    hot = apply("one_hot", ids, classes=scores.shape[-1], dtype="bool")
+    own = apply("max", apply("where", hot, scores, -float("inf")), axis=[-1], keepdims=True)
+    better = apply("cast", apply("greater", scores, own), dtype="int32")
+    found = apply("less", apply("sum", better, axis=[-1]), k)
+    return apply("logical_and", found, apply("isfinite", reshaped(own, own.shape[:-1])))
+
+
+# ---- normalizing ---------------------------------------------------------------------------------
+
+
+@public
+def normalize(x: Any, axis: Any = -1, order: int = 2, epsilon: float | None = None) -> Any:
+    """Return x divided by its norm of the given order along an axis, kept above epsilon."""
+    x = floating(x)
+    epsilon = config.epsilon() if epsilon is None else epsilon
+    axes = axes_of(axis)
+    if order == 2:
+        total = apply("sum", apply("square", x), axis=axes, keepdims=True)
+        return x * apply("rsqrt", apply("maximum", total, epsilon**2))
+    size = apply("power", apply("abs", x), float(order))
+    size = apply("power", apply("sum", size, axis=axes, keepdims=True), 1.0 / order)
+    return x / apply("maximum", size, epsilon)
+
+
+@public
+def batch_normalization(
+    x: Any,
+    mean: Any,
+    variance: Any,
+    axis: int,
+    offset: Any = None,
+    scale: Any = None,
+    epsilon: float = 1e-3,
+) -> Any:
+    """Return (x - mean) / √(variance + epsilon) · scale + offset along the channel axis."""
+    x, mean = floating(x), tensor(mean)
+    ones = apply("broadcast_to", tensor(1.0, x.dtype), shape=list(mean.shape))
+    gamma = ones if scale is None else scale
+    beta = ones - ones if offset is None else offset
+    return apply("batch_norm", x, gamma, beta, mean, variance, axis=[axis], epsilon=float(epsilon))
+
+
+@public
+def psnr(x1: Any, x2: Any, max_val: float) -> Any:
+    """Return the peak signal-to-noise ratio in decibels."""
+    x1, x2 = floating(x1), floating(x2)
+    _same_shape("psnr", x1, x2)
+    error = apply("mean", apply("square", x1 - x2))
+    return apply("log", max_val * max_val / error) * (10.0 / float(np.log(10.0)))

@@ -1,0 +1,210 @@
+"""Reductions of `densa.ops`: over one axis, several or all; the order is fixed by the shape."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from densa import config
+from densa.ops._public import apply, axes_of, floating, public, tensor
+
+
+def _reduce(name: str, x: Any, axis: Any, keepdims: bool, **attributes: Any) -> Any:
+    if isinstance(axis, (tuple, list)) and not axis:  # no axis at all
+        rank = tensor(x).ndim
+        x = apply("reshape", tensor(x), shape=[*tensor(x).shape, 1])
+        return apply(name, x, axis=[rank], keepdims=False, **attributes)
+    return apply(name, x, axis=axes_of(axis), keepdims=bool(keepdims), **attributes)
+
+
+@public
+def sum(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    """Return the sum over the axes.
+
+    Args:
+        x: numbers; booleans count as int32.
+        axis: an axis or a tuple of axes; None is all of them.
+        keepdims: keep the axes with size one.
+
+    Example:
+        >>> densa.ops.sum([[1.0, 2.0], [3.0, 4.0]], axis=0).numpy()
+        array([4., 6.], dtype=float32)
+    """
+    return _reduce("sum", x, axis, keepdims)
+
+
+@public
+def mean(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    """Return the mean over the axes; NaN for no elements."""
+    return _reduce("mean", x, axis, keepdims)
+
+
+@public
+def prod(x: Any, axis: Any = None, keepdims: bool = False, dtype: Any = None) -> Any:
+    """Return the product over the axes."""
+    if dtype is not None:
+        x = apply("cast", tensor(x), dtype=config.dtype_name(dtype))
+    return _reduce("prod", x, axis, keepdims)
+
+
+@public
+def max(x: Any, axis: Any = None, keepdims: bool = False, initial: Any = None) -> Any:
+    """Return the largest element; NaN wins. Ties share the gradient.
+
+    Raises:
+        ValueError: if there is no element and no `initial`.
+    """
+    return _extreme("max", "maximum", x, axis, keepdims, initial)
+
+
+@public
+def min(x: Any, axis: Any = None, keepdims: bool = False, initial: Any = None) -> Any:
+    """Return the smallest element; NaN wins. Ties share the gradient.
+
+    Raises:
+        ValueError: if there is no element and no `initial`.
+    """
+    return _extreme("min", "minimum", x, axis, keepdims, initial)
+
+
+@public
+def amax(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    """Return the largest element, like `max`."""
+    return _reduce("max", x, axis, keepdims)
+
+
+@public
+def amin(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    """Return the smallest element, like `min`."""
+    return _reduce("min", x, axis, keepdims)
+
+
+def _extreme(name: str, pair: str, x: Any, axis: Any, keepdims: bool, initial: Any) -> Any:
+    if initial is None:
+        return _reduce(name, x, axis, keepdims)
+    x = tensor(x)
+    axes = {a % x.ndim for a in axes_of(axis)} if axis is not None else set(range(x.ndim))
+    if 0 in [x.shape[a] for a in axes]:
+        shape = [1 if a in axes else d for a, d in enumerate(x.shape)]
+        full = apply("broadcast_to", tensor(initial, x.dtype), shape=shape)
+        return _reduce(name, full, axis, keepdims)
+    return apply(pair, _reduce(name, x, axis, keepdims), initial)
+
+
+@public
+def var(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    """Return the variance (divided by n): mean (x - mean x)²."""
+    return _reduce("var", x, axis, keepdims)
+
+
+@public
+def std(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    """Return the standard deviation, the root of `var`."""
+    return apply("sqrt", _reduce("var", x, axis, keepdims))
+
+
+@public
+def logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    """Return log Σ eˣ without overflow; -inf for no elements."""
+    return _reduce("logsumexp", x, axis, keepdims)
+
+
+@public
+def any(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    """Tell whether at least one element is true."""
+    return _reduce("any", x, axis, keepdims)
+
+
+@public
+def all(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    """Tell whether every element is true."""
+    return _reduce("all", x, axis, keepdims)
+
+
+@public
+def count_nonzero(x: Any, axis: Any = None) -> Any:
+    """Return the number of elements that are not zero, as int32."""
+    hit = apply("cast", apply("not_equal", x, 0), dtype="int32")
+    return _reduce("sum", hit, axis, False)
+
+
+@public
+def argmax(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
+    """Return the index of the first largest element, as int32; None looks at all elements."""
+    return _arg("argmax", x, axis, keepdims)
+
+
+@public
+def argmin(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
+    """Return the index of the first smallest element, as int32; None looks at all elements."""
+    return _arg("argmin", x, axis, keepdims)
+
+
+def _arg(name: str, x: Any, axis: int | None, keepdims: bool) -> Any:
+    if axis is None:
+        out = apply(name, x, flat=True, keepdims=bool(keepdims))
+    else:
+        out = apply(name, x, axis=int(axis), keepdims=bool(keepdims))
+    return apply("cast", out, dtype="int32")
+
+
+@public
+def average(x: Any, axis: Any = None, weights: Any = None) -> Any:
+    """Return the mean over the axes, weighted: Σ w x / Σ w."""
+    if weights is None:
+        return _reduce("mean", x, axis, False)
+    x, weights = floating(x), tensor(weights)
+    if weights.ndim == 1 and x.ndim > 1:
+        if not isinstance(axis, int) or weights.shape[0] != x.shape[axis]:
+            raise ValueError(
+                f"average: weights of shape {weights.shape} need one axis of that size; "
+                f"got x {x.shape} and axis {axis}."
+            )
+        shape = [1] * x.ndim
+        shape[axis] = weights.shape[0]
+        weights = apply("reshape", weights, shape=shape)
+    weighted = apply("multiply", x, weights)
+    total = _reduce("sum", apply("broadcast_to", weights, shape=list(x.shape)), axis, False)
+    return apply("divide", _reduce("sum", weighted, axis, False), total)
+
+
+@public
+def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
+    """Return the vector norm of x over one axis: order 2 (None), 1, inf, -inf, 0 or any number.
+
+    Args:
+        x: numbers.
+        ord: order; None is 2, over all elements if axis is None.
+        axis: an axis, or a pair of axes for the Frobenius norm (ord None or "fro").
+        keepdims: keep the axes with size one.
+    """
+    x = floating(x)
+    if ord in (None, "fro", 2) and not (ord == 2 and isinstance(axis, tuple)):
+        return apply("sqrt", _reduce("sum", apply("square", x), axis, keepdims))
+    if not isinstance(axis, int) and x.ndim != 1:
+        raise ValueError(f"norm: order {ord!r} is for vectors; give one axis, got axis={axis!r}.")
+    size = apply("abs", x)
+    if ord == 1:
+        return _reduce("sum", size, axis, keepdims)
+    if ord == float("inf"):
+        return _reduce("max", size, axis, keepdims)
+    if ord == float("-inf"):
+        return _reduce("min", size, axis, keepdims)
+    if ord == 0:
+        return _reduce(
+            "sum", apply("cast", apply("not_equal", x, 0), dtype=x.dtype), axis, keepdims
+        )
+    total = _reduce("sum", apply("power", size, ord), axis, keepdims)
+    return apply("power", total, 1.0 / ord)
+
+
+@public
+def moments(x: Any, axes: Any, keepdims: bool = False, synchronized: bool = False) -> Any:
+    """Return mean and variance over the axes.
+
+    Args:
+        x: numbers.
+        axes: an axis or a tuple of them.
+        keepdims: keep the axes with size one.
+        synchronized: accepted for Keras; there is one device.
+    """
+    return _reduce("mean", x, axes, keepdims), _reduce("var", x, axes, keepdims)

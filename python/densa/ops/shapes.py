@@ -1,0 +1,491 @@
+"""Making, converting, reshaping, joining and picking arrays: functions of `densa.ops`."""
+
+from __future__ import annotations
+
+import builtins
+import itertools
+import math
+from typing import Any
+
+import numpy as np
+
+from densa import _core, config
+from densa._symbolic import KerasTensor
+from densa.ops._public import (
+    apply,
+    axes_of,
+    constant,
+    dtype_or_floatx,
+    known_shape,
+    place,
+    public,
+    reshaped,
+    tensor,
+)
+
+# ---- converting ----------------------------------------------------------------------------------
+
+
+def convert_to_tensor(x: Any, dtype: Any = None, sparse: bool | None = None) -> Any:
+    """Return x as a Tensor; a symbolic tensor stays what it is, apart from its dtype.
+
+    Args:
+        x: a Tensor, Variable, array, number or nested list.
+        dtype: type name to convert to; None keeps x's.
+        sparse: accepted for Keras; True raises.
+    """
+    if sparse:
+        raise ValueError("densa has no sparse tensors; pass sparse=None.")
+    if isinstance(x, KerasTensor):
+        return x if dtype is None or x.dtype == config.dtype_name(dtype) else cast(x, dtype)
+    return _core.to_tensor(x, None if dtype is None else config.dtype_name(dtype))
+
+
+def array(x: Any, dtype: Any = None) -> Any:
+    """Return x as a Tensor, like `convert_to_tensor`."""
+    return convert_to_tensor(x, dtype)
+
+
+def convert_to_numpy(x: Any) -> Any:
+    """Return x as a NumPy array."""
+    return np.asarray(x.numpy() if isinstance(x, (_core.Tensor, _core.Variable)) else x)
+
+
+@public
+def cast(x: Any, dtype: Any) -> Any:
+    """Return x with another dtype; floats go to integers towards zero."""
+    return apply("cast", tensor(x), dtype=config.dtype_name(dtype))
+
+
+def shape(x: Any) -> tuple[int | None, ...]:
+    """Return the shape as a tuple of ints.
+
+    A symbolic tensor of the functional API has None for unknown sizes. While `fit` records a model
+    the number of rows is not known; asking for it makes `fit` record once per batch size.
+    """
+    if isinstance(x, KerasTensor):
+        return x.shape
+    return known_shape(tensor(x), "shape")
+
+
+def ndim(x: Any) -> int:
+    """Return the number of axes."""
+    return len(x.shape) if hasattr(x, "shape") else int(tensor(x).ndim)
+
+
+def size(x: Any) -> int | None:
+    """Return the number of elements; None if it is not known."""
+    sizes = x.shape if hasattr(x, "shape") else tensor(x).shape
+    return None if None in sizes else math.prod(sizes)
+
+
+# ---- making --------------------------------------------------------------------------------------
+
+
+def zeros(shape: Any, dtype: Any = None) -> Any:
+    """Return zeros; dtype None is floatx."""
+    return constant(np.zeros(shape, dtype_or_floatx(dtype)))
+
+
+def ones(shape: Any, dtype: Any = None) -> Any:
+    """Return ones; dtype None is floatx."""
+    return constant(np.ones(shape, dtype_or_floatx(dtype)))
+
+
+def empty(shape: Any, dtype: Any = None) -> Any:
+    """Return an array whose values mean nothing; dtype None is floatx."""
+    return zeros(shape, dtype)
+
+
+def full(shape: Any, fill_value: Any, dtype: Any = None) -> Any:
+    """Return an array filled with fill_value; dtype None is floatx."""
+    value = convert_to_tensor(fill_value, dtype_or_floatx(dtype))
+    return apply("broadcast_to", value, shape=[shape] if isinstance(shape, int) else list(shape))
+
+
+@public
+def zeros_like(x: Any, dtype: Any = None) -> Any:
+    """Return zeros of x's shape and (unless given) dtype."""
+    return _like(x, 0, dtype)
+
+
+@public
+def ones_like(x: Any, dtype: Any = None) -> Any:
+    """Return ones of x's shape and (unless given) dtype."""
+    return _like(x, 1, dtype)
+
+
+@public
+def full_like(x: Any, fill_value: Any, dtype: Any = None) -> Any:
+    """Return fill_value in x's shape and (unless given) dtype."""
+    return _like(x, fill_value, dtype)
+
+
+def _like(x: Any, value: Any, dtype: Any) -> Any:
+    x = tensor(x)
+    one = tensor(value, x.dtype if dtype is None else config.dtype_name(dtype))
+    return apply("broadcast_to", one, shape=[-1 if d is None else d for d in x.shape])
+
+
+def arange(start: Any, stop: Any = None, step: Any = 1, dtype: Any = None) -> Any:
+    """Return start, start + step, … below stop; with one argument, 0 … start - 1."""
+    if stop is None:
+        start, stop = 0, start
+    made = np.arange(start, stop, step)
+    if dtype is None:
+        whole = made.dtype.kind in "iu"
+        dtype = "int32" if whole else config.floatx()
+    return constant(made.astype(config.dtype_name(dtype)))
+
+
+def linspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype: Any = None) -> Any:
+    """Return num evenly spaced numbers from start to stop."""
+    return constant(np.linspace(start, stop, num, endpoint).astype(dtype_or_floatx(dtype)))
+
+
+def eye(N: int, M: int | None = None, k: int = 0, dtype: Any = None) -> Any:
+    """Return ones on the k-th diagonal of an (N, M) matrix."""
+    return constant(np.eye(N, M, k, dtype_or_floatx(dtype)))
+
+
+def identity(n: int, dtype: Any = None) -> Any:
+    """Return the identity matrix."""
+    return eye(n, dtype=dtype)
+
+
+# ---- reshaping -----------------------------------------------------------------------------------
+
+
+@public
+def copy(x: Any) -> Any:
+    """Return a copy of x."""
+    return apply("add", tensor(x), tensor(0, tensor(x).dtype))
+
+
+@public
+def reshape(x: Any, newshape: Any) -> Any:
+    """Return the same elements in another shape; one size may be -1.
+
+    Example:
+        >>> densa.ops.reshape(np.ones((2, 6)), (3, -1)).shape
+        (3, 4)
+    """
+    return reshaped(tensor(x), [newshape] if isinstance(newshape, int) else newshape)
+
+
+@public
+def ravel(x: Any) -> Any:
+    """Return all elements in one axis."""
+    return reshaped(tensor(x), [-1])
+
+
+@public
+def transpose(x: Any, axes: Any = None) -> Any:
+    """Permute the axes; reverse them if axes is None."""
+    x = tensor(x)
+    if x.ndim < 2:
+        return x
+    return apply("transpose", x, perm=axes_of(axes))
+
+
+@public
+def swapaxes(x: Any, axis1: int, axis2: int) -> Any:
+    """Exchange two axes."""
+    x = tensor(x)
+    order = list(range(x.ndim))
+    a, b = place(axis1, x.ndim, "swapaxes"), place(axis2, x.ndim, "swapaxes")
+    order[a], order[b] = order[b], order[a]
+    return apply("transpose", x, perm=order)
+
+
+@public
+def moveaxis(x: Any, source: Any, destination: Any) -> Any:
+    """Move axes to new places; the others keep their order."""
+    x = tensor(x)
+    sources = [place(a, x.ndim, "moveaxis") for a in axes_of(source)]
+    targets = [place(a, x.ndim, "moveaxis") for a in axes_of(destination)]
+    if len(sources) != len(targets):
+        raise ValueError(f"moveaxis: {len(sources)} axes move to {len(targets)} places.")
+    order = [a for a in range(x.ndim) if a not in sources]
+    for target, origin in sorted(zip(targets, sources, strict=True)):
+        order.insert(target, origin)
+    return x if order == list(range(x.ndim)) else apply("transpose", x, perm=order)
+
+
+@public
+def expand_dims(x: Any, axis: Any) -> Any:
+    """Insert axes of size one where they shall be in the result."""
+    x = tensor(x)
+    rank = x.ndim + len(axes_of(axis))
+    places = {place(a, rank, "expand_dims") for a in axes_of(axis)}
+    sizes = iter(x.shape)
+    return reshaped(x, [1 if i in places else next(sizes) for i in range(rank)])
+
+
+@public
+def squeeze(x: Any, axis: Any = None) -> Any:
+    """Drop axes of size one: the given ones, or all.
+
+    Raises:
+        ValueError: if a given axis has another size.
+    """
+    x = tensor(x)
+    if axis is None:
+        dropped = {i for i, d in enumerate(x.shape) if d == 1}
+    else:
+        dropped = {place(a, x.ndim, "squeeze") for a in axes_of(axis)}
+        for a in dropped:
+            if x.shape[a] != 1:
+                raise ValueError(f"squeeze: axis {a} of shape {tuple(x.shape)} has not size 1.")
+    return reshaped(x, [d for i, d in enumerate(x.shape) if i not in dropped])
+
+
+@public
+def broadcast_to(x: Any, shape: Any) -> Any:
+    """Stretch axes of size one (and add axes in front) to a shape."""
+    sizes = [-1 if d is None else int(d) for d in shape]
+    return apply("broadcast_to", tensor(x), shape=sizes)
+
+
+@public
+def flip(x: Any, axis: Any = None) -> Any:
+    """Reverse the order of the elements along axes; all of them if None."""
+    x = tensor(x)
+    axes = {place(a, x.ndim, "flip") for a in axes_of(axis)} or set(range(x.ndim))
+    key = tuple(np.s_[::-1] if a in axes else np.s_[:] for a in range(x.ndim))
+    return x[key] if key else x
+
+
+# ---- joining and cutting -------------------------------------------------------------------------
+
+
+@public
+def concatenate(xs: Any, axis: int = -1) -> Any:
+    """Join arrays along an axis.
+
+    Args:
+        xs: arrays whose shapes agree apart from `axis`.
+        axis: the axis that grows.
+
+    Example:
+        >>> densa.ops.concatenate([np.ones((2, 1)), np.ones((2, 3))]).shape
+        (2, 4)
+    """
+    xs = [tensor(x) for x in xs]
+    if not xs:
+        raise ValueError("concatenate: at least one array is needed.")
+    return apply("concatenate", *xs, axis=int(axis))
+
+
+@public
+def stack(x: Any, axis: int = 0) -> Any:
+    """Join arrays of one shape along a new axis."""
+    xs = [tensor(item) for item in x]
+    if not xs:
+        raise ValueError("stack: at least one array is needed.")
+    where = place(axis, xs[0].ndim + 1, "stack")
+    first = tuple(xs[0].shape)
+    for item in xs:
+        if tuple(item.shape) != first:
+            raise ValueError(f"stack: shapes {first} and {tuple(item.shape)} must be equal.")
+    grown = [*first[:where], 1, *first[where:]]
+    return apply("concatenate", *(reshaped(item, grown) for item in xs), axis=where)
+
+
+@public
+def unstack(x: Any, num: int | None = None, axis: int = 0) -> list[Any]:
+    """Cut an array into its slices along an axis, without that axis."""
+    x = tensor(x)
+    where = place(axis, x.ndim, "unstack")
+    count = known_shape(x, "unstack")[where] if x.shape[where] is None else x.shape[where]
+    if num is not None and num != count:
+        raise ValueError(f"unstack: num is {num} but axis {axis} has size {count}.")
+    return [x[(*(np.s_[:],) * where, i)] for i in range(count)]
+
+
+@public
+def hstack(xs: Any) -> Any:
+    """Join along the second axis (the first for vectors)."""
+    xs = [tensor(x) for x in xs]
+    xs = [reshaped(x, [1]) if x.ndim == 0 else x for x in xs]
+    return apply("concatenate", *xs, axis=0 if xs[0].ndim == 1 else 1)
+
+
+@public
+def vstack(xs: Any) -> Any:
+    """Join along the first axis; vectors become rows."""
+    xs = [tensor(x) for x in xs]
+    return apply("concatenate", *(reshaped(x, [1, -1]) if x.ndim < 2 else x for x in xs), axis=0)
+
+
+@public
+def split(x: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
+    """Cut an array along an axis: into so many equal parts, or at the given indices."""
+    x = tensor(x)
+    where = place(axis, x.ndim, "split")
+    if x.shape[where] is None:
+        known_shape(x, "split")
+    total = x.shape[where]
+    if isinstance(indices_or_sections, (int, np.integer)):
+        parts = int(indices_or_sections)
+        if parts < 1 or total % parts:
+            raise ValueError(f"split: an axis of size {total} has no {parts} equal parts.")
+        cuts = [total // parts * i for i in range(parts + 1)]
+    else:
+        cuts = [0, *(int(i) for i in indices_or_sections), total]
+    front = (np.s_[:],) * where
+    return [x[(*front, builtins.slice(a, b))] for a, b in itertools.pairwise(cuts)]
+
+
+@public
+def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: Any = None) -> Any:
+    """Put a border of a constant around an array.
+
+    Args:
+        x: an array.
+        pad_width: one (before, after) pair per axis, one pair, or one number for all.
+        mode: "constant"; others are not available.
+        constant_values: the value of the border; None is 0.
+    """
+    if mode != "constant":
+        raise ValueError(f"pad: mode {mode!r} is not available; use 'constant'.")
+    x = tensor(x)
+    widths = np.broadcast_to(np.asarray(pad_width, dtype=np.int64), (x.ndim, 2)).tolist()
+    if any(side < 0 for pair in widths for side in pair):
+        raise ValueError(f"pad: widths must not be negative; got {pad_width!r}.")
+    sizes = []
+    for d, (a, b) in zip(x.shape, widths, strict=True):
+        if d is None and a + b > 0:
+            known_shape(x, "pad")
+        sizes.append(-1 if d is None else d + a + b)
+    place_of = {"begin": [a for a, _ in widths], "step": [1] * x.ndim, "shape": sizes}
+    out = apply("pad_slice", x, **place_of)
+    if constant_values in (None, 0):
+        return out
+    inside = apply("pad_slice", _like(x, True, "bool"), **place_of)
+    return apply("where", inside, out, tensor(constant_values, x.dtype))
+
+
+@public
+def tile(x: Any, repeats: Any) -> Any:
+    """Repeat the whole array along each axis."""
+    x = tensor(x)
+    times = [repeats] if isinstance(repeats, int) else list(repeats)
+    times = [1] * (x.ndim - len(times)) + times
+    shape = [1] * (len(times) - x.ndim) + list(known_shape(x, "tile"))
+    narrow = [size for d in shape for size in (1, d)]
+    wide = [size for d, n in zip(shape, times, strict=True) for size in (n, d)]
+    if len(wide) > 8:
+        raise ValueError("tile: at most 4 axes.")
+    out = apply("broadcast_to", reshaped(x, narrow), shape=wide)
+    return reshaped(out, [d * n for d, n in zip(shape, times, strict=True)])
+
+
+@public
+def repeat(x: Any, repeats: Any, axis: int | None = None) -> Any:
+    """Repeat each element along an axis; None flattens first."""
+    x = tensor(x)
+    if axis is None:
+        x, axis = reshaped(x, [-1]), 0
+    where = place(axis, x.ndim, "repeat")
+    ids = np.repeat(np.arange(known_shape(x, "repeat")[where]), repeats)
+    return apply("take", x, constant(ids), axis=where)
+
+
+@public
+def roll(x: Any, shift: int, axis: int | None = None) -> Any:
+    """Move elements along an axis; those that leave at the end come back in front."""
+    x = tensor(x)
+    if axis is None:
+        return reshaped(roll(reshaped(x, [-1]), shift, 0), x.shape)
+    where = place(axis, x.ndim, "roll")
+    n = known_shape(x, "roll")[where]
+    return apply("take", x, constant((np.arange(n) - shift) % max(n, 1)), axis=where)
+
+
+# ---- picking -------------------------------------------------------------------------------------
+
+
+@public
+def take(x: Any, indices: Any, axis: int | None = None) -> Any:
+    """Pick elements along an axis; None picks from the flattened array.
+
+    Args:
+        x: an array.
+        indices: integers of any shape; negative ones count from the end.
+        axis: where they point.
+
+    Raises:
+        IndexError: for an index outside the axis.
+    """
+    x, ids = tensor(x), tensor(indices)
+    if axis is None:
+        x, axis = reshaped(x, [-1]), 0
+    where = place(axis, x.ndim, "take")
+    shape = [*x.shape[:where], *ids.shape, *x.shape[where + 1 :]]
+    out = apply("take", x, ids if ids.ndim == 1 else reshaped(ids, [-1]), axis=where)
+    return out if ids.ndim == 1 else reshaped(out, shape)
+
+
+@public
+def take_along_axis(x: Any, indices: Any, axis: int | None = None) -> Any:
+    """Pick one element per index, the other axes walking along with x.
+
+    Args:
+        x: an array.
+        indices: integers, of x's rank.
+        axis: where they point; None flattens both.
+    """
+    x, ids = tensor(x), apply("cast", tensor(indices), dtype="int64")
+    if axis is None:
+        return apply("take", reshaped(x, [-1]), reshaped(ids, [-1]), axis=0)
+    where = place(axis, x.ndim, "take_along_axis")
+    shape, wanted = known_shape(x, "take_along_axis"), known_shape(ids, "take_along_axis")
+    ids = apply("where", apply("less", ids, 0), apply("add", ids, shape[where]), ids)
+    stride = math.prod(shape[where + 1 :])
+    grid = np.zeros([1] * x.ndim, np.int64)
+    step = 1
+    for i in reversed(range(x.ndim)):
+        if i != where:
+            line = np.arange(wanted[i] if shape[i] != 1 else 1) * step
+            grid = grid + line.reshape([-1 if k == i else 1 for k in range(x.ndim)])
+        step *= shape[i]
+    flat = apply("add", apply("multiply", ids, stride), constant(grid))
+    out = apply("take", reshaped(x, [-1]), reshaped(flat, [-1]), axis=0)
+    return reshaped(out, flat.shape)
+
+
+@public
+def slice(inputs: Any, start_indices: Any, shape: Any) -> Any:
+    """Cut out a block: where it starts and its shape (-1: up to the end)."""
+    x = tensor(inputs)
+    items = zip(start_indices, shape, strict=True)
+    return x[tuple(builtins.slice(int(a), None if n == -1 else int(a) + int(n)) for a, n in items)]
+
+
+@public
+def diagonal(x: Any) -> Any:
+    """Return the diagonal of a matrix."""
+    x = tensor(x)
+    if x.ndim != 2:
+        raise ValueError(f"diagonal: a matrix is needed; got shape {tuple(x.shape)}.")
+    rows, cols = known_shape(x, "diagonal")
+    return apply(
+        "take", reshaped(x, [-1]), constant(np.arange(min(rows, cols)) * (cols + 1)), axis=0
+    )
+
+
+@public
+def tril(x: Any, k: int = 0) -> Any:
+    """Return the matrix with zeros above the k-th diagonal."""
+    return _triangle(x, np.tri(*known_shape(tensor(x), "tril")[-2:], k, dtype=bool))
+
+
+@public
+def triu(x: Any, k: int = 0) -> Any:
+    """Return the matrix with zeros below the k-th diagonal."""
+    return _triangle(x, ~np.tri(*known_shape(tensor(x), "triu")[-2:], k - 1, dtype=bool))
+
+
+def _triangle(x: Any, keep: Any) -> Any:
+    return apply("where", constant(keep), tensor(x), tensor(0, tensor(x).dtype))
