@@ -24,12 +24,28 @@ PyObject* results(std::vector<Value> out) {
   return tuple;
 }
 
+}  // namespace
+
+PyObject* apply_objects(const Op& op, std::span<PyObject* const> inputs, const Attrs& attrs) {
+  TensorBuilder& build = current_builder();
+  constexpr std::size_t kFew = 4;
+  if (inputs.size() <= kFew) {
+    std::array<Operand, kFew> operands;
+    for (std::size_t i = 0; i < inputs.size(); ++i) operands[i] = to_operand(inputs[i], build);
+    return results(apply_promoted(build, op, {operands.data(), inputs.size()}, attrs));
+  }
+  std::vector<Operand> operands;
+  for (PyObject* input : inputs) operands.push_back(to_operand(input, build));
+  return results(apply_promoted(build, op, operands, attrs));
+}
+
+namespace {
+
 PyObject* apply(PyObject*, PyObject* const* arguments, Py_ssize_t count, PyObject* names) {
   try {
     if (count < 1 || !PyUnicode_Check(arguments[0]))
       throw TypeError("apply: the first argument is the name of an op");
     const Op& op = find_op(text_of(arguments[0]));
-    TensorBuilder& build = current_builder();
     Attrs attrs;
     const Py_ssize_t named = names == nullptr ? 0 : PyTuple_GET_SIZE(names);
     Py_ssize_t given = count;
@@ -41,19 +57,7 @@ PyObject* apply(PyObject*, PyObject* const* arguments, Py_ssize_t count, PyObjec
       AttrValue value = to_attribute(name, item);
       attrs.set(std::move(name), std::move(value));
     }
-    constexpr Py_ssize_t kFew = 4;
-    const Py_ssize_t inputs = given - 1;
-    if (inputs <= kFew) {
-      std::array<Operand, kFew> operands;
-      for (Py_ssize_t i = 0; i < inputs; ++i)
-        operands[static_cast<std::size_t>(i)] = to_operand(arguments[i + 1], build);
-      return results(apply_promoted(
-          build, op, {operands.data(), static_cast<std::size_t>(inputs)}, attrs));
-    }
-    std::vector<Operand> operands;
-    for (Py_ssize_t i = 0; i < inputs; ++i)
-      operands.push_back(to_operand(arguments[i + 1], build));
-    return results(apply_promoted(build, op, operands, attrs));
+    return apply_objects(op, {arguments + 1, static_cast<std::size_t>(given - 1)}, attrs);
   } catch (...) {
     set_python_error();
     return nullptr;

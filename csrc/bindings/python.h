@@ -28,6 +28,8 @@ extern PyTypeObject* tensor_type;  // set by bind_tensor
 inline bool is_py_tensor(PyObject* object) { return Py_TYPE(object) == tensor_type; }
 // A new reference; None for a null value.
 PyObject* wrap(Value value);
+// Arithmetic and comparisons, as slots of the type (operators.cpp); ends with {0, nullptr}.
+extern const PyType_Slot operator_slots[];
 inline py::object to_python(Value value) {
   return py::reinterpret_steal<py::object>(wrap(std::move(value)));
 }
@@ -47,6 +49,9 @@ py::array to_array(const Value& value, const char* where);
 Operand to_operand(PyObject* object, TensorBuilder& build);
 // The same as an eager or symbolic value: a Python float becomes floatx, an int int32.
 Value to_value(PyObject* object, TensorBuilder& build);
+
+// Promotes and applies; a Tensor or a tuple of Tensors, as a new reference. Throws.
+PyObject* apply_objects(const Op& op, std::span<PyObject* const> inputs, const Attrs& attrs);
 
 AttrValue to_attribute(const std::string& name, PyObject* object);
 Attrs to_attributes(const py::kwargs& kwargs);

@@ -274,7 +274,7 @@ void release_buffer(PyObject*, Py_buffer* view) {
   delete static_cast<BufferShape*>(view->internal);
 }
 
-PyType_Slot slots[] = {
+const PyType_Slot own_slots[] = {
     {Py_tp_new, reinterpret_cast<void*>(&refuse_new)},
     {Py_tp_dealloc, reinterpret_cast<void*>(&deallocate)},
     {Py_tp_getset, attributes},
@@ -282,11 +282,6 @@ PyType_Slot slots[] = {
     {Py_bf_getbuffer, reinterpret_cast<void*>(&get_buffer)},
     {Py_bf_releasebuffer, reinterpret_cast<void*>(&release_buffer)},
     {Py_tp_doc, const_cast<char*>("An array with a place on the tape; densa.asarray makes one.")},
-    {0, nullptr},
-};
-
-PyType_Spec spec = {
-    "densa._core.Tensor", sizeof(PyTensor), 0, Py_TPFLAGS_DEFAULT, slots,
 };
 
 // ---- methods ----------------------------------------------------------------------------------
@@ -327,6 +322,10 @@ py::object item_of(const Value& self) {
 }  // namespace
 
 void bind_tensor(py::module_& m) {
+  std::vector<PyType_Slot> slots(std::begin(own_slots), std::end(own_slots));
+  for (const PyType_Slot* slot = operator_slots; slot->slot != 0; ++slot) slots.push_back(*slot);
+  slots.push_back({0, nullptr});
+  PyType_Spec spec{"densa._core.Tensor", sizeof(PyTensor), 0, Py_TPFLAGS_DEFAULT, slots.data()};
   tensor_type = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&spec));
   if (tensor_type == nullptr) throw py::error_already_set();
   const py::object type =

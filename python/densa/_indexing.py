@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from densa._core import Tensor, apply
 
 from densa import _core
+from densa._core import Tensor, apply
 
 _FULL = slice(None)
 _TO_END = 2**63 - 1  # the end of an axis whose size is not known
@@ -15,6 +15,8 @@ _TO_END = 2**63 - 1  # the end of an axis whose size is not known
 
 def get(x: Tensor, key: Any) -> Tensor:
     """Return `x[key]` by NumPy's rules; differentiable except for boolean masks."""
+    if type(key) is int and x.ndim and x.shape[0] is not None:
+        return _row(x, key)
     items = key if isinstance(key, tuple) else (key,)
     if any(_is_mask(item) for item in items):
         return _by_numpy(x, items)
@@ -48,6 +50,17 @@ def get(x: Tensor, key: Any) -> Tensor:
     ids_rank = np.broadcast_shapes(*(tuple(a.shape) for a in arrays))
     plan = shape_plan[: places[0]] + ["keep"] * len(ids_rank) + shape_plan[places[-1] + 1 :]
     return _reshape_plan(out, plan)
+
+
+def _row(x: Tensor, i: int) -> Tensor:
+    size, *rest = x.shape
+    if not -size <= i < size:
+        raise IndexError(f"index {i} is out of bounds for axis 0 with size {size}")
+    if None in rest:
+        return _reshape_plan(_slice(x, [i, *(_FULL,) * len(rest)]), ["drop", *["keep"] * len(rest)])
+    first = i % size
+    row = apply("slice", x, begin=[first] + [0] * len(rest), end=[first + 1, *rest])
+    return apply("reshape", row, shape=rest)
 
 
 def _is_integer(item: Any) -> bool:

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
-from densa._core import Tensor, apply, enable_grad, no_grad
 
 from densa import _core, _indexing
+from densa._core import Tensor, apply, enable_grad, no_grad
 
 __all__ = [
     "Tensor",
@@ -109,21 +109,6 @@ def _is_operand(other: Any) -> bool:
     )
 
 
-def _operator(name: str, op: str, *, reflected: bool = False) -> Callable[[Any, Any], Any]:
-    def method(self: Tensor, other: Any) -> Any:
-        if type(other) is not Tensor and _defers(other):
-            return NotImplemented
-        try:
-            return apply(op, other, self) if reflected else apply(op, self, other)
-        except TypeError:
-            if _is_operand(other):
-                raise
-            return NotImplemented
-
-    method.__name__ = name
-    return method
-
-
 def _bits(name: str, logical: str, bitwise: Any, *, reflected: bool) -> Callable[[Any, Any], Any]:
     """Logical on booleans; on integers NumPy's bit operation."""
 
@@ -141,38 +126,6 @@ def _bits(name: str, logical: str, bitwise: Any, *, reflected: bool) -> Callable
     return method
 
 
-def _power(self: Tensor, other: Any, modulo: None = None) -> Any:
-    if modulo is not None:
-        return NotImplemented
-    if type(other) in (int, float) and self.dtype.startswith("float"):
-        if other == 2:
-            return apply("square", self)
-        if other == 1:
-            return self
-        if other == 0.5:
-            return apply("sqrt", self)
-    return _plain_power(self, other)
-
-
-_plain_power = _operator("__pow__", "power")
-
-_ARITHMETIC = {
-    "add": "add",
-    "sub": "subtract",
-    "mul": "multiply",
-    "truediv": "divide",
-    "floordiv": "floor_divide",
-    "mod": "mod",
-    "pow": "power",
-}
-_COMPARISONS = {
-    "eq": "equal",
-    "ne": "not_equal",
-    "lt": "less",
-    "le": "less_equal",
-    "gt": "greater",
-    "ge": "greater_equal",
-}
 _BITS = {
     "and": ("logical_and", np.bitwise_and),
     "or": ("logical_or", np.bitwise_or),
@@ -440,11 +393,6 @@ def _array_function(self: Tensor, func: Any, types: Any, args: Any, kwargs: Any)
 
 
 def _attach() -> None:
-    for short, op in _ARITHMETIC.items():
-        setattr(Tensor, f"__{short}__", _operator(f"__{short}__", op))
-        setattr(Tensor, f"__r{short}__", _operator(f"__r{short}__", op, reflected=True))
-    for short, op in _COMPARISONS.items():
-        setattr(Tensor, f"__{short}__", _operator(f"__{short}__", op))
     for short, (logical, bitwise) in _BITS.items():
         for mark, reflected in (("", False), ("r", True)):
             name = f"__{mark}{short}__"
@@ -454,16 +402,11 @@ def _attach() -> None:
     for op in ("argmax", "argmin"):
         setattr(Tensor, op, _arg(op))
     methods: dict[str, Any] = {
-        "__pow__": _power,
         "__matmul__": _matmul_method,
         "__rmatmul__": _rmatmul_method,
         "__divmod__": lambda self, other: (self // other, self % other),
-        "__neg__": lambda self: apply("negative", self),
-        "__pos__": lambda self: self,
-        "__abs__": lambda self: apply("abs", self),
         "__round__": lambda self, digits=None: _wrap(np.round(self.numpy(), digits or 0)),
         "__invert__": _invert,
-        "__hash__": object.__hash__,
         "__getitem__": _indexing.get,
         "__setitem__": _setitem,
         "__len__": _len,
