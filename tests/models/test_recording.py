@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import densa
 import numpy as np
 import pytest
+
+import densa
 from densa import _core
 
 L = densa.layers
