@@ -387,20 +387,16 @@ class Optimizer:
         fused = getattr(_core, "optimizer_step", None) if self.fused_kind() else None
         grads = self._clip(grads, by_value=fused is None)
         if fused is not None:
-            hyper = self.hyper()
-            for decay in (True, False):
-                some = [i for i, v in enumerate(variables) if self._use_weight_decay(v) == decay]
-                if some:
-                    chosen = [variables[i] for i in some]
-                    fused(
-                        self.fused_kind(),
-                        hyper if decay else {**hyper, "weight_decay": 0.0},
-                        chosen,
-                        [grads[i] for i in some],
-                        [[self.slot(v, name) for name in self.slot_names] for v in chosen],
-                        int(self.iterations),
-                        rate,
-                    )
+            fused(
+                self.fused_kind(),
+                self.hyper(),
+                variables,
+                grads,
+                [[self.slot(v, name) for name in self.slot_names] for v in variables],
+                [self._use_weight_decay(v) for v in variables],
+                int(self.iterations),
+                rate,
+            )
             return
         if self.weight_decay:
             for variable in variables:
