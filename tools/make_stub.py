@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import argparse
 import ast
+import builtins
 import difflib
 import enum
 import importlib
 import inspect
+import pkgutil
 import re
 import sys
 import types
@@ -45,8 +47,15 @@ SKIPPED = {
 }  # fmt: skip
 
 
+# Names that annotations may use; make_stub adds the module's own classes.
+KNOWN_NAMES = {*dir(builtins), "Any", "collections", "numpy", "typing", "typing_extensions"}
+
+
 def make_stub(module: types.ModuleType) -> str:
     """Return the text of the stub of a module made with pybind11."""
+    KNOWN_NAMES.update(name for name, value in vars(module).items() if inspect.isclass(value))
+    if module.__name__ == "densa._core":
+        importlib.import_module("densa.tensor")  # attaches the methods written in Python
     body = "\n".join(_members(module, indent=""))
     unused = [
         name
@@ -153,6 +162,8 @@ def _result(doc: str) -> str:
 
 def _function(name: str, value: Any, indent: str, decorators: list[str]) -> list[str]:
     doc = (getattr(value, "__doc__", None) or "").strip()
+    if isinstance(value, types.FunctionType):  # added by the package
+        doc = ""
     head = doc.splitlines()[0] if doc else ""
     if "Overloaded function" in doc[:200]:
         heads = re.findall(rf"^\d+\. ({re.escape(name)}\(.*)$", doc, re.MULTILINE)
@@ -170,6 +181,8 @@ def _function(name: str, value: Any, indent: str, decorators: list[str]) -> list
 
 def _text_signature(name: str, value: Any, decorators: list[str]) -> str:
     """A plain C function has no types; its names come from `__text_signature__`, if any."""
+    if name == "__init__" and not isinstance(value, types.FunctionType):
+        return "__init__(self, *args: Any, **kwargs: Any) -> None"
     try:
         parameters = str(inspect.signature(value))
     except (TypeError, ValueError):
@@ -203,9 +216,22 @@ def _definition(name: str, head: str) -> str:
     for star in (arguments.vararg, arguments.kwarg):
         if star is not None and star.annotation is None:
             star.annotation = ast.Name("Any")
-    if tree.returns is None:
-        tree.returns = ast.Name("Any")
+    tree.returns = _annotation(tree.returns)
+    stars = [star for star in (arguments.vararg, arguments.kwarg) if star is not None]
+    for argument in [*every, *arguments.kwonlyargs, *stars]:
+        if argument.annotation is not None:
+            argument.annotation = _annotation(argument.annotation)
     return ast.unparse(tree).replace(":\n    ...", ": ...")
+
+
+def _annotation(node: ast.expr | None) -> ast.expr:
+    """The annotation, out of its quotes; Any where it uses names that the stub does not know."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        node = ast.parse(node.value, mode="eval").body
+    if node is None:
+        return ast.Name("Any")
+    names = {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
+    return node if names <= KNOWN_NAMES else ast.Name("Any")
 
 
 def _is_literal(node: ast.expr) -> bool:
@@ -228,6 +254,8 @@ def _clean(text: str) -> str:
     text = re.sub(r"(?<![\w.])(?:object|handle)(?!\w)", "Any", text)
     text = re.sub(r"(?<![\w.])capsule(?!\w)", "Any", text)
     text = re.sub(r"(?<![\w.])(dict|list|tuple)(?![\w\[])", lambda m: _generic(m.group(1)), text)
+    text = re.sub(r"\bnumpy\.ndarray\b", "numpy.typing.NDArray[Any]", text)
+    text = re.sub(r"\b(collections\.abc\.(?:Sequence|Iterable|Iterator))(?!\[)\b", r"\1[Any]", text)
     return re.sub(r"\b(?:collections\.abc\.)?(Callable)(?!\[)\b", "typing.Callable[..., Any]", text)
 
 
@@ -242,12 +270,22 @@ def _type_of(value: Any) -> str:
     return name if isinstance(value, (bool, int, float, str, bytes)) else "Any"
 
 
+def load_core() -> types.ModuleType:
+    """Load the built module with all that the package adds to its classes."""
+    import densa
+
+    for module in pkgutil.walk_packages(densa.__path__, "densa."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+    return importlib.import_module("densa._core")
+
+
 def main() -> int:
     """Write or check the stub; 1 if the check fails."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--check", action="store_true", help="change nothing, fail on a difference")
     options = parser.parse_args()
-    built = make_stub(importlib.import_module("densa._core"))
+    built = make_stub(load_core())
     if not options.check:
         STUB.write_text(built, encoding="utf-8")
         print(f"wrote {STUB}")
