@@ -26,32 +26,22 @@ void forward(const DenseForward<T>& a) {
   int vecs = 0;
   for (std::int64_t v = a.first_panel * kPerPanel; v < end; v += vecs) {
     vecs = tile_vecs(rows, end - v);
-    const RowCut cut = cut_rows(rows, vecs);
-    const TileFn<T> low = cut.tall < cut.tiles ? pick_tile<T, Walk::kAlongColumns>(cut.height, vecs)
-                                               : nullptr;
-    const TileFn<T> tall =
-        cut.tall > 0 ? pick_tile<T, Walk::kAlongColumns>(cut.height + 1, vecs) : nullptr;
+    const RowTiles<T, Walk::kAlongColumns> tiles(rows, vecs);
     std::int64_t k = 0;
     do {  // once even for in == 0: y is then the start value
       t.count = a.in - k < kBlockIn<T> ? a.in - k : kBlockIn<T>;
       const Start start = a.accumulate || k > 0 ? Start::kResult
                           : a.b != nullptr      ? Start::kBias
                                                 : Start::kZero;
-      std::int64_t r = a.row_begin;
+      t.x = a.x.panel(k / kPanel) + a.row_begin * kPanel;
       for (int j = 0; j < vecs; ++j) {
         const std::int64_t panel = (v + j) / kPerPanel;
         const std::ptrdiff_t part = (v + j) % kPerPanel * kWide;
         t.w[j] = a.w.panel(panel) + k * kPanel + part;
-        t.y[j] = a.y.panel(panel) + r * kPanel + part;
+        t.y[j] = a.y.panel(panel) + a.row_begin * kPanel + part;
         t.b[j] = a.b == nullptr ? nullptr : a.b + panel * kPanel + part;
       }
-      for (int i = 0; i < cut.tiles; ++i) {
-        const std::int64_t height = cut.height + (i < cut.tall);
-        t.x = a.x.panel(k / kPanel) + r * kPanel;
-        (i < cut.tall ? tall : low)(t, start);
-        r += height;
-        for (int j = 0; j < vecs; ++j) t.y[j] += height * kPanel;
-      }
+      tiles.run(t, kPanel, start);
       k += t.count;
     } while (k < a.in);
   }

@@ -162,14 +162,35 @@ constexpr int tile_vecs(std::int64_t rows, std::int64_t left) {
   return left >= 2 ? 2 : 1;
 }
 
-// Rows are cut into the fewest tiles, of equal height but for one row.
-struct RowCut {
-  int tiles, height, tall;  // the first `tall` tiles have height + 1 rows
+// Rows are cut into the fewest tiles, of equal height but for one row; the tiles are looked up once.
+template <class T, Walk kWalk>
+class RowTiles {
+ public:
+  RowTiles(std::int64_t rows, int vecs) : vecs_(vecs) {
+    const int all = static_cast<int>(rows), most = max_rows(vecs);
+    tiles_ = (all + most - 1) / most;
+    if (tiles_ == 0) return;
+    height_ = all / tiles_;
+    tall_ = all % tiles_;
+    if (tall_ < tiles_) low_tile_ = pick_tile<T, kWalk>(height_, vecs);
+    if (tall_ > 0) tall_tile_ = pick_tile<T, kWalk>(height_ + 1, vecs);
+  }
+  // Runs down the rows: a.x moves on by x_step and a.y by 16 numbers per row.
+  DENSA_ALWAYS_INLINE void run(TileArgs<T>& a, std::ptrdiff_t x_step, Start start) const {
+    int i = 0;
+    for (; i < tall_; ++i) one(tall_tile_, height_ + 1, a, x_step, start);
+    for (; i < tiles_; ++i) one(low_tile_, height_, a, x_step, start);
+  }
+
+ private:
+  DENSA_ALWAYS_INLINE void one(TileFn<T> tile, std::ptrdiff_t height, TileArgs<T>& a,
+                               std::ptrdiff_t x_step, Start start) const {
+    tile(a, start);
+    a.x += height * x_step;
+    for (int j = 0; j < vecs_; ++j) a.y[j] += height * kPanel;
+  }
+  int vecs_, tiles_, height_ = 0, tall_ = 0;  // the first tall_ tiles have one row more
+  TileFn<T> low_tile_ = nullptr, tall_tile_ = nullptr;
 };
-constexpr RowCut cut_rows(std::int64_t rows, int vecs) {
-  const std::int64_t most = max_rows(vecs);
-  const std::int64_t tiles = (rows + most - 1) / most;
-  return {static_cast<int>(tiles), static_cast<int>(rows / tiles), static_cast<int>(rows % tiles)};
-}
 
 }  // namespace densa::inline DENSA_ISA
