@@ -35,7 +35,11 @@ def set_floatx(value: str) -> None:
     from densa import _core
 
     global _floatx
-    _floatx = _check_float(value, "floatx")
+    name = _check_float(value, "floatx")
+    from densa import _core
+
+    _core.set_floatx(name)
+    _floatx = name
     _core.set_floatx(_floatx)
 
 

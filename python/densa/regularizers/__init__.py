@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from densa import _core
 from densa.saving.registry import Family
 
@@ -63,7 +65,7 @@ class L1L2(Regularizer):
 
     Example:
         >>> float(densa.regularizers.L1L2(0.25, 0.125)(np.full(2, 1.0)))
-        0.375
+        0.75
     """
 
     def __init__(self, l1: float | None = 0.0, l2: float | None = 0.0) -> None:
@@ -126,7 +128,7 @@ class L2(Regularizer):
 class OrthogonalRegularizer(Regularizer):
     """Penalty that pulls the rows or columns of a matrix towards being orthogonal.
 
-    Half the sum of |cosines| between different rows, times `factor`.
+    The mean |cosine| of the angle between two different rows, times `factor`.
 
     Args:
         factor: factor of the penalty.
@@ -164,8 +166,6 @@ class OrthogonalRegularizer(Regularizer):
             "multiply", x, _core.apply("rsqrt", _core.apply("maximum", squares, 1e-12))
         )
         cosines = _core.apply("matmul", unit, unit, transpose_a=not rows, transpose_b=rows)
-        import numpy as np
-
         off = _core.from_numpy((1.0 - np.eye(size)).astype(str(x.dtype)))
         total = _core.apply("sum", _core.apply("abs", _core.apply("multiply", cosines, off)))
         pairs = size * (size - 1) / 2.0

@@ -23,6 +23,7 @@ def show_config() -> None:
     lines = [f"densa {densa.__version__}", f"{'python':<14}{python}"]
     lines.append(f"{'numpy':<14}{np.__version__}")
     details = dict(_core.config())
+    details.pop("version", None)
     details.setdefault("threads", _core.get_num_threads())
     width = max([14, *(len(str(k)) + 2 for k in details)])
     lines += [f"{k!s:<{width}}{v}" for k, v in details.items()]
