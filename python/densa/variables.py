@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -43,6 +43,28 @@ class Variable(_core.Variable):
     """
 
     __array_priority__ = 100
+
+    if TYPE_CHECKING:  # set below, from one list
+        __add__: Callable[[Any, Any], Any]
+        __radd__: Callable[[Any, Any], Any]
+        __sub__: Callable[[Any, Any], Any]
+        __rsub__: Callable[[Any, Any], Any]
+        __mul__: Callable[[Any, Any], Any]
+        __rmul__: Callable[[Any, Any], Any]
+        __truediv__: Callable[[Any, Any], Any]
+        __rtruediv__: Callable[[Any, Any], Any]
+        __floordiv__: Callable[[Any, Any], Any]
+        __rfloordiv__: Callable[[Any, Any], Any]
+        __mod__: Callable[[Any, Any], Any]
+        __rmod__: Callable[[Any, Any], Any]
+        __pow__: Callable[[Any, Any], Any]
+        __rpow__: Callable[[Any, Any], Any]
+        __matmul__: Callable[[Any, Any], Any]
+        __rmatmul__: Callable[[Any, Any], Any]
+        __lt__: Callable[[Any, Any], Any]
+        __le__: Callable[[Any, Any], Any]
+        __gt__: Callable[[Any, Any], Any]
+        __ge__: Callable[[Any, Any], Any]
 
     def __init__(
         self,

@@ -478,13 +478,15 @@ def diagonal(x: Any) -> Any:
 @public
 def tril(x: Any, k: int = 0) -> Any:
     """Return the matrix with zeros above the k-th diagonal."""
-    return _triangle(x, np.tri(*known_shape(tensor(x), "tril")[-2:], k, dtype=bool))
+    rows, cols = known_shape(tensor(x), "tril")[-2:]
+    return _triangle(x, np.tri(rows, cols, k, dtype=bool))
 
 
 @public
 def triu(x: Any, k: int = 0) -> Any:
     """Return the matrix with zeros below the k-th diagonal."""
-    return _triangle(x, ~np.tri(*known_shape(tensor(x), "triu")[-2:], k - 1, dtype=bool))
+    rows, cols = known_shape(tensor(x), "triu")[-2:]
+    return _triangle(x, ~np.tri(rows, cols, k - 1, dtype=bool))
 
 
 def _triangle(x: Any, keep: Any) -> Any:
