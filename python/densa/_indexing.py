@@ -13,7 +13,7 @@ _FULL = slice(None)
 _TO_END = 2**63 - 1  # the end of an axis whose size is not known
 
 
-def get(x: Tensor, key: Any) -> Tensor:
+def get(x: Tensor, key: Any) -> Any:
     """Return `x[key]` by NumPy's rules; differentiable except for boolean masks."""
     if type(key) is int and x.ndim and x.shape[0] is not None:
         return _row(x, key)
@@ -52,7 +52,7 @@ def get(x: Tensor, key: Any) -> Tensor:
     return _reshape_plan(out, plan)
 
 
-def _row(x: Tensor, i: int) -> Tensor:
+def _row(x: Tensor, i: int) -> Any:
     size, *rest = x.shape
     if not -size <= i < size:
         raise IndexError(f"index {i} is out of bounds for axis 0 with size {size}")
@@ -108,7 +108,7 @@ def _expand(x: Tensor, items: tuple[Any, ...]) -> tuple[Any, ...]:
     return (*items[:at], *(_FULL,) * missing, *items[at + 1 :])
 
 
-def _slice(x: Tensor, basic: list[Any]) -> Tensor:
+def _slice(x: Tensor, basic: list[Any]) -> Any:
     """Cut out slices; an integer leaves an axis of size one."""
     if all(isinstance(item, slice) and item == _FULL for item in basic):
         return x
@@ -143,7 +143,7 @@ def _rows_bounds(item: Any) -> slice:
     )
 
 
-def _reshape_plan(x: Tensor, plan: list[Any]) -> Tensor:
+def _reshape_plan(x: Tensor, plan: list[Any]) -> Any:
     if all(p == "keep" for p in plan):
         return x
     sizes = list(x.shape)
@@ -159,7 +159,7 @@ def _reshape_plan(x: Tensor, plan: list[Any]) -> Tensor:
     return apply("reshape", x, shape=shape)
 
 
-def _take(x: Tensor, arrays: list[Any], axis: int) -> Tensor:
+def _take(x: Tensor, arrays: list[Any], axis: int) -> Any:
     count = len(arrays)
     sizes = x.shape[axis : axis + count]
     if count == 1 and isinstance(arrays[0], Tensor):
@@ -195,6 +195,6 @@ def _in_range(ids: Any, size: int, axis: int) -> Any:
     return np.where(ids < 0, ids + size, ids)
 
 
-def _by_numpy(x: Tensor, items: tuple[Any, ...]) -> Tensor:
+def _by_numpy(x: Tensor, items: tuple[Any, ...]) -> Any:
     plain = tuple(np.asarray(i) if isinstance(i, (Tensor, list)) else i for i in items)
     return _core.from_numpy(np.asarray(x.numpy()[plain]), copy=True)
