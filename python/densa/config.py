@@ -36,7 +36,6 @@ def set_floatx(value: str) -> None:
 
     global _floatx
     name = _check_float(value, "floatx")
-    from densa import _core
 
     _core.set_floatx(name)
     _floatx = name

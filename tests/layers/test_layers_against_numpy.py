@@ -315,7 +315,7 @@ def test_merge_functions():
         (lambda: L.Dense(2, kernel_initializer="he_norml"), "Did you mean 'he_normal'"),
         (lambda: L.Dense(2, kernel_regularizer="l3"), "Unknown regularizer"),
         (lambda: L.Dense(2, kernel_constraint="maxnorm"), "Did you mean 'max_norm'"),
-        (lambda: L.Dense(2, unit=3), "Unrecognized keyword arguments passed to Dense"),
+        (lambda: L.Dense(2, unit=3), "passed to Dense: .*Did you mean 'units'"),
         (lambda: L.Dense(2, name="a/b"), "cannot contain character"),
         (lambda: L.Dense(2, dtype="float16"), "Half precision"),
         (lambda: L.Dropout(1.5), "between 0 and 1"),

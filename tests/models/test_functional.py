@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import json
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import densa
 
@@ -222,6 +225,35 @@ def test_errors():
         model.get_layer("nothing")
     with pytest.raises(ValueError, match="index 7"):
         model.get_layer(index=7)
+
+
+@given(st.data())
+def test_random_graphs(draws):
+    """Any graph of layers and ops survives JSON, copies and saving of its weights."""
+    densa.utils.clear_session()
+    inputs = [densa.Input((4,)) for _ in range(draws.draw(st.integers(1, 2)))]
+    dense = L.Dense(4, "tanh")
+    tensors = list(inputs)
+    makers = {
+        "dense": lambda a, b: L.Dense(4, "relu")(a),
+        "shared": lambda a, b: dense(a),
+        "add": lambda a, b: L.Add()([a, b]),
+        "concatenate": lambda a, b: L.Concatenate()([a, b])[:, 2:6],
+        "times": lambda a, b: a * b * 0.5,
+        "minus": lambda a, b: 1.0 - a,
+        "norm": lambda a, b: L.BatchNormalization()(a),
+        "halves": lambda a, b: L.Concatenate()([a[:, :2], b[:, -2:]]),
+    }
+    for kind in draws.draw(st.lists(st.sampled_from(sorted(makers)), min_size=1, max_size=8)):
+        a, b = (tensors[draws.draw(st.integers(0, len(tensors) - 1))] for _ in range(2))
+        tensors.append(makers[kind](a, b))
+    outputs = [tensors[-1], sum(inputs[1:], inputs[0])]
+    model = densa.Model(inputs, outputs)
+    data = [RNG.normal(size=(3, 4)) for _ in inputs]
+    y = value(model, data)
+    for other in (again(model), copy.deepcopy(model), densa.models.clone_model(model)):
+        other.set_weights(model.get_weights())
+        np.testing.assert_equal(value(other, data), y)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import functools
 import inspect
 import math
@@ -105,7 +106,8 @@ class Layer(Operation):
             shape = tuple(kwargs.pop("batch_input_shape"))[1:]
         if kwargs:
             raise ValueError(
-                f"Unrecognized keyword arguments passed to {type(self).__name__}: {kwargs}"
+                f"Unrecognized keyword arguments passed to {type(self).__name__}: {kwargs}."
+                f"{_nearest_argument(type(self), kwargs)}"
             )
         if name is not None and (not isinstance(name, str) or "/" in name):
             raise ValueError(
@@ -658,6 +660,15 @@ def _auto_config(cls: type, args: Any, kwargs: dict[str, Any]) -> dict[str, Any]
     given.pop("dtype", None)  # get_config gives the policy
     plain = all(isinstance(x, _PLAIN) for x in tree.flatten(list(given.values())))
     return given if plain else None
+
+
+def _nearest_argument(cls: type, unknown: dict[str, Any]) -> str:
+    known = {"activity_regularizer", "autocast", "dtype", "input_shape", "name", "trainable"}
+    for base in cls.__mro__:
+        if "__init__" in base.__dict__:
+            known.update(inspect.signature(base.__init__).parameters)  # type: ignore[misc]
+    near = difflib.get_close_matches(next(iter(unknown)), known - {"self", "kwargs", "args"}, 1)
+    return f" Did you mean {near[0]!r}?" if near else ""
 
 
 def _takes_any(parameters: Any) -> bool:

@@ -110,7 +110,13 @@ def load_model(
         raise ValueError(f"{path!r} cannot be read: {error}.") from None
     compiled = data.pop("compile_config", None)
     with custom_object_scope(custom_objects or {}):
-        model = deserialize_keras_object(data)
+        try:
+            model = deserialize_keras_object(data)
+        except (KeyError, IndexError, AttributeError) as error:
+            raise ValueError(
+                f"{path!r} does not describe a model that can be made again: "
+                f"{type(error).__name__}: {error}."
+            ) from error
         if not hasattr(model, "load_weights"):
             raise ValueError(f"{path!r} describes {model!r}, not a model.")
         _assign(model, {k: tensors[k] for k in keys}, path)
