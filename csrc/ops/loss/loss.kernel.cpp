@@ -95,7 +95,7 @@ void accuracy(const Rows<const T>& scores, std::int64_t row_begin, std::int64_t 
         top = v;
       }
     }
-    hit[r] = best == labels[r] ? T{1} : T{0};
+    hit[r] = best == labels[r] && top == top ? T{1} : T{0};  // a row with a NaN is wrong
   }
 }
 
