@@ -167,7 +167,7 @@ def print_summary(
     default = [0.45, 0.80, 1.0]
     if with_links:
         header, alignments = [*header, "Connected to"], [*alignments, "left"]
-        default = [0.30, 0.60, 0.74, 1.0]
+        default = [0.30, 0.56, 0.74, 1.0]
     if show_trainable:
         header, alignments = [*header, "Trai…"], [*alignments, "left"]
         default = [p * 0.9 for p in default] + [1.0]
@@ -182,10 +182,12 @@ def print_summary(
     if shares[-1] > 1:  # absolute columns
         line_length = int(shares[-1]) if line_length is None else line_length
         shares = [s / shares[-1] for s in shares]
-    length = line_length or min(max(80, shutil.get_terminal_size((80, 24)).columns), 98)
-    length = min(length, 80) if line_length is None and not with_links else length
-    ends = [round(length * s) for s in shares]
+    room = max(shutil.get_terminal_size((80, 24)).columns - 4, 60)
+    length = line_length or min(108 if with_links else 88, room)
+    ends = [int(length * s) for s in shares]
+    # A column's share holds its text, a space on either side and one border.
     widths = [b - a - 3 for a, b in zip([0, *ends[:-1]], ends, strict=True)]
+    widths[1] -= 1  # the border that closes the table
     widths = [max(w, 5) for w in widths]
 
     table = _Table(widths, alignments)
