@@ -13,7 +13,10 @@ template <class T>
 inline constexpr std::int64_t kBlockOut = 16384 / sizeof(T);
 template <class T>
 inline constexpr std::int64_t kBlockRows = 16384 / sizeof(T);
-inline constexpr std::int64_t kDxGroup = 6;  // row-panels whose results wait in L1
+// What one round of dx computes: up to 4 panels of dx (64 columns are tall tiles) for two row-panels,
+// or the last three; the part of dyT stays in L1 meanwhile.
+inline constexpr std::int64_t kDxPanels = 4;
+inline constexpr std::int64_t kDxRowPanels = 3;
 
 // Moves the block dxT[16][16] to `rows` rows of a dx panel.
 template <class T>
@@ -49,33 +52,31 @@ template <class T>
 void dense_dx(const DenseDx<T>& a) {
   constexpr int kPerPanel = kVecsPerPanel<T>;
   constexpr std::ptrdiff_t kWide = kLanes<T>;
-  using Tiles = RowTiles<T, Walk::kAlongColumns>;
-  alignas(64) T blocks[kDxGroup][kPanel * kPanel];
+  alignas(64) T blocks[kDxRowPanels][kDxPanels * kPanel * kPanel];
   const std::int64_t row_panels = panel_count(a.rows);
-  const std::int64_t row_vecs = (a.rows + kWide - 1) / kWide;
   TileArgs<T> t{};
   t.x_stride = a.w.stride;
-  Tiles tiles(0, 1);
-  std::int64_t tiles_rows = 0;  // what `tiles` was made for
-  int tiles_vecs = 0;
-  for (std::int64_t p = a.first_panel; p < a.last_panel; ++p) {
-    const std::int64_t ks = at_most_panel(a.in - p * kPanel);
-    for (int q = 0; ks < kPanel && q < kDxGroup; ++q)
-      for (std::int64_t i = ks * kPanel; i < kPanel * kPanel; ++i) blocks[q][i] = 0;
+  std::int64_t panels = 0;
+  for (std::int64_t p = a.first_panel; p < a.last_panel; p += panels) {
+    panels = a.last_panel - p < kDxPanels ? a.last_panel - p : kDxPanels;
+    const std::int64_t end = a.in < (p + panels) * kPanel ? a.in : (p + panels) * kPanel;
+    const std::int64_t ks = end - p * kPanel;
+    for (auto& block : blocks)  // padding columns
+      for (std::int64_t i = ks * kPanel; i < panels * kPanel * kPanel; ++i) block[i] = 0;
+    RowTiles<T, Walk::kAlongColumns> tiles(0, 1);
+    int tiles_vecs = 0;
     std::int64_t group = 0;
     for (std::int64_t q = 0; q < row_panels; q += group) {
-      // 7 panels are 4 and 3, not 6 and 1: a narrow tile has too few chains.
-      group = row_panels - q <= kDxGroup ? row_panels - q : 4;
-      const std::int64_t all = group * kPerPanel, rest = row_vecs - q * kPerPanel;
-      const std::int64_t vecs = all < rest ? all : rest;
+      const std::int64_t left = row_panels - q;
+      group = kPerPanel > 1 || left == 1 ? 1 : left == 3 ? 3 : 2;
+      const std::int64_t rows = a.rows - q * kPanel;
+      const std::int64_t used = (rows + kWide - 1) / kWide;
+      const std::int64_t vecs = used < group * kPerPanel ? used : group * kPerPanel;
       int wide = 0;
       for (std::int64_t v = 0; v < vecs; v += wide) {
         wide = tile_vecs(ks, vecs - v);
-        if (ks != tiles_rows || wide != tiles_vecs) {
-          tiles = Tiles(ks, wide);
-          tiles_rows = ks;
-          tiles_vecs = wide;
-        }
+        if (wide != tiles_vecs) tiles = {ks, wide};
+        tiles_vecs = wide;
         std::int64_t n = 0;
         do {
           t.count = a.out - n < kBlockOut<T> ? a.out - n : kBlockOut<T>;
@@ -90,10 +91,10 @@ void dense_dx(const DenseDx<T>& a) {
           n += t.count;
         } while (n < a.out);
       }
-      for (std::int64_t i = 0; i < group; ++i) {
-        const std::int64_t row = (q + i) * kPanel;
-        turn_block(blocks[i], a.dx.panel(p) + row * kPanel, at_most_panel(a.rows - row), a.add);
-      }
+      for (std::int64_t i = 0; i < panels; ++i)
+        for (std::int64_t j = 0; j < group; ++j)
+          turn_block(blocks[j] + i * kPanel * kPanel, a.dx.panel(p + i) + (q + j) * kPanel * kPanel,
+                     at_most_panel(rows - j * kPanel), a.add);
     }
   }
 }
