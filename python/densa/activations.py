@@ -1,7 +1,7 @@
 """Activation functions by name, as functions and in saved models.
 
-Every function here works on Tensors, on arrays and, recording itself, on symbolic tensors. Those
-that are one unary op of the core are listed by `fused_name`, and dense layers run them inside
+Every function here works on Tensors, on arrays and, recording itself, on symbolic tensors, and
+gives a Tensor of the same shape and type; integers become floatx. Those that are one unary op of the core are listed by `fused_name`, and dense layers run them inside
 their own op.
 """
 
@@ -39,7 +39,15 @@ def _unary(name: str, x: Any, **attributes: Any) -> Any:
 
 @op
 def linear(x: Any) -> Any:
-    """Return x unchanged."""
+    """Return x unchanged.
+
+    Args:
+        x: floating Tensor or array of any shape.
+
+    Example:
+        >>> densa.activations.linear(np.array([-1.0, 2.0])).tolist()
+        [-1.0, 2.0]
+    """
     return x
 
 
@@ -51,6 +59,12 @@ def relu(
 
     f(x) = max_value for x ≥ max_value; x for threshold ≤ x < max_value;
     negative_slope · (x - threshold) below.
+
+    Args:
+        x: floating Tensor or array of any shape.
+        negative_slope: slope below the threshold.
+        max_value: upper limit, None for none.
+        threshold: where it bends.
 
     Example:
         >>> densa.activations.relu(np.array([-1.0, 2.0])).numpy()
@@ -75,97 +89,229 @@ def relu(
 
 @op
 def leaky_relu(x: Any, negative_slope: float = 0.2) -> Any:
-    """Return x, times `negative_slope` where it is negative."""
+    """Return x, times `negative_slope` where it is negative.
+
+    Args:
+        x: floating Tensor or array of any shape.
+        negative_slope: slope below zero.
+
+    Example:
+        >>> densa.activations.leaky_relu(np.array([-1.0, 2.0])).numpy().round(3).tolist()
+        [-0.2, 2.0]
+    """
     return _unary("leaky_relu", x, negative_slope=float(negative_slope))
 
 
 @op
 def relu6(x: Any) -> Any:
-    """Return min(max(x, 0), 6)."""
+    """Return min(max(x, 0), 6).
+
+    Args:
+        x: floating Tensor or array of any shape.
+
+    Example:
+        >>> densa.activations.relu6(np.array([-1.0, 2.0])).numpy().round(3).tolist()
+        [0.0, 2.0]
+    """
     return _unary("relu6", x)
 
 
 @op
 def elu(x: Any, alpha: float = 1.0) -> Any:
-    """Return x above zero, alpha·(exp(x) - 1) below."""
+    """Return x above zero, alpha·(exp(x) - 1) below.
+
+    Args:
+        x: floating Tensor or array of any shape.
+        alpha: see the formula.
+
+    Example:
+        >>> densa.activations.elu(np.array([-1.0, 2.0])).numpy().round(3).tolist()
+        [-0.632, 2.0]
+    """
     return _unary("elu", x, alpha=float(alpha))
 
 
 @op
 def celu(x: Any, alpha: float = 1.0) -> Any:
-    """Return max(x, 0) + min(0, alpha·(exp(x/alpha) - 1))."""
+    """Return max(x, 0) + min(0, alpha·(exp(x/alpha) - 1)).
+
+    Args:
+        x: floating Tensor or array of any shape.
+        alpha: see the formula.
+
+    Example:
+        >>> densa.activations.celu(np.array([-1.0, 2.0])).numpy().round(3).tolist()
+        [-0.632, 2.0]
+    """
     return _unary("celu", x, alpha=float(alpha))
 
 
 @op
 def selu(x: Any) -> Any:
-    """Return 1.0507·x above zero, 1.0507·1.6733·(exp(x) - 1) below."""
+    """Return 1.0507·x above zero, 1.0507·1.6733·(exp(x) - 1) below.
+
+    Args:
+        x: floating Tensor or array of any shape.
+
+    Example:
+        >>> densa.activations.selu(np.array([-1.0, 2.0])).numpy().round(3).tolist()
+        [-1.111, 2.101]
+    """
     return _unary("selu", x)
 
 
 @op
 def gelu(x: Any, approximate: bool = False) -> Any:
-    """Return x·Φ(x); with `approximate` by the tanh formula."""
+    """Return x·Φ(x); with `approximate` by the tanh formula.
+
+    Args:
+        x: floating Tensor or array of any shape.
+        approximate: whether to use the tanh formula.
+
+    Example:
+        >>> densa.activations.gelu(np.array([-1.0, 2.0])).numpy().round(3).tolist()
+        [-0.159, 1.954]
+    """
     return _unary("gelu_tanh" if approximate else "gelu", x)
 
 
 @op
 def silu(x: Any) -> Any:
-    """Return x·sigmoid(x), also called swish."""
+    """Return x·sigmoid(x), also called swish.
+
+    Args:
+        x: floating Tensor or array of any shape.
+
+    Example:
+        >>> densa.activations.silu(np.array([-1.0, 2.0])).numpy().round(3).tolist()
+        [-0.269, 1.762]
+    """
     return _unary("silu", x)
 
 
 @op
 def mish(x: Any) -> Any:
-    """Return x·tanh(softplus(x))."""
+    """Return x·tanh(softplus(x)).
+
+    Args:
+        x: floating Tensor or array of any shape.
+
+    Example:
+        >>> densa.activations.mish(np.array([-1.0, 2.0])).numpy().round(3).tolist()
+        [-0.303, 1.944]
+    """
     return _unary("mish", x)
 
 
 @op
 def sigmoid(x: Any) -> Any:
-    """Return 1 / (1 + exp(-x))."""
+    """Return 1 / (1 + exp(-x)).
+
+    Args:
+        x: floating Tensor or array of any shape.
+
+    Example:
+        >>> densa.activations.sigmoid(np.array([-1.0, 2.0])).numpy().round(3).tolist()
+        [0.269, 0.881]
+    """
     return _unary("sigmoid", x)
 
 
 @op
 def hard_sigmoid(x: Any) -> Any:
-    """Return min(max(x/6 + 1/2, 0), 1)."""
+    """Return min(max(x/6 + 1/2, 0), 1).
+
+    Args:
+        x: floating Tensor or array of any shape.
+
+    Example:
+        >>> densa.activations.hard_sigmoid(np.array([-1.0, 2.0])).numpy().round(3).tolist()
+        [0.333, 0.833]
+    """
     return _unary("hard_sigmoid", x)
 
 
 @op
 def hard_silu(x: Any) -> Any:
-    """Return x·hard_sigmoid(x)."""
+    """Return x·hard_sigmoid(x).
+
+    Args:
+        x: floating Tensor or array of any shape.
+
+    Example:
+        >>> densa.activations.hard_silu(np.array([-1.0, 2.0])).numpy().round(3).tolist()
+        [-0.333, 1.667]
+    """
     return _unary("hard_silu", x)
 
 
 @op
 def tanh(x: Any) -> Any:
-    """Return the hyperbolic tangent."""
+    """Return the hyperbolic tangent.
+
+    Args:
+        x: floating Tensor or array of any shape.
+
+    Example:
+        >>> densa.activations.tanh(np.array([-1.0, 2.0])).numpy().round(3).tolist()
+        [-0.762, 0.964]
+    """
     return _unary("tanh", x)
 
 
 @op
 def softplus(x: Any) -> Any:
-    """Return log(1 + exp(x))."""
+    """Return log(1 + exp(x)).
+
+    Args:
+        x: floating Tensor or array of any shape.
+
+    Example:
+        >>> densa.activations.softplus(np.array([-1.0, 2.0])).numpy().round(3).tolist()
+        [0.313, 2.127]
+    """
     return _unary("softplus", x)
 
 
 @op
 def softsign(x: Any) -> Any:
-    """Return x / (1 + |x|)."""
+    """Return x / (1 + |x|).
+
+    Args:
+        x: floating Tensor or array of any shape.
+
+    Example:
+        >>> densa.activations.softsign(np.array([-1.0, 2.0])).numpy().round(3).tolist()
+        [-0.5, 0.667]
+    """
     return _unary("softsign", x)
 
 
 @op
 def log_sigmoid(x: Any) -> Any:
-    """Return log(sigmoid(x))."""
+    """Return log(sigmoid(x)).
+
+    Args:
+        x: floating Tensor or array of any shape.
+
+    Example:
+        >>> densa.activations.log_sigmoid(np.array([-1.0, 2.0])).numpy().round(3).tolist()
+        [-1.313, -0.127]
+    """
     return _unary("log_sigmoid", x)
 
 
 @op
 def exponential(x: Any) -> Any:
-    """Return exp(x)."""
+    """Return exp(x).
+
+    Args:
+        x: floating Tensor or array of any shape.
+
+    Example:
+        >>> densa.activations.exponential(np.array([-1.0, 2.0])).numpy().round(3).tolist()
+        [0.368, 7.389]
+    """
     return _unary("exp", x)
 
 
@@ -182,26 +328,60 @@ def softmax(x: Any, axis: int = -1) -> Any:
 
 @op
 def log_softmax(x: Any, axis: int = -1) -> Any:
-    """Return the logarithm of softmax."""
+    """Return the logarithm of softmax.
+
+    Args:
+        x: floating Tensor or array of any shape.
+        axis: the axis.
+
+    Example:
+        >>> densa.activations.log_softmax(np.array([-1.0, 2.0])).numpy().round(3).tolist()
+        [-3.049, -0.049]
+    """
     return _unary("log_softmax", x, axis=axis)
 
 
 @op
 def hard_tanh(x: Any) -> Any:
-    """Return x cut to [-1, 1]."""
+    """Return x cut to [-1, 1].
+
+    Args:
+        x: floating Tensor or array of any shape.
+
+    Example:
+        >>> densa.activations.hard_tanh(np.array([-1.0, 2.0])).numpy().round(3).tolist()
+        [-1.0, 1.0]
+    """
     return _core.apply("minimum", _core.apply("maximum", _float(x), -1.0), 1.0)
 
 
 @op
 def tanh_shrink(x: Any) -> Any:
-    """Return x - tanh(x)."""
+    """Return x - tanh(x).
+
+    Args:
+        x: floating Tensor or array of any shape.
+
+    Example:
+        >>> densa.activations.tanh_shrink(np.array([-1.0, 2.0])).numpy().round(3).tolist()
+        [-0.238, 1.036]
+    """
     x = _float(x)
     return _core.apply("subtract", x, _core.apply("tanh", x))
 
 
 @op
 def soft_shrink(x: Any, threshold: float = 0.5) -> Any:
-    """Return x moved towards zero by `threshold`, zero within it."""
+    """Return x moved towards zero by `threshold`, zero within it.
+
+    Args:
+        x: floating Tensor or array of any shape.
+        threshold: see above.
+
+    Example:
+        >>> densa.activations.soft_shrink(np.array([-1.0, 2.0])).numpy().round(3).tolist()
+        [-0.5, 1.5]
+    """
     x = _float(x)
     up = _core.apply("maximum", _core.apply("subtract", x, float(threshold)), 0.0)
     down = _core.apply("minimum", _core.apply("add", x, float(threshold)), 0.0)
@@ -210,7 +390,16 @@ def soft_shrink(x: Any, threshold: float = 0.5) -> Any:
 
 @op
 def hard_shrink(x: Any, threshold: float = 0.5) -> Any:
-    """Return x, or zero where |x| ≤ threshold."""
+    """Return x, or zero where |x| ≤ threshold.
+
+    Args:
+        x: floating Tensor or array of any shape.
+        threshold: see above.
+
+    Example:
+        >>> densa.activations.hard_shrink(np.array([-1.0, 2.0])).numpy().round(3).tolist()
+        [-1.0, 2.0]
+    """
     x = _float(x)
     large = _core.apply("greater", _core.apply("abs", x), float(threshold))
     return _core.apply("where", large, x, 0.0)
@@ -218,7 +407,17 @@ def hard_shrink(x: Any, threshold: float = 0.5) -> Any:
 
 @op
 def threshold(x: Any, threshold: float, default_value: float) -> Any:
-    """Return x where it is above `threshold`, `default_value` elsewhere."""
+    """Return x where it is above `threshold`, `default_value` elsewhere.
+
+    Args:
+        x: floating Tensor or array of any shape.
+        threshold: see above.
+        default_value: what replaces the rest.
+
+    Example:
+        >>> densa.activations.threshold(np.array([-1.0, 2.0]), 0.0, 0.0).numpy().round(3).tolist()
+        [0.0, 2.0]
+    """
     x = _float(x)
     above = _core.apply("greater", x, float(threshold))
     return _core.apply("where", above, x, float(default_value))
@@ -226,7 +425,16 @@ def threshold(x: Any, threshold: float, default_value: float) -> Any:
 
 @op
 def squareplus(x: Any, b: float = 4.0) -> Any:
-    """Return (x + sqrt(x² + b)) / 2."""
+    """Return (x + sqrt(x² + b)) / 2.
+
+    Args:
+        x: floating Tensor or array of any shape.
+        b: how round the bend is.
+
+    Example:
+        >>> densa.activations.squareplus(np.array([-1.0, 2.0])).numpy().round(3).tolist()
+        [0.618, 2.414]
+    """
     x = _float(x)
     root = _core.apply("sqrt", _core.apply("add", _core.apply("square", x), float(b)))
     return _core.apply("multiply", _core.apply("add", x, root), 0.5)
