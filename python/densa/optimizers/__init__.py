@@ -71,8 +71,8 @@ def get(identifier: Any) -> Optimizer:
     Example:
 
     >>> import densa
-    >>> densa.optimizers.get("adam").name
-    'adam'
+    >>> type(densa.optimizers.get("adam")).__name__
+    'Adam'
     """
     found = deserialize(identifier) if isinstance(identifier, str | Mapping) else identifier
     if isinstance(found, type) and issubclass(found, Optimizer):

@@ -28,7 +28,7 @@ class Adagrad(Optimizer):
         ema_overwrite_frequency: After how many steps the weights become their average.
         loss_scale_factor: Factor on the loss, taken off the gradients again.
         gradient_accumulation_steps: Number of steps whose gradients make one update.
-        name: Name of the optimizer.
+        name: Name of the optimizer; made up if None.
 
     Example:
 
@@ -57,7 +57,7 @@ class Adagrad(Optimizer):
         ema_overwrite_frequency: int | None = None,
         loss_scale_factor: float | None = None,
         gradient_accumulation_steps: int | None = None,
-        name: str | None = "adagrad",
+        name: str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(

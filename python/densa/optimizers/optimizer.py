@@ -46,7 +46,7 @@ class Optimizer:
             None: once, at the end of `fit`.
         loss_scale_factor: Factor on the loss, taken off the gradients again.
         gradient_accumulation_steps: Number of steps whose gradients make one update.
-        name: Name of the optimizer.
+        name: Name of the optimizer; made up if None.
 
     Raises:
         ValueError: More than one way of clipping, or a number out of range.
@@ -214,12 +214,12 @@ class Optimizer:
 
     @property
     def variables(self) -> list[Variable]:
-        """All state: iteration, learning rate, slots, averages, accumulated gradients."""
-        out = list(self._own)
+        """All state: iteration, learning rate, averages, accumulated gradients, slots."""
+        out = [*self._own, *self._averages, *self._accumulated]
         names = self.slot_names
         for place in range(len(self._trainable_variables)):
             out.extend(self._slots[name][place] for name in names)
-        return [*out, *self._averages, *self._accumulated]
+        return out
 
     def build(self, variables: Iterable[Variable]) -> None:
         """Makes the state for `variables`; called by the first `apply`.

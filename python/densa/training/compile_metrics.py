@@ -97,8 +97,10 @@ class CompileMetrics(Metric):
     def _named(self) -> list[tuple[str, Metric]]:
         out: list[tuple[str, Metric]] = []
         used: set[str] = set()
-        for _, label, metric, _ in self._parts or []:
+        for _, label, metric, weighted in self._parts or []:
             name = metric.name if label is None else f"{label}_{metric.name}"
+            if name in used and weighted:
+                name = f"weighted_{name}"
             base, i = name, 1
             while name in used:
                 name = f"{base}_{i}"

@@ -162,16 +162,16 @@ class Steps:
 
     @property
     def metrics(self) -> list[Metric]:
-        """Loss tracker, the metrics of `compile`, the outputs' losses, metrics of layers."""
+        """Loss tracker, the outputs' losses, the metrics of `compile`, metrics of layers."""
         out: list[Metric] = []
         compiled = self.__dict__.get("_compiled")
         if compiled is not None:
             if self._loss_tracker is not None:
                 out.append(self._loss_tracker)
-            if compiled.metrics is not None:
-                out.append(compiled.metrics)
             if compiled.loss is not None:
                 out.extend(compiled.loss.metrics)
+            if compiled.metrics is not None:
+                out.append(compiled.metrics)
         seen = {id(m) for m in out}
         for layer in self._flatten_layers():  # type: ignore[attr-defined]
             for name, value in layer.__dict__.items():
