@@ -167,19 +167,6 @@ void bind_program(py::module_& m) {
             self.program.outputs.emplace_back(std::move(name), self.recorder.id_of(value));
           },
           py::arg("name"), py::arg("value"))
-      .def(
-          "logits_of",
-          [](PyProgram& self, const Value& value, const std::string& op) -> Value {
-            const auto* symbol = dynamic_cast<const Symbol*>(value.get());
-            if (symbol == nullptr || symbol->program != &self.program) return nullptr;
-            const int node = self.program.values[symbol->id].node;
-            if (node < 0 || self.program.nodes[node].op == nullptr) return nullptr;
-            const ProgramNode& maker = self.program.nodes[node];
-            if (op != maker.op->name) return nullptr;
-            return self.recorder.symbol(maker.in[0]);
-          },
-          py::arg("value"), py::arg("op"),
-          "The input of the op that made `value`, if it is `op`; else None.")
       .def("__str__", [](const PyProgram& self) { return self.program.text(); });
 
   py::class_<PyPlan>(m, "Plan", "A Program bound to kernels and memory.")
@@ -213,6 +200,21 @@ void bind_program(py::module_& m) {
            py::arg("steps"), py::arg("rate") = 0.0)
       .def_property_readonly("program_text", [](const PyPlan& self) { return self.plan->program().text(); })
       .def("__str__", [](const PyPlan& self) { return self.plan->explain(); });
+
+  m.def(
+      "producer",
+      [](const Value& value, const std::string& op) -> Value {
+        const auto* symbol = dynamic_cast<const Symbol*>(value.get());
+        auto* recorder = dynamic_cast<Recorder*>(&current_builder());
+        if (symbol == nullptr || recorder == nullptr) return nullptr;
+        const Program& program = *symbol->program;
+        const int node = program.values[symbol->id].node;
+        if (node < 0 || program.nodes[node].op == nullptr || op != program.nodes[node].op->name)
+          return nullptr;
+        return recorder->symbol(program.nodes[node].in[0]);
+      },
+      py::arg("value"), py::arg("op"),
+      "While recording: the input of the op that made `value`, if it is `op`; else None.");
 
   m.def("_step_kernel", [](const std::string& kind, const py::dict& hyper) {
     const StepMaker maker(kind, hyper_from(hyper));

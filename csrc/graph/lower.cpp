@@ -161,7 +161,11 @@ class Lowering {
       stage->y = source<T>(id);
       stage->yT = {make(id, kTransposed), cols(id) * kPanel, extent(id), {}};
       stage->cols = cols(id);
-      by_panels(*stage, panels(id));
+      // One panel was made by rows (see dense and loss_pair): stay with the rows, no barrier between.
+      if (panels(id) == 1 && dynamic(id))
+        stage->split = Split::kRows;
+      else
+        by_panels(*stage, panels(id));
       touch(*stage, stage->y.buffer, false, true);
       touch(*stage, stage->yT.buffer, true, true);
       add(std::move(stage), cat("transpose %", id));
@@ -231,10 +235,19 @@ class Lowering {
   }
 
   void op(const ProgramNode& node) {
+    if (std::string_view(node.op->name) == "row_count" && dynamic(node.in[0])) return row_count(node);
     if (node.op->alias && alias(node)) return;
     const bool f64 = type(node.out[0]).dtype == DType::kFloat64;
     if (f64 ? panel_op<double>(node) : panel_op<float>(node)) return;
     fallback(node);
+  }
+
+  void row_count(const ProgramNode& node) {
+    auto stage = std::make_unique<RowCountStage>();
+    stage->y.buffer = make(node.out[0], kFlat);
+    stage->dtype = type(node.out[0]).dtype;
+    touch(*stage, stage->y.buffer, true, false);
+    add(std::move(stage), cat("row count -> %", node.out[0]));
   }
 
   bool alias(const ProgramNode& node) {
@@ -373,12 +386,15 @@ class Lowering {
     return kernel->attribute == nullptr ? 0 : attrs.get_double(kernel->attribute, kernel->missing);
   }
 
-  bool panel_shape(int id) const { return matrix(id) || vector(id); }
+  // What elementwise stages work on; single numbers stay with thread 0, which needs no barrier.
+  bool panel_shape(int id) const {
+    return (matrix(id) || (vector(id) && !dynamic(id))) && !number(id);
+  }
 
   template <class T>
   bool unary(const ProgramNode& node, const UnaryKernel* kernel) {
     const int z = node.in[0], y = node.out[0];
-    if (!panel_shape(y) || (vector(y) && dynamic(y))) return false;
+    if (!panel_shape(y)) return false;
     auto stage = std::make_unique<UnaryStage<T>>();
     stage->kernel = kernel;
     stage->param = parameter(kernel, node.attrs);
@@ -399,7 +415,7 @@ class Lowering {
   bool slope(const ProgramNode& node) {
     const int saved = node.in[0], dy = node.in[1], dx = node.out[0];
     const UnaryKernel* kernel = find_unary(node.attrs.get_string("fn", "").c_str());
-    if (kernel == nullptr || !panel_shape(dx) || (vector(dx) && dynamic(dx))) return false;
+    if (kernel == nullptr || !panel_shape(dx)) return false;
     auto stage = std::make_unique<SlopeStage<T>>();
     stage->kernel = kernel;
     stage->param = parameter(kernel, node.attrs);
@@ -431,7 +447,7 @@ class Lowering {
   template <class T>
   bool binary(const ProgramNode& node, const BinaryKernel* kernel) {
     const int y = node.out[0];
-    if (!panel_shape(y) || (vector(y) && dynamic(y))) return false;
+    if (!panel_shape(y)) return false;
     std::array<Step, 2> steps{};
     for (int k = 0; k < 2; ++k)
       if (!operand_step(node.in[k], y, &steps[k])) return false;

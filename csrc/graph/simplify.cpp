@@ -1,3 +1,4 @@
+#include <array>
 #include <map>
 #include <optional>
 #include <string>
@@ -67,6 +68,23 @@ void simplify(Program& program) {
         rewriter.replace(node.out[0], program.add_number(out, *number));
         return true;
       }
+    // A number keeps being a number in another shape.
+    if (is(node, "reshape") && program.is_scalar_constant(node.in[0], &a) && is_floating(out.dtype)) {
+      rewriter.replace(node.out[0], program.add_number(out, a));
+      return true;
+    }
+    // Every batch value has as many rows as an input: no need to wait for this one.
+    if (is(node, "row_count")) {
+      const TypeInfo& counted = program.values[node.in[0]].type;
+      if (!counted.shape.empty() && counted.shape[0] == kRows &&
+          program.values[node.in[0]].source != Source::kInput)
+        for (int input : program.inputs)
+          if (const Dims& shape = program.values[input].type.shape;
+              !shape.empty() && shape[0] == kRows) {
+            rewriter.replace(node.out[0], program.add_op(*node.op, std::array<int, 1>{input}, node.attrs)[0]);
+            return true;
+          }
+    }
     if (is(node, "negative") && out.shape.empty() && program.is_scalar_constant(node.in[0], &a)) {
       rewriter.replace(node.out[0], program.add_number(out, -a));
       return true;
@@ -102,15 +120,19 @@ void simplify(Program& program) {
 }
 
 void fuse_dense(Program& program) {
-  const std::vector<int> uses = program.use_counts();
-  Rewriter rewriter(program);
-  rewriter.run([&](const ProgramNode& node) {
+  Rewriter products(program);
+  products.run([&](const ProgramNode& node) {
     if (is(node, "matmul") && program.values[node.in[0]].type.shape.rank() >= 2 &&
         program.values[node.in[1]].type.shape.rank() == 2 &&
         !node.attrs.get_bool("transpose_a", false) && !node.attrs.get_bool("transpose_b", false)) {
-      rewriter.replace(node.out[0], program.add_op("dense", {node.in[0], node.in[1]}));
+      products.replace(node.out[0], program.add_op("dense", {node.in[0], node.in[1]}));
       return true;
     }
+    return false;
+  });
+  const std::vector<int> uses = program.use_counts();
+  Rewriter rewriter(program);
+  rewriter.run([&](const ProgramNode& node) {
     if (!is(node, "add")) return false;
     for (int k = 0; k < 2; ++k) {
       const ProgramValue& product = program.values[node.in[k]];
@@ -119,7 +141,7 @@ void fuse_dense(Program& program) {
       const ProgramNode maker = program.nodes[product.node];
       if (!is(maker, "dense") || maker.in.size() != 2 || maker.attrs.has("activation")) continue;
       if (bias.shape.rank() != 1 || bias.shape[0] != product.type.shape.back()) continue;
-      // The product itself must have no other reader. A value made in this walk has none yet.
+      // The product itself must have no other reader.
       if (node.in[k] < static_cast<int>(uses.size()) && uses[node.in[k]] > 1) continue;
       rewriter.replace(node.out[0],
                        program.add_op("dense", {maker.in[0], maker.in[1], node.in[1 - k]}));
@@ -133,13 +155,14 @@ void split_dense(Program& program) {
   Rewriter rewriter(program);
   rewriter.run([&](const ProgramNode& node) {
     if (!is(node, "dense")) return false;
+    if (!node.attrs.has("activation")) return false;
     const std::string activation = node.attrs.get_string("activation", "");
-    if (activation.empty()) return false;
     Attrs rest;
     for (const auto& [name, value] : node.attrs.items())
       if (name != "activation") rest.set(name, value);
-    const int z = program.add_op(*node.op, node.in, {})[0];
-    rewriter.replace(node.out[0], program.add_op(activation, {z}, rest));
+    int y = program.add_op(*node.op, node.in, {})[0];
+    if (!activation.empty()) y = program.add_op(activation, {y}, rest);
+    rewriter.replace(node.out[0], y);
     return true;
   });
 }

@@ -44,12 +44,17 @@ class TransposeStage final : public Stage {
   std::int64_t cols = 0;
   void bind(const Addresses& a) override { y.bind(a), yT.bind(a); }
   void run(const StepState& s, Range units) override {
-    dense_kernels<T>().transpose({.y = y.read(),
-                                  .yT = yT.m,
-                                  .rows = y.extent.rows(s),
-                                  .cols = cols,
-                                  .first_panel = units.begin,
-                                  .last_panel = units.end});
+    Transpose<T> call{.y = y.read(), .yT = yT.m, .rows = y.extent.rows(s), .cols = cols};
+    call.first_panel = units.begin;
+    call.last_panel = units.end;
+    if (split == Split::kRows) {
+      call.y.data += units.begin * kPanel * kPanel;
+      call.yT.data += units.begin * yT.stride;
+      call.rows = std::min(units.end * kPanel, call.rows) - units.begin * kPanel;
+      call.first_panel = 0;
+      call.last_panel = panel_count(cols);
+    }
+    dense_kernels<T>().transpose(call);
   }
 };
 

@@ -113,6 +113,18 @@ class EmitRowsStage final : public Stage {
   std::int64_t group(std::int64_t) const override { return 1 << 20; }
 };
 
+class RowCountStage final : public Stage {
+ public:
+  Ref<std::byte> y;
+  DType dtype = DType::kFloat32;
+  void bind(const Addresses& a) override { y.bind(a); }
+  void run(const StepState& s, Range) override {
+    visit_dtype(dtype, [&](auto zero) {
+      *reinterpret_cast<decltype(zero)*>(y.p) = static_cast<decltype(zero)>(s.rows);
+    });
+  }
+};
+
 // Any op on row-major buffers, on one thread: what has no panel kernel.
 class OpStage final : public Stage {
  public:

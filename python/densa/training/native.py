@@ -1,0 +1,390 @@
+"""The native runner: steps recorded once as a Program and run by a Plan.
+
+The model's own step (`Steps._forward`) is recorded with an unknown number of rows; the plan then
+gathers batches from the user's arrays, runs forward, loss, metrics, backward and update without
+Python, and comes back for progress, callbacks and Ctrl-C.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from densa import _core, ops
+from densa.callbacks import CallbackList
+from densa.callbacks.logs import LazyLogs
+from densa.utils import tree
+
+from .arrays import warn_non_finite
+from .data import ArraySource, Batch, Feed, batch_rows
+from .eager import EagerRunner, Logs, to_numbers
+
+_PROGRESS_SECONDS = 0.05
+_KEPT_PLANS = 8
+
+
+def make_runner(model: Any, kind: str) -> NativeRunner | None:
+    """The native runner of `"train"`, `"test"` or `"predict"` steps; None where it cannot serve.
+
+    It cannot where the optimizer has no fused step for what it is asked to do (custom formulas,
+    averages, accumulation, constraints), or nothing is trainable.
+    """
+    if kind == "train":
+        if not getattr(model, "built", False):
+            return NativeRunner(model, kind)
+        if (
+            not model.trainable_variables
+            or model.optimizer.fused_plan(model.trainable_variables) is None
+        ):
+            return None
+    return NativeRunner(model, kind)
+
+
+class _Bound:
+    """One plan, and how arrays become its inputs and results become outputs."""
+
+    def __init__(self, plan: Any, struct: Any, leaves: list[Any]) -> None:
+        self.plan = plan
+        self.struct = struct  # of the outputs, predict only
+        self.leaves = leaves  # symbolic outputs, predict only
+
+
+class NativeRunner:
+    """Runs the steps of one kind through recorded plans.
+
+    Args:
+        model: The model.
+        kind: `"train"`, `"test"` or `"predict"`.
+    """
+
+    def __init__(self, model: Any, kind: str) -> None:
+        self.model = model
+        self.kind = kind
+        self._plans: dict[Any, _Bound | None] = {}
+        self._eager = EagerRunner(model, kind)
+
+    # ---- recording -------------------------------------------------------------------------------
+
+    def _bound(self, parts: Batch, rows: int) -> _Bound | None:
+        """The plan for arrays of these kinds and at most `rows` rows; None: run eagerly."""
+        key = tuple(
+            None if part is None else _signature(part)
+            for part in (parts if self.kind != "predict" else parts[:1])
+        )
+        found = self._plans.get(key, False)
+        if isinstance(found, _Bound) and found.plan.capacity < rows:
+            found = False
+        if found is False:
+            if len(self._plans) >= _KEPT_PLANS:
+                self._plans.pop(next(iter(self._plans)))
+            found = self._plans[key] = self._record(parts, rows)
+        return found  # type: ignore[return-value]
+
+    def _record(self, parts: Batch, rows: int) -> _Bound | None:
+        model = self.model
+        self._build(parts[0])
+        optimizer = None
+        if self.kind == "train":
+            variables = model.trainable_variables
+            spec = model.optimizer.fused_plan(variables) if variables else None
+            if spec is None:
+                return None
+            optimizer = {
+                "kind": spec["kind"],
+                "hyper": spec["hyper"],
+                "targets": spec["targets"],
+                "clipnorm": spec["clip_norm"] or None,
+                "global_clipnorm": spec["global_clip_norm"] or None,
+            }
+        program = _core.Program()
+        dtype = str(getattr(model, "compute_dtype", "float32"))
+        struct: Any = None
+        leaves: list[Any] = []
+        names: list[str] = []
+        try:
+            with program, _core.no_grad():
+                x, y, sample_weight = _symbols(program, parts, dtype, self.kind == "predict")
+                if self.kind == "predict":
+                    struct = model(x, training=False)
+                    leaves = tree.flatten(struct)
+                    if not all(leaf.shape and leaf.shape[0] is None for leaf in leaves):
+                        return None
+                    names = [f"out{i}" for i in range(len(leaves))]
+                    for name, leaf in zip(names, leaves, strict=True):
+                        program.output(name, leaf)
+                else:
+                    loss, _, results = model._forward(
+                        x, y, sample_weight, training=self.kind == "train"
+                    )
+                    if results is not None:  # an overridden compute_metrics returns its own logs
+                        return None
+                    program.output("loss", loss)
+        except _core.NeedsRows:
+            return None
+        plan = _core.Plan(program, rows, optimizer=optimizer, collect=names)
+        return _Bound(plan, struct, leaves)
+
+    def _build(self, x: Any) -> None:
+        # Variables are made outside the recording: they are values, not ops.
+        model = self.model
+        if getattr(model, "built", False):
+            return
+        first = tree.map_structure(
+            lambda a: None if a is None else _core.from_numpy(np.ascontiguousarray(a[:1])), x
+        )
+        with _core.no_grad():
+            model(_floats(first, str(getattr(model, "compute_dtype", "float32"))), training=False)
+
+    # ---- running ---------------------------------------------------------------------------------
+
+    def run_epoch(self, feed: Feed, callbacks: CallbackList) -> Logs:
+        """All steps of an epoch."""
+        source = feed.source
+        if not (isinstance(source, ArraySource) and feed.whole_passes):
+            return self._run_stream(feed, callbacks)
+        parts = (source.x, source.y, source.sample_weight)
+        bound = self._bound(parts, min(source.batch_size, source.rows))
+        if bound is None:
+            return self._eager.run_epoch(feed, callbacks)
+        return self._run_arrays(bound, source, callbacks)
+
+    def _run_arrays(self, bound: _Bound, source: ArraySource, callbacks: CallbackList) -> Logs:
+        model, kind, plan = self.model, self.kind, bound.plan
+        batch = min(source.batch_size, source.rows)
+        # The arrays stay referenced by the plan while it runs.
+        plan.begin(
+            _rows_of((source.x, source.y, source.sample_weight)),
+            source.order(),
+            0,
+            source.rows,
+            batch,
+        )
+        steps = source.steps or 0
+        rates, at = self._rates(steps), 0
+        read: Callable[[], Logs] = lambda: to_numbers(model.get_metrics_result())
+        every = callbacks.wants_every_batch(kind)
+        group = model.steps_per_execution
+        begin = getattr(callbacks, f"on_{kind}_batch_begin")
+        end = getattr(callbacks, f"on_{kind}_batch_end")
+        while not plan.done:
+            if every:
+                begin(at)
+                at += self._advance(plan, group, 0.0, self._rates(1))
+                end(at - 1, LazyLogs(read))
+            else:
+                # Rates are counted from begin() on, so the list of the epoch serves every call.
+                at += self._advance(plan, steps, _PROGRESS_SECONDS, rates)
+                callbacks.progress(kind, at - 1, LazyLogs(read))
+            if kind == "train" and model.stop_training:
+                break
+        self._say_non_finite(plan, source)
+        return read()
+
+    def _run_stream(self, feed: Feed, callbacks: CallbackList) -> Logs:
+        model, kind = self.model, self.kind
+        begin = getattr(callbacks, f"on_{kind}_batch_begin")
+        end = getattr(callbacks, f"on_{kind}_batch_end")
+        logs: Logs = {}
+        read: Callable[[], Logs] = lambda: to_numbers(model.get_metrics_result())
+        step = 0
+        for batch in feed.epoch():
+            if step % model.steps_per_execution == 0:
+                begin(step)
+            logs = self._one(batch) or LazyLogs(read)
+            step += 1
+            if step % model.steps_per_execution == 0:
+                end(step - 1, logs)
+            if kind == "train" and model.stop_training:
+                break
+        return read() if isinstance(logs, LazyLogs) else logs
+
+    def run_batch(self, batch: Batch) -> Logs:
+        """One step; its logs."""
+        return self._one(batch) or to_numbers(self.model.get_metrics_result())
+
+    def _one(self, batch: Batch) -> Logs | None:
+        # None: done natively, the logs are in the metrics.
+        rows = batch_rows(batch)
+        bound = self._bound(batch, rows)
+        if bound is None:
+            return self._eager.run_batch(batch)
+        bound.plan.begin(_rows_of(batch), None, 0, rows, rows)
+        self._advance(bound.plan, 1, 0.0, self._rates(1))
+        return None
+
+    def predict(self, feed: Feed, callbacks: CallbackList) -> Any:
+        """The outputs of all batches joined."""
+        source = feed.source
+        if not (isinstance(source, ArraySource) and feed.whole_passes and not source.shuffle):
+            return self._eager.predict(feed, callbacks)
+        bound = self._bound((source.x, None, None), min(source.batch_size, source.rows))
+        if bound is None:
+            return self._eager.predict(feed, callbacks)
+        plan, model = bound.plan, self.model
+        results = [
+            np.empty((source.rows, *leaf.shape[1:]), str(leaf.dtype)) for leaf in bound.leaves
+        ]
+        batch = min(source.batch_size, source.rows)
+        plan.begin(_rows_of((source.x, None, None)), None, 0, source.rows, batch, results)
+        every, at = callbacks.wants_every_batch("predict"), 0
+        while not plan.done:
+            if every:
+                callbacks.on_predict_batch_begin(at)
+                first = plan.position
+                at += plan.run(max_steps=model.steps_per_execution)
+                part = [result[first : plan.position] for result in results]
+                callbacks.on_predict_batch_end(
+                    at - 1, {"outputs": tree.pack_like(bound.struct, part)}
+                )
+            else:
+                at += plan.run(seconds=_PROGRESS_SECONDS)
+                callbacks.progress("predict", at - 1, None)
+            if model.stop_predicting:
+                results = [result[: plan.position] for result in results]
+                break
+        self._say_non_finite(plan, source)
+        return tree.pack_like(bound.struct, results)
+
+    def _rates(self, steps: int) -> list[float]:
+        return self.model.optimizer.rates(steps) if self.kind == "train" else [0.0]
+
+    def _advance(self, plan: Any, steps: int, seconds: float, rates: list[float]) -> int:
+        if self.kind != "train":
+            return int(plan.run(steps, seconds, rates))
+        optimizer = self.model.optimizer
+        before = plan.step = int(optimizer.iterations)
+        try:
+            return int(plan.run(steps, seconds, rates))
+        finally:
+            # After Ctrl-C, too: the steps that ran count.
+            optimizer.advance(plan.step - before)
+
+    def _say_non_finite(self, plan: Any, source: ArraySource) -> None:
+        bad = plan.nonfinite
+        if bad is not None and source._unchecked:
+            warn_non_finite(source.names[int(bad[0][1:])], bad[1])
+        source._unchecked = False
+
+
+class StepRunner:
+    """Runs single steps over arrays, epoch after epoch: for benchmarks and profiles.
+
+    Args:
+        model: A compiled model.
+        x: Inputs.
+        y: Targets.
+        batch_size: Rows in a batch.
+    """
+
+    def __init__(self, model: Any, x: Any, y: Any, batch_size: int = 32) -> None:
+        self.source = model._source(x, y, None, batch_size, True)
+        runner = model._runner("train")
+        if not isinstance(runner, NativeRunner):
+            raise ValueError("This model does not train natively; see model.explain_plan().")
+        bound = runner._bound((self.source.x, self.source.y, None), batch_size)
+        if bound is None:
+            raise ValueError("This model's step cannot be recorded; see model.explain_plan().")
+        self.plan = bound.plan
+        self._runner = runner
+        self._model = model
+
+    def _renew(self) -> None:
+        source = self.source
+        # Whole batches only, so that every step costs the same.
+        rows = max(source.rows // source.batch_size, 1) * source.batch_size
+        self.plan.begin(
+            _rows_of((source.x, source.y, None)),
+            source.order(),
+            0,
+            min(rows, source.rows),
+            source.batch_size,
+        )
+
+    def run(self, steps: int) -> None:
+        """Runs `steps` steps, with a new random order for each pass."""
+        while steps > 0:
+            if self.plan.done:
+                self._renew()
+            steps -= self._runner._advance(self.plan, steps, 0.0, self._runner._rates(1))
+
+    def profile(self, steps: int = 100) -> list[tuple[str, float]]:
+        """(stage, seconds per step) on one thread."""
+        self._renew()
+        found: list[tuple[str, float]] = self.plan.profile(steps, self._runner._rates(1)[0])
+        self._model.optimizer.advance(0)
+        return found
+
+
+def _signature(part: Any) -> Any:
+    leaves = tuple(
+        None if a is None else (str(a.dtype), tuple(a.shape[1:])) for a in tree.flatten(part)
+    )
+    return (_shape_of(part), leaves)
+
+
+def _shape_of(part: Any) -> Any:
+    if isinstance(part, dict):
+        return tuple((k, _shape_of(v)) for k, v in part.items())
+    if isinstance(part, list | tuple):
+        return tuple(_shape_of(v) for v in part)
+    return 0
+
+
+def _rows_of(parts: Batch) -> list[Any]:
+    """All arrays that are there, each with contiguous rows."""
+    out = []
+    for part in parts:
+        for array in tree.flatten(part) if part is not None else ():
+            if array is not None:
+                out.append(_row_contiguous(array))
+    return out
+
+
+def _row_contiguous(array: Any) -> Any:
+    step = array.itemsize
+    for size, stride in zip(array.shape[:0:-1], array.strides[:0:-1], strict=True):
+        if size != 1 and stride != step:
+            return np.ascontiguousarray(array)
+        step *= size
+    if array.dtype.byteorder not in "=|" and not array.dtype.isnative:
+        return array.astype(array.dtype.newbyteorder("="))
+    return array
+
+
+def _symbols(program: Any, parts: Batch, dtype: str, only_x: bool) -> Batch:
+    count = 0
+
+    def one(array: Any) -> Any:
+        nonlocal count
+        if array is None:
+            return None
+        name = f"i{count}"
+        count += 1
+        native = array.dtype.newbyteorder("=")
+        symbol = program.input(name, (None, *array.shape[1:]), str(native))
+        return ops.cast(symbol, dtype) if array.dtype.kind == "f" else symbol
+
+    made = [None if part is None else tree.map_structure(one, part) for part in parts]
+    if only_x:
+        made[1:] = [None, None]
+    return made[0], made[1], made[2]
+
+
+def _floats(struct: Any, dtype: str) -> Any:
+    return tree.map_structure(
+        lambda t: ops.cast(t, dtype) if t is not None and "float" in str(t.dtype) else t, struct
+    )
+
+
+def explain(runner: Any) -> str:
+    """What a runner's plans do, as text."""
+    if not isinstance(runner, NativeRunner):
+        return "off the fast path: steps run op by op (run_eagerly, an overridden step, or an optimizer without a fused step)"
+    texts = [str(bound.plan) for bound in runner._plans.values() if bound is not None]
+    if any(bound is None for bound in runner._plans.values()):
+        texts.append("some batches run op by op: the step could not be recorded")
+    return (
+        "\n".join(texts) if texts else "nothing recorded yet: call fit, evaluate or predict first"
+    )
