@@ -202,7 +202,8 @@ Keep<T> keep_of(double rate) {
 }
 
 template <class T>
-DENSA_ALWAYS_INLINE void apply16(const std::uint32_t* words, const T* x, T* y, const Keep<T>& keep) {
+DENSA_ALWAYS_INLINE void apply16(const std::uint32_t* words, const T* x, T* y,
+                                 const Keep<T>& keep) {
 #pragma GCC unroll 8
   for (std::size_t l = 0; l < 16; l += kLanes<T>) {
     UIntOf<Vec<T>> word;

@@ -43,11 +43,12 @@ std::vector<TypeInfo> infer_normal(std::span<const TypeInfo> in, const Attrs& at
   check_inputs(in, 0, "random_normal");
   const double stddev = attrs.get_double("stddev", 1);
   attrs.get_double("mean", 0);
-  if (!(stddev >= 0)) throw ValueError(cat("random_normal: stddev must be at least 0 but is ", stddev));
+  if (!(stddev >= 0))
+    throw ValueError(cat("random_normal: stddev must be at least 0 but is ", stddev));
   return {type_of(attrs, "random_normal")};
 }
 
-// Calls put(y, block, index of its first element, how many of `per_block` to write).
+// put(block, made) turns a block into `per_block` elements; the last ones may not be wanted.
 template <class T, class F>
 void each_block(const EvalCall& call, std::int64_t per_block, const F& put) {
   const Attrs& attrs = call.attrs;
@@ -79,7 +80,7 @@ void uniform(const EvalCall& call) {
   };
   if constexpr (sizeof(T) == 4) {
     each_block<T>(call, 4, [&](const PhiloxBlock& block, T* made) {
-      for (int k = 0; k < 4; ++k) made[k] = place(static_cast<double>(uniform_float(block.word[k])));
+      for (int k = 0; k < 4; ++k) made[k] = place(double{uniform_float(block.word[k])});
     });
   } else {
     each_block<T>(call, 2, [&](const PhiloxBlock& block, T* made) {
