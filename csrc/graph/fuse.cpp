@@ -145,6 +145,10 @@ void fuse_feed(Program& program) {
     }
     if (found == nullptr) return false;
     const int input = found->in[0];
+    if (is(node, "row_count")) {  // known without gathering anything
+      rewriter.replace(node.out[0], program.add_op(*node.op, std::array<int, 1>{input}, node.attrs)[0]);
+      return true;
+    }
     Attrs attrs = found->attrs;
     const TypeInfo type = program.values[from].type;
     const bool plain = !attrs.has("scale") && !attrs.has("offset");

@@ -1,4 +1,3 @@
-#include <array>
 #include <map>
 #include <optional>
 #include <string>
@@ -38,6 +37,11 @@ int neutral(const Program& program, const ProgramNode& node) {
   return -1;
 }
 
+bool dynamic_rows(const Program& program, int value) {
+  const Dims& shape = program.values[value].type.shape;
+  return !shape.empty() && shape[0] == kRows;
+}
+
 bool is_arithmetic(const ProgramNode& node) {
   return is(node, "add") || is(node, "subtract") || is(node, "multiply") || is(node, "divide");
 }
@@ -73,18 +77,6 @@ void simplify(Program& program) {
       rewriter.replace(node.out[0], program.add_number(out, a));
       return true;
     }
-    // Every batch value has as many rows as an input: no need to wait for this one.
-    if (is(node, "row_count")) {
-      const TypeInfo& counted = program.values[node.in[0]].type;
-      if (!counted.shape.empty() && counted.shape[0] == kRows &&
-          program.values[node.in[0]].source != Source::kInput)
-        for (int input : program.inputs)
-          if (const Dims& shape = program.values[input].type.shape;
-              !shape.empty() && shape[0] == kRows) {
-            rewriter.replace(node.out[0], program.add_op(*node.op, std::array<int, 1>{input}, node.attrs)[0]);
-            return true;
-          }
-    }
     if (is(node, "negative") && out.shape.empty() && program.is_scalar_constant(node.in[0], &a)) {
       rewriter.replace(node.out[0], program.add_number(out, -a));
       return true;
@@ -92,6 +84,13 @@ void simplify(Program& program) {
 
     // A broadcast number next to an operand of the full shape may stay a number.
     std::vector<int> in = node.in;
+    // Every batch value has as many rows as an input: no need to wait for this one.
+    if (is(node, "row_count") && dynamic_rows(program, in[0]))
+      for (int input : program.inputs)
+        if (dynamic_rows(program, input)) {
+          in[0] = input;
+          break;
+        }
     if (is_arithmetic(node))
       for (int k = 0; k < 2; ++k) {
         const ProgramValue& value = program.values[in[k]];

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from densa.optimizers import Optimizer
     from densa.regularizers import Regularizer
     from densa.tensor import Tensor, asarray, enable_grad, no_grad, value_and_grad
+    from densa.training.native import profile
     from densa.utils.runtime import get_num_threads, set_num_threads, show_config
     from densa.variables import Variable
 
@@ -81,6 +82,7 @@ _NAMES = {
     "enable_grad": "densa.tensor",
     "get_num_threads": "densa.utils.runtime",
     "no_grad": "densa.tensor",
+    "profile": "densa.training.native",
     "set_num_threads": "densa.utils.runtime",
     "show_config": "densa.utils.runtime",
     "value_and_grad": "densa.tensor",
@@ -138,6 +140,7 @@ __all__ = [
     "no_grad",
     "ops",
     "optimizers",
+    "profile",
     "random",
     "regularizers",
     "saving",

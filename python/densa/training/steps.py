@@ -347,12 +347,29 @@ class Steps:
         """The runner of `"train"`, `"test"` or `"predict"` steps; kept until `compile`."""
         if self.run_eagerly or self._overrides_step(kind):
             return EagerRunner(self, kind)
-        try:
-            from . import native
-        except ImportError:
-            return EagerRunner(self, kind)
-        made: Runner | None = native.make_runner(self, kind)
+        from .native import make_runner
+
+        made: Runner | None = make_runner(self, kind)
         return EagerRunner(self, kind) if made is None else made
+
+    def explain_plan(self, kind: str = "train") -> str:
+        """The stages, layouts and bytes of recorded steps, or why steps run op by op.
+
+        Args:
+            kind: `"train"`, `"test"` or `"predict"`.
+
+        Returns:
+            The text.
+        """
+        from .native import explain
+
+        return explain(self._runner(kind))
+
+    def _train_runner(self, x: Any, y: Any, batch_size: int = 32) -> Any:
+        # Single native steps, for benchmarks and densa.profile.
+        from .native import StepRunner
+
+        return StepRunner(self, x, y, batch_size)
 
     def _runner(self, kind: str) -> Runner:
         runner = self._runners.get(kind)
