@@ -82,8 +82,9 @@ void check_panels(const char* level, void (*run)(const densa::DropoutPanels<T>&)
                          : c < cols ? expected(x[at], r * cols + c, rate, 11, 3, 9)
                                     : T(0);
           CHECK(y[at] == want,
-                "%s %s panels %lld x %lld [%lld, %lld): (%lld, %lld) is %g, not %g\n", level, how, (long long)rows, (long long)cols, (long long)first, (long long)last,
-                (long long)r, (long long)c, double(y[at]), double(want));
+                "%s %s panels %lld x %lld [%lld, %lld): (%lld, %lld) is %g, not %g\n", level, how,
+                (long long)rows, (long long)cols, (long long)first, (long long)last, (long long)r,
+                (long long)c, double(y[at]), double(want));
         }
   };
   verify("apart");
