@@ -1,8 +1,8 @@
 """Activation functions by name, as functions and in saved models.
 
 Every function here works on Tensors, on arrays and, recording itself, on symbolic tensors, and
-gives a Tensor of the same shape and type; integers become floatx. Those that are one unary op of the core are listed by `fused_name`, and dense layers run them inside
-their own op.
+gives a Tensor of the same shape and type; integers become floatx. Those that are one unary op of
+the core are listed by `fused_name`, and dense layers run them inside their own op.
 """
 
 from __future__ import annotations

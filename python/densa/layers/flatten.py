@@ -6,8 +6,9 @@ from typing import Any
 
 from densa import _core
 from densa.layers._helpers import reshape_rows
+from densa.layers._shapes import merge_shape_product
 from densa.layers.input_spec import InputSpec
-from densa.layers.layer import Layer, merge_shape_product
+from densa.layers.layer import Layer
 
 
 class Flatten(Layer):

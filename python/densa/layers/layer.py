@@ -5,13 +5,12 @@ from __future__ import annotations
 import difflib
 import functools
 import inspect
-import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from densa import _core, config, constraints, initializers, regularizers
+from densa import _core, config, regularizers
 from densa._scope import (
     CallContext,
     auto_name,
@@ -29,17 +28,14 @@ from densa._symbolic import (
     infer_outputs,
     standardize_shape,
 )
-from densa.layers.input_spec import InputSpec, assert_input_compatibility
-from densa.random import SeedGenerator
+from densa.layers._shapes import as_shapes, tree_of_shapes
+from densa.layers._tracking import PLAIN, Tracked, losses_pending
+from densa.layers.input_spec import assert_input_compatibility
 from densa.utils import tree
 from densa.variables import Variable
 
-_PLAIN = (int, float, str, bool, type(None))
-# Set while a layer that was called by nobody else has losses to forget at its next call.
-_losses_pending: list[bool] = [False]
 
-
-class Layer(Operation):
+class Layer(Tracked, Operation):
     """A computation with variables of its own; the base of all layers and models.
 
     A subclass makes its variables in `build(input_shape)` with `add_weight` and computes in
@@ -68,10 +64,6 @@ class Layer(Operation):
 
     _initialized = False
     _auto_config: dict[str, Any] | None = None
-    # Attributes whose contents are not sublayers, whatever they hold.
-    _untracked: frozenset[str] = frozenset(
-        ("_inbound_nodes", "_variables", "_losses", "_auto_config", "input_spec", "_build_shapes")
-    )
     # Shape-only layers pass any type through; others give their compute type.
     _keeps_dtype = False
 
@@ -152,171 +144,6 @@ class Layer(Operation):
         out = infer_outputs(self._trial_call, (spec,), {})
         return tree.map_structure(lambda t: t.shape, out)
 
-    # ---- variables -------------------------------------------------------------------------------
-
-    def add_weight(
-        self,
-        shape: Any = None,
-        initializer: Any = None,
-        dtype: Any = None,
-        trainable: bool = True,
-        autocast: bool = True,
-        regularizer: Any = None,
-        constraint: Any = None,
-        aggregation: str | None = None,
-        overwrite_with_gradient: bool = False,
-        name: str | None = None,
-        *,
-        rows: bool = False,
-    ) -> Variable:
-        """Make a variable that belongs to this layer.
-
-        Args:
-            shape: its shape; () if None.
-            initializer: name, function or instance; None means glorot_uniform for floats and zeros
-                for integers.
-            dtype: None means the layer's variable type.
-            trainable: whether `fit` may change it.
-            autocast: accepted for Keras.
-            regularizer: penalty on it, added to the loss.
-            constraint: what it is put back to after each update.
-            aggregation: accepted for Keras.
-            overwrite_with_gradient: accepted for Keras.
-            name: its name; made up if None.
-            rows: keep the rows of a table together in memory (embeddings).
-
-        Returns:
-            The variable.
-
-        Example:
-            >>> layer = densa.layers.Layer()
-            >>> layer.add_weight(shape=(2, 3), name="kernel").shape
-            (2, 3)
-        """
-        self._check_initialized()
-        kind = config.dtype_name(dtype) if dtype is not None else self.variable_dtype
-        if initializer is None:
-            initializer = "glorot_uniform" if kind.startswith("float") else "zeros"
-        variable = Variable(
-            initializers.get(initializer),
-            shape=() if shape is None else shape,
-            dtype=kind,
-            trainable=trainable,
-            name=name,
-            rows=rows,
-        )
-        variable.regularizer = regularizers.get(regularizer)
-        variable.constraint = constraints.get(constraint)
-        self._variables.append(variable)
-        return variable
-
-    def _contents(self) -> Iterator[Any]:
-        """Yield the variables, layers and seed generators kept in attributes."""
-        yield from self._variables
-        untracked = self._untracked
-        for name, value in self.__dict__.items():
-            if type(value) not in _PLAIN and name not in untracked:
-                if isinstance(value, (Variable, Layer, SeedGenerator)):
-                    yield value
-                elif isinstance(value, (list, tuple, dict)) and value:
-                    yield from _inside(value)
-
-    def _own_variables(self) -> list[Variable]:
-        own = list(dict.fromkeys(v for v in self._contents() if isinstance(v, Variable)))
-        return [v for v in own if v.can_train] + [v for v in own if not v.can_train]
-
-    def _own_layers(self) -> list[Layer]:
-        return list(dict.fromkeys(v for v in self._contents() if isinstance(v, Layer)))
-
-    def _flatten_layers(self, include_self: bool = True, recursive: bool = True) -> list[Layer]:
-        """Return the layers inside, each once, parents first."""
-        found: dict[Layer, None] = {}
-
-        def visit(layer: Layer, depth: int) -> None:
-            for inner in layer._own_layers():
-                if inner not in found and inner is not self:
-                    found[inner] = None
-                    if recursive:
-                        visit(inner, depth + 1)
-
-        visit(self, 0)
-        return ([self] if include_self else []) + list(found)
-
-    @property
-    def variables(self) -> list[Variable]:
-        """All variables of the layer and of those inside, each once."""
-        out: dict[Variable, None] = dict.fromkeys(self._own_variables())
-        for layer in self._own_layers():
-            out.update(dict.fromkeys(layer.variables))
-        return list(out)
-
-    @property
-    def weights(self) -> list[Variable]:
-        """The same as `variables`."""
-        return self.variables
-
-    @property
-    def trainable_variables(self) -> list[Variable]:
-        """Variables that `fit` changes."""
-        return [v for v in self.variables if v.trainable] if self._trainable else []
-
-    @property
-    def non_trainable_variables(self) -> list[Variable]:
-        """Variables that `fit` leaves to the layers."""
-        return [v for v in self.variables if not (self._trainable and v.trainable)]
-
-    trainable_weights = trainable_variables
-    non_trainable_weights = non_trainable_variables
-
-    @property
-    def trainable(self) -> bool:
-        """Whether `fit` changes the layer's variables; setting it reaches the layers inside."""
-        return self._trainable
-
-    @trainable.setter
-    def trainable(self, value: bool) -> None:
-        self._trainable = bool(value)
-        for variable in self._own_variables():
-            variable.trainable = self._trainable and variable.can_train
-        for layer in self._own_layers():
-            layer.trainable = self._trainable
-
-    def count_params(self) -> int:
-        """Return the number of weights; ValueError before the layer is built."""
-        if not self.built:
-            raise ValueError(
-                f"You tried to call `count_params` on layer '{self.name}', but the layer isn't "
-                f"built. You can build it manually via: `{self.name}.build(input_shape)`."
-            )
-        return sum(v.size for v in self.weights)
-
-    def get_weights(self) -> list[Any]:
-        """Return copies of all weights as NumPy arrays."""
-        return [np.array(v.numpy()) for v in self.weights]
-
-    def set_weights(self, weights: Any) -> None:
-        """Replace all weights by arrays in the order of `get_weights`.
-
-        Raises:
-            ValueError: if number or shapes differ; nothing is changed then.
-        """
-        own = self.weights
-        if len(own) != len(weights):
-            raise ValueError(
-                f"You called `set_weights(weights)` on layer '{self.name}' with a weight list of "
-                f"length {len(weights)}, but the layer was expecting {len(own)} weights."
-                + ("" if self.built else " It is not built yet: call it or its build() first.")
-            )
-        arrays = [np.asarray(w) for w in weights]
-        for variable, array in zip(own, arrays, strict=True):
-            if tuple(variable.shape) != array.shape:
-                raise ValueError(
-                    f"Layer {self.name} weight shape {tuple(variable.shape)} is not compatible "
-                    f"with provided weight shape {array.shape} (weight {variable.path!r})."
-                )
-        for variable, array in zip(own, arrays, strict=True):
-            variable.assign(array)
-
     # ---- types -----------------------------------------------------------------------------------
 
     @property
@@ -337,30 +164,6 @@ class Layer(Operation):
 
     input_dtype = compute_dtype
 
-    # ---- losses ----------------------------------------------------------------------------------
-
-    def add_loss(self, loss: Any) -> None:
-        """Add scalar losses to the total; called within `call`."""
-        if in_symbolic_scope():
-            return
-        self._losses.extend(tree.flatten(loss))
-        _losses_pending[0] = True
-
-    @property
-    def losses(self) -> list[Any]:
-        """Losses of the last call and penalties on weights, of this layer and those inside."""
-        out: list[Any] = []
-        for layer in self._flatten_layers():
-            out.extend(layer._losses)
-        for variable in self.trainable_variables:
-            if variable.regularizer is not None:
-                out.append(variable.regularizer(variable))
-        return out
-
-    def _clear_losses(self) -> None:
-        for layer in self._flatten_layers():
-            layer._losses.clear()
-
     # ---- the call --------------------------------------------------------------------------------
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -378,7 +181,7 @@ class Layer(Operation):
         if context is None:
             context = CallContext(self)
             set_call_context(context)
-            if _losses_pending[0] and not in_symbolic_scope():
+            if losses_pending[0] and not in_symbolic_scope():
                 self._clear_losses()
         before = context.training
         try:
@@ -445,7 +248,7 @@ class Layer(Operation):
         kind = type(x)
         if kind is _core.Tensor:
             return x if x.dtype == self.compute_dtype else self._autocast(x)
-        if kind in _PLAIN:
+        if kind in PLAIN:
             return x
         if isinstance(x, Variable):
             return self._autocast(x.value)
@@ -527,7 +330,7 @@ class Layer(Operation):
         """Build with the shapes that `get_build_config` gave."""
         if not config or self.built:
             return
-        shapes = {k: _as_shapes(v) for k, v in config.items() if not k.startswith("_")}
+        shapes = {k: as_shapes(v) for k, v in config.items() if not k.startswith("_")}
         if list(shapes) == ["input_shape"]:
             self.build(shapes["input_shape"])
         elif shapes:
@@ -658,7 +461,7 @@ def _auto_config(cls: type, args: Any, kwargs: dict[str, Any]) -> dict[str, Any]
     names = [n for n in inspect.signature(cls.__init__).parameters if n != "self"]  # type: ignore[misc]
     given = {**dict(zip(names, args, strict=False)), **kwargs}
     given.pop("dtype", None)  # get_config gives the policy
-    plain = all(isinstance(x, _PLAIN) for x in tree.flatten(list(given.values())))
+    plain = all(isinstance(x, PLAIN) for x in tree.flatten(list(given.values())))
     return given if plain else None
 
 
@@ -675,17 +478,6 @@ def _takes_any(parameters: Any) -> bool:
     return any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values())
 
 
-def _inside(value: Any) -> Iterator[Any]:
-    items = value.values() if isinstance(value, dict) else value
-    for item in items:
-        if isinstance(item, (Variable, Layer, SeedGenerator)):
-            yield item
-        elif isinstance(item, (list, tuple, dict)):
-            yield from _inside(item)
-        elif type(item) in (int, float, str):
-            return  # lists of numbers can be long
-
-
 def _is_numbers(x: Any) -> bool:
     """Tell whether nested lists hold numbers alone."""
     while isinstance(x, (list, tuple)):
@@ -693,31 +485,3 @@ def _is_numbers(x: Any) -> bool:
             return False
         x = x[0]
     return isinstance(x, (int, float, np.number))
-
-
-def is_shape(x: Any) -> bool:
-    """Tell whether x is one shape rather than a structure of shapes."""
-    return isinstance(x, (list, tuple)) and all(
-        d is None or isinstance(d, (int, np.integer)) for d in x
-    )
-
-
-def tree_of_shapes(fn: Callable[[Any], Any], shapes: Any) -> Any:
-    """Return a structure of shapes with fn applied to each shape."""
-    if is_shape(shapes):
-        return fn(tuple(shapes))
-    if isinstance(shapes, dict):
-        return {k: tree_of_shapes(fn, v) for k, v in shapes.items()}
-    return [tree_of_shapes(fn, s) for s in shapes]
-
-
-def _as_shapes(x: Any) -> Any:
-    return tree_of_shapes(tuple, x) if isinstance(x, (list, tuple, dict)) else x
-
-
-def merge_shape_product(dims: Any) -> int | None:
-    """Return the product of sizes, None if one is unknown."""
-    return None if None in dims else math.prod(dims)
-
-
-__all__ = ["InputSpec", "Layer", "is_shape", "merge_shape_product", "tree_of_shapes"]

@@ -6,7 +6,8 @@ from typing import Any
 
 from densa import _core
 from densa._symbolic import Shape
-from densa.layers.layer import Layer, is_shape
+from densa.layers._shapes import is_shape
+from densa.layers.layer import Layer
 
 
 class Merge(Layer):

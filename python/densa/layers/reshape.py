@@ -7,7 +7,8 @@ from typing import Any
 
 from densa._symbolic import Shape
 from densa.layers._helpers import reshape_rows
-from densa.layers.layer import Layer, merge_shape_product
+from densa.layers._shapes import merge_shape_product
+from densa.layers.layer import Layer
 
 
 class Reshape(Layer):

@@ -11,8 +11,9 @@ import numpy as np
 from densa import _core
 from densa._scope import auto_name
 from densa._symbolic import KerasTensor, infer_outputs, is_keras_tensor
+from densa.layers._shapes import is_shape, tree_of_shapes
 from densa.layers.input_spec import InputSpec, assert_input_compatibility
-from densa.layers.layer import Layer, is_shape, tree_of_shapes
+from densa.layers.layer import Layer
 from densa.models.graph import Graph, graph_from_config
 from densa.models.summary import flat_shapes, print_summary
 from densa.training import Trainer
