@@ -54,8 +54,6 @@ KNOWN_NAMES = {*dir(builtins), "Any", "collections", "numpy", "typing", "typing_
 def make_stub(module: types.ModuleType) -> str:
     """Return the text of the stub of a module made with pybind11."""
     KNOWN_NAMES.update(name for name, value in vars(module).items() if inspect.isclass(value))
-    if module.__name__ == "densa._core":
-        importlib.import_module("densa.tensor")  # attaches the methods written in Python
     body = "\n".join(_members(module, indent=""))
     unused = [
         name

@@ -29,7 +29,7 @@ TASKS = {
     "digits": Task(scale=1 / 16, epochs=20, batch_size=32),
     "fashion-mnist": Task(scale=1 / 255, epochs=5, batch_size=32),
 }
-LEARNING_RATES = {"sgd": 0.02, "adam": 0.001}
+LEARNING_RATES = {"sgd": 0.01, "adam": 0.001}
 CLASSES = 10
 
 
@@ -91,7 +91,7 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument(
         "--optimizer", choices=sorted(LEARNING_RATES), default="sgd", help="sgd has momentum 0.9"
     )
-    train.add_argument("--learning-rate", type=_rate, help="default: 0.02 for sgd, 0.001 for adam")
+    train.add_argument("--learning-rate", type=_rate, help="default: 0.01 for sgd, 0.001 for adam")
     train.add_argument("--seed", type=int, default=0, help="the same seed gives the same network")
     train.add_argument("--plot", metavar="FILE.png", help="write learning curves to this file")
     train.add_argument("--output", default="model.densa", help="where to save the model")
