@@ -1,4 +1,4 @@
-"""One row per op: its reference in float64 NumPy or SciPy, where it is tested, how close it must be.
+"""One row per op: its reference in float64 NumPy or SciPy, its domain, how close it must be.
 
 A result must lie within `ulp` units in the last place of the exact value (float32; `ulp64` for
 float64), plus `slack` times eps times the size of the input: the bound for values that are a

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from ops import specs
 from ops.tools import SIZES, gradients, run, second_gradients, slope, threads
 
@@ -212,8 +213,18 @@ def test_arg(name, dtype):
         np.testing.assert_array_equal(run(name, x, axis=1), getattr(np, name)(x, 1))
 
 
-@pytest.mark.parametrize("case", [((3, 4), (4,)), ((3, 4), (1, 4)), ((2, 3, 4), (3, 1)),
-                                  ((2, 3, 4), ()), ((3,), (3,)), ((2, 3, 4), (2, 1, 4))], ids=str)  # fmt: skip
+@pytest.mark.parametrize(
+    "case",
+    [
+        ((3, 4), (4,)),
+        ((3, 4), (1, 4)),
+        ((2, 3, 4), (3, 1)),
+        ((2, 3, 4), ()),
+        ((3,), (3,)),
+        ((2, 3, 4), (2, 1, 4)),
+    ],
+    ids=str,
+)
 def test_sum_to(case):
     shape, small = case
     x = np.random.default_rng(0).normal(size=shape)

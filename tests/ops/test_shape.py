@@ -4,9 +4,9 @@ import itertools
 
 import numpy as np
 import pytest
-from ops.tools import gradients, run, second_gradients, slope, tensor
 
 from densa import _core
+from ops.tools import gradients, run, second_gradients, slope, tensor
 
 DTYPES = pytest.mark.parametrize("dtype", ["bool", "int16", "float32", "float64"])
 
@@ -200,22 +200,46 @@ def test_one_hot(dtype):
 @pytest.mark.parametrize(
     ("error", "match", "call"),
     [
-        (ValueError, "numbers of elements differ", lambda: run("reshape", np.ones(6), shape=[4, 2])),
-        (ValueError, "numbers of elements differ", lambda: run("reshape", np.ones(6), shape=[4, -1])),
-        (ValueError, "only one size may be -1", lambda: run("reshape", np.ones(6), shape=[2, -1, -1])),
+        (
+            ValueError,
+            "numbers of elements differ",
+            lambda: run("reshape", np.ones(6), shape=[4, 2]),
+        ),
+        (
+            ValueError,
+            "numbers of elements differ",
+            lambda: run("reshape", np.ones(6), shape=[4, -1]),
+        ),
+        (
+            ValueError,
+            "only one size may be -1",
+            lambda: run("reshape", np.ones(6), shape=[2, -1, -1]),
+        ),
         (ValueError, "sizes are >= 0", lambda: run("reshape", np.ones(6), shape=[-2, 3])),
         (ValueError, "given twice", lambda: run("transpose", np.ones((2, 3)), perm=[0, 0])),
         (ValueError, "axes are given", lambda: run("transpose", np.ones((2, 3)), perm=[0])),
         (ValueError, "stretch", lambda: run("broadcast_to", np.ones(3), shape=[2])),
-        (ValueError, "outside axis", lambda: run("concatenate", np.ones((2, 3)), np.ones((3, 3)), axis=1)),
+        (
+            ValueError,
+            "outside axis",
+            lambda: run("concatenate", np.ones((2, 3)), np.ones((3, 3)), axis=1),
+        ),
         (ValueError, "step 0", lambda: run("slice", np.ones(3), begin=[0], end=[3], step=[0])),
-        (ValueError, "one number for each", lambda: run("slice", np.ones(3), begin=[], end=[], step=[])),
-        (ValueError, "does not fit", lambda: run("pad_slice", np.ones(3), begin=[2], step=[1], shape=[4])),
+        (
+            ValueError,
+            "one number for each",
+            lambda: run("slice", np.ones(3), begin=[], end=[], step=[]),
+        ),
+        (
+            ValueError,
+            "does not fit",
+            lambda: run("pad_slice", np.ones(3), begin=[2], step=[1], shape=[4]),
+        ),
         (ValueError, "one axis", lambda: run("take", np.ones(3), np.zeros((1, 1), int), axis=0)),
         (TypeError, "must be integers", lambda: run("one_hot", np.ones(3), classes=2)),
         (ValueError, "classes", lambda: run("one_hot", np.zeros(3, int), classes=-2)),
     ],
-)  # fmt: skip
+)
 def test_errors(error, match, call):
     with pytest.raises(error, match=match):
         call()

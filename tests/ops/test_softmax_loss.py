@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from ops.tools import SIZES, assert_close, gradients, run, second_gradients, slope, threads
 
 DTYPES = pytest.mark.parametrize("dtype", ["float32", "float64"])
