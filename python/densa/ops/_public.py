@@ -62,6 +62,12 @@ def known_shape(x: Any, name: str) -> tuple[int, ...]:
     return shape
 
 
+def known_size(x: Any, axis: int, name: str) -> int:
+    """Return x's size along an axis; NeedsRows if it is an unknown number of rows."""
+    size = x.shape[axis]
+    return int(known_shape(x, name)[axis] if size is None else size)
+
+
 def reshaped(x: Any, shape: Any) -> Any:
     """Reshape; None in the shape is the rows of a batch."""
     return apply("reshape", x, shape=[-1 if d is None else int(d) for d in shape])

@@ -17,6 +17,7 @@ from densa.ops._public import (
     constant,
     dtype_or_floatx,
     known_shape,
+    known_size,
     place,
     public,
     reshaped,
@@ -297,7 +298,7 @@ def unstack(x: Any, num: int | None = None, axis: int = 0) -> list[Any]:
     """Cut an array into its slices along an axis, without that axis."""
     x = tensor(x)
     where = place(axis, x.ndim, "unstack")
-    count = known_shape(x, "unstack")[where] if x.shape[where] is None else x.shape[where]
+    count = known_size(x, where, "unstack")
     if num is not None and num != count:
         raise ValueError(f"unstack: num is {num} but axis {axis} has size {count}.")
     return [x[(*(np.s_[:],) * where, i)] for i in range(count)]
@@ -323,9 +324,7 @@ def split(x: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
     """Cut an array along an axis: into so many equal parts, or at the given indices."""
     x = tensor(x)
     where = place(axis, x.ndim, "split")
-    if x.shape[where] is None:
-        known_shape(x, "split")
-    total = x.shape[where]
+    total = known_size(x, where, "split")
     if isinstance(indices_or_sections, (int, np.integer)):
         parts = int(indices_or_sections)
         if parts < 1 or total % parts:
@@ -372,13 +371,15 @@ def tile(x: Any, repeats: Any) -> Any:
     x = tensor(x)
     times = [repeats] if isinstance(repeats, int) else list(repeats)
     times = [1] * (x.ndim - len(times)) + times
-    shape = [1] * (len(times) - x.ndim) + list(known_shape(x, "tile"))
-    narrow = [size for d in shape for size in (1, d)]
-    wide = [size for d, n in zip(shape, times, strict=True) for size in (n, d)]
-    if len(wide) > 8:
-        raise ValueError("tile: at most 4 axes.")
-    out = apply("broadcast_to", reshaped(x, narrow), shape=wide)
-    return reshaped(out, [d * n for d, n in zip(shape, times, strict=True)])
+    x = reshaped(x, [1] * (len(times) - x.ndim) + list(x.shape))
+    for axis, n in enumerate(times):
+        if n < 0:
+            raise ValueError(f"tile: repeats must not be negative; got {repeats!r}.")
+        if n == 0:
+            x = x[(*(np.s_[:],) * axis, np.s_[:0])]
+        elif n > 1:
+            x = apply("concatenate", *[x] * n, axis=axis)
+    return x
 
 
 @public
@@ -388,7 +389,7 @@ def repeat(x: Any, repeats: Any, axis: int | None = None) -> Any:
     if axis is None:
         x, axis = reshaped(x, [-1]), 0
     where = place(axis, x.ndim, "repeat")
-    ids = np.repeat(np.arange(known_shape(x, "repeat")[where]), repeats)
+    ids = np.repeat(np.arange(known_size(x, where, "repeat")), repeats)
     return apply("take", x, constant(ids), axis=where)
 
 
@@ -399,7 +400,7 @@ def roll(x: Any, shift: int, axis: int | None = None) -> Any:
     if axis is None:
         return reshaped(roll(reshaped(x, [-1]), shift, 0), x.shape)
     where = place(axis, x.ndim, "roll")
-    n = known_shape(x, "roll")[where]
+    n = known_size(x, where, "roll")
     return apply("take", x, constant((np.arange(n) - shift) % max(n, 1)), axis=where)
 
 
