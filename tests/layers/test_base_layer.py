@@ -160,6 +160,33 @@ def test_inputs_are_cast():
     assert Types(dtype="float64").compute_dtype == "float64"
 
 
+def test_any_array():
+    layer = L.Dense(2)
+    y = layer(X).numpy()
+    read_only = X.copy()
+    read_only.flags.writeable = False
+    wide = np.zeros((2, 8), "float32")
+    wide[:, ::2] = X
+    for x in (
+        read_only,
+        wide[:, ::2],
+        np.asfortranarray(X),
+        X[::-1][::-1],
+        X.astype(">f4"),
+        X.astype("float16"),
+        X.astype("float64"),
+        X.astype("int64"),
+        X.astype(">i4"),
+        X.astype("uint8"),
+        X.astype("bool"),
+        X.tolist(),
+        tuple(map(tuple, X.tolist())),
+        densa.asarray(X),
+        densa.Variable(X),
+    ):
+        np.testing.assert_array_equal(layer(x).numpy(), y)
+
+
 def test_dtype_policy_default():
     densa.config.set_floatx("float64")
     try:

@@ -267,6 +267,7 @@ class Layer(Tracked, Operation):
                 )
             if self.autocast and array.dtype.kind == "f":
                 array = array.astype(self.compute_dtype, copy=False)
+            array = array.astype(array.dtype.newbyteorder("="), copy=False)
             return _core.from_numpy(np.ascontiguousarray(array).reshape(array.shape))
         return x
 
