@@ -20,6 +20,8 @@ constexpr int max_rows(int vecs) {
   return vecs == 1 ? 8 : vecs == 2 ? 5 : vecs == 3 ? 3 : vecs == 4 ? 2 : 1;
 #elif DENSA_LEVEL == DENSA_LEVEL_v3
   return vecs == 1 ? 8 : vecs == 2 ? 6 : vecs == 3 ? 3 : vecs == 4 ? 2 : 1;
+#elif DENSA_LEVEL == DENSA_LEVEL_baseline  // several broadcasts are loaded ahead
+  return vecs == 1 ? 16 : vecs == 2 ? 12 : vecs == 3 ? 8 : vecs == 4 ? 5 : 2;
 #else
   return vecs == 1 ? 16 : vecs == 2 ? 14 : vecs == 3 ? 9 : vecs == 4 ? 6 : 3;
 #endif
