@@ -119,3 +119,15 @@ def test_wrong_shapes_are_named_while_recording():
     layer.build((None, 4))
     with pytest.raises(ValueError, match=r'"head".*\(None, 5\)'):
         record(layer, (None, 5))
+
+
+def test_recorded_losses_stay_in_the_recording():
+    layer = L.ActivityRegularization(l2=1.0)
+    program = _core.Program()
+    with program:
+        x = program.input("x", (None, 4), "float32")
+        layer(x, training=True)
+        assert len(layer.losses) == 1
+    assert layer.losses == []
+    layer(np.ones((1, 4), "float32"))
+    assert float(layer.losses[0]) == 4.0

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from densa import config, constraints, initializers, regularizers
+from densa import _core, config, constraints, initializers, regularizers
 from densa._scope import in_symbolic_scope
 from densa.random import SeedGenerator
 from densa.utils import tree
@@ -216,8 +216,10 @@ class Tracked:
     def losses(self) -> list[Any]:
         """Losses of the last call and penalties on weights, of this layer and those inside."""
         out: list[Any] = []
+        recording = _core.recording()
         for layer in self._flatten_layers():
-            out.extend(layer._losses)
+            # What a recording left has no value outside of it.
+            out.extend(x for x in layer._losses if recording or not _is_recorded(x))
         for variable in self.trainable_variables:
             if variable.regularizer is not None:
                 out.append(variable.regularizer(variable))
@@ -226,6 +228,10 @@ class Tracked:
     def _clear_losses(self) -> None:
         for layer in self._flatten_layers():
             layer._losses.clear()
+
+
+def _is_recorded(x: Any) -> bool:
+    return isinstance(x, _core.Tensor) and bool(x.is_symbolic)
 
 
 def _inside(value: Any) -> Iterator[Any]:
