@@ -53,6 +53,21 @@ def test_value(spec, dtype):
 
 
 @UNARY
+def test_value_of_any_float(spec):
+    """Random bit patterns: every exponent, both signs."""
+    rng = np.random.default_rng(2)
+    x = rng.integers(0, 2**32, 100_000, dtype=np.uint64).astype(np.uint32).view(np.float32)
+    x = x[np.isfinite(x)]
+    with np.errstate(all="ignore"):
+        exact = spec.numpy(x.astype(np.float64))
+        got = run(spec.name, x, **spec.attrs)
+        rounded = exact.astype(np.float32)
+    np.testing.assert_array_equal(np.isnan(got), np.isnan(rounded))
+    known = ~np.isnan(rounded)
+    assert_close(got[known], exact[known], spec.ulp, spec.slack, x[known], spec.label)
+
+
+@UNARY
 @DTYPES
 def test_special_values(spec, dtype):
     with np.errstate(all="ignore"):
