@@ -27,6 +27,7 @@ class Storage {
   void* data() const { return data_; }
   std::size_t bytes() const { return bytes_; }
   bool writable() const { return writable_; }
+  void make_read_only() { writable_ = false; }  // for Python: C++ may still write
 
   // Counts writes that a recorded gradient could notice.
   std::uint64_t version() const { return version_.load(std::memory_order_relaxed); }

@@ -45,7 +45,13 @@ TensorPtr full_tensor(const TypeInfo& type, double number) {
   TensorPtr tensor = empty_tensor(type);
   visit_dtype(type.dtype, [&](auto zero) {
     using T = decltype(zero);
-    std::fill_n(static_cast<T*>(tensor->data()), element_count(type.shape), static_cast<T>(number));
+    T value;
+    if constexpr (std::is_integral_v<T> && !std::is_same_v<T, bool>) {
+      value = static_cast<T>(static_cast<std::int64_t>(number));  // wraps, as NumPy does
+    } else {
+      value = static_cast<T>(number);
+    }
+    std::fill_n(static_cast<T*>(tensor->data()), element_count(type.shape), value);
   });
   return tensor;
 }

@@ -92,6 +92,7 @@ Value Variable::value() {
   } else {
     leaf = empty_tensor(type_);
     read(leaf->view());
+    leaf->storage->make_read_only();  // a write here would not reach the variable
   }
   leaf->requires_grad = trainable_;
   leaf->variable = weak_from_this();

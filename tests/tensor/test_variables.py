@@ -76,6 +76,13 @@ def test_value_is_one_leaf_until_the_next_write():
     assert first.tolist() == [1, 1, 1]
 
 
+def test_the_value_cannot_be_written_behind_the_variables_back():
+    for a in (np.ones((2, 3), np.float32), np.ones(3, np.float32)):
+        v = Variable(a)
+        with pytest.raises(ValueError, match="read-only"):
+            v.value().detach()[0] = 5.0
+
+
 def test_gradient_lands_in_the_variable():
     v = Variable(np.array([[1.0, 2.0]], np.float32), name="kernel")
     _core.apply("sum", _core.apply("multiply", v, v)).backward()
