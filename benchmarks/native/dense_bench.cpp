@@ -2,9 +2,9 @@
 //
 //   dense_bench [float64]
 //
-// Every case runs in short bursts between bursts of a peak loop of the same width, because the speed
-// of a shared machine drifts by more than what is measured. On a busy machine run it at real-time
-// priority (chrt -f 1).
+// Every case runs in short bursts between bursts of a peak loop of the same width, because the
+// speed of a shared machine drifts by more than what is measured. On a busy machine run it at
+// real-time priority (chrt -f 1).
 //
 // A line: rows, in, out; then forward; dx with its transpose; dw; dw with the sgd and with the adam
 // step fused.
@@ -150,16 +150,39 @@ void run(std::int64_t rows, std::int64_t in, std::int64_t out) {
   };
   std::printf("%5ld %5ld %5ld", long(rows), long(in), long(out));
   print("forward", measure(k.level, width, [&] {
-          k.forward({{x.data, xs}, {w.data, ws}, b.data, {y.data, xs}, in, 0, rows, 0,
-                     panel_count(out), false});
+          k.forward({{x.data, xs},
+                     {w.data, ws},
+                     b.data,
+                     {y.data, xs},
+                     in,
+                     0,
+                     rows,
+                     0,
+                     panel_count(out),
+                     false});
         }));
   print("dx", measure(k.level, width, [&] {
           k.transpose({{y.data, xs}, {dyT.data, ts}, rows, out, 0, panel_count(out)});
-          k.dx({{dyT.data, ts}, {w.data, ws}, {dx.data, xs}, rows, in, out, 0, panel_count(in),
+          k.dx({{dyT.data, ts},
+                {w.data, ws},
+                {dx.data, xs},
+                rows,
+                in,
+                out,
+                0,
+                panel_count(in),
                 false});
         }));
   print("dw", measure(k.level, width, [&] {
-          k.dw({{x.data, xs}, {y.data, xs}, {dw.data, ws}, rows, out, 0, in, 0, panel_count(out),
+          k.dw({{x.data, xs},
+                {y.data, xs},
+                {dw.data, ws},
+                rows,
+                out,
+                0,
+                in,
+                0,
+                panel_count(out),
                 false});
         }));
   for (const char* kind : {"sgd", "adam"}) {
@@ -167,9 +190,18 @@ void run(std::int64_t rows, std::int64_t in, std::int64_t out) {
     const densa::StepNumbers<T> numbers = maker.numbers<T>(10, 1e-9);
     for (std::int64_t i = 0; i < in * padded(out); ++i) s1.data[i] = T(0.25);
     print(kind, measure(k.level, width, [&] {
-            densa::dw_update<T>({{x.data, xs}, {y.data, xs}, {w.data, ws}, slots,
-                                 maker.kernel().slot_count, rows, in, out, 0, panel_count(out),
-                                 densa::step_of<T>(maker.kernel()), &numbers});
+            densa::dw_update<T>({{x.data, xs},
+                                 {y.data, xs},
+                                 {w.data, ws},
+                                 slots,
+                                 maker.kernel().slot_count,
+                                 rows,
+                                 in,
+                                 out,
+                                 0,
+                                 panel_count(out),
+                                 densa::step_of<T>(maker.kernel()),
+                                 &numbers});
           }));
   }
   std::printf("\n");
@@ -180,8 +212,8 @@ void run_all() {
   std::printf("level %s, %zu-byte numbers; share of one core's peak\n",
               densa::dense_kernels<T>().level, sizeof(T));
   const std::int64_t shapes[][3] = {
-      {1, 784, 300},  {2, 784, 300},   {4, 784, 300},      {8, 784, 300},     {32, 784, 300},
-      {32, 300, 100}, {32, 100, 10},   {128, 784, 300},    {512, 784, 300},   {64, 100, 100},
+      {1, 784, 300},  {2, 784, 300},   {4, 784, 300},    {8, 784, 300},   {32, 784, 300},
+      {32, 300, 100}, {32, 100, 10},   {128, 784, 300},  {512, 784, 300}, {64, 100, 100},
       {64, 17, 64},   {64, 3072, 100}, {256, 1024, 1024}};
   for (const auto& s : shapes) run<T>(s[0], s[1], s[2]);
 }
@@ -205,13 +237,12 @@ void run_steps() {
   const double copy = 2 * size / best([&] { std::memcpy(s2.data, g.data, kCount * sizeof(T)); });
   std::printf("copy %.1f GB/s\n", copy * 1e-9);
   for (std::int64_t i = 0; i < kCount; ++i) s1.data[i] = s2.data[i] = s0.data[i] = T(0.25);
-  for (const char* kind : {"sgd", "rmsprop", "adagrad", "adadelta", "adam", "adamw", "adamax",
-                           "nadam", "lion"}) {
+  for (const char* kind :
+       {"sgd", "rmsprop", "adagrad", "adadelta", "adam", "adamw", "adamax", "nadam", "lion"}) {
     densa::StepMaker maker(kind, {});
     const densa::StepNumbers<T> numbers = maker.numbers<T>(10, 1e-4);
-    const double time = best([&] {
-      densa::step_of<T>(maker.kernel())(w.data, g.data, slots, kCount, numbers);
-    });
+    const double time =
+        best([&] { densa::step_of<T>(maker.kernel())(w.data, g.data, slots, kCount, numbers); });
     const double moved = size * (3 + 2 * maker.kernel().slot_count) / time;
     std::printf("  %-9s %6.2f ms %5.1f GB/s %5.1f%% of copy\n", kind, time * 1e3, moved * 1e-9,
                 100 * moved / copy);

@@ -1,6 +1,6 @@
 // The dense kernels of every CPU level against a plain loop, bit for bit: each result is one chain
-// of multiply-adds, so the reference knows its exact value. Every awkward size; padding that may not
-// be read holds NaN; what may not be written holds a canary.
+// of multiply-adds, so the reference knows its exact value. Every awkward size; padding that may
+// not be read holds NaN; what may not be written holds a canary.
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -41,7 +41,9 @@ bool same(T a, T b) {
 template <class T>
 struct Matrix {
   Matrix(std::int64_t rows_, std::int64_t cols_, std::int64_t spare, T padding)
-      : rows(rows_), cols(cols_), capacity(rows_ + spare),
+      : rows(rows_),
+        cols(cols_),
+        capacity(rows_ + spare),
         store(panel_count(cols) * capacity * kPanel + 16, static_cast<T>(kCanary)) {
     data = reinterpret_cast<T*>((reinterpret_cast<std::uintptr_t>(store.data()) + 63) / 64 * 64);
     for (std::int64_t r = 0; r < rows; ++r)
@@ -83,8 +85,8 @@ struct Context {
   bool fused;
   long rows, in, out;
 };
-#define WHERE(c) "%s %s rows %ld in %ld out %ld", c.level, sizeof(T) == 4 ? "f32" : "f64", c.rows, \
-                 c.in, c.out
+#define WHERE(c) \
+  "%s %s rows %ld in %ld out %ld", c.level, sizeof(T) == 4 ? "f32" : "f64", c.rows, c.in, c.out
 
 template <class T>
 void test_forward(const densa::DenseKernels<T>& k, const Context& c) {
@@ -104,8 +106,10 @@ void test_forward(const densa::DenseKernels<T>& k, const Context& c) {
       if (mode != 2) {
         y.fill(static_cast<T>(kCanary));
       }
-      densa::DenseForward<T> call{x.view(), w.view(), mode == 0 ? b.data() : nullptr, y.panels(),
-                                  c.in, 0, c.rows, 0, panel_count(c.out), mode == 2};
+      densa::DenseForward<T> call{x.view(),   w.view(), mode == 0 ? b.data() : nullptr,
+                                  y.panels(), c.in,     0,
+                                  c.rows,     0,        panel_count(c.out),
+                                  mode == 2};
       if (pieces == 0) {
         k.forward(call);
       } else {
@@ -193,8 +197,7 @@ void test_backward(const densa::DenseKernels<T>& k, const Context& c) {
       row[n] = add && n < c.out ? db.data[n] + total : total;
     }
     k.db({dy.view(), db.data, c.rows, c.out, 0, panel_count(c.out), add == 1});
-    for (long n = 0; n < padded(c.out); ++n)
-      CHECK(same(db.data[n], row[n]), WHERE(c));
+    for (long n = 0; n < padded(c.out); ++n) CHECK(same(db.data[n], row[n]), WHERE(c));
   }
 }
 
@@ -219,8 +222,7 @@ void test_pack(const densa::DenseKernels<T>& k, const Context& c) {
           used[r * rs + i * cs] = true;
         }
       }
-    for (long i = 0; i < size; ++i)
-      CHECK(used[i] || back[i] == static_cast<T>(kCanary), WHERE(c));
+    for (long i = 0; i < size; ++i) CHECK(used[i] || back[i] == static_cast<T>(kCanary), WHERE(c));
     CHECK(x.spare_untouched(), WHERE(c));
   }
 }
@@ -250,8 +252,8 @@ void test_level(const densa::DenseKernels<T>& k, const char* level) {
 }  // namespace
 
 int main() {
-#define RUN(level)                                  \
-  test_level<float>(densa::level::dense_f32, #level);  \
+#define RUN(level)                                    \
+  test_level<float>(densa::level::dense_f32, #level); \
   test_level<double>(densa::level::dense_f64, #level)
   DENSA_EACH_LEVEL(RUN)
 #undef RUN

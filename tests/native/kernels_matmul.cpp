@@ -75,8 +75,7 @@ double at(const View& v, const Dims& batch, std::int64_t index, std::int64_t r, 
     if (i >= skipped && v.shape[i - skipped] != 1) offset += k * v.strides[i - skipped];
   }
   if (transposed) std::swap(r, c);
-  return static_cast<double>(
-      v.as<T>()[offset + r * v.strides[rank - 2] + c * v.strides[rank - 1]]);
+  return static_cast<double>(v.as<T>()[offset + r * v.strides[rank - 2] + c * v.strides[rank - 1]]);
 }
 
 template <class T>
@@ -92,8 +91,8 @@ void test_matmul(Dims a_shape, Dims b_shape, bool ta, bool tb, std::vector<int> 
   densa::set_thread_limit({3, true});
   Dims again;
   const std::vector<T> y3 = run<T>("matmul", {a.view, b.view}, attrs, again);
-  const std::string text = to_string(a_shape) + (ta ? "T" : "") + to_string(b_shape) +
-                           (tb ? "T" : "");
+  const std::string text =
+      to_string(a_shape) + (ta ? "T" : "") + to_string(b_shape) + (tb ? "T" : "");
   CHECK(y.empty() || std::memcmp(y.data(), y3.data(), y.size() * sizeof(T)) == 0, "%s: threads",
         text.c_str());
   const std::int64_t n = shape.back(), m = shape[shape.rank() - 2];

@@ -5,10 +5,12 @@
 #include <cstring>
 #include <limits>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/error.h"
 #include "kernel_levels.h"
+#include "ops/dense/dense.h"
 #include "ops/optimizer/parts.h"
 #include "ops/optimizer/step_maker.h"
 
@@ -230,6 +232,73 @@ void test_level(const densa::OptimizerTable& table, const char* level) {
   }
 }
 
+// The update fused into dw and db, on this machine's level: the bits of dw, then one step.
+template <class T>
+void test_fused(long rows, long in, long out) {
+  using densa::kPanel, densa::padded, densa::panel_count;
+  const auto filled = [](long n) {
+    std::vector<T> v(n + 16);
+    for (T& each : v) each = static_cast<T>(random_number());
+    return v;
+  };
+  const auto aligned = [](std::vector<T>& v) {
+    return reinterpret_cast<T*>((reinterpret_cast<std::uintptr_t>(v.data()) + 63) / 64 * 64);
+  };
+  auto x_store = filled(rows * padded(in)), dy_store = filled(rows * padded(out));
+  const densa::Panels<const T> x{aligned(x_store), rows * kPanel};
+  const densa::Panels<const T> dy{aligned(dy_store), rows * kPanel};
+  densa::StepMaker maker("adam", {{"weight_decay", 0.1}});
+  const auto numbers = maker.numbers<T>(4, 0.01);
+  const densa::StepFn<T> step = densa::step_of<T>(maker.kernel());
+  for (const bool bias : {false, true}) {
+    const long size = bias ? padded(out) : in * padded(out);
+    std::vector<T> apart[3], fused[3], g(size + 16);
+    for (int i = 0; i < 3; ++i) {
+      apart[i].resize(size + 16);
+      for (long j = 0; j < size + 16; ++j) apart[i][j] = static_cast<T>(std::fabs(random_number()));
+      fused[i] = apart[i];
+    }
+    T* apart_slots[] = {apart[1].data(), apart[2].data()};
+    T* fused_slots[] = {fused[1].data(), fused[2].data()};
+    const densa::DenseKernels<T>& k = densa::dense_kernels<T>();
+    const long panels = panel_count(out), half = panels / 2;
+    for (const auto& [first, last] : {std::pair(0L, half), std::pair(half, panels)}) {
+      if (bias) {
+        k.db({dy, g.data(), rows, out, first, last, false});
+        densa::db_update<T>(
+            {dy, fused[0].data(), fused_slots, 2, rows, out, first, last, step, &numbers});
+      } else {
+        k.dw({x,
+              dy,
+              {g.data() + first * in * kPanel, in * kPanel},
+              rows,
+              out,
+              0,
+              in,
+              first,
+              last,
+              false});
+        densa::dw_update<T>({x,
+                             dy,
+                             {fused[0].data(), in * kPanel},
+                             fused_slots,
+                             2,
+                             rows,
+                             in,
+                             out,
+                             first,
+                             last,
+                             step,
+                             &numbers});
+      }
+    }
+    step(apart[0].data(), g.data(), apart_slots, size, numbers);
+    for (int i = 0; i < 3; ++i)
+      CHECK(std::memcmp(apart[i].data(), fused[i].data(), apart[i].size() * sizeof(T)) == 0,
+            "fused, array %d, rows %ld in %ld out %ld", i, rows, in, out);
+  }
+}
+
 template <class F>
 bool throws(const F& f) {
   try {
@@ -246,6 +315,12 @@ int main() {
 #define RUN(level) test_level(densa::level::optimizer_table, #level)
   DENSA_EACH_LEVEL(RUN)
 #undef RUN
+  for (long rows : {1, 32, 70})
+    for (long in : {1, 17, 64, 130})
+      for (long out : {1, 10, 33, 100}) {
+        test_fused<float>(rows, in, out);
+        test_fused<double>(rows, in, out);
+      }
   CHECK(throws([] { densa::StepMaker("adma", {}); }), "unknown kind");
   CHECK(throws([] { densa::StepMaker("adam", {{"momentum", 0.9}}); }), "unknown key");
   CHECK(throws([] { densa::StepMaker("sgd", {{"momentum", 1.5}}); }), "range");

@@ -13,8 +13,8 @@ template <class T>
 inline constexpr std::int64_t kBlockOut = 16384 / sizeof(T);
 template <class T>
 inline constexpr std::int64_t kBlockRows = 16384 / sizeof(T);
-// What one round of dx computes: up to 4 panels of dx (64 columns are tall tiles) for two row-panels,
-// or the last three; the part of dyT stays in L1 meanwhile.
+// What one round of dx computes: up to 4 panels of dx (64 columns are tall tiles) for two
+// row-panels, or the last three; the part of dyT stays in L1 meanwhile.
 inline constexpr std::int64_t kDxPanels = 4;
 inline constexpr std::int64_t kDxRowPanels = 3;
 

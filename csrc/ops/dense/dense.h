@@ -122,7 +122,8 @@ const DenseKernels<double>& dense_kernels<double>();
 // How many panels of y one forward call should cover at least, for full speed at this row count.
 std::int64_t forward_group(std::int64_t rows);
 
-// ---- weight gradient and update in one pass ------------------------------------------------------
+// ---- weight gradient and update in one pass
+// ------------------------------------------------------
 
 // Computes dw block by block in L1 and hands each block to an optimizer step: the gradient is never
 // written to memory. w and every slot have the same layout ([ceil(out/16)][in][16], stride
@@ -135,7 +136,8 @@ struct DenseDwUpdate {
   int slot_count = 0;
   std::int64_t rows = 0, in = 0, out = 0;
   std::int64_t first_panel = 0, last_panel = 0;
-  void (*step)(T* w, const T* g, T* const* slots, std::ptrdiff_t n, const StepNumbers<T>&) = nullptr;
+  void (*step)(T* w, const T* g, T* const* slots, std::ptrdiff_t n,
+               const StepNumbers<T>&) = nullptr;
   const StepNumbers<T>* numbers = nullptr;
 };
 template <class T>
@@ -149,7 +151,8 @@ struct DenseDbUpdate {
   int slot_count = 0;
   std::int64_t rows = 0, out = 0;
   std::int64_t first_panel = 0, last_panel = 0;
-  void (*step)(T* w, const T* g, T* const* slots, std::ptrdiff_t n, const StepNumbers<T>&) = nullptr;
+  void (*step)(T* w, const T* g, T* const* slots, std::ptrdiff_t n,
+               const StepNumbers<T>&) = nullptr;
   const StepNumbers<T>* numbers = nullptr;
 };
 template <class T>

@@ -49,9 +49,11 @@ void forward(const DenseForward<T>& a) {
 
 }  // namespace
 
-#define DENSA_TABLE(T)                                                                  \
-  {&forward<T>,          &dense_dx<T>,    &dense_dw<T>,      &sum_columns<T>,           \
-   &transpose_panels<T>, &pack_panels<T>, &unpack_panels<T>, DENSA_NAME(DENSA_ISA)}
+#define DENSA_TABLE(T)                                                              \
+  {                                                                                 \
+    &forward<T>, &dense_dx<T>, &dense_dw<T>, &sum_columns<T>, &transpose_panels<T>, \
+        &pack_panels<T>, &unpack_panels<T>, DENSA_NAME(DENSA_ISA)                   \
+  }
 constinit const DenseKernels<float> dense_f32 = DENSA_TABLE(float);
 constinit const DenseKernels<double> dense_f64 = DENSA_TABLE(double);
 

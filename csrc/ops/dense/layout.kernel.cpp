@@ -22,7 +22,8 @@ DENSA_ALWAYS_INLINE void copy_padded(T* to, const T* from, std::int64_t count) {
   for (std::int64_t i = 0; i < kPanel; i += kWide) {
     const std::int64_t n = count - i;
     store(to + i, n >= kWide ? load(from + i)
-                             : n > 0 ? load_part(from + i, static_cast<std::size_t>(n)) : Vec<T>{});
+                  : n > 0    ? load_part(from + i, static_cast<std::size_t>(n))
+                             : Vec<T>{});
   }
 }
 template <class T>
@@ -143,7 +144,7 @@ void sum_columns(const DenseDb<T>& a) {
     a.db[c] = 0;
 }
 
-#define DENSA_INSTANCES(T)                              \
+#define DENSA_INSTANCES(T)                                \
   template void transpose_panels<T>(const Transpose<T>&); \
   template void pack_panels<T>(const Pack<T>&);           \
   template void unpack_panels<T>(const Unpack<T>&);       \

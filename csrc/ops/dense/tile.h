@@ -11,10 +11,12 @@ namespace densa::inline DENSA_ISA {
 
 inline constexpr int kMaxVecs = 8;
 template <class T>
-inline constexpr int kVecsPerPanel = static_cast<int>(kPanel / static_cast<std::int64_t>(kLanes<T>));
+inline constexpr int kVecsPerPanel = static_cast<int>(kPanel /
+                                                      static_cast<std::int64_t>(kLanes<T>));
 
 // How many rows a tile of `vecs` vectors may have: rows * vecs accumulators, vecs loads and one
-// broadcast must fit the registers (32 with AVX-512 and Neon, 16 before; v2 needs one for products).
+// broadcast must fit the registers (32 with AVX-512 and Neon, 16 before; v2 needs one for
+// products).
 constexpr int max_rows(int vecs) {
 #if DENSA_LEVEL == DENSA_LEVEL_v2
   return vecs == 1 ? 8 : vecs == 2 ? 5 : vecs == 3 ? 3 : vecs == 4 ? 2 : 1;
@@ -30,11 +32,11 @@ constexpr int max_rows(int vecs) {
 // One tile: y[i] = start + sum over `count` steps of x[i] * w, for kRows rows i and kVecs vectors.
 template <class T>
 struct TileArgs {
-  const T* x;                // broadcast side
-  std::ptrdiff_t x_stride;   // kAlongColumns: from one 16-wide panel of x to the next
-  const T* w[kMaxVecs];      // vector side: step s of vector j is at w[j] + s * 16
-  T* y[kMaxVecs];            // row i of vector j is at y[j] + i * 16
-  const T* b[kMaxVecs];      // start of every row of vector j; null unless the start is Start::kBias
+  const T* x;               // broadcast side
+  std::ptrdiff_t x_stride;  // kAlongColumns: from one 16-wide panel of x to the next
+  const T* w[kMaxVecs];     // vector side: step s of vector j is at w[j] + s * 16
+  T* y[kMaxVecs];           // row i of vector j is at y[j] + i * 16
+  const T* b[kMaxVecs];     // start of every row of vector j; null unless the start is Start::kBias
   std::int64_t count;
 };
 enum class Start { kZero, kBias, kResult };
@@ -164,7 +166,8 @@ constexpr int tile_vecs(std::int64_t rows, std::int64_t left) {
   return left >= 2 ? 2 : 1;
 }
 
-// Rows are cut into the fewest tiles, of equal height but for one row; the tiles are looked up once.
+// Rows are cut into the fewest tiles, of equal height but for one row; the tiles are looked up
+// once.
 template <class T, Walk kWalk>
 class RowTiles {
  public:

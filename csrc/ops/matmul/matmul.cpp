@@ -134,8 +134,8 @@ std::int64_t slots_of(const Layout& l, std::size_t item_size) {
 std::size_t scratch_bytes(std::span<const TypeInfo> in, const Attrs& attrs) {
   const Layout l = layout_of(in[0].shape, in[1].shape, attrs);
   const std::size_t size = item_size(in[0].dtype);
-  const std::size_t single = product_scratch(l.m, l.k, l.n, size) *
-                             static_cast<std::size_t>(slots_of(l, size));
+  const std::size_t single =
+      product_scratch(l.m, l.k, l.n, size) * static_cast<std::size_t>(slots_of(l, size));
   return l.joined ? std::max(single, product_scratch(l.m * l.batch, l.k, l.n, size)) : single;
 }
 

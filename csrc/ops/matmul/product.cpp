@@ -20,8 +20,7 @@ constexpr std::int64_t kPackGrain = std::int64_t{1} << 16;  // numbers
 constexpr std::size_t aligned(std::size_t bytes) { return (bytes + kAlign - 1) / kAlign * kAlign; }
 
 std::int64_t block_rows(std::int64_t rows, std::int64_t in, std::int64_t out, std::size_t size) {
-  const std::int64_t row_bytes =
-      (padded(in) + padded(out)) * static_cast<std::int64_t>(size);
+  const std::int64_t row_bytes = (padded(in) + padded(out)) * static_cast<std::int64_t>(size);
   const std::int64_t fit = std::max(kBlockBytes / std::max<std::int64_t>(row_bytes, 1), kPanel);
   return std::min(rows, std::min(fit, kBlockRows) / kPanel * kPanel);
 }
@@ -45,7 +44,9 @@ void split(bool threads, std::int64_t n, std::int64_t grain, const F& body) {
 std::size_t product_scratch(std::int64_t rows, std::int64_t in, std::int64_t out,
                             std::size_t item_size) {
   const std::int64_t block = block_rows(rows, in, out, item_size);
-  const auto bytes = [&](std::int64_t n) { return aligned(static_cast<std::size_t>(n) * item_size); };
+  const auto bytes = [&](std::int64_t n) {
+    return aligned(static_cast<std::size_t>(n) * item_size);
+  };
   return bytes(in * padded(out)) + bytes(padded(out)) + bytes(block * padded(in)) +
          bytes(block * padded(out));
 }
@@ -99,8 +100,13 @@ void product(MatrixView<const T> x, MatrixView<const T> w, const T* b, std::ptrd
       }
     };
     const auto unpack_y = [&](std::int64_t begin, std::int64_t end) {
-      kernels.unpack({{yp.data, yp.stride}, y.data + first * y.row_stride, y.row_stride,
-                      y.col_stride, out, begin, end});
+      kernels.unpack({{yp.data, yp.stride},
+                      y.data + first * y.row_stride,
+                      y.row_stride,
+                      y.col_stride,
+                      out,
+                      begin,
+                      end});
     };
     // Whole blocks of 16 rows, so that transposed packing stays on its fast path.
     const std::int64_t parts = panel_count(here);

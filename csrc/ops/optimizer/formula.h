@@ -26,8 +26,7 @@ DENSA_ALWAYS_INLINE Vec<float> quotient(Vec<float> a, Vec<float> b) {
 }
 DENSA_ALWAYS_INLINE Vec<float> root(Vec<float> v) {
   const Vec<float> least = lane<Vec<float>>(0x1p-126f);  // the estimate of 0 would be inf
-  const Vec<float> guess =
-      (Vec<float>)_mm512_maskz_rsqrt14_ps(0xffff, (__m512)max_fast(least, v));
+  const Vec<float> guess = (Vec<float>)_mm512_maskz_rsqrt14_ps(0xffff, (__m512)max_fast(least, v));
   const Vec<float> half = guess * lane<Vec<float>>(0.5f), r = v * guess;
   return mul_add(r, mul_add(-half, r, lane<Vec<float>>(0.5f)), r);
 }

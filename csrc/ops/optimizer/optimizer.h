@@ -20,12 +20,12 @@ struct StepNumbers {
   T decay = 0;  // weight_decay * learning rate
   T lr = 0;
   T epsilon = 0;
-  T momentum = 0;                                  // sgd, rmsprop
-  T rho = 0, one_minus_rho = 0;                    // rmsprop, adadelta
-  T beta_1 = 0, one_minus_beta_1 = 0;              // adam family, lion
+  T momentum = 0;                      // sgd, rmsprop
+  T rho = 0, one_minus_rho = 0;        // rmsprop, adadelta
+  T beta_1 = 0, one_minus_beta_1 = 0;  // adam family, lion
   T beta_2 = 0, one_minus_beta_2 = 0;
-  T alpha = 0;                                     // adam, adamax: lr with the bias correction
-  T m_factor = 0, g_factor = 0, v_factor = 0;      // nadam
+  T alpha = 0;                                 // adam, adamax: lr with the bias correction
+  T m_factor = 0, g_factor = 0, v_factor = 0;  // nadam
 };
 
 // w, g and the slots have n elements each and do not overlap. g may lie in a scratch block.

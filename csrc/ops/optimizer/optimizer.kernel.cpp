@@ -1,7 +1,7 @@
 // One pass over w, g and the slots per step: memory speed for whole arenas, L1 speed for the blocks
 // of a weight gradient.
-#include "ops/optimizer/formula.h"
 #include "ops/optimizer/optimizer.h"
+#include "ops/optimizer/formula.h"
 #include "ops/optimizer/parts.h"
 #include "simd/lanes.h"
 
@@ -16,11 +16,23 @@ struct Lanes {
 
 template <class V, class T>
 DENSA_ALWAYS_INLINE Lanes<V> lanes_of(const StepNumbers<T>& c) {
-  return {lane<V>(c.grad_scale), lane<V>(c.clip_value), lane<V>(-c.clip_value), lane<V>(c.decay),
-          lane<V>(c.lr), lane<V>(c.epsilon), lane<V>(c.momentum), lane<V>(c.rho),
-          lane<V>(c.one_minus_rho), lane<V>(c.beta_1), lane<V>(c.one_minus_beta_1),
-          lane<V>(c.beta_2), lane<V>(c.one_minus_beta_2), lane<V>(c.alpha), lane<V>(c.m_factor),
-          lane<V>(c.g_factor), lane<V>(c.v_factor)};
+  return {lane<V>(c.grad_scale),
+          lane<V>(c.clip_value),
+          lane<V>(-c.clip_value),
+          lane<V>(c.decay),
+          lane<V>(c.lr),
+          lane<V>(c.epsilon),
+          lane<V>(c.momentum),
+          lane<V>(c.rho),
+          lane<V>(c.one_minus_rho),
+          lane<V>(c.beta_1),
+          lane<V>(c.one_minus_beta_1),
+          lane<V>(c.beta_2),
+          lane<V>(c.one_minus_beta_2),
+          lane<V>(c.alpha),
+          lane<V>(c.m_factor),
+          lane<V>(c.g_factor),
+          lane<V>(c.v_factor)};
 }
 
 template <class F, bool kDecay, class V>

@@ -48,8 +48,8 @@ double read(const KindInfo& kind, const Attrs& hyper, const char* key, double mi
             double high) {
   const double value = hyper.get_double(key, missing);
   if (!(value >= low && value <= high))
-    throw ValueError(cat(kind.name, ": ", key, " is ", value, " but must be in [", low, ", ", high,
-                         "]"));
+    throw ValueError(
+        cat(kind.name, ": ", key, " is ", value, " but must be in [", low, ", ", high, "]"));
   return value;
 }
 

@@ -32,7 +32,8 @@ class StepMaker {
 
   // The numbers of the step after `iteration` completed ones (0 for the first), at rate `lr`.
   // `decay_on`: false for a variable excluded from weight decay. `grad_scale`: what gradients are
-  // multiplied with (norm clipping, loss scale). clip_value comes from the hyperparameter clipvalue.
+  // multiplied with (norm clipping, loss scale). clip_value comes from the hyperparameter
+  // clipvalue.
   template <class T>
   StepNumbers<T> numbers(std::int64_t iteration, double lr, double grad_scale = 1,
                          bool decay_on = true);
