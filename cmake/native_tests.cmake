@@ -29,3 +29,8 @@ foreach(source IN LISTS native_tests)
     densa_native_test(${name} ${source})
   endif()
 endforeach()
+
+# The benchmark of the dense and optimizer kernels: built here so that it keeps compiling, run by
+# hand.
+add_executable(dense_bench benchmarks/native/dense_bench.cpp)
+target_link_libraries(dense_bench PRIVATE densa_engine)
