@@ -125,7 +125,7 @@ class Lowering {
     if (format == kPanelled && one_row(id)) format = kFlat;
     if (const int buffer = places_[id].buffer[format]; buffer >= 0) return buffer;
     const ProgramValue& value = program_.values[id];
-    if (value.source == Source::kVariable && format == variable_format(value.variable))
+    if (value.source == Source::kVariable && (format == variable_format(value.variable) || one_row(id)))
       return places_[id].buffer[format] = variable_buffer(value.variable);
     if (value.source == Source::kConstant && format == kFlat)
       return places_[id].buffer[kFlat] = constant_buffer(id);
@@ -596,6 +596,7 @@ class Lowering {
     auto stage = std::make_unique<OpStage>();
     stage->op = node.op;
     stage->attrs = node.attrs;
+    stage->error = plan_.error_;
     std::vector<TypeInfo> sized;
     for (int id : node.in) {
       stage->in.push_back({need(id, kFlat), nullptr});
@@ -653,7 +654,7 @@ class Lowering {
       const bool product = std::string_view(gradient.op->name) == "matmul" && matrix(gradient.in[0]) &&
                            matrix(gradient.in[1]) && gradient.attrs.get_bool("transpose_a", false) &&
                            !gradient.attrs.get_bool("transpose_b", false) &&
-                           node.variable->layout() == Layout::kPanels;
+                           !one_row(node.in[0]) && node.variable->layout() == Layout::kPanels;
       if (product || (is_column_sum(gradient) && one_row(node.in[0]))) fused_[maker] = 1;
     }
   }

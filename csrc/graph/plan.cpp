@@ -230,9 +230,10 @@ std::int64_t Plan::run(std::int64_t max_steps, double seconds, const double* rat
     step += optimizer_ ? steps : 0;
     steps_in_span_ += steps;
     position_ = std::min(position_ + steps * span_.batch, span_.end);
-    if (seconds > 0 && seconds_since(start) > seconds) break;
+    if (*error_ || (seconds > 0 && seconds_since(start) > seconds)) break;
   }
   for (const auto& variable : written_) variable->bump_version();
+  if (*error_) std::rethrow_exception(std::exchange(*error_, nullptr));
   return done;
 }
 

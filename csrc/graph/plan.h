@@ -6,6 +6,7 @@
 #pragma once
 #include <atomic>
 #include <cstdint>
+#include <exception>
 #include <memory>
 #include <string>
 #include <utility>
@@ -112,6 +113,7 @@ class Plan {
   std::vector<std::vector<StepMaker>> makers_;     // per thread
   std::vector<std::shared_ptr<Variable>> written_;
   std::vector<const void*> bound_;  // what variables' memory was bound to
+  std::shared_ptr<std::exception_ptr> error_ = std::make_shared<std::exception_ptr>();
   std::shared_ptr<std::atomic<std::int64_t>> nonfinite_;  // row * inputs + input, or -1
 
   DataSpan span_;

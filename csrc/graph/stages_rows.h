@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cstring>
+#include <exception>
 #include <memory>
 #include <vector>
 
@@ -133,6 +134,7 @@ class OpStage final : public Stage {
   std::vector<TypeInfo> in_types, out_types;  // with kRows
   std::vector<Ref<std::byte>> in, out;
   std::size_t scratch = 0;
+  std::shared_ptr<std::exception_ptr> error;
 
   void bind(const Addresses& a) override {
     for (auto& ref : in) ref.bind(a);
@@ -143,7 +145,11 @@ class OpStage final : public Stage {
   }
   void run(const StepState& s, Range) override {
     if (s.rows != rows_) point(s.rows);
-    op->eval({views_in_, views_out_, attrs, s.scratch, s.step});
+    try {
+      op->eval({views_in_, views_out_, attrs, s.scratch, s.step});
+    } catch (...) {  // an id out of range, say: the step is completed, then the plan throws
+      if (!*error) *error = std::current_exception();
+    }
   }
   std::size_t scratch_bytes() const override { return scratch; }
 

@@ -65,7 +65,7 @@ void run(const SoftmaxLoss<T>& a) {
     to_lanes(a.z, row, rows, a.classes, zt);
     const bool dense = a.labels == nullptr;
     if (dense) to_lanes(a.t, row, rows, a.classes, tt);
-    alignas(64) T dy[16], loss[16];
+    alignas(64) T dy[16], loss[16], tops[16];
     for (std::int64_t r = 0; r < 16; ++r) dy[r] = a.dy != nullptr && r < rows ? a.dy[(row + r) * a.dy_step] : T(0);
 
     for (std::int64_t l = 0; l < 16; l += kWide) {
@@ -88,7 +88,8 @@ void run(const SoftmaxLoss<T>& a) {
         sum += e;
       }
       const Vec<T> log_sum = log(sum);
-      store(loss + l, dense ? weight * log_sum + dot : log_sum + top);
+      store(loss + l, dense ? weight * log_sum + dot : log_sum);
+      store(tops + l, top);
       if (a.dz.data == nullptr) continue;
       const Vec<T> g = load(dy + l);
       const Vec<T> factor = (dense ? g * weight : g) / sum;
@@ -102,7 +103,7 @@ void run(const SoftmaxLoss<T>& a) {
       for (std::int64_t r = 0; r < rows; ++r) {
         const std::int64_t label = label_at(a, row + r);
         if (label >= 0 && label < a.classes) {
-          loss[r] -= a.z.panel(label / kPanel)[(row + r) * kPanel + label % kPanel];
+          loss[r] += tops[r] - a.z.panel(label / kPanel)[(row + r) * kPanel + label % kPanel];
           zt[label * 16 + r] -= dy[r];
         } else {
           loss[r] = nan;
