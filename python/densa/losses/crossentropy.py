@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import threading
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from densa import _core, ops
@@ -15,34 +12,12 @@ from .loss import as_floating, check_shapes, is_floating
 from .regression import pair
 
 
-class _Recorded(threading.local):
-    def __init__(self) -> None:
-        self.programs: list[Any] = []
-
-
-_recorded = _Recorded()
-
-
-@contextmanager
-def recording_into(program: Any) -> Iterator[None]:
-    """Tells losses which Program is being recorded, so that they can look behind a softmax."""
-    _recorded.programs.append(program)
-    try:
-        yield
-    finally:
-        _recorded.programs.pop()
-
-
 def logits_behind(y_pred: Any, op: str) -> Any:
-    """The input of `op` if `y_pred` is its output in a recorded program, else None.
+    """The input of `op` if `y_pred` is its output in the Program being recorded, else None.
 
     There the fused loss of the logits equals the loss of the probabilities, without its clipping.
     """
-    for program in reversed(_recorded.programs):
-        found = program.logits_of(y_pred, op)
-        if found is not None:
-            return found
-    return None
+    return _core.producer(y_pred, op) if _core.recording() else None
 
 
 def _check_smoothing(label_smoothing: float) -> float:

@@ -30,11 +30,12 @@ def show_config() -> None:
     print("\n".join(lines))
 
 
-def set_num_threads(n: int) -> None:
+def set_num_threads(n: int, *, exact: bool = False) -> None:
     """Let the engine use at most n threads; the results do not depend on n.
 
     Args:
         n: number of threads, at least 1.
+        exact: use exactly n threads, even where fewer would be faster.
 
     Raises:
         ValueError: for anything else.
@@ -44,7 +45,7 @@ def set_num_threads(n: int) -> None:
     """
     if isinstance(n, bool) or not isinstance(n, (int, np.integer)) or n < 1:
         raise ValueError(f"set_num_threads needs an integer of at least 1; got {n!r}.")
-    _core.set_num_threads(int(n))
+    _core.set_num_threads(int(n), exact)
 
 
 def get_num_threads() -> int:
