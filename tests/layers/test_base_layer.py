@@ -208,7 +208,7 @@ def test_losses():
     activity, kernel, bias = (float(x) for x in layer.losses)
     assert kernel == pytest.approx(0.5 * 8)
     assert bias == 0.0
-    assert activity == pytest.approx(0.25 * 16)
+    assert activity == pytest.approx(0.25 * 16 / len(X))  # per row
     layer(X)
     assert len(layer.losses) == 3  # those of the last call only
     layer.trainable = False
@@ -225,7 +225,7 @@ def test_losses():
 
     layer = Adds()
     layer(X)
-    assert sorted(float(x) for x in layer.losses) == [3.0, 8.0]
+    assert sorted(float(x) for x in layer.losses) == [3.0, 4.0]
     layer(X)
     assert len(layer.losses) == 2
 

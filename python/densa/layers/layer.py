@@ -196,7 +196,9 @@ class Layer(Tracked, Operation):
             if self.activity_regularizer is not None:
                 for out in tree.flatten(outputs):
                     if isinstance(out, _core.Tensor):
-                        self.add_loss(self.activity_regularizer(out))
+                        # Per row, as in Keras: the penalty does not grow with the batch.
+                        penalty = self.activity_regularizer(out)
+                        self.add_loss(penalty / _rows(out) if out.shape else penalty)
             return outputs
         finally:
             context.training = before
@@ -473,6 +475,13 @@ def _nearest_argument(cls: type, unknown: dict[str, Any]) -> str:
             known.update(inspect.signature(base.__init__).parameters)  # type: ignore[misc]
     near = difflib.get_close_matches(next(iter(unknown)), known - {"self", "kwargs", "args"}, 1)
     return f" Did you mean {near[0]!r}?" if near else ""
+
+
+def _rows(x: Any) -> Any:
+    """Return the number of rows, as a Tensor where a recorded program does not know it yet."""
+    if x.shape[0] is None:
+        return _core.apply("row_count", x, dtype=str(x.dtype))
+    return max(int(x.shape[0]), 1)
 
 
 def _takes_any(parameters: Any) -> bool:
