@@ -152,7 +152,9 @@ def test_a_real_terminal():
             bar = ProgressBar(2, stream=stream, title="Epoch 1/1")
             bar.update(1, [("loss", 1.0)])
             bar.update(2, [("loss", 0.5)])
-            text = os.read(leader, 4096).decode()
+            text = ""
+            while not text.endswith("\n"):  # a terminal may hand it over in pieces
+                text += os.read(leader, 4096).decode()
     finally:
         os.close(leader)
     assert re.fullmatch(r"\rEpoch 1/1 1/2 .*\rEpoch 1/1 2/2 .*loss: 0\.5000\s*\r\n", text, re.S)
