@@ -255,6 +255,7 @@ def plot_history(history: dict[str, list[float]], path: str, title: str = "") ->
         >>> plot_history({"loss": [2.0, 1.0]}, "curves.png")  # doctest: +SKIP
     """
     names = [n for n in history if not n.startswith("val_") and n != "learning_rate"]
+    names.sort(key="loss".__ne__)  # the loss first
     if not names:
         raise ValueError("plot_history: the history is empty; nothing to draw.")
     figure = _import_figure()(figsize=(4.8 * len(names), 3.6), layout="constrained")
