@@ -458,14 +458,19 @@ class Optimizer:
 
     def rates(self, steps: int) -> list[float]:
         """The rates of the next updates: one number if it is constant, else one per update."""
+        rate = self._learning_rate
+        if isinstance(rate, Variable):
+            return [float(rate.numpy())]
         begin = int(self.iterations)
-        if isinstance(self._learning_rate, LearningRateSchedule):
+        if isinstance(rate, LearningRateSchedule):
             return [self.rate_at(begin + i) for i in range(steps)]
         return [self.rate_at(begin)]
 
     def advance(self, steps: int) -> None:
         """Counts updates that a native loop has made."""
-        self._iterations.assign(np.int64(int(self._iterations) + steps))
+        count = self._iterations
+        # Straight to the core: a batch hook waits for this after every step.
+        _core.Variable.assign(count, np.asarray(count.numpy() + steps))
 
     # ---- more of the interface -------------------------------------------------------------------
 
