@@ -1,6 +1,5 @@
-// From nodes to stages. Every value has up to three places: row-major ("flat"), panels, and
-// row-panels (transposed); whoever needs a place that is not there yet inserts the conversion.
-// What has a panel kernel works on panels; everything else runs row-major on one thread.
+// From nodes to stages. What has a panel kernel works on panels; everything else runs row-major on
+// one thread.
 #include "graph/lower.h"
 
 #include <algorithm>
@@ -8,7 +7,7 @@
 #include <cstring>
 
 #include "graph/internal_ops.h"
-#include "graph/stages_dense.h"
+#include "graph/placement.h"
 #include "graph/stages_elementwise.h"
 #include "graph/stages_norm.h"
 #include "graph/stages_rows.h"
@@ -31,10 +30,9 @@ const StepNumbers<double>& OptimizerNumbers::get<double>(bool decay) const {
   return f64[decay ? 1 : 0];
 }
 
-class Lowering {
+class Lowering final : private Placement {
  public:
-  explicit Lowering(Plan& plan)
-      : plan_(plan), program_(plan.program_), places_(program_.values.size()), uses_(program_.use_counts()) {}
+  explicit Lowering(Plan& plan) : Placement(plan) {}
 
   void run(const std::vector<std::string>& collect) {
     mark_fused_gradients();
@@ -51,189 +49,6 @@ class Lowering {
   }
 
  private:
-  enum Format { kFlat, kPanelled, kTransposed };
-  struct Places {
-    std::array<int, 3> buffer{-1, -1, -1};
-  };
-
-  // ---- what values are ----
-
-  const TypeInfo& type(int id) const { return program_.values[id].type; }
-  bool matrix(int id) const {
-    const TypeInfo& t = type(id);
-    return is_floating(t.dtype) && t.shape.rank() == 2 && t.shape[1] > 0 && t.shape[0] != 0;
-  }
-  bool vector(int id) const {
-    const TypeInfo& t = type(id);
-    return is_floating(t.dtype) && t.shape.rank() == 1 && t.shape[0] > 0;
-  }
-  bool number(int id) const {
-    const TypeInfo& t = type(id);
-    return is_floating(t.dtype) && std::all_of(t.shape.begin(), t.shape.end(), [](auto d) { return d == 1; });
-  }
-  // A vector, or a matrix of one fixed row: its panels and its row-major form are the same memory.
-  bool one_row(int id) const { return vector(id) || (matrix(id) && type(id).shape[0] == 1); }
-  bool dynamic(int id) const { return !type(id).shape.empty() && type(id).shape[0] == kRows; }
-  std::int64_t cols(int id) const { return type(id).shape.back(); }
-  std::int64_t panels(int id) const { return panel_count(cols(id)); }
-  std::int64_t capacity_rows(int id) const {
-    if (vector(id)) return 1;
-    return dynamic(id) ? plan_.capacity_ : type(id).shape[0];
-  }
-  std::int64_t trailing(int id) const {  // elements per row
-    std::int64_t n = 1;
-    for (int i = 1; i < type(id).shape.rank(); ++i) n *= type(id).shape[i];
-    return n;
-  }
-  std::size_t item(int id) const { return item_size(type(id).dtype); }
-  Extent extent(int id) const { return {vector(id) ? 1 : type(id).shape[0]}; }
-  bool made_by_node(int id) const { return program_.values[id].source == Source::kNode; }
-
-  // ---- buffers ----
-
-  int new_buffer(std::size_t bytes, std::string label) {
-    plan_.buffers_.push_back({bytes, nullptr, nullptr, std::move(label)});
-    return static_cast<int>(plan_.buffers_.size()) - 1;
-  }
-  int variable_buffer(const std::shared_ptr<Variable>& variable) {
-    for (std::size_t b = 0; b < plan_.buffers_.size(); ++b)
-      if (plan_.buffers_[b].variable == variable) return static_cast<int>(b);
-    plan_.buffers_.push_back({0, variable, nullptr, variable->name()});
-    return static_cast<int>(plan_.buffers_.size()) - 1;
-  }
-  std::size_t bytes_of(int id, Format format) const {
-    if (format == kPanelled)
-      return static_cast<std::size_t>(panels(id) * capacity_rows(id) * kPanel) * item(id);
-    if (format == kTransposed)
-      return static_cast<std::size_t>(panel_count(capacity_rows(id)) * cols(id) * kPanel) * item(id);
-    return static_cast<std::size_t>(padded(element_count(with_rows(type(id).shape, plan_.capacity_)))) * item(id);
-  }
-  // A new place for a value that a stage is about to write.
-  int make(int id, Format format) {
-    if (format == kPanelled && one_row(id)) format = kFlat;
-    int& buffer = places_[id].buffer[format];
-    buffer = new_buffer(bytes_of(id, format), cat('%', id));
-    if (one_row(id)) places_[id].buffer[kPanelled] = buffer;
-    return buffer;
-  }
-  int find(int id, Format format) const {
-    return places_[id].buffer[one_row(id) && format == kPanelled ? kFlat : format];
-  }
-
-  // The buffer with the value in that format, made on demand.
-  int need(int id, Format format) {
-    if (format == kPanelled && one_row(id)) format = kFlat;
-    if (const int buffer = places_[id].buffer[format]; buffer >= 0) return buffer;
-    const ProgramValue& value = program_.values[id];
-    if (value.source == Source::kVariable && (format == variable_format(value.variable) || one_row(id)))
-      return places_[id].buffer[format] = variable_buffer(value.variable);
-    if (value.source == Source::kConstant && format == kFlat)
-      return places_[id].buffer[kFlat] = constant_buffer(id);
-    is_floating(type(id).dtype) && type(id).dtype == DType::kFloat64 ? convert<double>(id, format)
-                                                                     : convert<float>(id, format);
-    return places_[id].buffer[format];
-  }
-  Format variable_format(const std::shared_ptr<Variable>& variable) const {
-    return variable->layout() == Layout::kPanels ? kPanelled : kFlat;
-  }
-  int constant_buffer(int id) {
-    const ProgramValue& value = program_.values[id];
-    const int buffer = new_buffer(bytes_of(id, kFlat), "constant");
-    auto storage = Storage::zeros(bytes_of(id, kFlat) + 64);
-    const std::int64_t n = element_count(value.type.shape);
-    if (value.constant) {
-      const View to{storage->data(), value.type.dtype, value.type.shape, contiguous_strides(value.type.shape)};
-      copy_view(to, as_tensor(value.constant, "plan").view());
-    } else {
-      visit_dtype(value.type.dtype, [&](auto zero) {
-        using T = decltype(zero);
-        std::fill_n(static_cast<T*>(storage->data()), n, static_cast<T>(value.number));
-      });
-    }
-    plan_.buffers_[buffer].fixed = std::move(storage);
-    return buffer;
-  }
-
-  template <class T>
-  void convert(int id, Format format) {
-    if (format == kTransposed) {
-      auto stage = std::make_unique<TransposeStage<T>>();
-      stage->y = source<T>(id);
-      stage->yT = {make(id, kTransposed), cols(id) * kPanel, extent(id), {}};
-      stage->cols = cols(id);
-      // One panel was made by rows (see dense and loss_pair): stay with the rows, no barrier between.
-      if (panels(id) == 1 && dynamic(id))
-        stage->split = Split::kRows;
-      else
-        by_panels(*stage, panels(id));
-      touch(*stage, stage->y.buffer, false, true);
-      touch(*stage, stage->yT.buffer, true, true);
-      add(std::move(stage), cat("transpose %", id));
-    } else if (format == kPanelled) {
-      const int flat = need(id, kFlat);
-      auto stage = std::make_unique<PackStage<T>>();
-      stage->x.buffer = flat;
-      make(id, kPanelled);
-      stage->y = source<T>(id);
-      stage->cols = cols(id);
-      if (dynamic(id)) stage->split = Split::kRows;
-      touch(*stage, flat, false, true);
-      touch(*stage, stage->y.buffer, true, true);
-      add(std::move(stage), cat("pack %", id));
-    } else {
-      if (!matrix(id) || find(id, kPanelled) < 0) {
-        if (program_.values[id].source != Source::kVariable)
-          throw ValueError(cat("plan: value %", id, " is read before it is made"));
-        need(id, kPanelled);
-      }
-      auto stage = std::make_unique<UnpackStage<T>>();
-      stage->x = source<T>(id);
-      stage->y.buffer = make(id, kFlat);
-      stage->cols = cols(id);
-      if (dynamic(id)) stage->split = Split::kRows;
-      touch(*stage, stage->x.buffer, false, true);
-      touch(*stage, stage->y.buffer, true, true);
-      add(std::move(stage), cat("unpack %", id));
-    }
-  }
-
-  template <class T>
-  MatrixRef<T> source(int id) {
-    return {need(id, kPanelled), capacity_rows(id) * kPanel, extent(id), {}};
-  }
-  template <class T>
-  MatrixRef<T> target(int id) {
-    return {make(id, kPanelled), capacity_rows(id) * kPanel, extent(id), {}};
-  }
-  // The result may take over the memory of an operand of the same type that nobody else reads.
-  template <class T>
-  MatrixRef<T> target_over(int id, std::initializer_list<int> operands) {
-    for (int from : operands) {
-      if (from < 0 || !made_by_node(from) || uses_[from] != 1 || !(type(from) == type(id))) continue;
-      const int buffer = find(from, kPanelled);
-      if (buffer < 0 || plan_.buffers_[buffer].variable || plan_.buffers_[buffer].fixed) continue;
-      places_[id].buffer[kPanelled] = buffer;
-      if (one_row(id)) places_[id].buffer[kFlat] = buffer;
-      return {buffer, capacity_rows(id) * kPanel, extent(id), {}};
-    }
-    return target<T>(id);
-  }
-
-  // ---- stages ----
-
-  static void by_panels(Stage& stage, std::int64_t units) {
-    stage.split = Split::kPanels;
-    stage.units = units;
-  }
-  static void touch(Stage& stage, int buffer, bool write, bool own) {
-    if (buffer >= 0) stage.accesses.push_back({buffer, write, own});
-  }
-  template <class S>
-  void add(std::unique_ptr<S> stage, std::string label) {
-    stage->label = std::move(label);
-    plan_.stages_.push_back(std::move(stage));
-  }
-
   void op(const ProgramNode& node) {
     if (std::string_view(node.op->name) == "row_count" && dynamic(node.in[0])) return row_count(node);
     if (node.op->alias && alias(node)) return;
@@ -271,6 +86,7 @@ class Lowering {
     if (name == "unary_slope") return slope<T>(node);
     if (name == "sum" || name == "sum_to") return column_sum<T>(node);
     if (name == "batch_norm") return batch_norm<T>(node);
+    if (name == "dropout") return dropout<T>(node);
     if (name == "batch_norm_grad") return batch_norm_grad<T>(node);
     if (node.op == &unary_pair_op())
       return unary<T>(node, find_unary(node.attrs.get_string("fn", "").c_str()));
@@ -311,7 +127,7 @@ class Lowering {
       if (node.kind != NodeKind::kOp || std::find(node.in.begin(), node.in.end(), id) == node.in.end())
         continue;
       const std::string_view name = node.op->name;
-      if (name == "dense" || name == "matmul" || name == "batch_norm" || name == "batch_norm_grad" ||
+      if (name == "dense" || name == "matmul" || name == "batch_norm" || name == "batch_norm_grad" || name == "dropout" ||
           node.op == &loss_pair_op() || node.op == &unary_pair_op() ||
           find_unary(node.op->name) != nullptr || find_binary(node.op->name) != nullptr)
         return true;
@@ -467,6 +283,25 @@ class Lowering {
                                   steps[1] == Step::kEach ? node.in[1] : -1});
     touch(*stage, stage->y.buffer, true, true);
     add(std::move(stage), cat(kernel->name, " %", node.in[0], " %", node.in[1], " -> %", y));
+    return true;
+  }
+
+  template <class T>
+  bool dropout(const ProgramNode& node) {
+    const int x = node.in[0], y = node.out[0];
+    if (!matrix(x) || one_row(x)) return false;
+    auto stage = std::make_unique<DropoutStage<T>>();
+    stage->call.cols = cols(x);
+    stage->call.rate = node.attrs.get_double("rate", 0);
+    stage->call.seed = static_cast<std::uint64_t>(node.attrs.get_int("seed", 0));
+    stage->call.stream = static_cast<std::uint64_t>(node.attrs.get_int("stream", 0));
+    stage->step = node.attrs.get_int("step", -1);
+    stage->x = source<T>(x);
+    stage->y = target_over<T>(y, {x});
+    by_panels(*stage, panels(y));
+    touch(*stage, stage->x.buffer, false, true);
+    touch(*stage, stage->y.buffer, true, true);
+    add(std::move(stage), cat("dropout %", x, " -> %", y));
     return true;
   }
 
@@ -817,10 +652,6 @@ class Lowering {
     add(std::move(stage), cat("assign ", node.variable->name()));
   }
 
-  Plan& plan_;
-  Program& program_;
-  std::vector<Places> places_;
-  std::vector<int> uses_;
   std::vector<char> fused_;
   std::unordered_map<const Variable*, int> scales_;
 };

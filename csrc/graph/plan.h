@@ -87,6 +87,7 @@ class Plan {
   std::vector<std::pair<std::string, double>> profile(std::int64_t steps, double rate);
 
  private:
+  friend class Placement;
   friend class Lowering;
   struct Buffer {
     std::size_t bytes = 0;

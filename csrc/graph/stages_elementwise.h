@@ -1,6 +1,7 @@
-// Stages over elementwise kernels on panels: activations, slopes, arithmetic, dropout is apart.
+// Stages over elementwise kernels on panels: activations, slopes, arithmetic, dropout.
 #pragma once
 #include "graph/lower.h"
+#include "ops/dropout/dropout.h"
 #include "ops/elementwise/elementwise.h"
 
 namespace densa {
@@ -62,6 +63,25 @@ class BinaryStage final : public Stage {
     const auto n = static_cast<std::size_t>(y.extent.rows(s) * kPanel);
     for (std::int64_t p = units.begin; p < units.end; ++p)
       kernel->fn<T>()(y.panel(p), a.panel(p), b.panel(p), n, a.step, b.step);
+  }
+};
+
+template <class T>
+class DropoutStage final : public Stage {
+ public:
+  DropoutPanels<T> call;  // cols, rate, seed and stream are set by lowering
+  MatrixRef<T> x, y;
+  std::int64_t step = -1;  // -1: the plan's
+  void bind(const Addresses& a) override { x.bind(a), y.bind(a); }
+  void run(const StepState& s, Range units) override {
+    DropoutPanels<T> now = call;
+    now.x = x.read();
+    now.y = y.m;
+    now.rows = y.extent.rows(s);
+    now.first_panel = units.begin;
+    now.last_panel = units.end;
+    now.step = static_cast<std::uint64_t>(step < 0 ? s.step : step);
+    dropout(now);
   }
 };
 
