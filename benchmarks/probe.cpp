@@ -94,7 +94,9 @@ double clock_ghz() {
 #pragma GCC unroll 16
       for (int i = 0; i < 16; ++i) {
 #if defined(__x86_64__)
-        asm volatile("xor %1, %0" : "+r"(value) : "r"(other));  // an added constant may cost nothing
+        asm volatile("xor %1, %0"
+                     : "+r"(value)
+                     : "r"(other));  // an added constant may cost nothing
 #elif defined(__aarch64__)
         asm volatile("eor %0, %0, %1" : "+r"(value) : "r"(other));
 #else

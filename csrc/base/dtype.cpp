@@ -11,8 +11,7 @@ std::size_t item_size(DType dtype) noexcept {
 std::string_view dtype_name(DType dtype) noexcept {
   switch (dtype) {
 #define DENSA_CASE(name, python, type) \
-  case DType::name:                    \
-    return python;
+  case DType::name: return python;
     DENSA_DTYPES(DENSA_CASE)
 #undef DENSA_CASE
   }

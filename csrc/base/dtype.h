@@ -7,17 +7,17 @@
 namespace densa {
 
 //          C++ name  Python name  C++ type
-#define DENSA_DTYPES(X)         \
-  X(kBool, "bool", bool)        \
-  X(kInt8, "int8", std::int8_t) \
-  X(kInt16, "int16", std::int16_t) \
-  X(kInt32, "int32", std::int32_t) \
-  X(kInt64, "int64", std::int64_t) \
-  X(kUInt8, "uint8", std::uint8_t) \
+#define DENSA_DTYPES(X)               \
+  X(kBool, "bool", bool)              \
+  X(kInt8, "int8", std::int8_t)       \
+  X(kInt16, "int16", std::int16_t)    \
+  X(kInt32, "int32", std::int32_t)    \
+  X(kInt64, "int64", std::int64_t)    \
+  X(kUInt8, "uint8", std::uint8_t)    \
   X(kUInt16, "uint16", std::uint16_t) \
   X(kUInt32, "uint32", std::uint32_t) \
   X(kUInt64, "uint64", std::uint64_t) \
-  X(kFloat32, "float32", float) \
+  X(kFloat32, "float32", float)       \
   X(kFloat64, "float64", double)
 
 enum class DType : std::uint8_t {
@@ -30,7 +30,9 @@ std::size_t item_size(DType dtype) noexcept;
 std::string_view dtype_name(DType dtype) noexcept;  // "float32"
 DType dtype_from_name(std::string_view name);       // throws TypeError for an unknown name
 
-constexpr bool is_floating(DType d) noexcept { return d == DType::kFloat32 || d == DType::kFloat64; }
+constexpr bool is_floating(DType d) noexcept {
+  return d == DType::kFloat32 || d == DType::kFloat64;
+}
 constexpr bool is_integer(DType d) noexcept { return d != DType::kBool && !is_floating(d); }
 
 // Type to dtype: dtype_of<float> == DType::kFloat32.
@@ -47,8 +49,7 @@ template <class F>
 decltype(auto) visit_dtype(DType dtype, F&& f) {
   switch (dtype) {
 #define DENSA_CASE(name, python, type) \
-  case DType::name:                    \
-    return f(type{});
+  case DType::name: return f(type{});
     DENSA_DTYPES(DENSA_CASE)
 #undef DENSA_CASE
   }

@@ -1,5 +1,6 @@
-// Panel layout: a matrix (rows, cols) stored as [ceil(cols/16)][rows][16]; padding columns are zero.
-// Weights, activations, gradients and optimizer state share it, so nothing is packed per call.
+// Panel layout: a matrix (rows, cols) stored as [ceil(cols/16)][rows][16]; padding columns are
+// zero. Weights, activations, gradients and optimizer state share it, so nothing is packed per
+// call.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -21,8 +22,8 @@ struct Panels {
 };
 
 // Rows in groups of 16 columns: group g of row r starts at data + r * row + g * group. Serves
-// row-major memory (row = its stride, group = 16) and panels (row = 16, group = panel stride). Where
-// row is 16 the memory of a last, partial group is there and may be written: it is padding.
+// row-major memory (row = its stride, group = 16) and panels (row = 16, group = panel stride).
+// Where row is 16 the memory of a last, partial group is there and may be written: it is padding.
 template <class T>
 struct Rows {
   T* data = nullptr;

@@ -9,8 +9,8 @@
 namespace densa {
 namespace {
 
-// Freed blocks of at most kLargestKept bytes wait in a list per size class and thread, so that small
-// eager results cost no trip to the allocator.
+// Freed blocks of at most kLargestKept bytes wait in a list per size class and thread, so that
+// small eager results cost no trip to the allocator.
 constexpr std::size_t kLargestKept = 4096;
 constexpr std::size_t kKeptPerClass = 32;
 
@@ -30,7 +30,7 @@ thread_local bool cache_closed = false;
 
 BlockCache::~BlockCache() {
   for (auto& list : kept)
-    for (void* block : list) ::operator delete(block, std::align_val_t{Storage::kAlignment});
+    for (void* block : list) ::operator delete (block, std::align_val_t{Storage::kAlignment});
   cache = nullptr;
   cache_closed = true;
 }
@@ -55,7 +55,7 @@ void* take_block(std::size_t bytes) {
       }
     }
   }
-  return ::operator new(size, std::align_val_t{Storage::kAlignment});
+  return ::operator new (size, std::align_val_t{Storage::kAlignment});
 }
 
 void give_block(void* block, std::size_t bytes) {
@@ -70,7 +70,7 @@ void give_block(void* block, std::size_t bytes) {
       }
     }
   }
-  ::operator delete(block, std::align_val_t{Storage::kAlignment});
+  ::operator delete (block, std::align_val_t{Storage::kAlignment});
 }
 
 }  // namespace

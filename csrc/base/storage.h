@@ -15,8 +15,8 @@ class Storage {
   static std::shared_ptr<Storage> allocate(std::size_t bytes);
   static std::shared_ptr<Storage> zeros(std::size_t bytes);
   // Memory of somebody else; `owner` keeps it alive.
-  static std::shared_ptr<Storage> borrow(void* data, std::size_t bytes,
-                                         std::shared_ptr<void> owner, bool writable);
+  static std::shared_ptr<Storage> borrow(void* data, std::size_t bytes, std::shared_ptr<void> owner,
+                                         bool writable);
 
   explicit Storage(std::size_t bytes);
   Storage(void* data, std::size_t bytes, std::shared_ptr<void> owner, bool writable);

@@ -27,8 +27,8 @@ void relax() {
 #endif
 }
 
-// Waits until `value` is no longer `old`. The spin is bounded (about 0.1 ms): with a third job on the
-// machine an endless spin burns the very time slice that the other thread needs.
+// Waits until `value` is no longer `old`. The spin is bounded (about 0.1 ms): with a third job on
+// the machine an endless spin burns the very time slice that the other thread needs.
 void wait_while(const std::atomic<std::uint32_t>& value, std::uint32_t old) {
   for (int i = 0; i < 200; ++i)
     if (value.load(std::memory_order_acquire) != old) return;
@@ -79,7 +79,8 @@ class Pool {
     // One word holds the call's number and its size: a worker that wakes late can never pair the
     // size of one call with the number of another.
     const std::uint32_t call = epoch_.load(std::memory_order_relaxed) / kEpochStep + 1;
-    epoch_.store(call * kEpochStep + static_cast<std::uint32_t>(threads), std::memory_order_release);
+    epoch_.store(call * kEpochStep + static_cast<std::uint32_t>(threads),
+                 std::memory_order_release);
     epoch_.notify_all();
     inside_team = true;
     body(context, team, 0);

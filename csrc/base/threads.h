@@ -1,9 +1,9 @@
 // One pool of threads for the whole process.
 //
-// A team is a region in which `size` threads run the same function, the caller being thread 0. Waits
-// spin briefly and then park, so an idle process uses no CPU. The pool serves one caller at a time:
-// a second caller (another Python thread) does not wait, it runs its region alone. After fork the
-// child starts a pool of its own.
+// A team is a region in which `size` threads run the same function, the caller being thread 0.
+// Waits spin briefly and then park, so an idle process uses no CPU. The pool serves one caller at a
+// time: a second caller (another Python thread) does not wait, it runs its region alone. After fork
+// the child starts a pool of its own.
 #pragma once
 #include <atomic>
 #include <cstdint>
@@ -11,8 +11,8 @@
 
 namespace densa {
 
-// What the machine gives this process: CPU affinity and cgroup quota, lowered by DENSA_NUM_THREADS or
-// OMP_NUM_THREADS.
+// What the machine gives this process: CPU affinity and cgroup quota, lowered by DENSA_NUM_THREADS
+// or OMP_NUM_THREADS.
 int available_threads();
 
 struct ThreadLimit {
@@ -50,9 +50,9 @@ class Team {
   Barrier barrier_;
 };
 
-// Runs body(team, thread) on `threads` threads and returns when all have ended. The team may turn out
-// smaller (down to 1) when the pool is busy or this thread already is in a team: read team.size().
-// The body must not throw.
+// Runs body(team, thread) on `threads` threads and returns when all have ended. The team may turn
+// out smaller (down to 1) when the pool is busy or this thread already is in a team: read
+// team.size(). The body must not throw.
 using TeamBody = void (*)(void* context, Team& team, int thread);
 void run_team(int threads, TeamBody body, void* context);
 
@@ -65,7 +65,8 @@ void run_team(int threads, F&& body) {
       const_cast<void*>(static_cast<const void*>(&body)));
 }
 
-// The part of [0, n) that belongs to `thread` of `threads`: contiguous, sizes differ by at most one.
+// The part of [0, n) that belongs to `thread` of `threads`: contiguous, sizes differ by at most
+// one.
 struct Range {
   std::int64_t begin, end;
 };

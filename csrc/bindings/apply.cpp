@@ -109,11 +109,14 @@ void bind_apply(py::module_& m) {
   py::class_<NoGrad>(m, "_GradMode")
       .def("__enter__", &NoGrad::enter)
       .def("__exit__", &NoGrad::leave);
-  m.def("no_grad", [] { return NoGrad(false); }, "Keep ops inside `with` off the tape.");
-  m.def("enable_grad", [] { return NoGrad(true); }, "Put ops inside `with` on the tape again.");
+  m.def(
+      "no_grad", [] { return NoGrad(false); }, "Keep ops inside `with` off the tape.");
+  m.def(
+      "enable_grad", [] { return NoGrad(true); }, "Put ops inside `with` on the tape again.");
   m.def("is_grad_enabled", &grad_enabled);
-  m.def("recording", [] { return current_builder().recording(); },
-        "Whether this thread records a Program.");
+  m.def(
+      "recording", [] { return current_builder().recording(); },
+      "Whether this thread records a Program.");
   m.def(
       "gradients",
       [](const py::sequence& roots, const py::sequence& wanted, const py::object& dy,

@@ -79,8 +79,8 @@ void bind_config(py::module_& m) {
         "Use at most this many threads, or exactly this many.");
   m.def("get_num_threads", [] { return thread_limit().threads; });
   m.def("floatx", [] { return std::string(dtype_name(floatx())); });
-  m.def("set_floatx", [](const py::object& dtype) { set_floatx(to_dtype(dtype)); },
-        py::arg("dtype"));
+  m.def(
+      "set_floatx", [](const py::object& dtype) { set_floatx(to_dtype(dtype)); }, py::arg("dtype"));
   m.attr("__version__") = DENSA_VERSION;
 }
 

@@ -11,9 +11,7 @@ namespace {
 // long, float, double.
 bool dtype_from_number(int number, std::size_t item, DType& out) {
   switch (number) {
-    case 0:
-      out = DType::kBool;
-      return true;
+    case 0: out = DType::kBool; return true;
     case 1:
     case 3:
     case 5:
@@ -34,20 +32,16 @@ bool dtype_from_number(int number, std::size_t item, DType& out) {
             : item == 4 ? DType::kUInt32
                         : DType::kUInt64;
       return true;
-    case 11:
-      out = DType::kFloat32;
-      return true;
-    case 12:
-      out = DType::kFloat64;
-      return true;
-    default:
-      return false;
+    case 11: out = DType::kFloat32; return true;
+    case 12: out = DType::kFloat64; return true;
+    default: return false;
   }
 }
 
 bool is_native(const py::dtype& dtype) {
   const char order = dtype.byteorder();
-  return order == '=' || order == '|' || order == (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? '<' : '>');
+  return order == '=' || order == '|' ||
+         order == (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? '<' : '>');
 }
 
 std::shared_ptr<void> keep_alive(const py::object& object) {
@@ -88,11 +82,10 @@ TensorPtr from_array(const py::array& array, bool copy) {
     strides.push_back(bytes / static_cast<py::ssize_t>(item));
   }
   if (!expressible) return from_array(py::array(array.attr("copy")()), false);
-  if (copy)
-    return copy_tensor({const_cast<void*>(array.data()), kind, type.shape, strides});
-  auto storage = Storage::borrow(const_cast<void*>(array.data()),
-                                 static_cast<std::size_t>(array.nbytes()), keep_alive(array),
-                                 array.writeable());
+  if (copy) return copy_tensor({const_cast<void*>(array.data()), kind, type.shape, strides});
+  auto storage =
+      Storage::borrow(const_cast<void*>(array.data()), static_cast<std::size_t>(array.nbytes()),
+                      keep_alive(array), array.writeable());
   return std::make_shared<TensorNode>(std::move(type), std::move(storage), 0, strides);
 }
 
@@ -252,7 +245,9 @@ AttrValue to_attribute(const std::string& name, PyObject* object) {
       list.push_back(to_integer(name, item.ptr()));
     return list;
   }
-  if (is_py_tensor(object)) return to_attribute(name, py::object(to_array(value_of(object), "an attribute").attr("item")()).ptr());
+  if (is_py_tensor(object))
+    return to_attribute(
+        name, py::object(to_array(value_of(object), "an attribute").attr("item")()).ptr());
   if (PyObject_HasAttrString(object, "item"))  // a NumPy scalar
     return to_attribute(name, py::object(py::handle(object).attr("item")()).ptr());
   if (PyIndex_Check(object)) return to_integer(name, object);

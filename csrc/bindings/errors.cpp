@@ -36,9 +36,9 @@ void set_python_error() noexcept {
 }
 
 void bind_errors(py::module_& m) {
-  symbolic_error = PyErr_NewExceptionWithDoc(
-      "densa._core.SymbolicError", "The value of a recorded tensor was asked for.",
-      PyExc_TypeError, nullptr);
+  symbolic_error = PyErr_NewExceptionWithDoc("densa._core.SymbolicError",
+                                             "The value of a recorded tensor was asked for.",
+                                             PyExc_TypeError, nullptr);
   needs_rows = PyErr_NewExceptionWithDoc(
       "densa._core.NeedsRows", "An op needs the number of rows while they are not known yet.",
       PyExc_ValueError, nullptr);

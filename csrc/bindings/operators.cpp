@@ -1,5 +1,5 @@
-// Arithmetic and comparisons of Tensors as slots of the C type: a Python method would double the cost
-// of a small op.
+// Arithmetic and comparisons of Tensors as slots of the C type: a Python method would double the
+// cost of a small op.
 #include "bindings/python.h"
 
 namespace densa::bindings {
@@ -50,21 +50,21 @@ PyObject* unary(const Op& op, PyObject* x) {
 }
 
 // The op is looked up once, at its first use.
-#define DENSA_BINARY(function, name)                \
+#define DENSA_BINARY(function, name)                 \
   PyObject* function(PyObject* a, PyObject* b) try { \
-    static const Op& op = find_op(name);            \
-    return binary(op, a, b);                        \
-  } catch (...) {                                   \
-    set_python_error();                             \
-    return nullptr;                                 \
+    static const Op& op = find_op(name);             \
+    return binary(op, a, b);                         \
+  } catch (...) {                                    \
+    set_python_error();                              \
+    return nullptr;                                  \
   }
-#define DENSA_UNARY(function, name)    \
-  PyObject* function(PyObject* x) try { \
+#define DENSA_UNARY(function, name)      \
+  PyObject* function(PyObject* x) try {  \
     static const Op& op = find_op(name); \
-    return unary(op, x);               \
-  } catch (...) {                      \
-    set_python_error();                \
-    return nullptr;                    \
+    return unary(op, x);                 \
+  } catch (...) {                        \
+    set_python_error();                  \
+    return nullptr;                      \
   }
 
 DENSA_BINARY(add, "add")
@@ -102,23 +102,19 @@ PyObject* positive(PyObject* x) { return Py_NewRef(x); }
 
 PyObject* compare(PyObject* a, PyObject* b, int kind) {
   switch (kind) {
-    case Py_EQ:
-      return equal(a, b);
-    case Py_NE:
-      return not_equal(a, b);
-    case Py_LT:
-      return less(a, b);
-    case Py_LE:
-      return less_equal(a, b);
-    case Py_GT:
-      return greater(a, b);
-    default:
-      return greater_equal(a, b);
+    case Py_EQ: return equal(a, b);
+    case Py_NE: return not_equal(a, b);
+    case Py_LT: return less(a, b);
+    case Py_LE: return less_equal(a, b);
+    case Py_GT: return greater(a, b);
+    default: return greater_equal(a, b);
   }
 }
 
 // Comparisons are elementwise, so a Tensor is equal to itself only as an object.
-Py_hash_t hash(PyObject* x) { return static_cast<Py_hash_t>(reinterpret_cast<std::uintptr_t>(x) >> 4); }
+Py_hash_t hash(PyObject* x) {
+  return static_cast<Py_hash_t>(reinterpret_cast<std::uintptr_t>(x) >> 4);
+}
 
 template <class F>
 void* slot(F* function) {

@@ -21,7 +21,8 @@ struct PyProgram {
 
 TypeInfo input_type(const py::sequence& shape, const py::object& dtype) {
   TypeInfo type{to_dtype(dtype), {}};
-  for (const py::handle& d : shape) type.shape.push_back(d.is_none() ? kRows : d.cast<std::int64_t>());
+  for (const py::handle& d : shape)
+    type.shape.push_back(d.is_none() ? kRows : d.cast<std::int64_t>());
   return type;
 }
 
@@ -90,7 +91,8 @@ struct PyPlan {
         step *= array.shape(axis);
       }
       if (order.is_none() && last > source.rows)
-        throw ValueError(cat("plan: input '", input.name, "' has ", source.rows, " rows, ", last, " asked for"));
+        throw ValueError(
+            cat("plan: input '", input.name, "' has ", source.rows, " rows, ", last, " asked for"));
       span.sources.push_back(source);
       keep.push_back(array);
     }
@@ -103,7 +105,8 @@ struct PyPlan {
         least = least == 0 ? source.rows : std::min(least, source.rows);
       for (std::int64_t i = first; i < last; ++i)
         if (rows.data()[i] < 0 || rows.data()[i] >= least)
-          throw ValueError(cat("plan: row ", rows.data()[i], " in the order, the arrays have ", least));
+          throw ValueError(
+              cat("plan: row ", rows.data()[i], " in the order, the arrays have ", least));
       span.order = rows.data();
       keep.push_back(rows);
     }
@@ -153,12 +156,13 @@ void bind_program(py::module_& m) {
              push_builder(self.cast<PyProgram&>().recorder);
              return self;
            })
-      .def("__exit__",
-           [](PyProgram& self, const py::args&) { pop_builder(self.recorder); })
+      .def("__exit__", [](PyProgram& self, const py::args&) { pop_builder(self.recorder); })
       .def(
           "input",
-          [](PyProgram& self, std::string name, const py::sequence& shape, const py::object& dtype) {
-            return self.recorder.symbol(self.program.add_input(std::move(name), input_type(shape, dtype)));
+          [](PyProgram& self, std::string name, const py::sequence& shape,
+             const py::object& dtype) {
+            return self.recorder.symbol(
+                self.program.add_input(std::move(name), input_type(shape, dtype)));
           },
           py::arg("name"), py::arg("shape"), py::arg("dtype") = "float32")
       .def(
@@ -174,7 +178,9 @@ void bind_program(py::module_& m) {
                        const py::object& optimizer, const std::vector<std::string>& collect) {
              auto spec = optimizer_from(optimizer);
              Program compiled = compile_program(program.program, loss, collect, spec.get());
-             return PyPlan{std::make_unique<Plan>(std::move(compiled), capacity, std::move(spec), collect), {}};
+             return PyPlan{
+                 std::make_unique<Plan>(std::move(compiled), capacity, std::move(spec), collect),
+                 {}};
            }),
            py::arg("program"), py::arg("capacity"), py::kw_only(), py::arg("loss") = "loss",
            py::arg("optimizer") = py::none(), py::arg("collect") = std::vector<std::string>{})
@@ -188,17 +194,24 @@ void bind_program(py::module_& m) {
           "step", [](const PyPlan& self) { return self.plan->step; },
           [](PyPlan& self, std::int64_t step) { self.plan->step = step; })
       .def_property_readonly("capacity", [](const PyPlan& self) { return self.plan->capacity(); })
-      .def_property_readonly("threads", [](const PyPlan& self) { return self.plan->last_threads(); })
+      .def_property_readonly("threads",
+                             [](const PyPlan& self) { return self.plan->last_threads(); })
       .def_property_readonly("nonfinite",
                              [](const PyPlan& self) -> py::object {
                                const NonFinite bad = self.plan->nonfinite();
                                if (bad.input < 0) return py::none();
                                const auto& program = self.plan->program();
-                               return py::make_tuple(program.values[program.inputs[bad.input]].name, bad.row);
+                               return py::make_tuple(program.values[program.inputs[bad.input]].name,
+                                                     bad.row);
                              })
-      .def("profile", [](PyPlan& self, std::int64_t steps, double rate) { return self.plan->profile(steps, rate); },
-           py::arg("steps"), py::arg("rate") = 0.0)
-      .def_property_readonly("program_text", [](const PyPlan& self) { return self.plan->program().text(); })
+      .def(
+          "profile",
+          [](PyPlan& self, std::int64_t steps, double rate) {
+            return self.plan->profile(steps, rate);
+          },
+          py::arg("steps"), py::arg("rate") = 0.0)
+      .def_property_readonly("program_text",
+                             [](const PyPlan& self) { return self.plan->program().text(); })
       .def("__str__", [](const PyPlan& self) { return self.plan->explain(); });
 
   m.def(
@@ -216,13 +229,16 @@ void bind_program(py::module_& m) {
       py::arg("value"), py::arg("op"),
       "While recording: the input of the op that made `value`, if it is `op`; else None.");
 
-  m.def("_step_kernel", [](const std::string& kind, const py::dict& hyper) {
-    const StepMaker maker(kind, hyper_from(hyper));
-    py::list slots;
-    for (int i = 0; i < maker.kernel().slot_count; ++i)
-      slots.append(py::make_tuple(maker.kernel().slot_names[i], maker.slot_start(i)));
-    return slots;
-  }, py::arg("kind"), py::arg("hyper"), "Names and first values of an optimizer's slots.");
+  m.def(
+      "_step_kernel",
+      [](const std::string& kind, const py::dict& hyper) {
+        const StepMaker maker(kind, hyper_from(hyper));
+        py::list slots;
+        for (int i = 0; i < maker.kernel().slot_count; ++i)
+          slots.append(py::make_tuple(maker.kernel().slot_names[i], maker.slot_start(i)));
+        return slots;
+      },
+      py::arg("kind"), py::arg("hyper"), "Names and first values of an optimizer's slots.");
 
   // One eager step: gradients are row-major Tensors, variables and slots lie as they lie.
   m.def(
@@ -233,16 +249,18 @@ void bind_program(py::module_& m) {
          const std::vector<bool>& decay, std::int64_t iteration, double rate, double grad_scale) {
         if (variables.size() != grads.size() || variables.size() != slots.size() ||
             variables.size() != decay.size())
-          throw ValueError("optimizer_step: variables, gradients, slots and decay differ in length");
+          throw ValueError(
+              "optimizer_step: variables, gradients, slots and decay differ in length");
         StepMaker maker(kind, hyper_from(hyper));
         const OptimizerKernel& kernel = maker.kernel();
         for (std::size_t i = 0; i < variables.size(); ++i) {
           const TypeInfo& type = variables[i]->type();
           if (!grads[i]) continue;
           if (!(grads[i]->type == type))
-            throw ShapeError(cat("optimizer_step: '", variables[i]->name(), "' is ", dtype_name(type.dtype),
-                                 to_string(type.shape), " but its gradient is ",
-                                 dtype_name(grads[i]->type.dtype), to_string(grads[i]->type.shape)));
+            throw ShapeError(cat("optimizer_step: '", variables[i]->name(), "' is ",
+                                 dtype_name(type.dtype), to_string(type.shape),
+                                 " but its gradient is ", dtype_name(grads[i]->type.dtype),
+                                 to_string(grads[i]->type.shape)));
           if (static_cast<int>(slots[i].size()) != kernel.slot_count)
             throw ValueError(cat("optimizer_step: ", kind, " needs ", kernel.slot_count, " slots"));
           for (const auto& slot : slots[i])
@@ -253,17 +271,22 @@ void bind_program(py::module_& m) {
         for (std::size_t i = 0; i < variables.size(); ++i) {
           if (!grads[i]) continue;
           const TypeInfo& type = variables[i]->type();
-          // The gradient in the variable's layout; the padding is zero, so whole runs can be stepped.
-          const auto laid = Variable::create(type, "", false, variables[i]->layout() == Layout::kRows);
+          // The gradient in the variable's layout; the padding is zero, so whole runs can be
+          // stepped.
+          const auto laid =
+              Variable::create(type, "", false, variables[i]->layout() == Layout::kRows);
           laid->write(as_tensor(grads[i], "optimizer_step").view());
           visit_dtype(type.dtype, [&](auto zero) {
             using T = decltype(zero);
             if constexpr (std::is_floating_point_v<T>) {
               T* pointers[kMaxSlots] = {};
-              for (std::size_t k = 0; k < slots[i].size(); ++k) pointers[k] = static_cast<T*>(slots[i][k]->data());
-              const StepNumbers<T> numbers = maker.numbers<T>(iteration, rate, grad_scale, decay[i]);
-              step_of<T>(kernel)(static_cast<T*>(variables[i]->data()), static_cast<const T*>(laid->data()),
-                                 pointers, static_cast<std::ptrdiff_t>(variables[i]->padded_size()), numbers);
+              for (std::size_t k = 0; k < slots[i].size(); ++k)
+                pointers[k] = static_cast<T*>(slots[i][k]->data());
+              const StepNumbers<T> numbers =
+                  maker.numbers<T>(iteration, rate, grad_scale, decay[i]);
+              step_of<T>(kernel)(static_cast<T*>(variables[i]->data()),
+                                 static_cast<const T*>(laid->data()), pointers,
+                                 static_cast<std::ptrdiff_t>(variables[i]->padded_size()), numbers);
             } else {
               throw TypeError("optimizer_step: only floating variables can be trained");
             }

@@ -18,8 +18,7 @@ namespace py = pybind11;
 // ---- Tensor: a plain C type, so that making and reading one is cheap --------------------------
 
 struct PyTensor {
-  PyObject_HEAD
-  Value value;
+  PyObject_HEAD Value value;
   PyObject* weak_references;
 };
 
@@ -38,8 +37,8 @@ const Value& value_of(PyObject* object);
 
 // ---- conversions ------------------------------------------------------------------------------
 
-// Shares the array's memory unless `copy` is set or its layout cannot be expressed. Throws TypeError
-// for element types without storage.
+// Shares the array's memory unless `copy` is set or its layout cannot be expressed. Throws
+// TypeError for element types without storage.
 TensorPtr from_array(const py::array& array, bool copy);
 // Shares the tensor's memory; read-only where the storage is.
 py::array to_array(const Value& value, const char* where);

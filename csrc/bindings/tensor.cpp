@@ -100,9 +100,9 @@ PyObject* get_strides(const Value& value) {
   PyObject* tuple = PyTuple_New(bytes.rank());
   if (tuple == nullptr) throw py::error_already_set();
   for (int i = 0; i < bytes.rank(); ++i)
-    PyTuple_SET_ITEM(tuple, i,
-                     PyLong_FromLongLong(bytes[i] * static_cast<std::int64_t>(
-                                                        item_size(tensor.type.dtype))));
+    PyTuple_SET_ITEM(
+        tuple, i,
+        PyLong_FromLongLong(bytes[i] * static_cast<std::int64_t>(item_size(tensor.type.dtype))));
   return tuple;
 }
 
@@ -177,8 +177,8 @@ PyGetSetDef attributes[] = {
     {"is_symbolic", getter<get_symbolic>, nullptr, "Whether it is recorded and has no values.",
      nullptr},
     {"is_leaf", getter<get_is_leaf>, nullptr, "Whether no op on the tape made it.", nullptr},
-    {"requires_grad", getter<get_requires_grad>, set_requires_grad,
-     "Whether gradients flow to it.", nullptr},
+    {"requires_grad", getter<get_requires_grad>, set_requires_grad, "Whether gradients flow to it.",
+     nullptr},
     {"grad", getter<get_grad>, set_grad, "What backward() added up, or None.", nullptr},
     {"_id", getter<get_id>, nullptr, "The same for two Tensors that are one value.", nullptr},
     {"_version", getter<get_version>, nullptr, "Counts writes to the memory.", nullptr},
@@ -194,28 +194,17 @@ PyMemberDef members[] = {
 
 const char* format_of(DType dtype) {
   switch (dtype) {
-    case DType::kBool:
-      return "?";
-    case DType::kInt8:
-      return "b";
-    case DType::kInt16:
-      return "h";
-    case DType::kInt32:
-      return "i";
-    case DType::kInt64:
-      return sizeof(long) == 8 ? "l" : "q";
-    case DType::kUInt8:
-      return "B";
-    case DType::kUInt16:
-      return "H";
-    case DType::kUInt32:
-      return "I";
-    case DType::kUInt64:
-      return sizeof(long) == 8 ? "L" : "Q";
-    case DType::kFloat32:
-      return "f";
-    case DType::kFloat64:
-      return "d";
+    case DType::kBool: return "?";
+    case DType::kInt8: return "b";
+    case DType::kInt16: return "h";
+    case DType::kInt32: return "i";
+    case DType::kInt64: return sizeof(long) == 8 ? "l" : "q";
+    case DType::kUInt8: return "B";
+    case DType::kUInt16: return "H";
+    case DType::kUInt32: return "I";
+    case DType::kUInt64: return sizeof(long) == 8 ? "L" : "Q";
+    case DType::kFloat32: return "f";
+    case DType::kFloat64: return "d";
   }
   return nullptr;
 }
@@ -261,8 +250,8 @@ int get_buffer(PyObject* self, Py_buffer* view, int flags) {
   view->itemsize = item;
   view->readonly = writable ? 0 : 1;
   view->ndim = tensor.type.shape.rank();
-  view->format = (flags & PyBUF_FORMAT) != 0 ? const_cast<char*>(format_of(tensor.type.dtype))
-                                             : nullptr;
+  view->format =
+      (flags & PyBUF_FORMAT) != 0 ? const_cast<char*>(format_of(tensor.type.dtype)) : nullptr;
   view->shape = (flags & PyBUF_ND) != 0 ? sizes->shape : nullptr;
   view->strides = (flags & PyBUF_STRIDES) == PyBUF_STRIDES ? sizes->strides : nullptr;
   view->suboffsets = nullptr;
@@ -289,8 +278,8 @@ const PyType_Slot own_slots[] = {
 template <class F, class... Extra>
 void method(const char* name, F&& f, const Extra&... extra) {
   const py::handle type(reinterpret_cast<PyObject*>(tensor_type));
-  type.attr(name) = py::cpp_function(std::forward<F>(f), py::name(name), py::is_method(type),
-                                     extra...);
+  type.attr(name) =
+      py::cpp_function(std::forward<F>(f), py::name(name), py::is_method(type), extra...);
 }
 
 void backward_of(const Value& self, const py::object& grad, bool create_graph) {
@@ -333,22 +322,24 @@ void bind_tensor(py::module_& m) {
   m.attr("Tensor") = type;
   type.attr("__module__") = "densa._core";
 
-  method("numpy", [](const Value& self) { return to_array(self, "numpy()"); },
-         "The same memory as a NumPy array.");
+  method(
+      "numpy", [](const Value& self) { return to_array(self, "numpy()"); },
+      "The same memory as a NumPy array.");
   method("item", &item_of, "The one element as a Python number.");
-  method("detach",
-         [](const Value& self) -> Value { return detach(as_tensor_ptr(self, "detach()")); },
-         "The same memory off the tape.");
+  method(
+      "detach", [](const Value& self) -> Value { return detach(as_tensor_ptr(self, "detach()")); },
+      "The same memory off the tape.");
   method("backward", &backward_of, py::arg("grad") = py::none(), py::arg("create_graph") = false,
          "Add the gradient of this tensor to .grad of every leaf that requires one.");
-  method("_written", [](const Value& self) { as_tensor(self, "a write").storage->bump_version(); },
-         "Say that the memory has been written to.");
+  method(
+      "_written", [](const Value& self) { as_tensor(self, "a write").storage->bump_version(); },
+      "Say that the memory has been written to.");
   m.def(
       "from_numpy",
       [](const py::object& array, bool copy) -> Value {
         if (!py::isinstance<py::array>(array))
-          throw TypeError(cat("from_numpy expects a NumPy array, got ",
-                              Py_TYPE(array.ptr())->tp_name));
+          throw TypeError(
+              cat("from_numpy expects a NumPy array, got ", Py_TYPE(array.ptr())->tp_name));
         return from_array(py::reinterpret_borrow<py::array>(array), copy);
       },
       py::arg("array"), py::arg("copy") = false,
@@ -375,7 +366,8 @@ void bind_tensor(py::module_& m) {
       "A Tensor of any array, number, list, Variable or Tensor; shares memory where it can.");
   m.def("result_type", [](const py::args& operands) {
     std::vector<Operand> list;
-    for (py::handle operand : operands) list.push_back(to_operand(operand.ptr(), current_builder()));
+    for (py::handle operand : operands)
+      list.push_back(to_operand(operand.ptr(), current_builder()));
     return std::string(dtype_name(result_dtype(list)));
   });
 }

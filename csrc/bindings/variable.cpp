@@ -50,18 +50,17 @@ void bind_variable(py::module_& m) {
            py::arg("trainable") = true, py::arg("rows") = false)
       .def_property_readonly("shape",
                              [](const Variable& self) { return shape_tuple(self.type().shape); })
-      .def_property_readonly("dtype",
-                             [](const Variable& self) {
-                               return py::reinterpret_borrow<py::str>(
-                                   dtype_string(self.type().dtype));
-                             })
+      .def_property_readonly(
+          "dtype",
+          [](const Variable& self) {
+            return py::reinterpret_borrow<py::str>(dtype_string(self.type().dtype));
+          })
       .def_property("name", &Variable::name, &Variable::set_name)
       .def_property("trainable", &Variable::trainable, &Variable::set_trainable)
       .def_property_readonly("version", &Variable::version)
-      .def_property_readonly("layout",
-                             [](const Variable& self) {
-                               return self.layout() == Layout::kPanels ? "panels" : "rows";
-                             })
+      .def_property_readonly(
+          "layout",
+          [](const Variable& self) { return self.layout() == Layout::kPanels ? "panels" : "rows"; })
       .def_property_readonly("_padded_size", &Variable::padded_size)
       .def_property_readonly(
           "_address",
@@ -70,22 +69,20 @@ void bind_variable(py::module_& m) {
           "grad", [](const Variable& self) { return self.grad(); },
           [](Variable& self, const Value& grad) { self.set_grad(grad); })
       .def(
-          "value",
-          [](const VariablePtr& self) { return current_builder().read_variable(self); },
+          "value", [](const VariablePtr& self) { return current_builder().read_variable(self); },
           "The contents as a Tensor; a leaf that requires a gradient if the variable is trainable.")
       .def("assign", &assign, py::arg("x"),
            "Replace the contents; recorded as an op while a Program records.")
       .def("numpy", &copy_out, "A read-only copy, row-major.");
 
   py::class_<Arena, std::shared_ptr<Arena>>(m, "Arena", "Variables side by side in one allocation.")
-      .def(py::init([](const std::vector<VariablePtr>& variables) {
-             return Arena::place(variables);
-           }),
+      .def(py::init(
+               [](const std::vector<VariablePtr>& variables) { return Arena::place(variables); }),
            py::arg("variables"))
       .def_property_readonly("slots", &slot_list, "(variable, offset, size) in elements.")
       .def_property_readonly("size", &Arena::size)
-      .def_property_readonly("dtype",
-                             [](const Arena& self) { return std::string(dtype_name(self.dtype())); })
+      .def_property_readonly(
+          "dtype", [](const Arena& self) { return std::string(dtype_name(self.dtype())); })
       .def_property_readonly("holds_all", &Arena::holds_all);
 }
 

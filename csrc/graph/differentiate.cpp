@@ -60,8 +60,7 @@ std::vector<int> differentiate(Program& program, int loss, std::span<const int> 
   }
 
   std::vector<int> result;
-  for (int id : wrt)
-    result.push_back(gradients[id] ? recorder.id_of(gradients[id]) : -1);
+  for (int id : wrt) result.push_back(gradients[id] ? recorder.id_of(gradients[id]) : -1);
   return result;
 }
 

@@ -25,8 +25,8 @@ Attrs without(const Attrs& attrs, std::string_view name) {
 bool worth_pairing(std::string_view name) {
   const UnaryKernel* kernel = find_unary(std::string(name).c_str());
   // A slope that only compares and selects costs less than storing it.
-  static constexpr std::string_view kCheap[] = {"negative", "abs", "square", "relu", "relu6",
-                                                "leaky_relu", "hard_sigmoid", "hard_silu"};
+  static constexpr std::string_view kCheap[] = {
+      "negative", "abs", "square", "relu", "relu6", "leaky_relu", "hard_sigmoid", "hard_silu"};
   for (std::string_view cheap : kCheap)
     if (name == cheap) return false;
   return kernel != nullptr && kernel->saved == Saved::kInput;
@@ -38,7 +38,8 @@ void pair_activations(Program& program) {
   for (const ProgramNode& node : program.nodes)
     if (is(node, "unary_slope")) {
       const std::string fn = node.attrs.get_string("fn", "");
-      if (worth_pairing(fn)) wanted[cat(fn, '|', without(node.attrs, "fn").text(), '|', node.in[0])] = true;
+      if (worth_pairing(fn))
+        wanted[cat(fn, '|', without(node.attrs, "fn").text(), '|', node.in[0])] = true;
     }
   std::map<std::string, int> slopes;  // the same key -> the value that holds f'(z)
   Rewriter rewriter(program);
@@ -127,8 +128,9 @@ void fuse_feed(Program& program) {
   std::map<int, int> feeds;  // input value -> feed value
   Rewriter rewriter(program);
   for (int input : program.inputs) {
-    feeds[input] = program.add_op(feed_op(), std::array<int, 1>{input},
-                                  {{"dtype", std::string(dtype_name(program.values[input].type.dtype))}})[0];
+    feeds[input] =
+        program.add_op(feed_op(), std::array<int, 1>{input},
+                       {{"dtype", std::string(dtype_name(program.values[input].type.dtype))}})[0];
     rewriter.replace(input, feeds[input]);
   }
   const auto feed_of = [&](int value) -> const ProgramNode* {
@@ -146,7 +148,8 @@ void fuse_feed(Program& program) {
     if (found == nullptr) return false;
     const int input = found->in[0];
     if (is(node, "row_count")) {  // known without gathering anything
-      rewriter.replace(node.out[0], program.add_op(*node.op, std::array<int, 1>{input}, node.attrs)[0]);
+      rewriter.replace(node.out[0],
+                       program.add_op(*node.op, std::array<int, 1>{input}, node.attrs)[0]);
       return true;
     }
     Attrs attrs = found->attrs;

@@ -10,12 +10,14 @@ std::vector<TypeInfo> infer_feed(std::span<const TypeInfo> in, const Attrs& attr
   return {type};
 }
 
-std::vector<TypeInfo> infer_pair(std::span<const TypeInfo> in, const Attrs&) { return {in[0], in[0]}; }
+std::vector<TypeInfo> infer_pair(std::span<const TypeInfo> in, const Attrs&) {
+  return {in[0], in[0]};
+}
 
 std::vector<TypeInfo> infer_loss_pair(std::span<const TypeInfo> in, const Attrs&) {
   TypeInfo loss = in[0];
-  loss.shape = Dims(std::span<const std::int64_t>(in[0].shape.begin(),
-                                                  static_cast<std::size_t>(in[0].shape.rank() - 1)));
+  loss.shape = Dims(std::span<const std::int64_t>(
+      in[0].shape.begin(), static_cast<std::size_t>(in[0].shape.rank() - 1)));
   return {loss, in[0]};
 }
 

@@ -50,7 +50,8 @@ class Lowering final : private Placement {
 
  private:
   void op(const ProgramNode& node) {
-    if (std::string_view(node.op->name) == "row_count" && dynamic(node.in[0])) return row_count(node);
+    if (std::string_view(node.op->name) == "row_count" && dynamic(node.in[0]))
+      return row_count(node);
     if (node.op->alias && alias(node)) return;
     const bool f64 = type(node.out[0]).dtype == DType::kFloat64;
     if (f64 ? panel_op<double>(node) : panel_op<float>(node)) return;
@@ -104,7 +105,8 @@ class Lowering final : private Placement {
     const auto at = std::find(program_.inputs.begin(), program_.inputs.end(), in);
     stage->input = static_cast<int>(at - program_.inputs.begin());
     stage->input_count = static_cast<int>(program_.inputs.size());
-    if (!dynamic(in)) throw ValueError(cat("plan: input '", program_.values[in].name, "' has no batch axis"));
+    if (!dynamic(in))
+      throw ValueError(cat("plan: input '", program_.values[in].name, "' has no batch axis"));
     stage->to = type(out).dtype;
     stage->convert = is_floating(type(out).dtype);
     stage->split = Split::kRows;
@@ -124,12 +126,14 @@ class Lowering final : private Placement {
   }
   bool panels_wanted(int id) const {
     for (const ProgramNode& node : program_.nodes) {
-      if (node.kind != NodeKind::kOp || std::find(node.in.begin(), node.in.end(), id) == node.in.end())
+      if (node.kind != NodeKind::kOp ||
+          std::find(node.in.begin(), node.in.end(), id) == node.in.end())
         continue;
       const std::string_view name = node.op->name;
-      if (name == "dense" || name == "matmul" || name == "batch_norm" || name == "batch_norm_grad" || name == "dropout" ||
-          node.op == &loss_pair_op() || node.op == &unary_pair_op() ||
-          find_unary(node.op->name) != nullptr || find_binary(node.op->name) != nullptr)
+      if (name == "dense" || name == "matmul" || name == "batch_norm" ||
+          name == "batch_norm_grad" || name == "dropout" || node.op == &loss_pair_op() ||
+          node.op == &unary_pair_op() || find_unary(node.op->name) != nullptr ||
+          find_binary(node.op->name) != nullptr)
         return true;
     }
     return false;
@@ -223,7 +227,8 @@ class Lowering final : private Placement {
     by_panels(*stage, panels(y));
     touch(*stage, stage->z.buffer, false, true);
     touch(*stage, stage->y.buffer, true, true);
-    add(std::move(stage), cat(kernel->name, node.out.size() > 1 ? " and slope %" : " %", z, " -> %", y));
+    add(std::move(stage),
+        cat(kernel->name, node.out.size() > 1 ? " and slope %" : " %", z, " -> %", y));
     return true;
   }
 
@@ -279,8 +284,8 @@ class Lowering final : private Placement {
         operand.m = source<T>(node.in[k]);
       touch(*stage, operand.m.buffer, false, steps[k] != Step::kScalar);
     }
-    stage->y = target_over<T>(y, {steps[0] == Step::kEach ? node.in[0] : -1,
-                                  steps[1] == Step::kEach ? node.in[1] : -1});
+    stage->y = target_over<T>(
+        y, {steps[0] == Step::kEach ? node.in[0] : -1, steps[1] == Step::kEach ? node.in[1] : -1});
     touch(*stage, stage->y.buffer, true, true);
     add(std::move(stage), cat(kernel->name, " %", node.in[0], " %", node.in[1], " -> %", y));
     return true;
@@ -412,7 +417,8 @@ class Lowering final : private Placement {
       touch(*stage, stage->labels.buffer, false, true);
     }
     const ProgramValue& dy = program_.values[dloss];
-    const bool spread = dy.node >= 0 && std::string_view(program_.nodes[dy.node].op->name) == "broadcast_to" &&
+    const bool spread = dy.node >= 0 &&
+                        std::string_view(program_.nodes[dy.node].op->name) == "broadcast_to" &&
                         number(program_.nodes[dy.node].in[0]);
     stage->dy.buffer = need(spread ? program_.nodes[dy.node].in[0] : dloss, kFlat);
     stage->dy_step = spread ? 0 : 1;
@@ -444,7 +450,8 @@ class Lowering final : private Placement {
       stage->out_types.push_back(type(id));
       touch(*stage, stage->out.back().buffer, true, false);
     }
-    if (node.op->scratch_bytes != nullptr) stage->scratch = node.op->scratch_bytes(sized, node.attrs);
+    if (node.op->scratch_bytes != nullptr)
+      stage->scratch = node.op->scratch_bytes(sized, node.attrs);
     std::string label = cat(node.op->name, " (row-major)");
     for (int id : node.in) label += cat(" %", id);
     add(std::move(stage), cat(label, " -> %", node.out[0]));
@@ -475,7 +482,8 @@ class Lowering final : private Placement {
     return nullptr;
   }
   bool clips() const {
-    return plan_.optimizer_ && (plan_.optimizer_->clip_norm > 0 || plan_.optimizer_->global_clip_norm > 0);
+    return plan_.optimizer_ &&
+           (plan_.optimizer_->clip_norm > 0 || plan_.optimizer_->global_clip_norm > 0);
   }
 
   // Weight and bias gradients that only an update reads are computed inside the update.
@@ -483,13 +491,15 @@ class Lowering final : private Placement {
     fused_.assign(program_.nodes.size(), 0);
     if (clips()) return;
     for (const ProgramNode& node : program_.nodes) {
-      if (node.kind != NodeKind::kUpdate || uses_[node.in[0]] != 1 || !made_by_node(node.in[0])) continue;
+      if (node.kind != NodeKind::kUpdate || uses_[node.in[0]] != 1 || !made_by_node(node.in[0]))
+        continue;
       const int maker = program_.values[node.in[0]].node;
       const ProgramNode& gradient = program_.nodes[maker];
-      const bool product = std::string_view(gradient.op->name) == "matmul" && matrix(gradient.in[0]) &&
-                           matrix(gradient.in[1]) && gradient.attrs.get_bool("transpose_a", false) &&
-                           !gradient.attrs.get_bool("transpose_b", false) &&
-                           !one_row(node.in[0]) && node.variable->layout() == Layout::kPanels;
+      const bool product = std::string_view(gradient.op->name) == "matmul" &&
+                           matrix(gradient.in[0]) && matrix(gradient.in[1]) &&
+                           gradient.attrs.get_bool("transpose_a", false) &&
+                           !gradient.attrs.get_bool("transpose_b", false) && !one_row(node.in[0]) &&
+                           node.variable->layout() == Layout::kPanels;
       if (product || (is_column_sum(gradient) && one_row(node.in[0]))) fused_[maker] = 1;
     }
   }
@@ -503,11 +513,13 @@ class Lowering final : private Placement {
     step.decay = target.decay;
     if (static_cast<int>(target.slots.size()) != step.slot_count)
       throw ValueError(cat("plan: optimizer ", plan_.optimizer_->kind, " needs ", step.slot_count,
-                           " slots for '", target.variable->name(), "', got ", target.slots.size()));
+                           " slots for '", target.variable->name(), "', got ",
+                           target.slots.size()));
     for (int i = 0; i < step.slot_count; ++i) {
       if (target.slots[i]->layout() != target.variable->layout() ||
           !(target.slots[i]->type() == target.variable->type()))
-        throw ValueError(cat("plan: slot ", i, " of '", target.variable->name(), "' has another type or layout"));
+        throw ValueError(cat("plan: slot ", i, " of '", target.variable->name(),
+                             "' has another type or layout"));
       step.slots[i].buffer = variable_buffer(target.slots[i]);
       touch(stage, step.slots[i].buffer, true, true);
       plan_.written_.push_back(target.slots[i]);
@@ -538,7 +550,8 @@ class Lowering final : private Placement {
 
   void update(const ProgramNode& node) {
     const OptimizerPlan::Target* target = target_of(node.variable);
-    if (target == nullptr) throw ValueError(cat("plan: no optimizer for '", node.variable->name(), "'"));
+    if (target == nullptr)
+      throw ValueError(cat("plan: no optimizer for '", node.variable->name(), "'"));
     plan_.written_.push_back(node.variable);
     if (node.variable->type().dtype == DType::kFloat64)
       update<double>(node, *target);
@@ -603,7 +616,8 @@ class Lowering final : private Placement {
     for (const ProgramNode& node : program_.nodes) {
       if (node.kind != NodeKind::kUpdate) continue;
       const Shape shape = shape_of(*node.variable);
-      const int sums = new_buffer(static_cast<std::size_t>(shape.units) * sizeof(double), "squares");
+      const int sums =
+          new_buffer(static_cast<std::size_t>(shape.units) * sizeof(double), "squares");
       node.variable->type().dtype == DType::kFloat64 ? squares<double>(node, shape, sums)
                                                      : squares<float>(node, shape, sums);
       if (!scale) {

@@ -39,7 +39,8 @@ class Placement {
   }
   bool number(int id) const {
     const TypeInfo& t = type(id);
-    return is_floating(t.dtype) && std::all_of(t.shape.begin(), t.shape.end(), [](auto d) { return d == 1; });
+    return is_floating(t.dtype) &&
+           std::all_of(t.shape.begin(), t.shape.end(), [](auto d) { return d == 1; });
   }
   // A vector, or a matrix of one fixed row: its panels and its row-major form are the same memory.
   bool one_row(int id) const { return vector(id) || (matrix(id) && type(id).shape[0] == 1); }
@@ -75,8 +76,11 @@ class Placement {
     if (format == kPanelled)
       return static_cast<std::size_t>(panels(id) * capacity_rows(id) * kPanel) * item(id);
     if (format == kTransposed)
-      return static_cast<std::size_t>(panel_count(capacity_rows(id)) * cols(id) * kPanel) * item(id);
-    return static_cast<std::size_t>(padded(element_count(with_rows(type(id).shape, plan_.capacity_)))) * item(id);
+      return static_cast<std::size_t>(panel_count(capacity_rows(id)) * cols(id) * kPanel) *
+             item(id);
+    return static_cast<std::size_t>(
+               padded(element_count(with_rows(type(id).shape, plan_.capacity_)))) *
+           item(id);
   }
   // A new place for a value that a stage is about to write.
   int make(int id, Format format) {
@@ -95,7 +99,8 @@ class Placement {
     if (format == kPanelled && one_row(id)) format = kFlat;
     if (const int buffer = places_[id].buffer[format]; buffer >= 0) return buffer;
     const ProgramValue& value = program_.values[id];
-    if (value.source == Source::kVariable && (format == variable_format(value.variable) || one_row(id)))
+    if (value.source == Source::kVariable &&
+        (format == variable_format(value.variable) || one_row(id)))
       return places_[id].buffer[format] = variable_buffer(value.variable);
     if (value.source == Source::kConstant && format == kFlat)
       return places_[id].buffer[kFlat] = constant_buffer(id);
@@ -112,7 +117,8 @@ class Placement {
     auto storage = Storage::zeros(bytes_of(id, kFlat) + 64);
     const std::int64_t n = element_count(value.type.shape);
     if (value.constant) {
-      const View to{storage->data(), value.type.dtype, value.type.shape, contiguous_strides(value.type.shape)};
+      const View to{storage->data(), value.type.dtype, value.type.shape,
+                    contiguous_strides(value.type.shape)};
       copy_view(to, as_tensor(value.constant, "plan").view());
     } else {
       visit_dtype(value.type.dtype, [&](auto zero) {
@@ -131,7 +137,8 @@ class Placement {
       stage->y = source<T>(id);
       stage->yT = {make(id, kTransposed), cols(id) * kPanel, extent(id), {}};
       stage->cols = cols(id);
-      // One panel was made by rows (see dense and loss_pair): stay with the rows, no barrier between.
+      // One panel was made by rows (see dense and loss_pair): stay with the rows, no barrier
+      // between.
       if (panels(id) == 1 && dynamic(id))
         stage->split = Split::kRows;
       else
@@ -179,7 +186,8 @@ class Placement {
   template <class T>
   MatrixRef<T> target_over(int id, std::initializer_list<int> operands) {
     for (int from : operands) {
-      if (from < 0 || !made_by_node(from) || uses_[from] != 1 || !(type(from) == type(id))) continue;
+      if (from < 0 || !made_by_node(from) || uses_[from] != 1 || !(type(from) == type(id)))
+        continue;
       const int buffer = find(from, kPanelled);
       if (buffer < 0 || plan_.buffers_[buffer].variable || plan_.buffers_[buffer].fixed) continue;
       places_[id].buffer[kPanelled] = buffer;

@@ -140,7 +140,8 @@ void Plan::begin(DataSpan span) {
   if (span.batch < 1 || span.batch > capacity_)
     throw ValueError(cat("plan: batch of ", span.batch, " rows, but the plan holds ", capacity_));
   if (span.sources.size() != program_.inputs.size())
-    throw ValueError(cat("plan: ", program_.inputs.size(), " inputs expected, got ", span.sources.size()));
+    throw ValueError(
+        cat("plan: ", program_.inputs.size(), " inputs expected, got ", span.sources.size()));
   span_ = std::move(span);
   position_ = span_.begin;
   steps_in_span_ = 0;
@@ -241,8 +242,8 @@ std::int64_t Plan::run(std::int64_t max_steps, double seconds, const double* rat
 
 std::string Plan::explain() const {
   std::ostringstream out;
-  out << "plan for batches of up to " << capacity_ << " rows, " << places_.bytes << " bytes of work memory, "
-      << schedule_.intervals.size() << " intervals\n";
+  out << "plan for batches of up to " << capacity_ << " rows, " << places_.bytes
+      << " bytes of work memory, " << schedule_.intervals.size() << " intervals\n";
   for (std::size_t i = 0; i < schedule_.intervals.size(); ++i) {
     out << "interval " << i << '\n';
     for (const StageGroup& group : schedule_.intervals[i]) {

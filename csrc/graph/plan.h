@@ -1,7 +1,7 @@
 // Plan: a Program bound to kernels and memory; one call runs many steps.
 //
-// Built once for a largest batch (`capacity`); a smaller batch uses the first rows of each buffer. A
-// step allocates nothing. Results do not depend on the number of threads, so the plan times one
+// Built once for a largest batch (`capacity`); a smaller batch uses the first rows of each buffer.
+// A step allocates nothing. Results do not depend on the number of threads, so the plan times one
 // thread against several while it works and keeps what is faster.
 #pragma once
 #include <atomic>
@@ -74,7 +74,8 @@ class Plan {
   void begin(DataSpan span);
   // Runs at most `max_steps` further steps, or until about `seconds` have passed (0: no limit);
   // returns how many ran. `rates` holds one learning rate, or one per step from `begin` on.
-  std::int64_t run(std::int64_t max_steps, double seconds, const double* rates, std::size_t rate_count);
+  std::int64_t run(std::int64_t max_steps, double seconds, const double* rates,
+                   std::size_t rate_count);
   std::int64_t position() const { return position_; }
   bool done() const { return position_ >= span_.end; }
 

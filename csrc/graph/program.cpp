@@ -6,7 +6,8 @@ namespace densa {
 
 int Program::add_input(std::string name, TypeInfo type) {
   for (int id : inputs)
-    if (values[id].name == name) throw ValueError(cat("program: there already is an input '", name, "'"));
+    if (values[id].name == name)
+      throw ValueError(cat("program: there already is an input '", name, "'"));
   values.push_back({.type = std::move(type), .source = Source::kInput, .name = std::move(name)});
   inputs.push_back(static_cast<int>(values.size()) - 1);
   return inputs.back();
@@ -56,8 +57,9 @@ std::vector<int> Program::add_op(const Op& op, std::span<const int> in, const At
 void Program::add_assign(const std::shared_ptr<Variable>& variable, int value) {
   const TypeInfo& to = variable->type();
   if (values[value].type.shape != to.shape)
-    throw ShapeError(cat("assign: variable '", variable->name(), "' has shape ", to_string(to.shape),
-                         " but the value has ", to_string(values[value].type.shape)));
+    throw ShapeError(cat("assign: variable '", variable->name(), "' has shape ",
+                         to_string(to.shape), " but the value has ",
+                         to_string(values[value].type.shape)));
   if (values[value].type.dtype != to.dtype)
     value = add_op("cast", {value}, {{"dtype", std::string(dtype_name(to.dtype))}});
   add_variable(variable);
@@ -98,7 +100,8 @@ void Program::remove_unused() {
   for (int id : inputs) live[id] = 1;
   for (int i = 0; i < static_cast<int>(nodes.size()); ++i)
     if (keep[i])
-      for (int id : nodes[i].out) live[id] = 1;  // an unread output of a needed node keeps its place
+      for (int id : nodes[i].out)
+        live[id] = 1;  // an unread output of a needed node keeps its place
 
   std::vector<int> moved(values.size(), -1);
   std::vector<ProgramValue> new_values;
@@ -188,7 +191,8 @@ std::string Program::text() const {
       out << (i ? ", " : " : ") << type_text(values[node.out[i]].type);
     out << '\n';
   }
-  for (const auto& [name, id] : outputs) out << "output " << name << " = " << value_text(*this, id) << '\n';
+  for (const auto& [name, id] : outputs)
+    out << "output " << name << " = " << value_text(*this, id) << '\n';
   return out.str();
 }
 
@@ -208,8 +212,7 @@ int Recorder::id_of(const Value& value) {
   return program_.add_constant(value);
 }
 
-std::vector<Value> Recorder::apply_op(const Op& op, std::span<const Value> in,
-                                      const Attrs& attrs) {
+std::vector<Value> Recorder::apply_op(const Op& op, std::span<const Value> in, const Attrs& attrs) {
   std::vector<int> ids;
   for (const Value& value : in) ids.push_back(id_of(value));
   std::vector<Value> out;

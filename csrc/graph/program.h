@@ -1,9 +1,9 @@
 // Program: a recorded list of op applications on values whose number of rows is not known yet.
 //
-// Values are numbered; each is an input, a variable's value at the start of the step, a constant, or
-// the output of one node. Nodes stand in the order in which they were recorded, so every node comes
-// after the nodes it reads from. Passes (one file each) take a Program and change it; text() prints
-// it, and the tests of the passes compare that text.
+// Values are numbered; each is an input, a variable's value at the start of the step, a constant,
+// or the output of one node. Nodes stand in the order in which they were recorded, so every node
+// comes after the nodes it reads from. Passes (one file each) take a Program and change it; text()
+// prints it, and the tests of the passes compare that text.
 #pragma once
 #include <cstdint>
 #include <memory>
@@ -52,7 +52,8 @@ class Program;
 struct Symbol final : ValueNode {
   Program* program;
   int id;
-  Symbol(Program* owner, int value, TypeInfo t) : ValueNode(std::move(t)), program(owner), id(value) {}
+  Symbol(Program* owner, int value, TypeInfo t)
+      : ValueNode(std::move(t)), program(owner), id(value) {}
 };
 
 class Program {
@@ -92,8 +93,7 @@ class Program {
 class Recorder final : public TensorBuilder {
  public:
   explicit Recorder(Program& program) : program_(program) {}
-  std::vector<Value> apply_op(const Op& op, std::span<const Value> in,
-                              const Attrs& attrs) override;
+  std::vector<Value> apply_op(const Op& op, std::span<const Value> in, const Attrs& attrs) override;
   bool recording() const override { return true; }
   Value full(const TypeInfo& type, double number) override;
   Value read_variable(const std::shared_ptr<Variable>& variable) override;
@@ -106,8 +106,8 @@ class Recorder final : public TensorBuilder {
   Program& program_;
 };
 
-// Appends the gradient of the scalar value `loss` with respect to each value in `wrt`; returns their
-// ids, -1 where nothing flows. Throws ValueError for a loss that is no floating scalar.
+// Appends the gradient of the scalar value `loss` with respect to each value in `wrt`; returns
+// their ids, -1 where nothing flows. Throws ValueError for a loss that is no floating scalar.
 std::vector<int> differentiate(Program& program, int loss, std::span<const int> wrt);
 
 // Neutral arithmetic (times 1, plus 0, casts to the same type, broadcasts to the same shape)
@@ -118,8 +118,8 @@ void fuse_dense(Program& program);
 // dense with an activation becomes dense and the activation: the plan runs an activation over the
 // panel that is still in cache, and the gradient can use z or y without computing it again.
 void split_dense(Program& program);
-// An activation whose slope is computed from its input gives value and slope in one pass (unary_pair);
-// a softmax cross-entropy gives loss and gradient in one pass (loss_pair).
+// An activation whose slope is computed from its input gives value and slope in one pass
+// (unary_pair); a softmax cross-entropy gives loss and gradient in one pass (loss_pair).
 void fuse_pairs(Program& program);
 // Casts, reshapes, factors and offsets right behind an input move into its gathering (feed).
 void fuse_feed(Program& program);

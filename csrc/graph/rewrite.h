@@ -28,9 +28,7 @@ class Rewriter {
     program_.remove_unused();
   }
 
-  void replace(int old_value, int new_value) {
-    replaced_[old_value] = new_value;
-  }
+  void replace(int old_value, int new_value) { replaced_[old_value] = new_value; }
 
  private:
   void keep(ProgramNode& node) {

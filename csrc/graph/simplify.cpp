@@ -73,7 +73,8 @@ void simplify(Program& program) {
         return true;
       }
     // A number keeps being a number in another shape.
-    if (is(node, "reshape") && program.is_scalar_constant(node.in[0], &a) && is_floating(out.dtype)) {
+    if (is(node, "reshape") && program.is_scalar_constant(node.in[0], &a) &&
+        is_floating(out.dtype)) {
       rewriter.replace(node.out[0], program.add_number(out, a));
       return true;
     }

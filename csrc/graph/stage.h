@@ -1,9 +1,9 @@
 // A stage: one bound kernel call of a Plan, with what it reads and writes.
 //
-// All threads of a team walk the same list of stages. A stage's work is cut into units - panels of a
-// matrix, blocks of 16 rows, or one piece - and each thread always owns the same share of them. Two
-// stages that touch a buffer need a barrier between them, unless both are cut the same way and each
-// touches only its own share: then a thread runs them back to back on data still in its cache.
+// All threads of a team walk the same list of stages. A stage's work is cut into units - panels of
+// a matrix, blocks of 16 rows, or one piece - and each thread always owns the same share of them.
+// Two stages that touch a buffer need a barrier between them, unless both are cut the same way and
+// each touches only its own share: then a thread runs them back to back on data still in its cache.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -44,8 +44,8 @@ struct ResultArray {  // where one output of the program goes, row-major, batch 
 
 // What changes from step to step; each thread has its own.
 struct StepState {
-  std::int64_t rows = 0;       // of this batch
-  std::int64_t step = 0;       // counts optimizer steps over the model's life: the dropout counter
+  std::int64_t rows = 0;  // of this batch
+  std::int64_t step = 0;  // counts optimizer steps over the model's life: the dropout counter
   double learning_rate = 0;
   const SourceArray* sources = nullptr;
   const ResultArray* results = nullptr;

@@ -15,9 +15,7 @@ class DenseStage final : public Stage {
   std::int64_t in = 0;
   std::int64_t panels = 0;  // of y
 
-  void bind(const Addresses& a) override {
-    x.bind(a), w.bind(a), y.bind(a), b.bind(a);
-  }
+  void bind(const Addresses& a) override { x.bind(a), w.bind(a), y.bind(a), b.bind(a); }
   void run(const StepState& s, Range units) override {
     const std::int64_t rows = y.extent.rows(s);
     DenseForward<T> call{.x = x.read(), .w = w.read(), .b = b.p, .y = y.m, .in = in};

@@ -13,7 +13,9 @@ struct Operand {
   Step step = Step::kEach;
   void bind(const Addresses& a) { m.bind(a); }
   const T* panel(std::int64_t p) const {
-    return step == Step::kScalar ? m.m.data : step == Step::kRow16 ? m.m.data + p * kPanel : m.panel(p);
+    return step == Step::kScalar  ? m.m.data
+           : step == Step::kRow16 ? m.m.data + p * kPanel
+                                  : m.panel(p);
   }
 };
 

@@ -47,8 +47,7 @@ class FeedStage final : public Stage {
     call.y = y.p;
     const FeedKernels& kernels = feed_kernels();
     const auto from = static_cast<int>(source.dtype);
-    const std::int64_t bad =
-        (to == DType::kFloat32 ? kernels.to_f32 : kernels.to_f64)[from](call);
+    const std::int64_t bad = (to == DType::kFloat32 ? kernels.to_f32 : kernels.to_f64)[from](call);
     if (bad >= 0) {
       const std::int64_t at = s.first + bad;
       const std::int64_t row = s.order != nullptr ? s.order[at] : at;

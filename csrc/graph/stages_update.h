@@ -90,9 +90,9 @@ class UpdateStage final : public Stage {
  public:
   Ref<T> w, g;
   StepRef<T> step;
-  std::int64_t unit = kPanel;   // elements per unit
-  std::int64_t tail_cols = 0;   // matrices: columns of the last panel when it is not full, else 0
-  std::int64_t elements = 0;    // all else: number of elements
+  std::int64_t unit = kPanel;  // elements per unit
+  std::int64_t tail_cols = 0;  // matrices: columns of the last panel when it is not full, else 0
+  std::int64_t elements = 0;   // all else: number of elements
   void bind(const Addresses& a) override { w.bind(a), g.bind(a), step.bind(a); }
   void run(const StepState& s, Range range) override {
     const StepNumbers<T> numbers = step.numbers(s);
@@ -162,7 +162,8 @@ class AssignStage final : public Stage {
   void run(const StepState&, Range range) override {
     const std::int64_t begin = range.begin * unit_bytes;
     const std::int64_t end = std::min(range.end * unit_bytes, bytes);
-    if (begin < end) std::memmove(to.p + begin, from.p + begin, static_cast<std::size_t>(end - begin));
+    if (begin < end)
+      std::memmove(to.p + begin, from.p + begin, static_cast<std::size_t>(end - begin));
   }
   std::int64_t group(std::int64_t) const override { return 4096; }
 };

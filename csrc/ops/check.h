@@ -9,8 +9,8 @@ namespace densa {
 
 inline void check_inputs(std::span<const TypeInfo> in, std::size_t count, std::string_view op) {
   if (in.size() != count)
-    throw TypeError(cat(op, ": expected ", count, " input", count == 1 ? "" : "s", " but got ",
-                        in.size()));
+    throw TypeError(
+        cat(op, ": expected ", count, " input", count == 1 ? "" : "s", " but got ", in.size()));
 }
 
 inline void check_floating(const TypeInfo& x, std::string_view op) {
@@ -32,8 +32,8 @@ inline void check_integer(const TypeInfo& x, std::string_view what, std::string_
 
 inline void check_same_shape(const TypeInfo& a, const TypeInfo& b, std::string_view op) {
   if (!(a.shape == b.shape))
-    throw ShapeError(cat(op, ": shapes ", to_string(a.shape), " and ", to_string(b.shape),
-                         " must be equal"));
+    throw ShapeError(
+        cat(op, ": shapes ", to_string(a.shape), " and ", to_string(b.shape), " must be equal"));
 }
 
 inline Ints to_ints(const Dims& shape) { return Ints(shape.begin(), shape.end()); }

@@ -79,10 +79,10 @@ class Builder {
 
 struct GradCall {
   Builder& build;
-  std::span<const Value> in;   // the op's inputs
-  std::span<const Value> out;  // the op's outputs
-  std::span<const Value> dy;   // gradient of each output; null where none flows
-  std::span<const bool> needs; // which inputs want a gradient
+  std::span<const Value> in;    // the op's inputs
+  std::span<const Value> out;   // the op's outputs
+  std::span<const Value> dy;    // gradient of each output; null where none flows
+  std::span<const bool> needs;  // which inputs want a gradient
   const Attrs& attrs;
 };
 
@@ -104,7 +104,7 @@ struct EvalCall {
   std::span<const View> in;
   std::span<const View> out;  // allocated, row-major contiguous, never aliasing an input
   const Attrs& attrs;
-  void* scratch;  // Op::scratch_bytes(...) bytes, 64-byte aligned, uninitialised
+  void* scratch;          // Op::scratch_bytes(...) bytes, 64-byte aligned, uninitialised
   std::int64_t step = 0;  // what a random op's attribute step = -1 stands for: the plan's step
 };
 
@@ -128,7 +128,7 @@ struct Op {
 };
 
 // The registry expands ops/list.inc once; nothing registers itself from a static object.
-const Op& find_op(std::string_view name);       // throws ValueError naming near misses
+const Op& find_op(std::string_view name);  // throws ValueError naming near misses
 std::span<const Op* const> all_ops();
 
 }  // namespace densa

@@ -69,8 +69,7 @@ class Walk {
       return;
     }
     const std::int64_t grain = 1 + kParallelGrain / inner();
-    parallel_for(outer, grain,
-                 [&](std::int64_t begin, std::int64_t end) { rows(begin, end, f); });
+    parallel_for(outer, grain, [&](std::int64_t begin, std::int64_t end) { rows(begin, end, f); });
   }
 
  private:

@@ -112,16 +112,11 @@ CpuLevel choose() {
 
 std::string_view cpu_level_name(CpuLevel level) {
   switch (level) {
-    case CpuLevel::v2:
-      return "v2";
-    case CpuLevel::v3:
-      return "v3";
-    case CpuLevel::v4:
-      return "v4";
-    case CpuLevel::v4x:
-      return "v4x";
-    default:
-      return "baseline";
+    case CpuLevel::v2: return "v2";
+    case CpuLevel::v3: return "v3";
+    case CpuLevel::v4: return "v4";
+    case CpuLevel::v4x: return "v4x";
+    default: return "baseline";
   }
 }
 

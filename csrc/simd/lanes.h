@@ -42,20 +42,20 @@ DENSA_LANE_VECTOR(uint32_t)
 DENSA_LANE_VECTOR(uint64_t)
 #undef DENSA_LANE_VECTOR
 
-#define DENSA_LANE_TYPE(T, VectorOfT, kBits)                         \
-  template <>                                                        \
-  struct LaneTraits<T> {                                             \
-    using Element = T;                                               \
-    using Int = std::int##kBits##_t;                                 \
-    using UInt = std::uint##kBits##_t;                               \
-    using Vector = VectorOfT;                                        \
-    static constexpr std::size_t kWidth = 1;                         \
-  };                                                                 \
-  template <>                                                        \
-  struct LaneTraits<VectorOfT> {                                     \
-    using Element = T;                                               \
-    using Int = int##kBits##_tVector;                                \
-    using UInt = uint##kBits##_tVector;                              \
+#define DENSA_LANE_TYPE(T, VectorOfT, kBits)                          \
+  template <>                                                         \
+  struct LaneTraits<T> {                                              \
+    using Element = T;                                                \
+    using Int = std::int##kBits##_t;                                  \
+    using UInt = std::uint##kBits##_t;                                \
+    using Vector = VectorOfT;                                         \
+    static constexpr std::size_t kWidth = 1;                          \
+  };                                                                  \
+  template <>                                                         \
+  struct LaneTraits<VectorOfT> {                                      \
+    using Element = T;                                                \
+    using Int = int##kBits##_tVector;                                 \
+    using UInt = uint##kBits##_tVector;                               \
     static constexpr std::size_t kWidth = native::kBytes / sizeof(T); \
   };
 DENSA_LANE_TYPE(float, floatVector, 32)
@@ -195,14 +195,14 @@ DENSA_ALWAYS_INLINE Vec<double> mul_add(Vec<double> a, Vec<double> b, Vec<double
 }
 
 // sqrt, and rounding to a whole number: ties to even, down, towards zero.
-#define DENSA_NATIVE_UNARY(name, call)                                                 \
-  DENSA_ALWAYS_INLINE float name(float x) { return native::call(x); }                  \
-  DENSA_ALWAYS_INLINE double name(double x) { return native::call(x); }                \
-  DENSA_ALWAYS_INLINE Vec<float> name(Vec<float> v) {                                  \
-    return (Vec<float>)native::call((native::F32)v);                                   \
-  }                                                                                    \
-  DENSA_ALWAYS_INLINE Vec<double> name(Vec<double> v) {                                \
-    return (Vec<double>)native::call((native::F64)v);                                  \
+#define DENSA_NATIVE_UNARY(name, call)                                  \
+  DENSA_ALWAYS_INLINE float name(float x) { return native::call(x); }   \
+  DENSA_ALWAYS_INLINE double name(double x) { return native::call(x); } \
+  DENSA_ALWAYS_INLINE Vec<float> name(Vec<float> v) {                   \
+    return (Vec<float>)native::call((native::F32)v);                    \
+  }                                                                     \
+  DENSA_ALWAYS_INLINE Vec<double> name(Vec<double> v) {                 \
+    return (Vec<double>)native::call((native::F64)v);                   \
   }
 DENSA_NATIVE_UNARY(sqrt, sqrt)
 DENSA_NATIVE_UNARY(round_even, round<native::kToNearestEven>)
@@ -217,16 +217,14 @@ DENSA_ALWAYS_INLINE V select(M mask, V a, V b) {
 }
 
 // a > b ? a : b and a < b ? a : b, in one instruction: b where either is NaN.
-#define DENSA_NATIVE_CHOICE(name, compare)                                        \
-  DENSA_ALWAYS_INLINE float name(float a, float b) { return a compare b ? a : b; } \
-  DENSA_ALWAYS_INLINE double name(double a, double b) {                           \
-    return a compare b ? a : b;                                                   \
-  }                                                                               \
-  DENSA_ALWAYS_INLINE Vec<float> name(Vec<float> a, Vec<float> b) {               \
-    return (Vec<float>)native::name((native::F32)a, (native::F32)b);              \
-  }                                                                               \
-  DENSA_ALWAYS_INLINE Vec<double> name(Vec<double> a, Vec<double> b) {            \
-    return (Vec<double>)native::name((native::F64)a, (native::F64)b);             \
+#define DENSA_NATIVE_CHOICE(name, compare)                                            \
+  DENSA_ALWAYS_INLINE float name(float a, float b) { return a compare b ? a : b; }    \
+  DENSA_ALWAYS_INLINE double name(double a, double b) { return a compare b ? a : b; } \
+  DENSA_ALWAYS_INLINE Vec<float> name(Vec<float> a, Vec<float> b) {                   \
+    return (Vec<float>)native::name((native::F32)a, (native::F32)b);                  \
+  }                                                                                   \
+  DENSA_ALWAYS_INLINE Vec<double> name(Vec<double> a, Vec<double> b) {                \
+    return (Vec<double>)native::name((native::F64)a, (native::F64)b);                 \
   }
 DENSA_NATIVE_CHOICE(max_fast, >)
 DENSA_NATIVE_CHOICE(min_fast, <)
@@ -261,15 +259,21 @@ namespace detail {
 
 struct Add {
   template <class V>
-  DENSA_ALWAYS_INLINE static V of(V a, V b) { return a + b; }
+  DENSA_ALWAYS_INLINE static V of(V a, V b) {
+    return a + b;
+  }
 };
 struct Larger {
   template <class V>
-  DENSA_ALWAYS_INLINE static V of(V a, V b) { return a != a ? a : a > b ? a : b; }
+  DENSA_ALWAYS_INLINE static V of(V a, V b) {
+    return a != a ? a : a > b ? a : b;
+  }
 };
 struct Smaller {
   template <class V>
-  DENSA_ALWAYS_INLINE static V of(V a, V b) { return a != a ? a : a < b ? a : b; }
+  DENSA_ALWAYS_INLINE static V of(V a, V b) {
+    return a != a ? a : a < b ? a : b;
+  }
 };
 
 template <class Fold, std::size_t kCount, class V>

@@ -39,7 +39,7 @@ struct ExpNumbers<float> {
   static constexpr float kLn2Low = 0x1.7f7d1cp-20f;
   static constexpr float kExpLow = -104;  // exp is 0 below, infinite above
   static constexpr float kExpHigh = 89;
-  static constexpr float kExpm1Low = -18;  // expm1 is -1 below
+  static constexpr float kExpm1Low = -18;    // expm1 is -1 below
   static constexpr float kSigmoidLow = -30;  // 1 + exp is 1 below
   static constexpr float kTanhHigh = 9.1f;   // tanh is 1 above
 };
@@ -75,8 +75,8 @@ DENSA_ALWAYS_INLINE Reduced<V> reduce(V x) {
   const V shift = lane<V>(Numbers<V>::kShift);
   const V shifted = mul_add(x, lane<V>(Numbers<V>::kLog2E), shift);
   const V n = shifted - shift;
-  const V r = mul_add(n, lane<V>(-Numbers<V>::kLn2Low),
-                      mul_add(n, lane<V>(-Numbers<V>::kLn2High), x));
+  const V r =
+      mul_add(n, lane<V>(-Numbers<V>::kLn2Low), mul_add(n, lane<V>(-Numbers<V>::kLn2High), x));
   return {n, r, unsigned_bits(shifted)};
 }
 
@@ -183,8 +183,10 @@ namespace detail {
 template <class V>
 DENSA_ALWAYS_INLINE V erf32(V x) {
   const V a = abs(x), z = a * a;
-  const V small = mul_add(x, horner(z, 0.128379151f, -0.376124978f, 0.112818457f, -0.0267677195f,
-                                    0.00499483105f, -0.00059994089f), x);
+  const V small = mul_add(x,
+                          horner(z, 0.128379151f, -0.376124978f, 0.112818457f, -0.0267677195f,
+                                 0.00499483105f, -0.00059994089f),
+                          x);
   const V b = min_fast(lane<V>(3.95f), a);
   const V p = horner(b, 0.00017441505f, -1.12951362f, -0.633349538f, -0.108277202f, 0.0251175556f,
                      -0.00417035166f, 0.000434315647f, -2.10823273e-05f);

@@ -33,7 +33,7 @@ using LogOf = LogNumbers<Element<V>>;
 
 template <class V>
 struct Split {
-  V m, k;          // x = 2^k m, m between sqrt(1/2) and sqrt(2)
+  V m, k;           // x = 2^k m, m between sqrt(1/2) and sqrt(2)
   UIntOf<V> whole;  // k as an integer that wraps around
 };
 
@@ -55,8 +55,9 @@ DENSA_ALWAYS_INLINE Split<V> split(V x) {
 template <class V>
 DENSA_ALWAYS_INLINE V log1p_rest(V f) {
   if constexpr (kIsFloat<V>) {
-    return f * f * horner(f, -0.5f, 0.333333313f, -0.250008225f, 0.200012267f, -0.16623354f,
-                          0.142017618f, -0.131602168f, 0.12761572f, -0.076343976f);
+    return f * f *
+           horner(f, -0.5f, 0.333333313f, -0.250008225f, 0.200012267f, -0.16623354f, 0.142017618f,
+                  -0.131602168f, 0.12761572f, -0.076343976f);
   } else {
     const V s = f / (f + lane<V>(2)), z = s * s, square = f * f * lane<V>(0.5);
     const V rest = z * horner(z, 0.6666666666666734, 0.39999999999414593, 0.28571428742409122,
@@ -77,7 +78,7 @@ DENSA_ALWAYS_INLINE V log_of_parts(V k, V f) {
 template <class V>
 DENSA_ALWAYS_INLINE V log_special(V x, V y) {
   const V infinity = lane<V>(__builtin_huge_val());
-  y = select(x < infinity, y, x);                           // infinity and NaN are their own
+  y = select(x < infinity, y, x);  // infinity and NaN are their own
   y = select(x < V{}, lane<V>(__builtin_nan("")), y);
   return select(x == V{}, -infinity, y);
 }

@@ -16,11 +16,14 @@ DENSA_ALWAYS_INLINE V sine_near(V x, std::uint64_t quarter) {
   V r = mul_add(n, lane<V>(-0x1.921fb544p+0), x);  // 33 bits, so that the product is exact
   r = mul_add(n, lane<V>(-0x1.0b4611a626331p-34), r);
   const V z = r * r;
-  const V sine = mul_add(r * z, horner(z, -0.16666666640773006, 0.0083333293018968881,
-                                       -0.0001983931130228674, 2.7181123139258184e-06), r);
+  const V sine = mul_add(r * z,
+                         horner(z, -0.16666666640773006, 0.0083333293018968881,
+                                -0.0001983931130228674, 2.7181123139258184e-06),
+                         r);
   const V half_square = mul_add(z, lane<V>(-0.5), lane<V>(1));
-  const V cosine = mul_add(z * z, horner(z, 0.041666666619445313, -0.0013888883496124091,
-                                         2.4799459115620444e-05, -2.7205668590905975e-07),
+  const V cosine = mul_add(z * z,
+                           horner(z, 0.041666666619445313, -0.0013888883496124091,
+                                  2.4799459115620444e-05, -2.7205668590905975e-07),
                            half_square);
   const UIntOf<V> turn = (unsigned_bits(shifted) - unsigned_bits(shift)) + quarter;
   const V y = select((turn & 1) != 0, cosine, sine);

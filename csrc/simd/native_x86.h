@@ -31,9 +31,7 @@ DENSA_ALWAYS_INLINE float mul_add(float a, float b, float c) { return a * b + c;
 DENSA_ALWAYS_INLINE double mul_add(double a, double b, double c) { return a * b + c; }
 #else
 DENSA_ALWAYS_INLINE float mul_add(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
-DENSA_ALWAYS_INLINE double mul_add(double a, double b, double c) {
-  return __builtin_fma(a, b, c);
-}
+DENSA_ALWAYS_INLINE double mul_add(double a, double b, double c) { return __builtin_fma(a, b, c); }
 #endif
 
 #if DENSA_LEVEL >= DENSA_LEVEL_v4  // 512 bits, partial access by mask registers
@@ -57,9 +55,13 @@ DENSA_ALWAYS_INLINE F64 min_fast(F64 a, F64 b) { return _mm512_maskz_min_pd(kAll
 DENSA_ALWAYS_INLINE F32 sqrt(F32 v) { return _mm512_maskz_sqrt_ps(kAll16, v); }
 DENSA_ALWAYS_INLINE F64 sqrt(F64 v) { return _mm512_maskz_sqrt_pd(kAll8, v); }
 template <int kMode>
-DENSA_ALWAYS_INLINE F32 round(F32 v) { return _mm512_maskz_roundscale_ps(kAll16, v, kMode); }
+DENSA_ALWAYS_INLINE F32 round(F32 v) {
+  return _mm512_maskz_roundscale_ps(kAll16, v, kMode);
+}
 template <int kMode>
-DENSA_ALWAYS_INLINE F64 round(F64 v) { return _mm512_maskz_roundscale_pd(kAll8, v, kMode); }
+DENSA_ALWAYS_INLINE F64 round(F64 v) {
+  return _mm512_maskz_roundscale_pd(kAll8, v, kMode);
+}
 
 // x * 2^n for a whole n, rounded once, also into the denormals.
 DENSA_ALWAYS_INLINE F32 scale(F32 x, F32 n) { return _mm512_maskz_scalef_ps(kAll16, x, n); }
@@ -127,9 +129,13 @@ DENSA_ALWAYS_INLINE F64 min_fast(F64 a, F64 b) { return _mm256_min_pd(a, b); }
 DENSA_ALWAYS_INLINE F32 sqrt(F32 v) { return _mm256_sqrt_ps(v); }
 DENSA_ALWAYS_INLINE F64 sqrt(F64 v) { return _mm256_sqrt_pd(v); }
 template <int kMode>
-DENSA_ALWAYS_INLINE F32 round(F32 v) { return _mm256_round_ps(v, kMode); }
+DENSA_ALWAYS_INLINE F32 round(F32 v) {
+  return _mm256_round_ps(v, kMode);
+}
 template <int kMode>
-DENSA_ALWAYS_INLINE F64 round(F64 v) { return _mm256_round_pd(v, kMode); }
+DENSA_ALWAYS_INLINE F64 round(F64 v) {
+  return _mm256_round_pd(v, kMode);
+}
 
 DENSA_ALWAYS_INLINE __m256i first8(std::size_t n) {
   return _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(n)),
@@ -180,9 +186,13 @@ DENSA_ALWAYS_INLINE F64 min_fast(F64 a, F64 b) { return _mm_min_pd(a, b); }
 DENSA_ALWAYS_INLINE F32 sqrt(F32 v) { return _mm_sqrt_ps(v); }
 DENSA_ALWAYS_INLINE F64 sqrt(F64 v) { return _mm_sqrt_pd(v); }
 template <int kMode>
-DENSA_ALWAYS_INLINE F32 round(F32 v) { return _mm_round_ps(v, kMode); }
+DENSA_ALWAYS_INLINE F32 round(F32 v) {
+  return _mm_round_ps(v, kMode);
+}
 template <int kMode>
-DENSA_ALWAYS_INLINE F64 round(F64 v) { return _mm_round_pd(v, kMode); }
+DENSA_ALWAYS_INLINE F64 round(F64 v) {
+  return _mm_round_pd(v, kMode);
+}
 
 DENSA_ALWAYS_INLINE F32 load_part(const float* p, std::size_t n) {
   F32 v{};

@@ -67,24 +67,23 @@ struct Identity {
 
 // A plain namespace here, an inline one in the kernel file: the symbol is the same, and the names
 // of two levels do not collide.
-#define DENSA_PICK_DECLARE(level, Type, name)                   \
-  namespace level {                                             \
-  extern const ::densa::detail::Identity<Type>::Same name;      \
+#define DENSA_PICK_DECLARE(level, Type, name)              \
+  namespace level {                                        \
+  extern const ::densa::detail::Identity<Type>::Same name; \
   }
 #define DENSA_PICK_CASE(level, Type, name) \
   case CpuLevel::level:                    \
     return &level::name;
 
-#define DENSA_PICK(Type, name)                                                    \
-  DENSA_PICK_EACH(DENSA_PICK_DECLARE, Type, name)                                 \
-  static const ::densa::detail::Identity<Type>::Same* pick_##name() {             \
-    using Table = const ::densa::detail::Identity<Type>::Same;                    \
-    static Table* const chosen = [](CpuLevel running) -> Table* {                 \
-      switch (running) {                                                          \
-        DENSA_PICK_EACH(DENSA_PICK_CASE, Type, name)                              \
-        default:                                                                  \
-          return nullptr; /* cpu_level() gives only levels that were built */     \
-      }                                                                           \
-    }(cpu_level());                                                               \
-    return chosen;                                                                \
+#define DENSA_PICK(Type, name)                                                       \
+  DENSA_PICK_EACH(DENSA_PICK_DECLARE, Type, name)                                    \
+  static const ::densa::detail::Identity<Type>::Same* pick_##name() {                \
+    using Table = const ::densa::detail::Identity<Type>::Same;                       \
+    static Table* const chosen = [](CpuLevel running) -> Table* {                    \
+      switch (running) {                                                             \
+        DENSA_PICK_EACH(DENSA_PICK_CASE, Type, name)                                 \
+        default: return nullptr; /* cpu_level() gives only levels that were built */ \
+      }                                                                              \
+    }(cpu_level());                                                                  \
+    return chosen;                                                                   \
   }

@@ -8,11 +8,15 @@ namespace densa::inline DENSA_ISA {
 
 struct AddLanes {
   template <class V>
-  DENSA_ALWAYS_INLINE static V of(V a, V b) { return a + b; }
+  DENSA_ALWAYS_INLINE static V of(V a, V b) {
+    return a + b;
+  }
 };
 struct LargerLane {  // NaN wins
   template <class V>
-  DENSA_ALWAYS_INLINE static V of(V a, V b) { return select(a != a, a, select(a > b, a, b)); }
+  DENSA_ALWAYS_INLINE static V of(V a, V b) {
+    return select(a != a, a, select(a > b, a, b));
+  }
 };
 
 // One row of `cols` columns; lanes past the last column read as `fill`.
@@ -63,9 +67,8 @@ DENSA_ALWAYS_INLINE T fold_row(std::int64_t groups, const F& f) {
 template <class T>
 DENSA_ALWAYS_INLINE T row_max(const RowReader<T>& x) {
   const T low = -static_cast<T>(__builtin_huge_val());
-  return fold_row<T, LargerLane>(x.groups(), [&](std::int64_t g) __attribute__((always_inline)) {
-    return x.get(g, low);
-  });
+  return fold_row<T, LargerLane>(
+      x.groups(), [&](std::int64_t g) __attribute__((always_inline)) { return x.get(g, low); });
 }
 
 // sum exp(x - shift); lanes past the end add exp(-inf) = 0.
@@ -73,10 +76,11 @@ template <class T>
 DENSA_ALWAYS_INLINE T row_sum_exp(const RowReader<T>& x, T shift) {
   const T low = -static_cast<T>(__builtin_huge_val());
   const Vec<T> s = broadcast(shift);
-  return fold_row<T, AddLanes>(x.groups(), [&](std::int64_t g) __attribute__((always_inline)) {
-    return map_group(x.get(g, low),
-                     [&](Vec<T> v) __attribute__((always_inline)) { return exp(v - s); });
-  });
+  return fold_row<T, AddLanes>(
+      x.groups(), [&](std::int64_t g) __attribute__((always_inline)) {
+        return map_group(
+            x.get(g, low), [&](Vec<T> v) __attribute__((always_inline)) { return exp(v - s); });
+      });
 }
 
 }  // namespace densa::inline DENSA_ISA

@@ -33,8 +33,8 @@ constexpr std::size_t kKeptScratch = std::size_t{1} << 22;
 
 class Scratch {
  public:
-  explicit Scratch(std::size_t bytes) : block_(bytes > kKeptScratch ? Storage::allocate(bytes)
-                                                             : keep(bytes)) {}
+  explicit Scratch(std::size_t bytes)
+      : block_(bytes > kKeptScratch ? Storage::allocate(bytes) : keep(bytes)) {}
   void* data() const { return block_ == nullptr ? nullptr : block_->data(); }
 
  private:
@@ -114,12 +114,11 @@ class EagerBuilder final : public TensorBuilder {
                            to_string(to.shape), " but the value has shape ",
                            to_string(from.type.shape)));
     const auto* first = static_cast<const std::byte*>(variable->data());
-    const auto* last = first + variable->padded_size() * static_cast<std::ptrdiff_t>(
-                                                            item_size(to.dtype));
+    const auto* last =
+        first + variable->padded_size() * static_cast<std::ptrdiff_t>(item_size(to.dtype));
     const auto* data = static_cast<const std::byte*>(from.data());
     const bool overlaps = data >= first && data < last;
-    if (from.type.dtype == to.dtype && !overlaps)
-      return variable->write(from.view());
+    if (from.type.dtype == to.dtype && !overlaps) return variable->write(from.view());
     const TensorPtr converted = empty_tensor(to);  // also when it reads the memory it writes
     cast_view(converted->view(), from.view());
     variable->write(converted->view());

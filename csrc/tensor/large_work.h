@@ -4,7 +4,7 @@
 namespace densa {
 
 struct LargeWork {
-  void* (*enter)() = nullptr;       // before a large evaluation; null: nothing to undo
+  void* (*enter)() = nullptr;      // before a large evaluation; null: nothing to undo
   void (*leave)(void*) = nullptr;  // after it, with what enter gave
 };
 void set_large_work(LargeWork hooks);

@@ -14,14 +14,14 @@ std::atomic<DType> float_type{DType::kFloat32};
 
 // What an op wants of its operands.
 enum class Rule : std::uint8_t {
-  kKeep,         // as they are; numbers take their own type
-  kSame,         // one dtype for all
-  kFloat,        // one floating dtype for all
-  kBool,         // bool for all
-  kWhere,        // a bool, then one dtype
-  kFloatThenIds, // a floating value, then integer ids
-  kIds,          // anything, then integer ids
-  kSum,          // bool counts as int32
+  kKeep,          // as they are; numbers take their own type
+  kSame,          // one dtype for all
+  kFloat,         // one floating dtype for all
+  kBool,          // bool for all
+  kWhere,         // a bool, then one dtype
+  kFloatThenIds,  // a floating value, then integer ids
+  kIds,           // anything, then integer ids
+  kSum,           // bool counts as int32
 };
 
 struct RuleName {
@@ -70,12 +70,11 @@ constexpr RuleName kRules[] = {
 
 // Single-input ops that are defined on floats only: integers are cast to floatx.
 constexpr const char* kFloatUnary[] = {
-    "sqrt",      "rsqrt",        "reciprocal", "exp",         "expm1",     "log",
-    "log1p",     "sin",          "cos",        "erf",         "relu6",     "selu",
-    "gelu",      "gelu_tanh",    "silu",       "mish",        "sigmoid",   "hard_sigmoid",
-    "hard_silu", "tanh",         "softplus",   "softsign",    "log_sigmoid", "leaky_relu",
-    "elu",       "celu",         "mean",       "var",         "logsumexp", "softmax",
-    "log_softmax", "dropout",
+    "sqrt",      "rsqrt",       "reciprocal",  "exp",          "expm1",     "log",  "log1p",
+    "sin",       "cos",         "erf",         "relu6",        "selu",      "gelu", "gelu_tanh",
+    "silu",      "mish",        "sigmoid",     "hard_sigmoid", "hard_silu", "tanh", "softplus",
+    "softsign",  "log_sigmoid", "leaky_relu",  "elu",          "celu",      "mean", "var",
+    "logsumexp", "softmax",     "log_softmax", "dropout",
 };
 
 Rule rule_of(const Op& op) {
@@ -99,18 +98,19 @@ int kind_rank(DType d) { return d == DType::kBool ? 0 : is_integer(d) ? 1 : 2; }
 bool is_unsigned(DType d) { return d >= DType::kUInt8 && d <= DType::kUInt64; }
 
 DType signed_of(std::size_t bytes) {
-  return bytes == 1 ? DType::kInt8 : bytes == 2 ? DType::kInt16 : bytes == 4 ? DType::kInt32 : DType::kInt64;
+  return bytes == 1   ? DType::kInt8
+         : bytes == 2 ? DType::kInt16
+         : bytes == 4 ? DType::kInt32
+                      : DType::kInt64;
 }
 
 DType own_type(const Weak& number) {
   switch (number.kind) {
-    case Weak::kBool:
-      return DType::kBool;
+    case Weak::kBool: return DType::kBool;
     case Weak::kInt:
       return number.integer > INT32_MAX || number.integer < INT32_MIN ? DType::kInt64
                                                                       : DType::kInt32;
-    case Weak::kFloat:
-      break;
+    case Weak::kFloat: break;
   }
   return floatx();
 }
@@ -211,12 +211,8 @@ std::vector<Value> apply_promoted(TensorBuilder& build, const Op& op,
       case Rule::kKeep:
         for (std::size_t i = 0; i < operands.size(); ++i) keep(i);
         break;
-      case Rule::kSame:
-        same(0, false);
-        break;
-      case Rule::kFloat:
-        same(0, true);
-        break;
+      case Rule::kSame: same(0, false); break;
+      case Rule::kFloat: same(0, true); break;
       case Rule::kBool:
         for (std::size_t i = 0; i < operands.size(); ++i) place(i, DType::kBool);
         break;

@@ -107,8 +107,7 @@ Value saved_input(const TapeEntry& entry, std::size_t i) {
 
 Value saved_output(const std::shared_ptr<TapeEntry>& entry, std::size_t i) {
   const TapeEntry::Output& out = entry->out[i];
-  auto tensor =
-      std::make_shared<TensorNode>(out.type, out.storage, out.offset_bytes, out.strides);
+  auto tensor = std::make_shared<TensorNode>(out.type, out.storage, out.offset_bytes, out.strides);
   if (out.storage->version() != out.version) tensor->guard = static_cast<std::int64_t>(out.version);
   if (is_floating(out.type.dtype)) {
     tensor->requires_grad = true;

@@ -56,7 +56,8 @@ void record(const Op& op, std::span<const Value> in, const Attrs& attrs,
 std::vector<Value> gradients(std::span<const Value> roots, std::span<const Value> dy,
                              std::span<const Value> wanted, bool create_graph);
 
-// Adds the gradient of every leaf under `root` that requires one to its `grad` (and its variable's).
+// Adds the gradient of every leaf under `root` that requires one to its `grad` (and its
+// variable's).
 void backward(const Value& root, const Value& dy, bool create_graph);
 
 }  // namespace densa

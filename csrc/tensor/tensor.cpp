@@ -137,8 +137,7 @@ void convert(To* to, const From* from, const Walk& walk) {
         for (std::int64_t i = 0; i < n; ++i) to[i] = converted<To>(from[i]);
       }
     } else {
-      for (std::int64_t i = 0; i < n; ++i)
-        to[i * to_step] = converted<To>(from[i * from_step]);
+      for (std::int64_t i = 0; i < n; ++i) to[i * to_step] = converted<To>(from[i * from_step]);
     }
     int d = rank - 2;
     for (; d >= 0; --d) {
@@ -164,14 +163,10 @@ void copy_view(const View& to, const View& from) {
   if (element_count(to.shape) == 0) return;
   const Walk walk = simplify(to.shape, to.strides, from.strides);
   switch (item_size(to.dtype)) {
-    case 1:
-      return copy_as<std::uint8_t>(to, from, walk);
-    case 2:
-      return copy_as<std::uint16_t>(to, from, walk);
-    case 4:
-      return copy_as<std::uint32_t>(to, from, walk);
-    default:
-      return copy_as<std::uint64_t>(to, from, walk);
+    case 1: return copy_as<std::uint8_t>(to, from, walk);
+    case 2: return copy_as<std::uint16_t>(to, from, walk);
+    case 4: return copy_as<std::uint32_t>(to, from, walk);
+    default: return copy_as<std::uint64_t>(to, from, walk);
   }
 }
 
@@ -181,8 +176,7 @@ void cast_view(const View& to, const View& from) {
   const Walk walk = simplify(to.shape, to.strides, from.strides);
   visit_dtype(to.dtype, [&](auto to_zero) {
     visit_dtype(from.dtype, [&](auto from_zero) {
-      convert(to.as<decltype(to_zero)>(), static_cast<const decltype(from_zero)*>(from.data),
-              walk);
+      convert(to.as<decltype(to_zero)>(), static_cast<const decltype(from_zero)*>(from.data), walk);
     });
   });
 }

@@ -13,7 +13,7 @@ Variable::Variable(const TypeInfo& type, std::string name, bool trainable, bool 
     : type_(type),
       name_(std::move(name)),
       layout_(is_floating(type.dtype) && type.shape.rank() == 2 && !rows ? Layout::kPanels
-                                                                        : Layout::kRows),
+                                                                         : Layout::kRows),
       trainable_(trainable),
       shares_(rows),
       padded_size_(layout_ == Layout::kPanels ? panel_elements(type.shape[0], type.shape[1])
@@ -24,8 +24,8 @@ std::shared_ptr<Variable> Variable::create(const TypeInfo& type, std::string nam
                                            bool rows) {
   for (std::int64_t d : type.shape)
     if (d < 0)
-      throw ShapeError(cat("variable '", name, "': shape ", to_string(type.shape),
-                           " is not fully known"));
+      throw ShapeError(
+          cat("variable '", name, "': shape ", to_string(type.shape), " is not fully known"));
   if (trainable && !is_floating(type.dtype)) trainable = false;
   return std::shared_ptr<Variable>(new Variable(type, std::move(name), trainable, rows));
 }
@@ -86,8 +86,8 @@ Value Variable::value() {
   TensorPtr leaf;
   if (shares_) {
     if (window_ == nullptr)
-      window_ = Storage::borrow(data(), static_cast<std::size_t>(padded_size_) * item_size(type_.dtype),
-                                storage_, false);
+      window_ = Storage::borrow(
+          data(), static_cast<std::size_t>(padded_size_) * item_size(type_.dtype), storage_, false);
     leaf = std::make_shared<TensorNode>(type_, window_);
   } else {
     leaf = empty_tensor(type_);
@@ -106,8 +106,7 @@ void Variable::set_grad(Value grad) {
     throw ShapeError(cat("variable '", name_, "' has shape ", to_string(type_.shape),
                          " but the gradient has shape ", to_string(grad->type.shape)));
   grad_ = std::move(grad);
-  if (leaf_ != nullptr && leaf_version_ == version())
-    static_cast<TensorNode&>(*leaf_).grad = grad_;
+  if (leaf_ != nullptr && leaf_version_ == version()) static_cast<TensorNode&>(*leaf_).grad = grad_;
 }
 
 void Variable::move_to(std::shared_ptr<Storage> storage, std::size_t offset_bytes) {

@@ -48,16 +48,15 @@ void check_run(const char* level, void (*run)(const densa::DropoutRun<T>&), std:
   run(call);
   for (std::int64_t i = 0; i < n; ++i) {
     const T want = expected(x[i], begin + i, rate, seed, 5, step);
-    CHECK(y[i] == want, "%s run of %lld at %lld: element %lld is %g, not %g\n", level,
-          (long long)n, (long long)begin, (long long)i, double(y[i]), double(want));
+    CHECK(y[i] == want, "%s run of %lld at %lld: element %lld is %g, not %g\n", level, (long long)n,
+          (long long)begin, (long long)i, double(y[i]), double(want));
   }
   CHECK(y[static_cast<std::size_t>(n)] == T(kGuard), "%s run of %lld\n", level, (long long)n);
 }
 
 template <class T>
-void check_panels(const char* level, void (*run)(const densa::DropoutPanels<T>&),
-                  std::int64_t rows, std::int64_t cols, std::int64_t first, std::int64_t last,
-                  double rate) {
+void check_panels(const char* level, void (*run)(const densa::DropoutPanels<T>&), std::int64_t rows,
+                  std::int64_t cols, std::int64_t first, std::int64_t last, double rate) {
   const std::int64_t panels = densa::panel_count(cols), capacity = rows + 2;
   const auto size = static_cast<std::size_t>(panels * capacity * densa::kPanel);
   std::vector<T> x(size), y(size, T(kGuard));
@@ -78,7 +77,7 @@ void check_panels(const char* level, void (*run)(const densa::DropoutPanels<T>&)
           const std::int64_t c = p * densa::kPanel + l;
           const bool touched = p >= first && p < last && r < rows;
           const T outside = how[0] == 'i' ? x[at] : T(kGuard);
-          const T want = !touched  ? outside
+          const T want = !touched   ? outside
                          : c < cols ? expected(x[at], r * cols + c, rate, 11, 3, 9)
                                     : T(0);
           CHECK(y[at] == want,
@@ -98,8 +97,7 @@ template <class T>
 void check_all(const char* level, void (*run)(const densa::DropoutRun<T>&),
                void (*panels)(const densa::DropoutPanels<T>&)) {
   for (std::int64_t n : {0, 1, 15, 16, 17, 63, 64, 65, 130, 1000})
-    for (double rate : {0.0, 0.1, 0.5, 0.999999999999})
-      check_run(level, run, 0, n, rate, 1, 2);
+    for (double rate : {0.0, 0.1, 0.5, 0.999999999999}) check_run(level, run, 0, n, rate, 1, 2);
   for (std::uint64_t step : {0ull, 0xffffffffull, 0x100000000ull, 0xfedcba9876543210ull})
     check_run(level, run, 128, 200, 0.3, 0x123456789abcdefull, step);
   for (int power : {33, 34, 35})  // 2^34 elements fill 32 bits of blocks
@@ -117,10 +115,10 @@ void check_all(const char* level, void (*run)(const densa::DropoutRun<T>&),
 }  // namespace
 
 int main() {
-#define RUN(level)                                                                            \
-  check_all<float>(#level, densa::level::dropout_table.run_f32,                               \
-                   densa::level::dropout_table.panels_f32);                                  \
-  check_all<double>(#level, densa::level::dropout_table.run_f64,                             \
+#define RUN(level)                                               \
+  check_all<float>(#level, densa::level::dropout_table.run_f32,  \
+                   densa::level::dropout_table.panels_f32);      \
+  check_all<double>(#level, densa::level::dropout_table.run_f64, \
                     densa::level::dropout_table.panels_f64);
   DENSA_EACH_LEVEL(RUN)
   return failures == 0 ? 0 : 1;

@@ -187,12 +187,12 @@ void rows_of_groups(const char* level, const SoftmaxTable& softmax, const LossTa
 }  // namespace
 
 int main() {
-#define DENSA_RUN(level)                                                                \
-  {                                                                                     \
-    std::printf("%s\n", #level);                                                        \
-    elementwise(#level, densa::level::unary_kernels, densa::level::binary_kernels);     \
-    reductions(#level, densa::level::reduce_kernels);                                   \
-    rows_of_groups(#level, densa::level::softmax_kernels, densa::level::loss_kernels);  \
+#define DENSA_RUN(level)                                                               \
+  {                                                                                    \
+    std::printf("%s\n", #level);                                                       \
+    elementwise(#level, densa::level::unary_kernels, densa::level::binary_kernels);    \
+    reductions(#level, densa::level::reduce_kernels);                                  \
+    rows_of_groups(#level, densa::level::softmax_kernels, densa::level::loss_kernels); \
   }
   DENSA_EACH_LEVEL(DENSA_RUN)
   std::printf(failures == 0 ? "passed\n" : "%d failures\n", failures);

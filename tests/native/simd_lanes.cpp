@@ -2,8 +2,8 @@
 //
 // g++ -std=c++20 -O3 -ffp-contract=off -Wall -Wextra -Icsrc -DDENSA_ISA=v3 -march=x86-64-v3
 //     tests/native/simd_lanes.cpp csrc/simd/cpu_level.cpp -o simd_lanes && ./simd_lanes
-#include "simd/lanes.h"
 #include "simd/cpu_level.h"
+#include "simd/lanes.h"
 
 #include <cmath>
 #include <cstdio>
@@ -57,8 +57,8 @@ void test_arithmetic() {
   using V = Vec<T>;
   constexpr std::size_t kWide = kLanes<T>;
   const T nan = std::numeric_limits<T>::quiet_NaN(), inf = std::numeric_limits<T>::infinity();
-  const T values[] = {T(0),    T(-0.0), T(1),    T(-1),    T(0.5), T(1.5),  T(-2.5), T(1e-30),
-                      T(3e30), inf,     -inf,    nan,      T(2.5), T(-0.3), T(7.75), T(1) / 3};
+  const T values[] = {T(0),    T(-0.0), T(1), T(-1), T(0.5), T(1.5),  T(-2.5), T(1e-30),
+                      T(3e30), inf,     -inf, nan,   T(2.5), T(-0.3), T(7.75), T(1) / 3};
   for (T a : values) {
     for (T b : values) {
       const V va = lane<V>(a), vb = lane<V>(b);

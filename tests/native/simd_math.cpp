@@ -7,8 +7,8 @@
 // the exhaustive run), float64 through as many; both also visit specials and the neighbours of
 // every power of two and of the places where a formula changes. Every lane must have the bits that
 // the scalar form gives.
-#include "simd/math.h"
 #include "simd/cpu_level.h"
+#include "simd/math.h"
 
 #include <cfloat>
 #include <cmath>
@@ -55,16 +55,16 @@ struct Worst {
 
 namespace function {
 
-#define FUNCTION(name, reference)                          \
-  struct name {                                            \
-    template <class V>                                     \
-    static V value(V x) {                                  \
-      return densa::name(x);                               \
-    }                                                      \
-    template <class W>                                     \
-    static W exact(W x) {                                  \
-      return reference;                                    \
-    }                                                      \
+#define FUNCTION(name, reference) \
+  struct name {                   \
+    template <class V>            \
+    static V value(V x) {         \
+      return densa::name(x);      \
+    }                             \
+    template <class W>            \
+    static W exact(W x) {         \
+      return reference;           \
+    }                             \
   };
 FUNCTION(exp, std::exp(x))
 FUNCTION(expm1, std::expm1(x))
@@ -102,12 +102,14 @@ void visit(const std::vector<T>& x, Worst& worst) {
 template <class T>
 std::vector<T> special_points() {
   using Limits = std::numeric_limits<T>;
-  std::vector<T> points = {T(0), Limits::infinity(), Limits::quiet_NaN(), Limits::denorm_min(),
-                           Limits::min(), Limits::max(), Limits::epsilon()};
-  std::vector<double> near = {0.92,     3.92,    3.95,     9.01,     9.1,     19.06,   19.2,
-                              18,       17.3286, 38,       88.72283, 88.3763, 87.3365, 103.2789,
-                              103.9721, 104,     709.7827, 708.3964, 745.1332, 746,     0.41421356,
-                              0.70710678, 1.41421356, 1e6, 1,        0.34657359, 0.69314718};
+  std::vector<T> points = {
+      T(0),          Limits::infinity(), Limits::quiet_NaN(), Limits::denorm_min(),
+      Limits::min(), Limits::max(),      Limits::epsilon()};
+  std::vector<double> near = {0.92,     3.92,       3.95,       9.01,       9.1,        19.06,
+                              19.2,     18,         17.3286,    38,         88.72283,   88.3763,
+                              87.3365,  103.2789,   103.9721,   104,        709.7827,   708.3964,
+                              745.1332, 746,        0.41421356, 0.70710678, 1.41421356, 1e6,
+                              1,        0.34657359, 0.69314718};
   for (int quarter = 1; quarter < 400; ++quarter) near.push_back(quarter * 0.78539816339744831);
   for (int k = 1; k < 140; ++k) near.push_back((k - 0.5) * 0.34657359027997264);
   for (int e = Limits::min_exponent - Limits::digits; e < Limits::max_exponent; ++e)
@@ -167,18 +169,19 @@ void test_function(const char* name, double bound32, double bound64, std::uint64
   const bool wide_enough = LDBL_MANT_DIG > DBL_MANT_DIG;
   const bool good = worst32.ulp <= bound32 && (worst64.ulp <= bound64 || !wide_enough) &&
                     !worst32.differ && !worst64.differ;
-  std::printf("%-8s float32 %5.3f ulp (bound %g) at %-14a "
-              "float64 %5.3f ulp (bound %g) at %-21a %s\n",
-              name, worst32.ulp, bound32, worst32.at, worst64.ulp, bound64, worst64.at,
-              good ? "" : "FAILED");
+  std::printf(
+      "%-8s float32 %5.3f ulp (bound %g) at %-14a "
+      "float64 %5.3f ulp (bound %g) at %-21a %s\n",
+      name, worst32.ulp, bound32, worst32.at, worst64.ulp, bound64, worst64.at,
+      good ? "" : "FAILED");
   if (worst32.ulp > bound32) std::printf("  got %a, exactly %a\n", worst32.got, worst32.want);
   if (worst64.ulp > bound64) std::printf("  got %a, nearly %a\n", worst64.got, worst64.want);
   failures += !good;
 }
 
 void test_pow(double bound) {
-  const float values[] = {0.0f, -0.0f, 1, -1, 2, -2, 0.5f, 3, -3, 1e-40f, 1e30f, 0.1f, 2.5f, 127,
-                          -126.5f, INFINITY, -INFINITY, NAN};
+  const float values[] = {0.0f,   -0.0f, 1,    -1,   2,   -2,      0.5f,     3,         -3,
+                          1e-40f, 1e30f, 0.1f, 2.5f, 127, -126.5f, INFINITY, -INFINITY, NAN};
   double worst = 0;
   for (float x : values) {
     for (float y : values) {

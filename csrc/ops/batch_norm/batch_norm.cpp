@@ -49,14 +49,16 @@ void check_parameters(std::span<const TypeInfo> in, const Ints& axes, int first,
       throw TypeError(cat(op, ": x is ", dtype_name(in[0].dtype), " but a parameter is ",
                           dtype_name(in[i].dtype)));
     if (element_count(in[i].shape) != count)
-      throw ShapeError(cat(op, ": x ", to_string(in[0].shape), " has channels ", to_string(channels),
-                           " but a parameter has shape ", to_string(in[i].shape)));
+      throw ShapeError(cat(op, ": x ", to_string(in[0].shape), " has channels ",
+                           to_string(channels), " but a parameter has shape ",
+                           to_string(in[i].shape)));
   }
 }
 
 std::vector<TypeInfo> infer_batch_norm(std::span<const TypeInfo> in, const Attrs& attrs) {
   if (in.size() != 5)
-    throw ValueError(cat("batch_norm: five inputs expected (x, gamma, beta, mean, variance), got ", in.size()));
+    throw ValueError(
+        cat("batch_norm: five inputs expected (x, gamma, beta, mean, variance), got ", in.size()));
   if (!is_floating(in[0].dtype))
     throw TypeError(cat("batch_norm: x must be floating, got ", dtype_name(in[0].dtype)));
   const Ints axes = channel_axes(attrs, in[0].shape.rank());
@@ -69,7 +71,8 @@ std::vector<TypeInfo> infer_batch_norm(std::span<const TypeInfo> in, const Attrs
 
 std::vector<TypeInfo> infer_grad(std::span<const TypeInfo> in, const Attrs& attrs) {
   if (in.size() != 5)
-    throw ValueError(cat("batch_norm_grad: five inputs expected (x, gamma, mean, variance, dy), got ", in.size()));
+    throw ValueError(cat(
+        "batch_norm_grad: five inputs expected (x, gamma, mean, variance, dy), got ", in.size()));
   const Ints axes = channel_axes(attrs, in[0].shape.rank());
   check_parameters(in.subspan(0, 4), axes, 1, "batch_norm_grad");
   if (!(in[4] == in[0])) throw ShapeError("batch_norm_grad: dy must have the type of x");
@@ -151,7 +154,8 @@ void eval_batch_norm(const EvalCall& call) {
       variance[c] = call.in[4].as<T>()[c];
     }
   }
-  for (std::int64_t c = 0; c < walk.channels; ++c) variance[c] = 1 / std::sqrt(variance[c] + epsilon);
+  for (std::int64_t c = 0; c < walk.channels; ++c)
+    variance[c] = 1 / std::sqrt(variance[c] + epsilon);
   walk.each([&](std::int64_t e, std::int64_t c) {
     y[e] = static_cast<T>((x[e] - mean[c]) * (variance[c] * gamma[c]) + beta[c]);
   });
@@ -229,7 +233,8 @@ std::vector<Value> grad_batch_norm(const GradCall& g) {
       const Value ones = g.build.full(type, 1);
       const Value n = channels.spread(channels.gather(ones, gamma->type.shape));
       if (g.dy[1])
-        dx[0] = g.build.apply("add", {dx[0], g.build.apply("divide", {channels.spread(g.dy[1]), n})});
+        dx[0] =
+            g.build.apply("add", {dx[0], g.build.apply("divide", {channels.spread(g.dy[1]), n})});
       if (g.dy[2]) {
         const Value two = g.build.full({type.dtype, {}}, 2);
         const Value centred = g.build.apply("subtract", {x, channels.spread(g.out[1])});
@@ -254,8 +259,7 @@ std::vector<Value> grad_batch_norm(const GradCall& g) {
   }
   if (g.needs[1]) dx[1] = g.build.apply("multiply", {dot, s});
   if (g.needs[2]) dx[2] = dbeta;
-  if (g.needs[3])
-    dx[3] = g.build.apply("negative", {g.build.apply("multiply", {dbeta, slope})});
+  if (g.needs[3]) dx[3] = g.build.apply("negative", {g.build.apply("multiply", {dbeta, slope})});
   if (g.needs[4]) {
     const Value half = g.build.full({type.dtype, {}}, -0.5);
     const Value cube = g.build.apply("multiply", {slope, g.build.apply("square", {s})});

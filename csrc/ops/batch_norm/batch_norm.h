@@ -21,7 +21,7 @@ struct BatchNorm {
   Panels<const T> x;
   const T* gamma = nullptr;
   const T* beta = nullptr;
-  T* mean = nullptr;      // training: written; inference: read
+  T* mean = nullptr;  // training: written; inference: read
   T* variance = nullptr;
   T epsilon = 0;
   Panels<T> y;  // may be x

@@ -30,7 +30,7 @@ DENSA_ALWAYS_INLINE void sum_rows(std::int64_t rows, Vec<T>* sum, const F& f) {
 }
 
 template <class T>
-constexpr std::int64_t kStep = kVecs<T> * static_cast<std::int64_t>(kLanes<T>);
+constexpr std::int64_t kStep = kVecs<T>* static_cast<std::int64_t>(kLanes<T>);
 
 template <class T>
 DENSA_ALWAYS_INLINE std::int64_t at(std::int64_t r, int v) {
@@ -137,7 +137,8 @@ void grad(const BatchNormGrad<T>& a) {
 
 extern const BatchNormKernels<float> batch_norm_f32;
 extern const BatchNormKernels<double> batch_norm_f64;
-constinit const BatchNormKernels<float> batch_norm_f32 = {&train<float>, &infer<float>, &grad<float>};
+constinit const BatchNormKernels<float> batch_norm_f32 = {&train<float>, &infer<float>,
+                                                          &grad<float>};
 constinit const BatchNormKernels<double> batch_norm_f64 = {&train<double>, &infer<double>,
                                                            &grad<double>};
 

@@ -48,8 +48,7 @@ void eval(const EvalCall& call) {
       To* dst = y.as<To>();
       walk.run([&](const Walk<2>::Offsets& at, std::int64_t n) {
         const std::int64_t step = walk.step(1);
-        for (std::int64_t i = 0; i < n; ++i)
-          dst[at[0] + i] = convert<To>(src[at[1] + i * step]);
+        for (std::int64_t i = 0; i < n; ++i) dst[at[0] + i] = convert<To>(src[at[1] + i * step]);
       });
     });
   });

@@ -3,8 +3,8 @@
 // A block takes one 64-bit lane: a counter word sits in the lane's low half, where the widening
 // multiply reads it, and what lies in the high half is never looked at. The first two rounds see
 // counter words that all blocks share, so half of their products are made once per call.
-#include "base/philox.h"
 #include "ops/dropout/dropout.h"
+#include "base/philox.h"
 #include "simd/lanes.h"
 
 namespace densa::inline DENSA_ISA {
@@ -60,7 +60,7 @@ Shared shared_of(std::uint64_t seed, std::uint64_t stream, std::uint64_t step,
     s.k0[r] = broadcast<std::uint64_t>(k0[r]);
     s.k1[r] = broadcast<std::uint64_t>(k1[r]);
   }
-  const std::uint64_t b = kSecond * (step & kLow);           // round 1, from c2 = low half of step
+  const std::uint64_t b = kSecond * (step & kLow);  // round 1, from c2 = low half of step
   const std::uint64_t a = kFirst * (((b >> 32) ^ k0[0]) & kLow);  // round 2, from c0
   s.c2_1 = broadcast<std::uint64_t>((step >> 32) ^ k1[0]);
   s.c0_2 = broadcast<std::uint64_t>((b & kLow) ^ k0[1]);
@@ -175,8 +175,7 @@ DENSA_ALWAYS_INLINE void fill_vectors(const Shared& s, const std::uint64_t (&blo
 }
 
 // The cells that start at the given blocks.
-DENSA_ALWAYS_INLINE void fill(const Shared& s, const std::uint64_t (&block)[kCells],
-                              Cells& words) {
+DENSA_ALWAYS_INLINE void fill(const Shared& s, const std::uint64_t (&block)[kCells], Cells& words) {
   if (s.narrow) {
     fill_vectors<Blocks>(s, block, words);
     return;
@@ -267,8 +266,7 @@ void on_parts(const DropoutPanels<T>& a, const Shared& s, const Keep<T>& keep) {
     std::uint64_t block[kCells];
     int offset[kCells];
     for (int r = 0; r < kCells; ++r) {
-      const auto index =
-          static_cast<std::uint64_t>((row + r) * a.cols + a.first_panel * kPanel);
+      const auto index = static_cast<std::uint64_t>((row + r) * a.cols + a.first_panel * kPanel);
       block[r] = index / 4;
       offset[r] = static_cast<int>(index % 4);
     }

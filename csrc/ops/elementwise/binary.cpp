@@ -44,18 +44,12 @@ template <class T>
 T integer_value(int index, T a, T b) {
   const auto wide_a = static_cast<std::uint64_t>(a), wide_b = static_cast<std::uint64_t>(b);
   switch (index) {
-    case k_add:
-      return static_cast<T>(wide_a + wide_b);
-    case k_subtract:
-      return static_cast<T>(wide_a - wide_b);
-    case k_multiply:
-      return static_cast<T>(wide_a * wide_b);
-    case k_maximum:
-      return a > b ? a : b;
-    case k_minimum:
-      return a < b ? a : b;
-    default:
-      return integer_power(a, b);
+    case k_add: return static_cast<T>(wide_a + wide_b);
+    case k_subtract: return static_cast<T>(wide_a - wide_b);
+    case k_multiply: return static_cast<T>(wide_a * wide_b);
+    case k_maximum: return a > b ? a : b;
+    case k_minimum: return a < b ? a : b;
+    default: return integer_power(a, b);
   }
 }
 
@@ -107,8 +101,8 @@ Value share(const GradCall& call, const char* winner) {
   const Attrs to{{"dtype", std::string(dtype_name(call.in[0]->type.dtype))}};
   const Value wins = build.apply("cast", {build.apply(winner, {call.in[0], call.in[1]})}, to);
   const Value ties = build.apply("cast", {build.apply("equal", {call.in[0], call.in[1]})}, to);
-  return build.apply(
-      "add", {wins, build.apply("multiply", {ties, scalar_of(build, call.in[0], 0.5)})});
+  return build.apply("add",
+                     {wins, build.apply("multiply", {ties, scalar_of(build, call.in[0], 0.5)})});
 }
 
 Pair grad_power(const GradCall& call) {
@@ -148,8 +142,7 @@ Pair pair_grad(const GradCall& call) {
   } else if constexpr (kIndex == k_divide) {
     const Value q = build.apply("divide", {dy, b});
     out.a = q;
-    if (second)
-      out.b = build.apply("negative", {build.apply("multiply", {q, call.out[0]})});
+    if (second) out.b = build.apply("negative", {build.apply("multiply", {q, call.out[0]})});
   } else if constexpr (kIndex == k_power) {
     out = grad_power(call);
   } else if constexpr (kIndex == k_maximum || kIndex == k_minimum) {
@@ -159,8 +152,8 @@ Pair pair_grad(const GradCall& call) {
     if (second) out.b = build.apply("subtract", {dy, to_a});
   } else {  // sigmoid_cross_entropy of logits a and target b
     if (first)
-      out.a = build.apply(
-          "multiply", {dy, build.apply("subtract", {build.apply("sigmoid", {a}), b})});
+      out.a =
+          build.apply("multiply", {dy, build.apply("subtract", {build.apply("sigmoid", {a}), b})});
     if (second) out.b = build.apply("negative", {build.apply("multiply", {dy, a})});
   }
   return out;

@@ -13,7 +13,9 @@
 #include "simd/lanes.h"
 #include "simd/math.h"
 
-#define DENSA_FORMULA template <class V> DENSA_ALWAYS_INLINE V
+#define DENSA_FORMULA \
+  template <class V>  \
+  DENSA_ALWAYS_INLINE V
 
 namespace densa::inline DENSA_ISA {
 
@@ -284,15 +286,15 @@ struct GeluTanh : FromInput {
   DENSA_FORMULA value(V z) const { return detail::gated(z, gate(z)); }
   DENSA_FORMULA slope_of(V z, V gate) const {
     const V near = detail::clamp(z, -detail::kFar, detail::kFar);
-    const V dv = mul_add(near * near, lane<V>(Element<V>(3 * kCubic)),
-                         lane<V>(Element<V>(kLinear)));
+    const V dv =
+        mul_add(near * near, lane<V>(Element<V>(3 * kCubic)), lane<V>(Element<V>(kLinear)));
     return mul_add(near * dv, Sigmoid{}.slope(gate), gate);
   }
   DENSA_FORMULA slope(V z) const { return slope_of(z, gate(z)); }
   DENSA_FORMULA curve(V z) const {
     const V near = detail::clamp(z, -detail::kFar, detail::kFar), g = gate(near);
-    const V dv = mul_add(near * near, lane<V>(Element<V>(3 * kCubic)),
-                         lane<V>(Element<V>(kLinear)));
+    const V dv =
+        mul_add(near * near, lane<V>(Element<V>(3 * kCubic)), lane<V>(Element<V>(kLinear)));
     const V ddv = near * lane<V>(Element<V>(6 * kCubic));
     const V dg = Sigmoid{}.slope(g);
     const V ddg = dg * (Sigmoid{}.curve(g) * dv * dv + ddv);

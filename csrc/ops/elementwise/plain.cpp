@@ -1,4 +1,5 @@
-// Comparisons, logic and tests on every dtype, and the rare binary ops: ordinary loops, no gradient.
+// Comparisons, logic and tests on every dtype, and the rare binary ops: ordinary loops, no
+// gradient.
 #include <cmath>
 #include <limits>
 #include <type_traits>
@@ -117,8 +118,8 @@ struct TwoInputs {
     check_same_dtype(in[0], in[1], kName);
     if (kKind == Kind::kFloat) check_floating(in[0], kName);
     const bool to_bool = kKind == Kind::kCompare || kKind == Kind::kLogic;
-    return {{to_bool ? DType::kBool : in[0].dtype,
-             broadcast_shapes(in[0].shape, in[1].shape, kName)}};
+    return {
+        {to_bool ? DType::kBool : in[0].dtype, broadcast_shapes(in[0].shape, in[1].shape, kName)}};
   }
   static void eval(const EvalCall& call) {
     const View& out = call.out[0];
@@ -166,18 +167,18 @@ Op plain_op(const char* name) {
   return op;
 }
 
-#define DENSA_NAMES(X)                        \
-  X(equal, Equal, kCompare)                   \
-  X(not_equal, NotEqual, kCompare)            \
-  X(less, Less, kCompare)                     \
-  X(less_equal, LessEqual, kCompare)          \
-  X(greater, Greater, kCompare)               \
-  X(greater_equal, GreaterEqual, kCompare)    \
-  X(logical_and, And, kLogic)                 \
-  X(logical_or, Or, kLogic)                   \
-  X(logical_xor, Xor, kLogic)                 \
-  X(floor_divide, FloorDivide, kArithmetic)   \
-  X(mod, Mod, kArithmetic)                    \
+#define DENSA_NAMES(X)                      \
+  X(equal, Equal, kCompare)                 \
+  X(not_equal, NotEqual, kCompare)          \
+  X(less, Less, kCompare)                   \
+  X(less_equal, LessEqual, kCompare)        \
+  X(greater, Greater, kCompare)             \
+  X(greater_equal, GreaterEqual, kCompare)  \
+  X(logical_and, And, kLogic)               \
+  X(logical_or, Or, kLogic)                 \
+  X(logical_xor, Xor, kLogic)               \
+  X(floor_divide, FloorDivide, kArithmetic) \
+  X(mod, Mod, kArithmetic)                  \
   X(arctan2, ArcTan2, kFloat)
 #define DENSA_TESTS(X) X(isnan, IsNan) X(isinf, IsInf) X(isfinite, IsFinite) X(logical_not, Not)
 

@@ -48,10 +48,8 @@ bool knows_integers(int index) {
     case k_sign:
     case k_floor:
     case k_ceil:
-    case k_round:
-      return true;
-    default:
-      return false;
+    case k_round: return true;
+    default: return false;
   }
 }
 
@@ -60,20 +58,14 @@ T integer_value(int index, T z) {
   const T zero = 0;
   const bool below = z < zero;
   switch (index) {
-    case k_negative:
-      return static_cast<T>(zero - static_cast<std::make_unsigned_t<T>>(z));
-    case k_abs:
-      return below ? static_cast<T>(zero - static_cast<std::make_unsigned_t<T>>(z)) : z;
+    case k_negative: return static_cast<T>(zero - static_cast<std::make_unsigned_t<T>>(z));
+    case k_abs: return below ? static_cast<T>(zero - static_cast<std::make_unsigned_t<T>>(z)) : z;
     case k_square:
       return static_cast<T>(static_cast<std::uint64_t>(z) * static_cast<std::uint64_t>(z));
-    case k_relu:
-      return below ? zero : z;
-    case k_relu6:
-      return below ? zero : z > T{6} ? T{6} : z;
-    case k_sign:
-      return below ? static_cast<T>(-1) : static_cast<T>(z > zero);
-    default:
-      return z;  // floor, ceil, round
+    case k_relu: return below ? zero : z;
+    case k_relu6: return below ? zero : z > T{6} ? T{6} : z;
+    case k_sign: return below ? static_cast<T>(-1) : static_cast<T>(z > zero);
+    default: return z;  // floor, ceil, round
   }
 }
 
@@ -179,10 +171,9 @@ void eval_slope_of(const EvalCall& call) {
     using T = decltype(zero);
     const auto& fns = kernel.fns<T>();
     const auto f = kCurve ? fns.curve : fns.slope;
-    map_filled<T, 2>(call.out[0], {call.in[0], call.in[1]},
-                     [&](T* dst, const auto& src, std::size_t n) {
-                       f(dst, src[1], src[0], n, &number);
-                     });
+    map_filled<T, 2>(
+        call.out[0], {call.in[0], call.in[1]},
+        [&](T* dst, const auto& src, std::size_t n) { f(dst, src[1], src[0], n, &number); });
   });
 }
 

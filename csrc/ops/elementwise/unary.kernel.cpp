@@ -28,9 +28,8 @@ void value(T* y, const T* z, std::size_t n, const double* params) {
   const F f = make<F>(params);
   each<T>(
       n, [&](std::size_t i) __attribute__((always_inline)) { store(y + i, f.value(load(z + i))); },
-      [&](std::size_t i, std::size_t m) __attribute__((always_inline)) {
-        store_part(y + i, f.value(load_part(z + i, m)), m);
-      });
+      [&](std::size_t i, std::size_t m)
+          __attribute__((always_inline)) { store_part(y + i, f.value(load_part(z + i, m)), m); });
 }
 
 template <class T, class F>

@@ -26,8 +26,8 @@ std::vector<Value> grad(const GradCall& call) {
   std::vector<Value> out(2);
   const TypeInfo& table = call.in[0]->type;
   if (call.needs[0] && is_floating(table.dtype))
-    out[0] = call.build.apply("embedding_grad", {call.in[1], call.dy[0]},
-                              {{"rows", table.shape[0]}});
+    out[0] =
+        call.build.apply("embedding_grad", {call.in[1], call.dy[0]}, {{"rows", table.shape[0]}});
   return out;
 }
 

@@ -10,20 +10,13 @@ namespace densa {
 // range check refuses it too.
 inline std::int64_t id_at(const View& ids, std::int64_t i) {
   switch (ids.dtype) {
-    case DType::kInt8:
-      return ids.as<const std::int8_t>()[i];
-    case DType::kInt16:
-      return ids.as<const std::int16_t>()[i];
-    case DType::kInt32:
-      return ids.as<const std::int32_t>()[i];
-    case DType::kUInt8:
-      return ids.as<const std::uint8_t>()[i];
-    case DType::kUInt16:
-      return ids.as<const std::uint16_t>()[i];
-    case DType::kUInt32:
-      return ids.as<const std::uint32_t>()[i];
-    default:
-      return ids.as<const std::int64_t>()[i];
+    case DType::kInt8: return ids.as<const std::int8_t>()[i];
+    case DType::kInt16: return ids.as<const std::int16_t>()[i];
+    case DType::kInt32: return ids.as<const std::int32_t>()[i];
+    case DType::kUInt8: return ids.as<const std::uint8_t>()[i];
+    case DType::kUInt16: return ids.as<const std::uint16_t>()[i];
+    case DType::kUInt32: return ids.as<const std::uint32_t>()[i];
+    default: return ids.as<const std::int64_t>()[i];
   }
 }
 

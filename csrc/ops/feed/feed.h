@@ -11,17 +11,17 @@
 namespace densa {
 
 struct Feed {
-  const void* data = nullptr;       // source rows, elements of a row contiguous
+  const void* data = nullptr;  // source rows, elements of a row contiguous
   std::ptrdiff_t row_bytes = 0;
-  const std::int64_t* order = nullptr;  // row number of each position; null: position itself
-  std::int64_t first = 0;           // position of the batch's row 0
-  std::int64_t ahead = 0;           // positions from `first` on that exist
+  const std::int64_t* order = nullptr;      // row number of each position; null: position itself
+  std::int64_t first = 0;                   // position of the batch's row 0
+  std::int64_t ahead = 0;                   // positions from `first` on that exist
   std::int64_t row_begin = 0, row_end = 0;  // rows of the batch to gather
   std::int64_t cols = 0;
   void* y = nullptr;
   std::ptrdiff_t stride = 0;  // panels: elements from panel to panel; rows: elements per row
   bool panels = false;
-  bool affine = false;        // false: scale 1, offset 0
+  bool affine = false;  // false: scale 1, offset 0
   double scale = 1, offset = 0;
 };
 

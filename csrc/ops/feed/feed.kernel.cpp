@@ -69,12 +69,11 @@ std::int64_t feed_rows(const Feed& feed) {
 
 // In the order of DType (feed.cpp checks the count).
 template <class T>
-constexpr FeedFn kOf[] = {&feed_rows<bool, T>,          &feed_rows<std::int8_t, T>,
-                          &feed_rows<std::int16_t, T>,  &feed_rows<std::int32_t, T>,
-                          &feed_rows<std::int64_t, T>,  &feed_rows<std::uint8_t, T>,
-                          &feed_rows<std::uint16_t, T>, &feed_rows<std::uint32_t, T>,
-                          &feed_rows<std::uint64_t, T>, &feed_rows<float, T>,
-                          &feed_rows<double, T>};
+constexpr FeedFn kOf[] = {
+    &feed_rows<bool, T>,          &feed_rows<std::int8_t, T>,   &feed_rows<std::int16_t, T>,
+    &feed_rows<std::int32_t, T>,  &feed_rows<std::int64_t, T>,  &feed_rows<std::uint8_t, T>,
+    &feed_rows<std::uint16_t, T>, &feed_rows<std::uint32_t, T>, &feed_rows<std::uint64_t, T>,
+    &feed_rows<float, T>,         &feed_rows<double, T>};
 
 }  // namespace
 

@@ -59,14 +59,14 @@ std::vector<TypeInfo> infer(std::span<const TypeInfo> in, const Attrs& attrs) {
   if (!kIsGrad) return {{in[0].dtype, rows}};
   check_same_dtype(in[0], in[2], op);
   if (!(in[2].shape == rows))
-    throw ShapeError(cat(op, ": dy has shape ", to_string(in[2].shape), " but must have ",
-                         to_string(rows)));
+    throw ShapeError(
+        cat(op, ": dy has shape ", to_string(in[2].shape), " but must have ", to_string(rows)));
   return {in[0]};
 }
 
 // ---- gradients ----
 
-struct Terms {  // in the shape of the logits, or with a last axis of 1
+struct Terms {        // in the shape of the logits, or with a last axis of 1
   Value p, t, total;  // softmax, target after smoothing, its sum per row; null total: it is 1
 };
 
@@ -87,9 +87,9 @@ Terms terms(const GradCall& call) {
   Terms out;
   out.p = build.apply("softmax", {x});
   if constexpr (kIsSparse) {
-    out.t = build.apply("one_hot", {call.in[1]},
-                        {{"classes", x->type.shape.back()},
-                         {"dtype", std::string(dtype_name(x->type.dtype))}});
+    out.t = build.apply(
+        "one_hot", {call.in[1]},
+        {{"classes", x->type.shape.back()}, {"dtype", std::string(dtype_name(x->type.dtype))}});
   } else {
     out.t = call.in[1];
     if (const double s = smoothing_of(call.attrs); s != 0) {
@@ -109,13 +109,12 @@ std::vector<Value> grad_loss(const GradCall& call) {
   if (dy == nullptr) return out;
   Builder& build = call.build;
   if (call.needs[0])
-    out[0] = build.apply(kIsSparse ? kSparseGrad : kDenseGrad, {call.in[0], call.in[1], dy},
-                         call.attrs);
+    out[0] =
+        build.apply(kIsSparse ? kSparseGrad : kDenseGrad, {call.in[0], call.in[1], dy}, call.attrs);
   if (!kIsSparse && call.needs[1]) {
     const Value logs = build.apply("log_softmax", {call.in[0]});
     const Value g = build.apply("multiply", {widen(build, dy), logs});
-    out[1] = build.apply(
-        "multiply", {g, scalar_of(build, logs, smoothing_of(call.attrs) - 1)});
+    out[1] = build.apply("multiply", {g, scalar_of(build, logs, smoothing_of(call.attrs) - 1)});
   }
   return out;
 }

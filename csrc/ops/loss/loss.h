@@ -1,16 +1,16 @@
 // Cross-entropy of softmax(x) against class numbers or probabilities, row by row, and its gradient.
 //
-// With p = softmax(x) and target t: loss = sum t (log sum exp x - x), dx = dy (p sum t - t). Both come
-// from x - max, so nothing overflows, and a probability of 0 costs no log(0). float32: the loss is
-// within 4 ulp of the largest of its terms, dx within 2^-21 dy. A row whose class number is outside
-// 0 ... cols-1 gives NaN in loss and dx.
+// With p = softmax(x) and target t: loss = sum t (log sum exp x - x), dx = dy (p sum t - t). Both
+// come from x - max, so nothing overflows, and a probability of 0 costs no log(0). float32: the
+// loss is within 4 ulp of the largest of its terms, dx within 2^-21 dy. A row whose class number is
+// outside 0 ... cols-1 gives NaN in loss and dx.
 #pragma once
 #include "base/panel.h"
 
 namespace densa {
 
-// Any of `loss` and `dx.data` may be null: not wanted. Rows [row_begin, row_end) of row-major memory
-// or panels; padding of dx's panels becomes zero. dx may be x.
+// Any of `loss` and `dx.data` may be null: not wanted. Rows [row_begin, row_end) of row-major
+// memory or panels; padding of dx's panels becomes zero. dx may be x.
 template <class T>
 struct CrossEntropy {
   Rows<const T> x;

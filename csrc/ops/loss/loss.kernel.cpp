@@ -30,8 +30,8 @@ void dense(const CrossEntropy<T>& a, const Rows<const T>& target, T smoothing) {
     const auto target_group = [&](std::int64_t g) __attribute__((always_inline)) {
       const Group<T> raw = t.get(g, T{0});
       if (smoothing == 0) return raw;
-      const Group<T> s =
-          map_group(raw, [&](Vec<T> v) __attribute__((always_inline)) { return v * keep + base; });
+      const Group<T> s = map_group(
+          raw, [&](Vec<T> v) __attribute__((always_inline)) { return v * keep + base; });
       return keep_lanes(s, x.width(g), T{0});
     };
     const RowSoftmax<T> row(x);
@@ -39,10 +39,11 @@ void dense(const CrossEntropy<T>& a, const Rows<const T>& target, T smoothing) {
       const Vec<T> top = broadcast(row.top), rest = broadcast(log(row.sum)), zero = broadcast(T{0});
       a.loss[r] = fold_row<T, AddLanes>(
           x.groups(), [&](std::int64_t g) __attribute__((always_inline)) {
-            return map_group(x.get(g, T{0}), target_group(g),
-                             [&](Vec<T> v, Vec<T> p) __attribute__((always_inline)) {
-                               return select(p == zero, zero, p * (rest - (v - top)));
-                             });
+            return map_group(
+                x.get(g, T{0}),
+                target_group(g), [&](Vec<T> v, Vec<T> p) __attribute__((always_inline)) {
+                  return select(p == zero, zero, p * (rest - (v - top)));
+                });
           });
     }
     if (a.dx.data == nullptr) continue;
@@ -50,10 +51,10 @@ void dense(const CrossEntropy<T>& a, const Rows<const T>& target, T smoothing) {
     const Vec<T> w = broadcast(weight_of(a, r));
     for (std::int64_t g = 0; g < x.groups(); ++g)
       put(a.dx, r, g,
-          map_group(x.get(g, low), target_group(g),
-                    [&](Vec<T> v, Vec<T> p) __attribute__((always_inline)) {
-                      return w * (row.probability(v) * total - p);
-                    }),
+          map_group(
+              x.get(g, low), target_group(g),
+              [&](Vec<T> v, Vec<T> p)
+                  __attribute__((always_inline)) { return w * (row.probability(v) * total - p); }),
           x.width(g));
   }
 }
@@ -74,9 +75,10 @@ void sparse(const CrossEntropy<T>& a, const Label* labels) {
     const T own = exp(at_label - row.top) / row.sum - T{1};
     const Vec<T> wide = broadcast(w);
     for (std::int64_t g = 0; g < x.groups(); ++g)
-      put(a.dx, r, g, map_group(x.get(g, low), [&](Vec<T> v) __attribute__((always_inline)) {
-            return wide * row.probability(v);
-          }),
+      put(a.dx, r, g,
+          map_group(
+              x.get(g, low), [&](Vec<T> v) __attribute__((
+                                 always_inline)) { return wide * row.probability(v); }),
           x.width(g));
     if (known) a.dx.at(r, label / kPanel)[label % kPanel] = w * own;
   }
@@ -101,8 +103,8 @@ void accuracy(const Rows<const T>& scores, std::int64_t row_begin, std::int64_t 
 
 template <class T>
 constexpr LossFns<T> fns() {
-  return {&dense<T>, &sparse<T, std::int32_t>, &sparse<T, std::int64_t>,
-          &accuracy<T, std::int32_t>, &accuracy<T, std::int64_t>};
+  return {&dense<T>, &sparse<T, std::int32_t>, &sparse<T, std::int64_t>, &accuracy<T, std::int32_t>,
+          &accuracy<T, std::int64_t>};
 }
 
 }  // namespace

@@ -15,15 +15,11 @@ template <class T>
 T neutral(Plain kind) {
   switch (kind) {
     case Plain::kSum:
-    case Plain::kAny:
-      return T(0);
+    case Plain::kAny: return T(0);
     case Plain::kProd:
-    case Plain::kAll:
-      return T(1);
-    case Plain::kMax:
-      return std::numeric_limits<T>::lowest();
-    default:
-      return std::numeric_limits<T>::max();
+    case Plain::kAll: return T(1);
+    case Plain::kMax: return std::numeric_limits<T>::lowest();
+    default: return std::numeric_limits<T>::max();
   }
 }
 
@@ -34,14 +30,10 @@ T join(Plain kind, T a, T b) {
       return static_cast<T>(static_cast<std::uint64_t>(a) + static_cast<std::uint64_t>(b));
     case Plain::kProd:
       return static_cast<T>(static_cast<std::uint64_t>(a) * static_cast<std::uint64_t>(b));
-    case Plain::kMax:
-      return a < b ? b : a;
-    case Plain::kMin:
-      return b < a ? b : a;
-    case Plain::kAny:
-      return a || b;
-    default:
-      return a && b;
+    case Plain::kMax: return a < b ? b : a;
+    case Plain::kMin: return b < a ? b : a;
+    case Plain::kAny: return a || b;
+    default: return a && b;
   }
 }
 
@@ -55,8 +47,7 @@ void loops(Plain kind, const Layout& layout, const T* x, T* y) {
                    for (std::int64_t i = 0; i < inner; ++i) out[i] = neutral<T>(kind);
                    const T* from = x + o * reduced * inner;
                    for (std::int64_t r = 0; r < reduced; ++r, from += inner)
-                     for (std::int64_t i = 0; i < inner; ++i)
-                       out[i] = join(kind, out[i], from[i]);
+                     for (std::int64_t i = 0; i < inner; ++i) out[i] = join(kind, out[i], from[i]);
                  }
                });
 }
@@ -112,8 +103,7 @@ struct Arg {
     Dims out;
     const bool flat = attrs.get_bool("flat", false);
     const bool keepdims = attrs.get_bool("keepdims", false);
-    const int axis =
-        flat ? 0 : normalize_axis(attrs.get_int("axis", -1), shape.rank(), kName);
+    const int axis = flat ? 0 : normalize_axis(attrs.get_int("axis", -1), shape.rank(), kName);
     bool none = false;
     for (int i = 0; i < shape.rank(); ++i) {
       const bool gone = flat || i == axis;
@@ -143,8 +133,7 @@ struct Truth {
     if (in[0].dtype != DType::kBool)
       throw TypeError(cat(kName, ": expected bool but got ", dtype_name(in[0].dtype)));
     const auto reduced = reduced_axes(attrs.get_ints("axis"), in[0].shape.rank(), kName);
-    return {{DType::kBool,
-             result_shape(in[0].shape, reduced, attrs.get_bool("keepdims", false))}};
+    return {{DType::kBool, result_shape(in[0].shape, reduced, attrs.get_bool("keepdims", false))}};
   }
   static void eval(const EvalCall& call) {
     const View& x = call.in[0];
@@ -168,7 +157,8 @@ void plain_reduce(Plain kind, const View& x, const View& y,
   }
   visit_dtype(x.dtype, [&](auto zero) {
     using T = decltype(zero);
-    if constexpr (std::is_integral_v<T>) loops(kind, layout, static_cast<const T*>(from), y.as<T>());
+    if constexpr (std::is_integral_v<T>)
+      loops(kind, layout, static_cast<const T*>(from), y.as<T>());
   });
 }
 

@@ -22,8 +22,8 @@ namespace {
 
 enum class Kind : std::uint8_t { kSum, kMean, kMax, kMin, kProd, kVar, kLogSumExp, kSumTo };
 
-constexpr const char* kNames[] = {"sum", "mean", "max", "min", "prod", "var", "logsumexp",
-                                  "sum_to"};
+constexpr const char* kNames[] = {"sum",  "mean", "max",       "min",
+                                  "prod", "var",  "logsumexp", "sum_to"};
 
 template <class T>
 void fill(T* y, std::int64_t n, T value) {
@@ -65,22 +65,19 @@ void eval_layout(Kind kind, const Layout& layout, const T* x, T* y, T* shift) {
   const T infinity = std::numeric_limits<T>::infinity();
   if (layout.reduced == 0) {
     const bool undefined = kind == Kind::kMean || kind == Kind::kVar;
-    return fill(y, results, undefined                  ? nan
-                            : kind == Kind::kProd      ? T{1}
-                            : kind == Kind::kLogSumExp ? -infinity
-                                                       : T{0});
+    return fill(y, results,
+                undefined                  ? nan
+                : kind == Kind::kProd      ? T{1}
+                : kind == Kind::kLogSumExp ? -infinity
+                                           : T{0});
   }
   const auto count = static_cast<T>(layout.reduced);
   switch (kind) {
     case Kind::kSum:
-    case Kind::kSumTo:
-      return run<T>(Reduction::kSum, layout, x, y, nullptr);
-    case Kind::kMax:
-      return run<T>(Reduction::kMax, layout, x, y, nullptr);
-    case Kind::kMin:
-      return run<T>(Reduction::kMin, layout, x, y, nullptr);
-    case Kind::kProd:
-      return run<T>(Reduction::kProd, layout, x, y, nullptr);
+    case Kind::kSumTo: return run<T>(Reduction::kSum, layout, x, y, nullptr);
+    case Kind::kMax: return run<T>(Reduction::kMax, layout, x, y, nullptr);
+    case Kind::kMin: return run<T>(Reduction::kMin, layout, x, y, nullptr);
+    case Kind::kProd: return run<T>(Reduction::kProd, layout, x, y, nullptr);
     case Kind::kMean:
       run<T>(Reduction::kSum, layout, x, y, nullptr);
       for (std::int64_t i = 0; i < results; ++i) y[i] /= count;
@@ -106,8 +103,7 @@ void eval_layout(Kind kind, const Layout& layout, const T* x, T* y, T* shift) {
 std::array<bool, kMaxRank> stretched_axes(const Dims& x, const Dims& shape) {
   std::array<bool, kMaxRank> reduced{};
   const int shift = x.rank() - shape.rank();
-  for (int i = 0; i < x.rank(); ++i)
-    reduced[i] = i < shift || (shape[i - shift] == 1 && x[i] != 1);
+  for (int i = 0; i < x.rank(); ++i) reduced[i] = i < shift || (shape[i - shift] == 1 && x[i] != 1);
   return reduced;
 }
 
@@ -125,8 +121,8 @@ Dims sum_to_shape(const Dims& x, const Attrs& attrs) {
     fits = shape[i] == 1 || shape[i] == x[i + shift];
   }
   if (!fits)
-    throw ShapeError(cat("sum_to: ", to_string(x), " is not what broadcasting makes of ",
-                         to_string(shape)));
+    throw ShapeError(
+        cat("sum_to: ", to_string(x), " is not what broadcasting makes of ", to_string(shape)));
   return shape;
 }
 
@@ -224,16 +220,16 @@ struct Reduce {
         // All elements -inf: the result is -inf and no element moves it.
         const Value y = wide(call.out[0]);
         const Value low = scalar_of(build, x, -std::numeric_limits<double>::infinity());
-        const Value shift = build.apply(
-            "where", {build.apply("equal", {y, low}), scalar_of(build, x, 0), y});
+        const Value shift =
+            build.apply("where", {build.apply("equal", {y, low}), scalar_of(build, x, 0), y});
         const Value share = build.apply("exp", {build.apply("subtract", {x, shift})});
         return {build.apply("multiply", {g, share})};
       } else if constexpr (kKind == Kind::kProd) {
         return {grad_prod(build, x, g, keep)};
       } else {  // max, min: ties share
         const Value hit = build.apply("equal", {x, wide(call.out[0])});
-        const Value mask = build.apply(
-            "cast", {hit}, {{"dtype", std::string(dtype_name(x->type.dtype))}});
+        const Value mask =
+            build.apply("cast", {hit}, {{"dtype", std::string(dtype_name(x->type.dtype))}});
         const Value ties = build.apply("sum", {mask}, keep);
         return {build.apply("multiply", {mask, build.apply("divide", {g, ties})})};
       }
@@ -264,8 +260,8 @@ struct Reduce {
     Value out = g;
     if (count != 1) out = build.apply("divide", {out, scalar_of(build, x, count)});
     if (!rows) return out;
-    const Value n = build.apply("row_count", {x},
-                                {{"dtype", std::string(dtype_name(x->type.dtype))}});
+    const Value n =
+        build.apply("row_count", {x}, {{"dtype", std::string(dtype_name(x->type.dtype))}});
     return build.apply("divide", {out, n});
   }
 
@@ -295,8 +291,8 @@ Op reduce_op() {
 }  // namespace
 
 std::vector<Op> float_ops() {
-  return {reduce_op<Kind::kSum>(),  reduce_op<Kind::kMean>(),      reduce_op<Kind::kMax>(),
-          reduce_op<Kind::kMin>(),  reduce_op<Kind::kProd>(),      reduce_op<Kind::kVar>(),
+  return {reduce_op<Kind::kSum>(),       reduce_op<Kind::kMean>(), reduce_op<Kind::kMax>(),
+          reduce_op<Kind::kMin>(),       reduce_op<Kind::kProd>(), reduce_op<Kind::kVar>(),
           reduce_op<Kind::kLogSumExp>(), reduce_op<Kind::kSumTo>()};
 }
 

@@ -12,12 +12,16 @@ inline constexpr std::size_t kGroup = static_cast<std::size_t>(kPanel);
 struct Add {
   static constexpr double kNeutral = 0;
   template <class V>
-  DENSA_ALWAYS_INLINE static V of(V a, V b) { return a + b; }
+  DENSA_ALWAYS_INLINE static V of(V a, V b) {
+    return a + b;
+  }
 };
 struct Multiply {
   static constexpr double kNeutral = 1;
   template <class V>
-  DENSA_ALWAYS_INLINE static V of(V a, V b) { return a * b; }
+  DENSA_ALWAYS_INLINE static V of(V a, V b) {
+    return a * b;
+  }
 };
 struct Larger {
   static constexpr double kNeutral = -__builtin_huge_val();
@@ -37,17 +41,23 @@ struct Smaller {
 struct Plain {
   static constexpr bool kShift = false;
   template <class V>
-  DENSA_ALWAYS_INLINE static V of(V x, V) { return x; }
+  DENSA_ALWAYS_INLINE static V of(V x, V) {
+    return x;
+  }
 };
 struct SquareFrom {
   static constexpr bool kShift = true;
   template <class V>
-  DENSA_ALWAYS_INLINE static V of(V x, V shift) { return (x - shift) * (x - shift); }
+  DENSA_ALWAYS_INLINE static V of(V x, V shift) {
+    return (x - shift) * (x - shift);
+  }
 };
 struct ExpFrom {
   static constexpr bool kShift = true;
   template <class V>
-  DENSA_ALWAYS_INLINE static V of(V x, V shift) { return exp(x - shift); }
+  DENSA_ALWAYS_INLINE static V of(V x, V shift) {
+    return exp(x - shift);
+  }
 };
 
 // Fetch(i) is group i of the sequence, 0 <= i < count.
@@ -113,9 +123,11 @@ constexpr ReduceFns<T> both() {
 
 }  // namespace
 
-#define DENSA_FNS(T)                                                                         \
-  {both<T, Add, Plain>(),     both<T, Multiply, Plain>(), both<T, Larger, Plain>(),          \
-   both<T, Smaller, Plain>(), both<T, Add, SquareFrom>(), both<T, Add, ExpFrom>()}
+#define DENSA_FNS(T)                                                                   \
+  {                                                                                    \
+    both<T, Add, Plain>(), both<T, Multiply, Plain>(), both<T, Larger, Plain>(),       \
+        both<T, Smaller, Plain>(), both<T, Add, SquareFrom>(), both<T, Add, ExpFrom>() \
+  }
 extern const ReduceTable reduce_kernels;
 constinit const ReduceTable reduce_kernels = {DENSA_FNS(float), DENSA_FNS(double)};
 

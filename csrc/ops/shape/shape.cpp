@@ -80,8 +80,7 @@ std::vector<TypeInfo> infer_reshape(std::span<const TypeInfo> in, const Attrs& a
 
 std::vector<Value> grad_reshape(const GradCall& call) {
   if (call.dy[0] == nullptr) return {nullptr};
-  return {call.build.apply("reshape", {call.dy[0]},
-                           {{"shape", to_ints(call.in[0]->type.shape)}})};
+  return {call.build.apply("reshape", {call.dy[0]}, {{"shape", to_ints(call.in[0]->type.shape)}})};
 }
 
 void eval_reshape(const EvalCall& call) {
@@ -111,7 +110,8 @@ Dims permutation(const Attrs& attrs, int rank) {
     perm.push_back(i);
   }
   if (perm.rank() != rank)
-    throw ValueError(cat("transpose: ", perm.rank(), " axes are given for an array of rank ", rank));
+    throw ValueError(
+        cat("transpose: ", perm.rank(), " axes are given for an array of rank ", rank));
   return perm;
 }
 
@@ -154,8 +154,8 @@ std::vector<TypeInfo> infer_broadcast(std::span<const TypeInfo> in, const Attrs&
     fits = x[i] == 1 || x[i] == size;
   }
   if (!fits)
-    throw ShapeError(cat("broadcast_to: ", to_string(x), " does not stretch to ",
-                         to_string(shape)));
+    throw ShapeError(
+        cat("broadcast_to: ", to_string(x), " does not stretch to ", to_string(shape)));
   check_rows(shape, "broadcast_to");
   return {{in[0].dtype, shape}};
 }
@@ -220,8 +220,8 @@ std::vector<Value> grad_concatenate(const GradCall& call) {
     begin[a] = at;
     if (whole[axis] != kRows) end[a] = at += call.in[k]->type.shape[axis];
     if (call.needs[k])
-      out[k] = call.build.apply("slice", {call.dy[0]},
-                                {{"begin", begin}, {"end", end}, {"step", step}});
+      out[k] =
+          call.build.apply("slice", {call.dy[0]}, {{"begin", begin}, {"end", end}, {"step", step}});
   }
   return out;
 }

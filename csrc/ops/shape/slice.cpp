@@ -66,9 +66,8 @@ std::vector<Value> grad_slice(const GradCall& call) {
   for (int i = 0; i < shape.rank(); ++i)
     if (shape[i] != kRows)
       begin[static_cast<std::size_t>(i)] = taken(cut, static_cast<std::size_t>(i), shape[i]).begin;
-  return {call.build.apply(
-      "pad_slice", {call.dy[0]},
-      {{"begin", begin}, {"step", cut.step}, {"shape", to_ints(shape)}})};
+  return {call.build.apply("pad_slice", {call.dy[0]},
+                           {{"begin", begin}, {"step", cut.step}, {"shape", to_ints(shape)}})};
 }
 
 // Strides and first element of the part of an array with these (element) strides.

@@ -6,27 +6,27 @@ namespace densa::inline DENSA_ISA {
 namespace {
 
 template <class T>
-void softmax(const Rows<T>& y, const Rows<const T>& x, std::int64_t row_begin,
-             std::int64_t row_end, std::int64_t cols) {
+void softmax(const Rows<T>& y, const Rows<const T>& x, std::int64_t row_begin, std::int64_t row_end,
+             std::int64_t cols) {
   const T low = -static_cast<T>(__builtin_huge_val());
   for (std::int64_t r = row_begin; r < row_end; ++r) {
     const RowReader<T> row(x, r, cols);
     const Vec<T> shift = broadcast(row_max(row));
-    const T sum =
-        fold_row<T, AddLanes>(row.groups(), [&](std::int64_t g) __attribute__((always_inline)) {
-          const Group<T> e =
-              map_group(row.get(g, low), [&](Vec<T> v) __attribute__((always_inline)) {
-                return exp(v - shift);
-              });
+    const T sum = fold_row<T, AddLanes>(
+        row.groups(), [&](std::int64_t g) __attribute__((always_inline)) {
+          const Group<T> e = map_group(
+              row.get(g, low), [&](Vec<T> v)
+                                   __attribute__((always_inline)) { return exp(v - shift); });
           put(y, r, g, e, row.width(g));
           return keep_lanes(e, row.width(g), T{0});
         });
     const Vec<T> scale = broadcast(sum);
     const RowReader<T> kept({y.data, y.row, y.group}, r, cols);
     for (std::int64_t g = 0; g < row.groups(); ++g)
-      put(y, r, g, map_group(kept.get(g, T{0}), [&](Vec<T> v) __attribute__((always_inline)) {
-            return v / scale;
-          }),
+      put(y, r, g,
+          map_group(
+              kept.get(g, T{0}), [&](Vec<T> v)
+                                     __attribute__((always_inline)) { return v / scale; }),
           row.width(g));
   }
 }
@@ -39,9 +39,10 @@ void log_softmax(const Rows<T>& y, const Rows<const T>& x, std::int64_t row_begi
     const T top = row_max(row);
     const Vec<T> shift = broadcast(top), rest = broadcast(log(row_sum_exp(row, top)));
     for (std::int64_t g = 0; g < row.groups(); ++g)
-      put(y, r, g, map_group(row.get(g, T{0}), [&](Vec<T> v) __attribute__((always_inline)) {
-            return (v - shift) - rest;
-          }),
+      put(y, r, g,
+          map_group(
+              row.get(g, T{0}), [&](Vec<T> v)
+                                    __attribute__((always_inline)) { return (v - shift) - rest; }),
           row.width(g));
   }
 }

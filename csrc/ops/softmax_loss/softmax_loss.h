@@ -22,15 +22,17 @@ struct SoftmaxLoss {
   int label_bytes = 8;
   bool label_signed = true;
   Panels<const T> t;
-  T smoothing = 0;  // t becomes t (1 - smoothing) + smoothing / classes
+  T smoothing = 0;        // t becomes t (1 - smoothing) + smoothing / classes
   const T* dy = nullptr;  // gradient of each row's loss; dy_step 0: one number for all
   std::int64_t dy_step = 1;
-  T* loss = nullptr;      // per row; a label outside [0, classes) gives NaN
-  Panels<T> dz;           // null: loss only
-  T* scratch = nullptr;   // softmax_loss_scratch(classes) numbers, 64-byte aligned
+  T* loss = nullptr;     // per row; a label outside [0, classes) gives NaN
+  Panels<T> dz;          // null: loss only
+  T* scratch = nullptr;  // softmax_loss_scratch(classes) numbers, 64-byte aligned
 };
 
-constexpr std::int64_t softmax_loss_scratch(std::int64_t classes) { return 2 * padded(classes) * 16; }
+constexpr std::int64_t softmax_loss_scratch(std::int64_t classes) {
+  return 2 * padded(classes) * 16;
+}
 
 struct SoftmaxLossKernels {
   void (*f32)(const SoftmaxLoss<float>&);

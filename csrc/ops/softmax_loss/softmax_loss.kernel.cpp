@@ -32,7 +32,8 @@ void from_lanes(const T* zt, const Panels<T>& z, std::int64_t row, std::int64_t 
       continue;
     }
     for (std::int64_t r = 0; r < rows; ++r)
-      for (std::int64_t c = 0; c < kPanel; ++c) block[r * kPanel + c] = zt[(p * kPanel + c) * 16 + r];
+      for (std::int64_t c = 0; c < kPanel; ++c)
+        block[r * kPanel + c] = zt[(p * kPanel + c) * 16 + r];
   }
 }
 
@@ -48,8 +49,7 @@ std::int64_t label_at(const SoftmaxLoss<T>& a, std::int64_t row) {
     case 4:
       return a.label_signed ? static_cast<const std::int32_t*>(a.labels)[row]
                             : static_cast<const std::uint32_t*>(a.labels)[row];
-    default:
-      return static_cast<const std::int64_t*>(a.labels)[row];
+    default: return static_cast<const std::int64_t*>(a.labels)[row];
   }
 }
 
@@ -66,7 +66,8 @@ void run(const SoftmaxLoss<T>& a) {
     const bool dense = a.labels == nullptr;
     if (dense) to_lanes(a.t, row, rows, a.classes, tt);
     alignas(64) T dy[16], loss[16], tops[16];
-    for (std::int64_t r = 0; r < 16; ++r) dy[r] = a.dy != nullptr && r < rows ? a.dy[(row + r) * a.dy_step] : T(0);
+    for (std::int64_t r = 0; r < 16; ++r)
+      dy[r] = a.dy != nullptr && r < rows ? a.dy[(row + r) * a.dy_step] : T(0);
 
     for (std::int64_t l = 0; l < 16; l += kWide) {
       Vec<T> top = load(zt + l);
