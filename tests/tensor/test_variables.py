@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from densa._core import Arena, Variable, from_numpy
 
 from densa import _core
+from densa._core import Arena, Variable, from_numpy
 
 
 @pytest.mark.parametrize("rows", [0, 1, 2, 7, 33])
