@@ -1,7 +1,6 @@
-// Compiled once per CPU level. Rows are converted 16 elements at a time, the width of a panel; the
-// compiler turns the fixed loops into vector code for every source type.
+// Compiled once per CPU level. Rows are converted 16 elements at a time, the width of a panel.
 #include "ops/feed/feed.h"
-#include "simd/level.h"
+#include "simd/lanes.h"
 
 namespace densa::inline DENSA_ISA {
 namespace {
@@ -13,12 +12,16 @@ inline constexpr bool kMayBeNonFinite<float> = true;
 template <>
 inline constexpr bool kMayBeNonFinite<double> = true;
 
+// 16 numbers from x to y. `check` stays zero unless one of them is inf or NaN.
 template <class S, class T, bool kAffine>
-inline void convert16(const S* x, T* y, T scale, T offset, T* check) {
-  for (int c = 0; c < 16; ++c) {
-    const T v = static_cast<T>(x[c]);
-    if constexpr (kMayBeNonFinite<S>) check[c] += v * T(0);  // stays 0 unless v is inf or NaN
-    y[c] = kAffine ? v * scale + offset : v;
+DENSA_ALWAYS_INLINE void convert16(const S* x, T* y, T scale, T offset, Vec<T>* check) {
+  constexpr int kVecs = static_cast<int>(kPanel / kLanes<T>);
+  const Vec<T> factor = broadcast(scale), shift = broadcast(offset);
+#pragma GCC unroll 8
+  for (int i = 0; i < kVecs; ++i) {
+    const Vec<T> v = load_as<Vec<T>>(x + i * kLanes<T>);
+    if constexpr (kMayBeNonFinite<S>) *check += v * Vec<T>{};
+    store(y + i * kLanes<T>, kAffine ? v * factor + shift : v);
   }
 }
 
@@ -39,24 +42,22 @@ std::int64_t gather(const Feed& feed) {
       const auto bytes = feed.cols * static_cast<std::int64_t>(sizeof(S));
       for (std::int64_t b = 0; b < bytes; b += 64) __builtin_prefetch(next + b);
     }
-    T check[16] = {};
+    Vec<T> check{};
     T* y = out + (feed.panels ? r * kPanel : r * feed.stride);
     const std::ptrdiff_t step = feed.panels ? feed.stride : kPanel;
     for (std::int64_t p = 0; p < full; ++p)
-      convert16<S, T, kAffine>(x + p * kPanel, y + p * step, scale, offset, check);
+      convert16<S, T, kAffine>(x + p * kPanel, y + p * step, scale, offset, &check);
     if (rest > 0) {
       S part[16] = {};
       T converted[16];
       for (std::int64_t c = 0; c < rest; ++c) part[c] = x[full * kPanel + c];
-      convert16<S, T, kAffine>(part, converted, scale, offset, check);
+      convert16<S, T, kAffine>(part, converted, scale, offset, &check);
       for (std::int64_t c = 0; c < rest; ++c) y[full * step + c] = converted[c];
       if (feed.panels)
         for (std::int64_t c = rest; c < kPanel; ++c) y[full * step + c] = T(0);
     }
     if constexpr (kMayBeNonFinite<S>) {
-      T sum = T(0);
-      for (int c = 0; c < 16; ++c) sum += check[c];
-      if (!(sum == T(0)) && bad_row < 0) bad_row = r;
+      if (!(sum(check) == T(0)) && bad_row < 0) bad_row = r;
     }
   }
   return bad_row;
@@ -67,10 +68,10 @@ std::int64_t feed_rows(const Feed& feed) {
   return feed.affine ? gather<S, T, true>(feed) : gather<S, T, false>(feed);
 }
 
-// In the order of DType (feed.cpp checks the count).
+// In the order of DType (feed.cpp checks the count); a bool is a byte that is 0 or 1.
 template <class T>
 constexpr FeedFn kOf[] = {
-    &feed_rows<bool, T>,          &feed_rows<std::int8_t, T>,   &feed_rows<std::int16_t, T>,
+    &feed_rows<std::uint8_t, T>,  &feed_rows<std::int8_t, T>,   &feed_rows<std::int16_t, T>,
     &feed_rows<std::int32_t, T>,  &feed_rows<std::int64_t, T>,  &feed_rows<std::uint8_t, T>,
     &feed_rows<std::uint16_t, T>, &feed_rows<std::uint32_t, T>, &feed_rows<std::uint64_t, T>,
     &feed_rows<float, T>,         &feed_rows<double, T>};
