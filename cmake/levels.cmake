@@ -20,6 +20,13 @@ if(NOT DENSA_ISAS)
   message(FATAL_ERROR "DENSA_ISAS is empty; levels of this machine: ${densa_all_levels}")
 endif()
 
+# With sanitizers options.cmake decides, for the sake of the time to compile.
+if(DENSA_SANITIZE)
+  set(densa_kernel_optimize "")
+else()
+  set(densa_kernel_optimize $<$<CONFIG:Release>:-O3>)
+endif()
+
 set(DENSA_LEVEL_DEFINITIONS "")
 foreach(level IN LISTS DENSA_ISAS)
   if(NOT level IN_LIST densa_all_levels)
@@ -29,7 +36,7 @@ foreach(level IN LISTS DENSA_ISAS)
   target_compile_definitions(densa_level_${level} INTERFACE DENSA_ISA=${level})
   # No errno and no traps to keep: sqrt and selects become plain instructions. Values are unchanged.
   target_compile_options(densa_level_${level} INTERFACE
-    ${densa_flags_${level}} -fno-math-errno -fno-trapping-math $<$<CONFIG:Release>:-O3>)
+    ${densa_flags_${level}} -fno-math-errno -fno-trapping-math ${densa_kernel_optimize})
   string(TOUPPER ${level} upper)
   list(APPEND DENSA_LEVEL_DEFINITIONS DENSA_HAVE_${upper}=1)
 endforeach()

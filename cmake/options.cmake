@@ -35,6 +35,6 @@ endif()
 if(DENSA_SANITIZE)
   set(densa_sanitize_flags -fsanitize=${DENSA_SANITIZE} -fno-sanitize-recover=all)
   target_compile_options(densa_options INTERFACE
-    ${densa_sanitize_flags} -fno-omit-frame-pointer -g -O1)
+    ${densa_sanitize_flags} -fno-omit-frame-pointer -g1 -O1)
   target_link_options(densa_options INTERFACE ${densa_sanitize_flags})
 endif()
