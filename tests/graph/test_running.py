@@ -1,0 +1,160 @@
+"""Plans in the real world: Ctrl-C, fork, several Python threads, memory, allocation."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+
+import densa
+from densa import layers
+
+
+def compiled(width=64, features=32):
+    model = densa.Sequential(
+        [densa.Input((features,)), layers.Dense(width, activation="relu"), layers.Dense(4)]
+    )
+    model.compile("sgd", densa.losses.SparseCategoricalCrossentropy(from_logits=True))
+    return model
+
+
+def rows(n=4096, features=32):
+    rng = np.random.default_rng(0)
+    return rng.normal(size=(n, features)).astype("f4"), rng.integers(0, 4, n)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends SIGINT")
+def test_interrupt_stops_between_steps_and_leaves_a_model():
+    model = compiled()
+    x, y = rows()
+    model.fit(x, y, epochs=1, verbose=0)
+    pressed = []
+
+    def press():
+        time.sleep(0.4)
+        pressed.append(time.perf_counter())
+        os.kill(os.getpid(), signal.SIGINT)
+
+    finger = threading.Thread(target=press)
+    finger.start()
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(x, y, epochs=100_000, verbose=0)
+    took = time.perf_counter() - pressed[0]
+    finger.join()
+    assert took < 2.0  # 0.2 s is promised; a loaded machine is given more
+    assert np.isfinite(model.get_weights()[0]).all()
+    steps = int(model.optimizer.iterations)
+    assert steps > 128
+    model.fit(x, y, epochs=1, verbose=0)
+    assert int(model.optimizer.iterations) == steps + 128
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_forked_child_predicts():
+    code = """
+import os, sys, numpy as np, densa
+from densa import layers
+densa.set_num_threads(2, exact=True)
+model = densa.Sequential([densa.Input((8,)), layers.Dense(40, activation="tanh"), layers.Dense(3)])
+x = np.ones((64, 8), "f4")
+before = model.predict(x, verbose=0)
+child = os.fork()
+if child == 0:
+    os._exit(0 if np.array_equal(model.predict(x, verbose=0), before) else 1)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+    done = subprocess.run([sys.executable, "-c", code], timeout=60, check=False)
+    assert done.returncode == 0
+
+
+def test_models_train_in_several_python_threads():
+    x, y = rows(512)
+    found: dict[int, list] = {}
+
+    def work(i):
+        rng = np.random.default_rng(5)
+        model = compiled()
+        model.set_weights([rng.normal(size=w.shape) * 0.1 for w in model.get_weights()])
+        model.fit(x, y, epochs=3, batch_size=32, shuffle=False, verbose=0)
+        found[i] = model.get_weights()
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for i in range(1, 4):
+        for a, b in zip(found[0], found[i], strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_a_step_takes_no_memory():
+    model = compiled()
+    x, y = rows(1024)
+    runner = model._train_runner(x, y, 32)
+    runner.run(64)
+    status = "/proc/self/statm"
+    if not os.path.exists(status):
+        pytest.skip("needs /proc")
+
+    def resident():
+        with open(status) as f:
+            return int(f.read().split()[1])
+
+    before = resident()
+    runner.run(20_000)
+    assert resident() - before < 64  # pages
+
+
+def test_a_batch_hook_sees_every_step():
+    seen = []
+
+    class Count(densa.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            seen.append((batch, logs["loss"]))
+
+    model = compiled()
+    x, y = rows(320)
+    model.fit(x, y, batch_size=32, epochs=2, callbacks=[Count()], verbose=0)
+    assert [b for b, _ in seen] == [*range(10), *range(10)]
+    assert all(np.isfinite(loss) for _, loss in seen)
+
+
+def test_stop_training_from_a_batch_hook():
+    class Stop(densa.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            self.model.stop_training = batch == 3
+
+    model = compiled()
+    x, y = rows(320)
+    model.fit(x, y, batch_size=32, epochs=5, callbacks=[Stop()], verbose=0)
+    assert int(model.optimizer.iterations) == 4
+
+
+def test_explain_plan_and_profile():
+    model = compiled()
+    x, y = rows(320)
+    assert "nothing recorded" in model.explain_plan()
+    stages = densa.profile(model, x, y, 32, 5)
+    assert any("dw and update" in name for name, _ in stages)
+    assert all(seconds >= 0 for _, seconds in stages)
+    text = model.explain_plan()
+    assert "by panels" in text
+    model.run_eagerly = True
+    assert "off the fast path" in model.explain_plan()
+
+
+def test_an_id_out_of_range_is_an_error_not_a_crash():
+    model = densa.Sequential([layers.Embedding(10, 4), layers.Flatten(), layers.Dense(1)])
+    model.compile("sgd", "mse")
+    ids = np.arange(20).reshape(10, 2) % 10
+    model.fit(ids, np.zeros((10, 1), "f4"), verbose=0)
+    ids[3, 1] = 11
+    with pytest.raises((IndexError, ValueError), match="11"):
+        model.fit(ids, np.zeros((10, 1), "f4"), verbose=0)
