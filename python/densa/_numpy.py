@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from densa._core import Tensor, apply
 
 from densa import _core
+from densa._core import Tensor, apply
 from densa.tensor import _axes, _plain, _wrap, matmul
 
 # ufunc name to op name, where they differ or not.

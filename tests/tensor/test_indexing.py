@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
-from densa._core import from_numpy
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+
+from densa._core import from_numpy
 
 _KEYS = [
     0,

@@ -6,10 +6,10 @@ import weakref
 
 import numpy as np
 import pytest
-from densa._core import Tensor, from_numpy
 
 import densa
 from densa import _core
+from densa._core import Tensor, from_numpy
 
 _DTYPES = "bool int8 int16 int32 int64 uint8 uint16 uint32 uint64 float32 float64".split()
 

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from densa._core import apply, from_numpy
 
 from densa import _core
+from densa._core import apply, from_numpy
 
 _INTEGERS = ["int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"]
 _ALL = ["bool", *_INTEGERS, "float32", "float64"]

@@ -5,10 +5,10 @@ import weakref
 
 import numpy as np
 import pytest
-from densa._core import apply, from_numpy
 
 import densa
 from densa import _core
+from densa._core import apply, from_numpy
 
 
 def _leaf(values, dtype="float64"):
