@@ -55,15 +55,23 @@ native_tests() {
   UBSAN_OPTIONS=print_stacktrace=1 ctest --test-dir "$folder" --output-on-failure --no-tests=error
 }
 
-# The CPU levels that this machine has, but for the best one, which every other test runs on.
-other_levels() {
-  case "$(uname -m)" in x86_64 | amd64) ;; *) return ;; esac
+# The CPU levels that this machine has, the best one last.
+cpu_levels() {
+  case "$(uname -m)" in
+    x86_64 | amd64) ;;
+    *) echo baseline && return ;;
+  esac
   local levels=(v2)
   grep -qw avx2 /proc/cpuinfo && levels+=(v3)
   grep -qw avx512vl /proc/cpuinfo && levels+=(v4)
   grep -qw avx512_bf16 /proc/cpuinfo && grep -qw avx512_vnni /proc/cpuinfo && levels+=(v4x)
-  echo "${levels[@]:0:${#levels[@]}-1}"
+  echo "${levels[@]}"
 }
+
+best_level() { cpu_levels | awk '{print $NF}'; }
+
+# All but the best, which every other test runs on.
+other_levels() { cpu_levels | awk '{$NF = ""; print}'; }
 
 # readme_command NAME: the shell command between the marks <!-- NAME:begin --> and <!-- NAME:end -->.
 readme_command() {
