@@ -20,7 +20,7 @@ if(NOT DENSA_ISAS)
   message(FATAL_ERROR "DENSA_ISAS is empty; levels of this machine: ${densa_all_levels}")
 endif()
 
-# With sanitizers -O1 compiles kernels four times as fast, but they then run a hundred times slower.
+# With sanitizers -O1 compiles faster, but kernels then run tens of times slower.
 if(DENSA_SANITIZE)
   set(densa_kernel_optimize -O2)
 else()
