@@ -158,3 +158,39 @@ def test_an_id_out_of_range_is_an_error_not_a_crash():
     ids[3, 1] = 11
     with pytest.raises((IndexError, ValueError), match="11"):
         model.fit(ids, np.zeros((10, 1), "f4"), verbose=0)
+
+
+def test_dense_on_sequences_trains():
+    model = densa.Sequential([densa.Input((4, 5)), layers.Dense(3)])
+    model.compile("sgd", "mse")
+    x, y = np.ones((70, 4, 5), "f4"), np.ones((70, 4, 3), "f4")
+    losses = model.fit(x, y, epochs=5, verbose=0).history["loss"]
+    assert losses[-1] < losses[0]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda m: setattr(m.optimizer, "clipnorm", 0.01),
+        lambda m: setattr(m.optimizer, "momentum", 0.9),
+        lambda m: setattr(m.optimizer, "weight_decay", 0.5),
+        lambda m: setattr(m.layers[0], "trainable", False),
+    ],
+)
+def test_changes_after_a_fit_are_honoured_as_in_eager_steps(change):
+    x, y = rows(70)
+    found = []
+    for eager in (False, True):
+        densa.utils.set_random_seed(1)
+        model = compiled(8)
+        model.compile(
+            densa.optimizers.SGD(0.05, momentum=0.5),
+            densa.losses.SparseCategoricalCrossentropy(from_logits=True),
+            run_eagerly=eager,
+        )
+        model.fit(x, y, verbose=0, shuffle=False)
+        change(model)
+        model.fit(x, y, verbose=0, shuffle=False, epochs=2)
+        found.append(model.get_weights())
+    for a, b in zip(*found, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)

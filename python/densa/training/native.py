@@ -68,9 +68,12 @@ class NativeRunner:
 
     def _bound(self, parts: Batch, rows: int) -> _Bound | None:
         """The plan for arrays of these kinds and at most `rows` rows; None: run eagerly."""
-        key = tuple(
-            None if part is None else _signature(part)
-            for part in (parts if self.kind != "predict" else parts[:1])
+        key = (
+            self._settings(),
+            *(
+                None if part is None else _signature(part)
+                for part in (parts if self.kind != "predict" else parts[:1])
+            ),
         )
         found = self._plans.get(key, False)
         if isinstance(found, _Bound) and found.plan.capacity < rows:
@@ -80,6 +83,19 @@ class NativeRunner:
                 self._plans.pop(next(iter(self._plans)))
             found = self._plans[key] = self._record(parts, rows)
         return found  # type: ignore[return-value]
+
+    def _settings(self) -> Any:
+        # What a plan has settled and a user may change afterwards: the optimizer's numbers and
+        # which variables are trained.
+        if self.kind != "train":
+            return None
+        optimizer = self.model.optimizer
+        return (
+            tuple(optimizer.hyper().items()) if optimizer.fused_kind() else None,
+            optimizer.clipnorm,
+            optimizer.global_clipnorm,
+            tuple(id(v) for v in self.model.trainable_variables),
+        )
 
     def _record(self, parts: Batch, rows: int) -> _Bound | None:
         model = self.model
@@ -120,9 +136,10 @@ class NativeRunner:
                     if results is not None:  # an overridden compute_metrics returns its own logs
                         return None
                     program.output("loss", loss)
+            # The gradient may need the number of rows where the step itself does not.
+            plan = _core.Plan(program, rows, optimizer=optimizer, collect=names)
         except _core.NeedsRows:
             return None
-        plan = _core.Plan(program, rows, optimizer=optimizer, collect=names)
         return _Bound(plan, struct, leaves)
 
     def _build(self, x: Any) -> None:
