@@ -125,11 +125,17 @@ def markdown(results: dict[str, Any]) -> str:
     """All tables there are results for."""
     parts = []
     if "train" in results:
+        names = {"torch": "eager with fused optimizers", "torch-compile": "torch.compile"}
+        ran = [
+            text
+            for name, text in names.items()
+            if any(name in row["peers"] for row in results["train"]["rows"])
+        ]
         parts.append(
             "Time of one training step (batch gathered from shuffled rows, forward, backward,"
-            " update), median of interleaved runs; PyTorch is the better of eager with fused"
-            " optimizers and torch.compile, JAX is jit with optax and donated buffers, `peak` is"
-            " densa's share of the machine's measured FMA peak.\n"
+            f" update), median of interleaved runs; PyTorch is {' or '.join(ran)}, the better of"
+            " what ran; JAX is jit with optax and donated buffers, `peak` is densa's share of the"
+            " machine's measured FMA peak.\n"
         )
         parts += [train_table(results["train"]), "", machine_line(results["train"]), ""]
     if "fit" in results:
