@@ -194,3 +194,20 @@ def test_changes_after_a_fit_are_honoured_as_in_eager_steps(change):
         found.append(model.get_weights())
     for a, b in zip(*found, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+
+
+def test_half_precision_arrays_are_taken():
+    model = compiled()
+    x, y = rows(64)
+    model.fit(x.astype("f2"), y, verbose=0)
+    np.testing.assert_allclose(
+        model.predict(x.astype("f2"), verbose=0),
+        model.predict(x.astype("f2").astype("f4"), verbose=0),
+    )
+
+
+def test_a_callback_class_is_refused():
+    model = compiled()
+    x, y = rows(64)
+    with pytest.raises(ValueError, match=r"EarlyStopping\(\.\.\.\)"):
+        model.fit(x, y, callbacks=[densa.callbacks.EarlyStopping], verbose=0)

@@ -37,10 +37,13 @@ class CallbackList:
     ) -> None:
         self.callbacks: list[Any] = _flat(callbacks)
         for callback in self.callbacks:
-            if not hasattr(callback, "on_epoch_end"):
+            if isinstance(callback, type) or not hasattr(callback, "on_epoch_end"):
+                hint = ""
+                if isinstance(callback, type):
+                    hint = f" That is a class: pass {callback.__name__}(...)."
                 raise ValueError(
                     "callbacks must hold instances of densa.callbacks.Callback; received "
-                    f"{callback!r}."
+                    f"{callback!r}.{hint}"
                 )
         self._history: History | None = None
         if add_progbar and not any(isinstance(c, ProgbarLogger) for c in self.callbacks):

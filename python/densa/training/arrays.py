@@ -64,8 +64,9 @@ def to_array(x: Any, name: str) -> Any:
             f"{name} holds values of type {array.dtype}{where}; expected numbers. Encode text and "
             "categories as numbers first."
         )
-    if array.dtype.kind == "f" and array.dtype.itemsize not in (2, 4, 8):
-        array = array.astype(np.float64)
+    if array.dtype.kind == "f" and array.dtype.itemsize not in (4, 8):
+        # Half and extended precision have no storage in the core.
+        array = array.astype(np.float32 if array.dtype.itemsize == 2 else np.float64)
     if not array.dtype.isnative:
         array = array.astype(array.dtype.newbyteorder("="))
     return array
