@@ -131,11 +131,12 @@ def markdown(results: dict[str, Any]) -> str:
             for name, text in names.items()
             if any(name in row["peers"] for row in results["train"]["rows"])
         ]
+        faster = ", whichever is faster" if len(ran) > 1 else ""
         parts.append(
             "Time of one training step (batch gathered from shuffled rows, forward, backward,"
-            f" update), median of interleaved runs; PyTorch is {' or '.join(ran)}, the better of"
-            " what ran; JAX is jit with optax and donated buffers, `peak` is densa's share of the"
-            " machine's measured FMA peak.\n"
+            f" update), median of interleaved runs; PyTorch is {' or '.join(ran)}{faster}; JAX is"
+            " jit with optax and donated buffers, `peak` is densa's share of the machine's"
+            " measured FMA peak.\n"
         )
         parts += [train_table(results["train"]), "", machine_line(results["train"]), ""]
     if "fit" in results:

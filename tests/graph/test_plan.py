@@ -99,6 +99,7 @@ def test_optimizers_native_equals_eager(name):
     make = lambda: dense_net("tanh", dtype="float64")  # noqa: E731
     native, _ = trained(make, OPTIMIZERS[name], False, "float64")
     eager, _ = trained(make, OPTIMIZERS[name], True, "float64")
+    # Dividing by the root of a small second moment magnifies the other order of sums.
     assert_close(native, eager, 1e-10)
     assert int(native.optimizer.iterations) == int(eager.optimizer.iterations) == 15
 
@@ -107,6 +108,7 @@ def test_batch_norm_and_its_moving_statistics():
     make = lambda: dense_net("silu", norm=True, dtype="float64")  # noqa: E731
     native, _ = trained(make, OPTIMIZERS["adam"], False, "float64")
     eager, _ = trained(make, OPTIMIZERS["adam"], True, "float64")
+    # As above, and batch norm divides by the spread of 6 rows in the last batch.
     assert_close(native, eager, 1e-9)
     x, y = data("float64")
     np.testing.assert_allclose(
