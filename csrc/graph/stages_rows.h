@@ -41,7 +41,6 @@ class FeedStage final : public Stage {
     call.row_bytes = source.row_bytes;
     call.order = s.order;
     call.first = s.first;
-    call.ahead = s.ahead;
     call.row_begin = begin;
     call.row_end = end;
     call.y = y.p;

@@ -149,11 +149,18 @@ DENSA_ALWAYS_INLINE void store(T* p, T x) {
   *p = x;
 }
 
+template <class T>
+inline constexpr bool kIsFloat = false;
+template <>
+inline constexpr bool kIsFloat<float> = true;
+
 // A V, scalar or vector, from kWidth<V> numbers of any arithmetic type, converted to V's element.
 template <class V, class From>
 DENSA_ALWAYS_INLINE V load_as(const From* p) {
   if constexpr (kWidth<V> == 1) {
     return static_cast<V>(*p);
+  } else if constexpr (sizeof(From) == 1 && kIsFloat<Element<V>>) {
+    return (V)native::from_bytes(p);
   } else {
     typedef From Source __attribute__((vector_size(kWidth<V> * sizeof(From))));
     Source s;

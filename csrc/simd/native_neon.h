@@ -73,4 +73,18 @@ DENSA_ALWAYS_INLINE F32 as_f32(F64 v) { return vreinterpretq_f32_f64(v); }
 DENSA_ALWAYS_INLINE F32 load_pieces(const float* p, std::ptrdiff_t) { return vld1q_f32(p); }
 DENSA_ALWAYS_INLINE F64 load_pieces(const double* p, std::ptrdiff_t) { return vld1q_f64(p); }
 
+// Four bytes as numbers.
+DENSA_ALWAYS_INLINE F32 from_bytes(const std::uint8_t* p) {
+  std::uint32_t bytes;
+  __builtin_memcpy(&bytes, p, sizeof bytes);
+  const uint16x8_t wide = vmovl_u8(vreinterpret_u8_u32(vdup_n_u32(bytes)));
+  return vcvtq_f32_u32(vmovl_u16(vget_low_u16(wide)));
+}
+DENSA_ALWAYS_INLINE F32 from_bytes(const std::int8_t* p) {
+  std::uint32_t bytes;
+  __builtin_memcpy(&bytes, p, sizeof bytes);
+  const int16x8_t wide = vmovl_s8(vreinterpret_s8_u32(vdup_n_u32(bytes)));
+  return vcvtq_f32_s32(vmovl_s16(vget_low_s16(wide)));
+}
+
 }  // namespace densa::inline DENSA_ISA::native

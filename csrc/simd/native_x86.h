@@ -114,6 +114,16 @@ DENSA_ALWAYS_INLINE F64 load_pieces(const double* p, std::ptrdiff_t stride) {
   return _mm512_insertf64x2(v, _mm_loadu_pd(p + 3 * stride), 3);
 }
 
+// 16 bytes as numbers. (The compiler's own conversion goes lane by lane.)
+DENSA_ALWAYS_INLINE F32 from_bytes(const std::uint8_t* p) {
+  const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+  return _mm512_maskz_cvtepi32_ps(kAll16, _mm512_maskz_cvtepu8_epi32(kAll16, bytes));
+}
+DENSA_ALWAYS_INLINE F32 from_bytes(const std::int8_t* p) {
+  const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+  return _mm512_maskz_cvtepi32_ps(kAll16, _mm512_maskz_cvtepi8_epi32(kAll16, bytes));
+}
+
 #elif DENSA_LEVEL == DENSA_LEVEL_v3  // 256 bits, partial access by vector masks
 
 inline constexpr std::size_t kBytes = 32;
@@ -171,6 +181,15 @@ DENSA_ALWAYS_INLINE F64 load_pieces(const double* p, std::ptrdiff_t stride) {
   return _mm256_insertf128_pd(_mm256_castpd128_pd256(_mm_loadu_pd(p)), _mm_loadu_pd(p + stride), 1);
 }
 
+DENSA_ALWAYS_INLINE F32 from_bytes(const std::uint8_t* p) {
+  return _mm256_cvtepi32_ps(
+      _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))));
+}
+DENSA_ALWAYS_INLINE F32 from_bytes(const std::int8_t* p) {
+  return _mm256_cvtepi32_ps(
+      _mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))));
+}
+
 #else  // v2: 128 bits, no fused multiply-add, partial access lane by lane
 
 inline constexpr std::size_t kBytes = 16;
@@ -219,6 +238,17 @@ DENSA_ALWAYS_INLINE F64 as_f64(F32 v) { return _mm_castps_pd(v); }
 DENSA_ALWAYS_INLINE F32 as_f32(F64 v) { return _mm_castpd_ps(v); }
 DENSA_ALWAYS_INLINE F32 load_pieces(const float* p, std::ptrdiff_t) { return _mm_loadu_ps(p); }
 DENSA_ALWAYS_INLINE F64 load_pieces(const double* p, std::ptrdiff_t) { return _mm_loadu_pd(p); }
+
+DENSA_ALWAYS_INLINE F32 from_bytes(const std::uint8_t* p) {
+  int bytes;
+  __builtin_memcpy(&bytes, p, sizeof bytes);
+  return _mm_cvtepi32_ps(_mm_cvtepu8_epi32(_mm_cvtsi32_si128(bytes)));
+}
+DENSA_ALWAYS_INLINE F32 from_bytes(const std::int8_t* p) {
+  int bytes;
+  __builtin_memcpy(&bytes, p, sizeof bytes);
+  return _mm_cvtepi32_ps(_mm_cvtepi8_epi32(_mm_cvtsi32_si128(bytes)));
+}
 
 #endif
 

@@ -127,15 +127,21 @@ void test_conversions() {
   using V = Vec<T>;
   using I = densa::IntOf<T>;
   T lanes[kLanes<T>];
-  unsigned char bytes[kLanes<T>];
-  for (std::size_t i = 0; i < kLanes<T>; ++i) lanes[i] = T(i) * T(-1.75) + 3, bytes[i] = 250 - i;
+  std::uint8_t bytes[kLanes<T>];
+  std::int8_t signed_bytes[kLanes<T>];
+  for (std::size_t i = 0; i < kLanes<T>; ++i) {
+    lanes[i] = T(i) * T(-1.75) + 3;
+    bytes[i] = 250 - i;
+    signed_bytes[i] = i % 2 == 0 ? -128 + i : 127 - i;
+  }
   const Vec<I> whole = densa::convert<Vec<I>>(densa::load(lanes));
   const V back = densa::convert<V>(whole);
-  const V widened = densa::load_as<V>(bytes);
+  const V widened = densa::load_as<V>(bytes), widened_signed = densa::load_as<V>(signed_bytes);
   for (std::size_t i = 0; i < kLanes<T>; ++i) {
     CHECK(whole[i] == densa::convert<I>(lanes[i]));
     CHECK(back[i] == std::trunc(lanes[i]));
     CHECK(widened[i] == T(bytes[i]) && densa::load_as<T>(bytes + i) == T(bytes[i]));
+    CHECK(widened_signed[i] == T(signed_bytes[i]));
   }
 }
 

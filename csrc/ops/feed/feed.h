@@ -1,7 +1,7 @@
 // Gathers rows of the user's array into a batch: shuffle, cast and scale in one pass.
 //
 // y[r][c] = x[order[first + r]][c] * scale + offset, as a row-major block or as panels with zero
-// padding. Rows ahead are prefetched: shuffled rows are where a step would wait for memory.
+// padding. A plan fetches the rows of the next batch ahead of time (graph/gather_ahead.h).
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -15,7 +15,6 @@ struct Feed {
   std::ptrdiff_t row_bytes = 0;
   const std::int64_t* order = nullptr;      // row number of each position; null: position itself
   std::int64_t first = 0;                   // position of the batch's row 0
-  std::int64_t ahead = 0;                   // positions from `first` on that exist
   std::int64_t row_begin = 0, row_end = 0;  // rows of the batch to gather
   std::int64_t cols = 0;
   void* y = nullptr;

@@ -25,40 +25,52 @@ DENSA_ALWAYS_INLINE void convert16(const S* x, T* y, T scale, T offset, Vec<T>* 
   }
 }
 
+// The last `count` elements of a row; a panel's padding becomes zero.
+template <class S, class T, bool kAffine>
+void convert_rest(const S* x, T* y, std::int64_t count, bool pad, T scale, T offset,
+                  Vec<T>* check) {
+  S part[kPanel] = {};
+  T converted[kPanel];
+  for (std::int64_t c = 0; c < count; ++c) part[c] = x[c];
+  convert16<S, T, kAffine>(part, converted, scale, offset, check);
+  for (std::int64_t c = 0; c < count; ++c) y[c] = converted[c];
+  if (pad)
+    for (std::int64_t c = count; c < kPanel; ++c) y[c] = T(0);
+}
+
+// Blocks of 16 rows, panel by panel: each panel's part of a block is one run of memory. (Row by
+// row, the writes would be a panel apart, all in a few sets of the first-level cache.)
 template <class S, class T, bool kAffine>
 std::int64_t gather(const Feed& feed) {
-  constexpr std::int64_t kAhead = 4;
   const auto* data = static_cast<const unsigned char*>(feed.data);
   auto* out = static_cast<T*>(feed.y);
   const T scale = static_cast<T>(feed.scale), offset = static_cast<T>(feed.offset);
   const std::int64_t full = feed.cols / kPanel, rest = feed.cols % kPanel;
-  std::int64_t bad_row = -1;
-  for (std::int64_t r = feed.row_begin; r < feed.row_end; ++r) {
+  const std::ptrdiff_t row_step = feed.panels ? kPanel : feed.stride;
+  const std::ptrdiff_t step = feed.panels ? feed.stride : kPanel;
+  const auto row_at = [&](std::int64_t r) {
     const std::int64_t at = feed.first + r;
-    const auto* x = reinterpret_cast<const S*>(
-        data + (feed.order != nullptr ? feed.order[at] : at) * feed.row_bytes);
-    if (feed.order != nullptr && r + kAhead < feed.ahead) {
-      const unsigned char* next = data + feed.order[at + kAhead] * feed.row_bytes;
-      const auto bytes = feed.cols * static_cast<std::int64_t>(sizeof(S));
-      for (std::int64_t b = 0; b < bytes; b += 64) __builtin_prefetch(next + b);
-    }
-    Vec<T> check{};
-    T* y = out + (feed.panels ? r * kPanel : r * feed.stride);
-    const std::ptrdiff_t step = feed.panels ? feed.stride : kPanel;
+    return reinterpret_cast<const S*>(data + (feed.order != nullptr ? feed.order[at] : at) *
+                                                 feed.row_bytes);
+  };
+  std::int64_t bad_row = -1;
+  const S* x[kPanel];
+  for (std::int64_t r = feed.row_begin; r < feed.row_end; r += kPanel) {
+    const std::int64_t rows = feed.row_end - r < kPanel ? feed.row_end - r : kPanel;
+    for (std::int64_t i = 0; i < rows; ++i) x[i] = row_at(r + i);
+    T* y = out + r * row_step;
+    Vec<T> check[kPanel] = {};
     for (std::int64_t p = 0; p < full; ++p)
-      convert16<S, T, kAffine>(x + p * kPanel, y + p * step, scale, offset, &check);
-    if (rest > 0) {
-      S part[16] = {};
-      T converted[16];
-      for (std::int64_t c = 0; c < rest; ++c) part[c] = x[full * kPanel + c];
-      convert16<S, T, kAffine>(part, converted, scale, offset, &check);
-      for (std::int64_t c = 0; c < rest; ++c) y[full * step + c] = converted[c];
-      if (feed.panels)
-        for (std::int64_t c = rest; c < kPanel; ++c) y[full * step + c] = T(0);
-    }
-    if constexpr (kMayBeNonFinite<S>) {
-      if (!(sum(check) == T(0)) && bad_row < 0) bad_row = r;
-    }
+      for (std::int64_t i = 0; i < rows; ++i)
+        convert16<S, T, kAffine>(x[i] + p * kPanel, y + p * step + i * row_step, scale, offset,
+                                 &check[i]);
+    if (rest > 0)
+      for (std::int64_t i = 0; i < rows; ++i)
+        convert_rest<S, T, kAffine>(x[i] + full * kPanel, y + full * step + i * row_step, rest,
+                                    feed.panels, scale, offset, &check[i]);
+    if constexpr (kMayBeNonFinite<S>)
+      for (std::int64_t i = 0; i < rows && bad_row < 0; ++i)
+        if (!(sum(check[i]) == T(0))) bad_row = r + i;
   }
   return bad_row;
 }
