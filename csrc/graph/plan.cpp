@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "graph/gather_ahead.h"
 #include "graph/lower.h"
 
 #if defined(__x86_64__)
@@ -54,27 +55,34 @@ std::int64_t chunk_of(const StageGroup& group, std::int64_t rows) {
 
 // ---- threads --------------------------------------------------------------------------------
 
-int ThreadChoice::next(int limit, bool exact) {
-  if (exact || limit <= 1) return limit;
-  constexpr int kTrials = 6;
-  constexpr int kCheckEvery = 200;  // chunks of about 10 ms
-  if (trials_ < kTrials) return trials_++ % 2 == 0 ? limit : 1;
-  const bool many = many_ <= one_;
-  if (++since_check_ >= kCheckEvery) {
-    since_check_ = 0;
-    return many ? 1 : limit;  // look at the other one again
-  }
-  return many ? limit : 1;
+namespace {
+constexpr double kChunkSeconds = 0.01;  // between looks at the clock
+constexpr double kLookSeconds = 0.002;  // a look at the other number of threads
+}  // namespace
+
+ThreadChoice::Next ThreadChoice::next(int limit, bool exact) const {
+  if (exact || limit <= 1) return {limit, kChunkSeconds};
+  return looking() ? Next{many_ ? 1 : limit, kLookSeconds} : Next{many_ ? limit : 1, kChunkSeconds};
 }
 
-void ThreadChoice::record(int threads, double seconds) {
-  double& time = threads == 1 ? one_ : many_;
-  // The first look counts fully; later ones move the figure, faster down than up: a slow chunk is
-  // more often a busy machine than a slow plan.
-  if (time == 0 || seconds < time)
-    time = seconds;
-  else
-    time += 0.25 * (seconds - time);
+void ThreadChoice::record(int threads, double seconds, std::int64_t steps) {
+  const double per_step = seconds / static_cast<double>(steps);
+  const bool many = threads > 1;
+  double& known = best_[many];
+  if (many == many_) {
+    since_look_ += seconds;
+    // Faster counts at once, slower by and by: a slow chunk is more often a busy machine.
+    known = known == 0 || per_step < known ? per_step : known + 0.25 * (per_step - known);
+    return;
+  }
+  known = per_step;
+  since_look_ = 0;
+  if (best_[many_] > 0 && known < best_[many_]) {
+    many_ = many;
+    patience_ = kShortest;
+  } else {
+    patience_ = std::min(std::max(2 * patience_, 25 * seconds), kLongest);
+  }
 }
 
 // ---- binding --------------------------------------------------------------------------------
@@ -163,14 +171,17 @@ StepState Plan::state(std::int64_t position, std::int64_t index, const double* r
   const auto at = static_cast<std::size_t>(steps_in_span_ + index);
   if (rate_count > 0) s.learning_rate = rates[std::min(at, rate_count - 1)];
   s.sources = span_.sources.data();
+  s.source_count = span_.sources.size();
   s.results = span_.results.data();
   s.order = span_.order;
   s.first = position;
   s.ahead = span_.end - position;
+  s.batch = span_.batch;
   return s;
 }
 
-void Plan::walk(StepState& s, Team& team, int thread) {
+void Plan::walk(StepState& s, Team& team, int thread, GatherAhead& ahead) {
+  ahead.begin(s, thread, team.size());
   s.scratch = static_cast<std::byte*>(scratch_[thread]->data());
   OptimizerNumbers numbers;
   if (optimizer_) {
@@ -187,8 +198,10 @@ void Plan::walk(StepState& s, Team& team, int thread) {
       }
       const Range mine = share(units, thread, team.size());
       const std::int64_t chunk = chunk_of(group, s.rows);
-      for (std::int64_t u = mine.begin; u < mine.end; u += chunk)
+      for (std::int64_t u = mine.begin; u < mine.end; u += chunk) {
         for (Stage* stage : group.stages) stage->run(s, {u, std::min(u + chunk, mine.end)});
+        ahead.some();
+      }
     }
     team.wait();
   }
@@ -203,29 +216,31 @@ std::int64_t Plan::run(std::int64_t max_steps, double seconds, const double* rat
     makers_.emplace_back();
     if (optimizer_) makers_.back().emplace_back(optimizer_->kind, optimizer_->hyper);
   }
-  constexpr double kChunkSeconds = 0.01;
   const Clock::time_point start = Clock::now();
   std::int64_t done = 0;
   double per_step = 0;
   while (position_ < span_.end && done < max_steps) {
     const std::int64_t left = (span_.end - position_ + span_.batch - 1) / span_.batch;
     std::int64_t steps = std::min(left, max_steps - done);
+    const ThreadChoice::Next next = choice_.next(limit.threads, limit.exact);
     if (steps > 1) {
-      const double budget = per_step > 0 ? kChunkSeconds / per_step : 4;
+      const double budget = per_step > 0 ? next.seconds / per_step : 4;
       steps = std::clamp<std::int64_t>(static_cast<std::int64_t>(budget), 1, steps);
     }
     int used = 1;
     const Clock::time_point chunk_start = Clock::now();
-    run_team(choice_.next(limit.threads, limit.exact), [&](Team& team, int thread) {
+    run_team(next.threads, [&](Team& team, int thread) {
       const FlushDenormals flush;
       if (thread == 0) used = team.size();
+      GatherAhead ahead;
       for (std::int64_t i = 0; i < steps; ++i) {
         StepState s = state(position_ + i * span_.batch, i, rates, rate_count);
-        walk(s, team, thread);
+        walk(s, team, thread, ahead);
       }
     });
-    per_step = seconds_since(chunk_start) / static_cast<double>(steps);
-    choice_.record(used, per_step);
+    const double chunk_seconds = seconds_since(chunk_start);
+    per_step = chunk_seconds / static_cast<double>(steps);
+    choice_.record(used, chunk_seconds, steps);
     last_threads_ = used;
     done += steps;
     step += optimizer_ ? steps : 0;

@@ -47,16 +47,26 @@ struct NonFinite {  // the first non-finite number met while gathering; input < 
   std::int64_t row = -1;
 };
 
-// Chooses how many threads to use by timing the steps as they run.
+class GatherAhead;
+
+// Chooses how many threads to use by timing the steps as they run: one thread against all. The
+// better one runs; the other is looked at again after a while that doubles each time it loses.
 class ThreadChoice {
  public:
-  int next(int limit, bool exact);
-  void record(int threads, double seconds_per_step);
+  struct Next {
+    int threads;
+    double seconds;  // how long the next chunk of steps should take
+  };
+  Next next(int limit, bool exact) const;
+  void record(int threads, double seconds, std::int64_t steps);
 
  private:
-  double one_ = 0, many_ = 0;  // seconds per step; 0: not yet timed
-  int trials_ = 0;
-  int since_check_ = 0;
+  bool looking() const { return since_look_ >= patience_; }
+  bool many_ = true;             // the present choice
+  double best_[2] = {0, 0};      // seconds per step of one thread and of all; 0: not yet timed
+  double since_look_ = 0;        // seconds
+  double patience_ = kShortest;  // until the next look
+  static constexpr double kShortest = 0.02, kLongest = 2;
 };
 
 class Plan {
@@ -98,7 +108,7 @@ class Plan {
   };
   class Binding;
   void bind();
-  void walk(StepState& s, Team& team, int thread);
+  void walk(StepState& s, Team& team, int thread, GatherAhead& ahead);
   StepState state(std::int64_t position, std::int64_t step_index, const double* rates,
                   std::size_t rate_count) const;
 

@@ -48,10 +48,12 @@ struct StepState {
   std::int64_t step = 0;  // counts optimizer steps over the model's life: the dropout counter
   double learning_rate = 0;
   const SourceArray* sources = nullptr;
+  std::size_t source_count = 0;
   const ResultArray* results = nullptr;
   const std::int64_t* order = nullptr;  // row numbers of the epoch; null: as they lie
   std::int64_t first = 0;               // position of this batch in the epoch
-  std::int64_t ahead = 0;               // rows of the epoch that lie ahead of `first`, for prefetch
+  std::int64_t ahead = 0;               // rows of the epoch from `first` on
+  std::int64_t batch = 0;               // rows of a full batch
   void* optimizer = nullptr;            // this thread's StepNumbers (see stages_update.cpp)
   std::byte* scratch = nullptr;         // of this thread, as much as the stage asked for
 };
