@@ -190,18 +190,19 @@ void run(std::int64_t rows, std::int64_t in, std::int64_t out) {
     const densa::StepNumbers<T> numbers = maker.numbers<T>(10, 1e-9);
     for (std::int64_t i = 0; i < in * padded(out); ++i) s1.data[i] = T(0.25);
     print(kind, measure(k.level, width, [&] {
-            densa::dw_update<T>({{x.data, xs},
-                                 {y.data, xs},
-                                 {w.data, ws},
-                                 slots,
-                                 maker.kernel().slot_count,
-                                 rows,
-                                 in,
-                                 out,
-                                 0,
-                                 panel_count(out),
-                                 densa::step_of<T>(maker.kernel()),
-                                 &numbers});
+            densa::dw_update<T>({.x = {x.data, xs},
+                                 .dy = {y.data, xs},
+                                 .w = {w.data, ws},
+                                 .slots = slots,
+                                 .slot_count = maker.kernel().slot_count,
+                                 .rows = rows,
+                                 .out = out,
+                                 .k_begin = 0,
+                                 .k_end = in,
+                                 .first_panel = 0,
+                                 .last_panel = panel_count(out),
+                                 .step = densa::step_of<T>(maker.kernel()),
+                                 .numbers = &numbers});
           }));
   }
   std::printf("\n");

@@ -150,15 +150,10 @@ class Lowering final : private Placement {
     stage->y = target<T>(y);
     stage->in = cols(x);
     stage->panels = panels(y);
-    // A single panel would leave all other threads idle: cut by rows instead.
-    const bool rows = panels(y) == 1 && dynamic(x);
-    if (rows)
-      stage->split = Split::kRows;
-    else
-      by_panels(*stage, panels(y));
-    touch(*stage, stage->x.buffer, false, rows);
-    touch(*stage, stage->w.buffer, false, !rows);
-    touch(*stage, stage->b.buffer, false, !rows);
+    cut(*stage, y, {});
+    touch(*stage, stage->x.buffer, false, stage->split == Split::kRows);
+    touch(*stage, stage->w.buffer, false, stage->split == Split::kPanels);
+    touch(*stage, stage->b.buffer, false, stage->split == Split::kPanels);
     touch(*stage, stage->y.buffer, true, true);
     add(std::move(stage), cat("dense %", x, " (", cols(x), "x", cols(y), ") -> %", y));
     return true;
@@ -181,7 +176,7 @@ class Lowering final : private Placement {
       stage->dx = target<T>(y);
       stage->in = cols(y);
       stage->out = cols(a);
-      by_panels(*stage, panels(y));
+      cut(*stage, y, {});
       touch(*stage, stage->dyT.buffer, false, false);
       touch(*stage, stage->w.buffer, false, false);
       touch(*stage, stage->dx.buffer, true, true);
@@ -194,9 +189,9 @@ class Lowering final : private Placement {
     stage->dw = target<T>(y);
     stage->in = cols(a);
     stage->out = cols(b);
-    by_panels(*stage, panels(y));
+    cut_weights(*stage, y);
     touch(*stage, stage->x.buffer, false, false);
-    touch(*stage, stage->dy.buffer, false, true);
+    touch(*stage, stage->dy.buffer, false, stage->split == Split::kPanels);
     touch(*stage, stage->dw.buffer, true, true);
     add(std::move(stage), cat("dw %", a, " %", b, " (", cols(a), "x", cols(b), ") -> %", y));
     return true;
@@ -224,7 +219,9 @@ class Lowering final : private Placement {
       touch(*stage, stage->slope.buffer, true, true);
     }
     stage->y = target_over<T>(y, {z});
-    by_panels(*stage, panels(y));
+    stage->panels = panels(y);
+    cut(*stage, y, {z});
+    if (node.out.size() > 1) whole_[node.out[1]] = whole_[y];
     touch(*stage, stage->z.buffer, false, true);
     touch(*stage, stage->y.buffer, true, true);
     add(std::move(stage),
@@ -243,7 +240,8 @@ class Lowering final : private Placement {
     stage->saved = source<T>(saved);
     stage->dy = source<T>(dy);
     stage->dx = target_over<T>(dx, {dy});
-    by_panels(*stage, panels(dx));
+    stage->panels = panels(dx);
+    cut(*stage, dx, {dy, saved});
     touch(*stage, stage->saved.buffer, false, true);
     touch(*stage, stage->dy.buffer, false, true);
     touch(*stage, stage->dx.buffer, true, true);
@@ -274,7 +272,8 @@ class Lowering final : private Placement {
       if (!operand_step(node.in[k], y, &steps[k])) return false;
     auto stage = std::make_unique<BinaryStage<T>>();
     stage->kernel = kernel;
-    by_panels(*stage, panels(y));
+    stage->panels = panels(y);
+    cut(*stage, y, {node.in[0], node.in[1]});
     for (int k = 0; k < 2; ++k) {
       Operand<T>& operand = k == 0 ? stage->a : stage->b;
       operand.step = steps[k];
@@ -282,7 +281,9 @@ class Lowering final : private Placement {
         operand.m.buffer = need(node.in[k], kFlat);
       else
         operand.m = source<T>(node.in[k]);
-      touch(*stage, operand.m.buffer, false, steps[k] != Step::kScalar);
+      const bool own =
+          steps[k] == Step::kEach || (steps[k] == Step::kRow16 && stage->split == Split::kPanels);
+      touch(*stage, operand.m.buffer, false, own);
     }
     stage->y = target_over<T>(
         y, {steps[0] == Step::kEach ? node.in[0] : -1, steps[1] == Step::kEach ? node.in[1] : -1});
@@ -303,7 +304,7 @@ class Lowering final : private Placement {
     stage->step = node.attrs.get_int("step", -1);
     stage->x = source<T>(x);
     stage->y = target_over<T>(y, {x});
-    by_panels(*stage, panels(y));
+    cut(*stage, y, {x});
     touch(*stage, stage->x.buffer, false, true);
     touch(*stage, stage->y.buffer, true, true);
     add(std::move(stage), cat("dropout %", x, " -> %", y));
@@ -366,7 +367,7 @@ class Lowering final : private Placement {
       stage->variance.buffer = parameter_buffer<T>(*stage, node.in[4]);
     }
     stage->y = target_over<T>(y, {x});
-    by_panels(*stage, panels(y));
+    in_panels(*stage, y);
     touch(*stage, stage->x.buffer, false, true);
     touch(*stage, stage->y.buffer, true, true);
     add(std::move(stage), cat("batch norm %", x, " -> %", y));
@@ -387,7 +388,7 @@ class Lowering final : private Placement {
     stage->dgamma.buffer = make(node.out[1], kFlat);
     stage->dbeta.buffer = make(node.out[2], kFlat);
     stage->dx = target_over<T>(dx, {dy});
-    by_panels(*stage, panels(dx));
+    in_panels(*stage, dx);
     touch(*stage, stage->x.buffer, false, true);
     touch(*stage, stage->dy.buffer, false, true);
     touch(*stage, stage->dgamma.buffer, true, true);
@@ -486,6 +487,14 @@ class Lowering final : private Placement {
            (plan_.optimizer_->clip_norm > 0 || plan_.optimizer_->global_clip_norm > 0);
   }
 
+  // A weight's gradient needs all rows of x and dy, but any part of it alone.
+  void cut_weights(Stage& stage, int id) const {
+    by_panels(stage, panels(id));
+    if (!uneven(panels(id))) return;
+    stage.split = Split::kTiles;
+    stage.tile_rows = extent(id);
+  }
+
   // Weight and bias gradients that only an update reads are computed inside the update.
   void mark_fused_gradients() {
     fused_.assign(program_.nodes.size(), 0);
@@ -573,10 +582,10 @@ class Lowering final : private Placement {
       stage->w = {w, capacity_rows(gradient) * kPanel, extent(gradient), {}};
       stage->in = cols(x);
       stage->out = cols(dy);
-      by_panels(*stage, panels(dy));
+      cut_weights(*stage, gradient);
       stage->step = step_ref<T>(target, *stage);
       touch(*stage, stage->x.buffer, false, false);
-      touch(*stage, stage->dy.buffer, false, true);
+      touch(*stage, stage->dy.buffer, false, stage->split == Split::kPanels);
       touch(*stage, w, true, true);
       add(std::move(stage), cat("dw and update", label, " (", cols(x), "x", cols(dy), ')'));
       return;

@@ -46,6 +46,7 @@ struct MatrixRef {
   }
   Panels<const T> read() const { return {m.data, m.stride}; }
   T* panel(std::int64_t p) const { return m.panel(p); }
+  T* at(std::int64_t p, std::int64_t row) const { return m.panel(p) + row * kPanel; }
 };
 
 }  // namespace densa

@@ -137,12 +137,7 @@ class Placement {
       stage->y = source<T>(id);
       stage->yT = {make(id, kTransposed), cols(id) * kPanel, extent(id), {}};
       stage->cols = cols(id);
-      // One panel was made by rows (see dense and loss_pair): stay with the rows, no barrier
-      // between.
-      if (panels(id) == 1 && dynamic(id))
-        stage->split = Split::kRows;
-      else
-        by_panels(*stage, panels(id));
+      cut(*stage, id, {id});
       touch(*stage, stage->y.buffer, false, true);
       touch(*stage, stage->yT.buffer, true, true);
       add(std::move(stage), cat("transpose %", id));
@@ -199,6 +194,31 @@ class Placement {
 
   // ---- stages ----
 
+  // Cuts a stage that makes a value from others, any rows of any panels at a time. Whoever works on
+  // a value that was made in whole panels (see in_panels) stays with them, and so needs no barrier.
+  void cut(Stage& stage, int id, std::initializer_list<int> from) {
+    const std::int64_t n = panels(id);
+    by_panels(stage, n);
+    if (!dynamic(id) || one_row(id)) return;
+    for (int operand : from)
+      if (operand >= 0 && whole_[operand]) return in_panels(stage, id);
+    if (n == 1) {
+      stage.split = Split::kRows;
+    } else if (uneven(n)) {
+      stage.split = Split::kTiles;
+      stage.tile_rows = extent(id);
+    }
+  }
+  // Cuts a stage that needs all rows of each panel.
+  void in_panels(Stage& stage, int id) {
+    by_panels(stage, panels(id));
+    whole_[id] = 1;
+  }
+  // Would whole panels leave a thread idle for more than a fiftieth of the time?
+  bool uneven(std::int64_t n) const {
+    const std::int64_t most = (n + threads_ - 1) / threads_ * threads_;
+    return 50 * (most - n) > most;
+  }
   static void by_panels(Stage& stage, std::int64_t units) {
     stage.split = Split::kPanels;
     stage.units = units;
@@ -216,6 +236,8 @@ class Placement {
   Program& program_;
   std::vector<Places> places_;
   std::vector<int> uses_;
+  std::vector<char> whole_ = std::vector<char>(program_.values.size(), 0);
+  const std::int64_t threads_ = thread_limit().threads;
 };
 
 }  // namespace densa

@@ -41,14 +41,32 @@ class FlushDenormals {
 #endif
 };
 
-std::int64_t units_of(const StageGroup& group, std::int64_t rows) {
-  return group.split == Split::kRows ? panel_count(rows) : group.units;
-}
-
-std::int64_t chunk_of(const StageGroup& group, std::int64_t rows) {
+// Calls body(piece) for the pieces of a thread's share of a group's work: as many units as make the
+// kernels fast and no more, so that each stage finds in the cache what the one before it left.
+template <class F>
+void for_pieces(const StageGroup& group, const StepState& s, int thread, int threads, F&& body) {
+  const Stage& front = *group.front();
+  if (front.split == Split::kOne) {
+    if (thread == 0) body(Range{0, 1});
+    return;
+  }
+  const bool tiles = front.split == Split::kTiles;
+  const std::int64_t blocks = tiles ? panel_count(front.tile_rows.rows(s)) : 1;
+  const std::int64_t units =
+      front.split == Split::kRows ? panel_count(s.rows) : front.units * blocks;
+  const Range mine = share(units, thread, threads);
   std::int64_t chunk = 1;
-  for (const Stage* stage : group.stages) chunk = std::max(chunk, stage->group(rows));
-  return chunk;
+  for (const Stage* stage : group)
+    if (stage->group(s.rows) < kAny) chunk = std::max(chunk, stage->group(s.rows));
+  if (chunk == 1 && !tiles) chunk = units;
+  for (std::int64_t u = mine.begin, next = u; u < mine.end; u = next) {
+    const std::int64_t whole = (mine.end - u) / blocks;
+    if (u % blocks != 0 || whole == 0)  // rows of one panel
+      next = std::min((u / blocks + 1) * blocks, mine.end);
+    else  // no panel is left alone behind a full piece
+      next = u + (whole <= chunk + 1 ? whole : chunk) * blocks;
+    body(Range{u, next});
+  }
 }
 
 }  // namespace
@@ -189,20 +207,11 @@ void Plan::walk(StepState& s, Team& team, int thread, GatherAhead& ahead) {
     s.optimizer = &numbers;
   }
   for (const auto& interval : schedule_.intervals) {
-    for (const StageGroup& group : interval) {
-      const std::int64_t units = units_of(group, s.rows);
-      if (group.split == Split::kOne) {
-        if (thread == 0)
-          for (Stage* stage : group.stages) stage->run(s, {0, 1});
-        continue;
-      }
-      const Range mine = share(units, thread, team.size());
-      const std::int64_t chunk = chunk_of(group, s.rows);
-      for (std::int64_t u = mine.begin; u < mine.end; u += chunk) {
-        for (Stage* stage : group.stages) stage->run(s, {u, std::min(u + chunk, mine.end)});
+    for (const StageGroup& group : interval)
+      for_pieces(group, s, thread, team.size(), [&](Range piece) {
+        for (Stage* stage : group) stage->run(s, piece);
         ahead.some();
-      }
-    }
+      });
     team.wait();
   }
 }
@@ -262,13 +271,14 @@ std::string Plan::explain() const {
   for (std::size_t i = 0; i < schedule_.intervals.size(); ++i) {
     out << "interval " << i << '\n';
     for (const StageGroup& group : schedule_.intervals[i]) {
-      const char* split = group.split == Split::kOne    ? "one thread"
-                          : group.split == Split::kRows ? "by rows"
-                                                        : "by panels";
-      out << "  " << split;
-      if (group.split == Split::kPanels) out << " (" << group.units << ')';
-      out << '\n';
-      for (const Stage* stage : group.stages) out << "    " << stage->label << '\n';
+      const Stage& front = *group.front();
+      switch (front.split) {
+        case Split::kOne: out << "  one thread\n"; break;
+        case Split::kRows: out << "  by rows\n"; break;
+        case Split::kPanels: out << "  by panels (" << front.units << ")\n"; break;
+        case Split::kTiles: out << "  by panels (" << front.units << ") and rows\n"; break;
+      }
+      for (const Stage* stage : group) out << "    " << stage->label << '\n';
     }
   }
   return out.str();
@@ -279,7 +289,6 @@ std::vector<std::pair<std::string, double>> Plan::profile(std::int64_t steps, do
   if (scratch_.empty()) run(0, 0, &rate, 1);
   std::vector<std::pair<std::string, double>> times;
   if (scratch_.empty()) return times;
-  std::vector<const Stage*> seen;
   std::int64_t ran = 0;
   const FlushDenormals flush;
   for (; ran < steps && position_ < span_.end; ++ran) {
@@ -293,19 +302,18 @@ std::vector<std::pair<std::string, double>> Plan::profile(std::int64_t steps, do
     std::size_t at = 0;
     for (const auto& interval : schedule_.intervals)
       for (const StageGroup& group : interval) {
-        const std::int64_t units = units_of(group, s.rows);
-        const std::int64_t chunk = chunk_of(group, s.rows);
         const std::size_t first = at;
-        for (const Stage* stage : group.stages) {
+        for (const Stage* stage : group) {
           if (ran == 0) times.emplace_back(stage->label, 0);
           ++at;
         }
-        for (std::int64_t u = 0; u < units; u += chunk)
-          for (std::size_t k = 0; k < group.stages.size(); ++k) {
+        for_pieces(group, s, 0, 1, [&](Range piece) {
+          for (std::size_t k = 0; k < group.size(); ++k) {
             const Clock::time_point start = Clock::now();
-            group.stages[k]->run(s, {u, std::min(u + chunk, units)});
+            group[k]->run(s, piece);
             times[first + k].second += seconds_since(start);
           }
+        });
       }
     position_ = std::min(position_ + span_.batch, span_.end);
     ++steps_in_span_;

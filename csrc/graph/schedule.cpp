@@ -10,12 +10,17 @@ namespace {
 
 // May two stages that conflict on a buffer run without a barrier between them?
 bool stays_local(const Stage& a, const Access& access_a, const Stage& b, const Access& access_b) {
-  if (a.split != b.split) return false;
-  if (a.split == Split::kOne) return true;
-  return a.units == b.units && access_a.own && access_b.own;
+  if (!cut_alike(a, b)) return false;
+  return a.split == Split::kOne || (access_a.own && access_b.own);
 }
 
 }  // namespace
+
+bool cut_alike(const Stage& a, const Stage& b) {
+  if (a.split != b.split) return false;
+  if (a.split == Split::kTiles && !(a.tile_rows == b.tile_rows)) return false;
+  return a.split == Split::kOne || a.units == b.units;
+}
 
 Schedule schedule(const std::vector<StagePtr>& stages) {
   struct Past {
@@ -42,9 +47,8 @@ Schedule schedule(const std::vector<StagePtr>& stages) {
   for (int i = 0; i < static_cast<int>(stages.size()); ++i) {
     auto& groups = result.intervals[result.interval_of[i]];
     Stage& stage = *stages[i];
-    if (groups.empty() || groups.back().split != stage.split || groups.back().units != stage.units)
-      groups.push_back({stage.split, stage.units, {}});
-    groups.back().stages.push_back(&stage);
+    if (groups.empty() || !cut_alike(*groups.back().front(), stage)) groups.emplace_back();
+    groups.back().push_back(&stage);
   }
   return result;
 }

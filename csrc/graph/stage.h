@@ -1,10 +1,12 @@
 // A stage: one bound kernel call of a Plan, with what it reads and writes.
 //
 // All threads of a team walk the same list of stages. A stage's work is cut into units - panels of
-// a matrix, blocks of 16 rows, or one piece - and each thread always owns the same share of them.
-// Two stages that touch a buffer need a barrier between them, unless both are cut the same way and
-// each touches only its own share: then a thread runs them back to back on data still in its cache.
+// a matrix, blocks of 16 rows, both, or one piece - and each thread always owns the same share of
+// them. Two stages that touch a buffer need a barrier between them, unless both are cut the same
+// way and each touches only its own share: then a thread runs them back to back on data still in
+// its cache.
 #pragma once
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -22,6 +24,14 @@ enum class Split : std::uint8_t {
   kOne,     // thread 0 does it all
   kRows,    // units are blocks of 16 rows of the batch
   kPanels,  // units are panels of 16 columns (or runs of 16 elements)
+  kTiles,   // units are blocks of 16 rows of panels, panel after panel
+};
+
+// What one call of a stage works on: some panels whole, some rows of all panels, or some rows of
+// one panel.
+struct Box {
+  std::int64_t first_panel, last_panel, row_begin, row_end;
+  std::int64_t rows() const { return row_end - row_begin; }
 };
 
 struct Access {
@@ -69,7 +79,10 @@ class Addresses {
 struct Extent {
   std::int64_t fixed = kRows;
   std::int64_t rows(const StepState& s) const { return fixed == kRows ? s.rows : fixed; }
+  bool operator==(const Extent&) const = default;
 };
+
+inline constexpr std::int64_t kAny = 1 << 20;
 
 class Stage {
  public:
@@ -81,26 +94,37 @@ class Stage {
   virtual void bind(const Addresses& addresses) = 0;
   virtual void run(const StepState& s, Range units) = 0;
   virtual std::size_t scratch_bytes() const { return 0; }
-  // Units that one call should cover for full speed.
+  // Units (for tiles: panels) that one call should cover for full speed; kAny: it does not care.
   virtual std::int64_t group(std::int64_t rows) const {
     (void)rows;
     return 2;
   }
 
+  // The part of a matrix of `rows` rows and `panels` panels that `units` stands for.
+  Box box(Range units, std::int64_t rows, std::int64_t panels) const {
+    if (split == Split::kOne) return {0, panels, 0, rows};
+    if (split == Split::kPanels) return {units.begin, units.end, 0, rows};
+    if (split == Split::kRows)
+      return {0, panels, units.begin * kPanel, std::min(units.end * kPanel, rows)};
+    const std::int64_t blocks = panel_count(rows);
+    const std::int64_t panel = units.begin / blocks, whole = (units.end - units.begin) / blocks;
+    if (whole > 0) return {panel, panel + whole, 0, rows};
+    return {panel, panel + 1, units.begin % blocks * kPanel,
+            std::min((units.begin % blocks + units.end - units.begin) * kPanel, rows)};
+  }
+
   std::string label;
   Split split = Split::kOne;
-  std::int64_t units = 1;  // kPanels: number of panels
+  std::int64_t units = 1;  // kPanels, kTiles: number of panels
+  Extent tile_rows;        // kTiles: the matrix' rows
   std::vector<Access> accesses;
 };
 
 using StagePtr = std::unique_ptr<Stage>;
 
 // Cuts a list of stages into intervals that need no barrier inside.
-struct StageGroup {  // stages that run unit by unit, one behind the other
-  Split split = Split::kOne;
-  std::int64_t units = 1;
-  std::vector<Stage*> stages;
-};
+using StageGroup = std::vector<Stage*>;  // cut alike; they run piece by piece, one behind the other
+bool cut_alike(const Stage& a, const Stage& b);
 struct Schedule {
   std::vector<std::vector<StageGroup>> intervals;
   std::vector<int> interval_of;  // per stage

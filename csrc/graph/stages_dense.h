@@ -17,21 +17,19 @@ class DenseStage final : public Stage {
 
   void bind(const Addresses& a) override { x.bind(a), w.bind(a), y.bind(a), b.bind(a); }
   void run(const StepState& s, Range units) override {
-    const std::int64_t rows = y.extent.rows(s);
-    DenseForward<T> call{.x = x.read(), .w = w.read(), .b = b.p, .y = y.m, .in = in};
-    call.row_end = rows;
-    call.last_panel = panels;
-    if (split == Split::kPanels) {
-      call.first_panel = units.begin;
-      call.last_panel = units.end;
-    } else {
-      call.row_begin = units.begin * kPanel;
-      call.row_end = std::min(units.end * kPanel, rows);
-    }
-    dense_kernels<T>().forward(call);
+    const Box box = this->box(units, y.extent.rows(s), panels);
+    dense_kernels<T>().forward({.x = x.read(),
+                                .w = w.read(),
+                                .b = b.p,
+                                .y = y.m,
+                                .in = in,
+                                .row_begin = box.row_begin,
+                                .row_end = box.row_end,
+                                .first_panel = box.first_panel,
+                                .last_panel = box.last_panel});
   }
   std::int64_t group(std::int64_t rows) const override {
-    return split == Split::kPanels ? forward_group(rows) : 4;
+    return split == Split::kRows ? 4 : forward_group(rows);
   }
 };
 
@@ -42,17 +40,13 @@ class TransposeStage final : public Stage {
   std::int64_t cols = 0;
   void bind(const Addresses& a) override { y.bind(a), yT.bind(a); }
   void run(const StepState& s, Range units) override {
-    Transpose<T> call{.y = y.read(), .yT = yT.m, .rows = y.extent.rows(s), .cols = cols};
-    call.first_panel = units.begin;
-    call.last_panel = units.end;
-    if (split == Split::kRows) {
-      call.y.data += units.begin * kPanel * kPanel;
-      call.yT.data += units.begin * yT.stride;
-      call.rows = std::min(units.end * kPanel, call.rows) - units.begin * kPanel;
-      call.first_panel = 0;
-      call.last_panel = panel_count(cols);
-    }
-    dense_kernels<T>().transpose(call);
+    const Box box = this->box(units, y.extent.rows(s), panel_count(cols));
+    dense_kernels<T>().transpose({.y = {y.m.data + box.row_begin * kPanel, y.stride},
+                                  .yT = {yT.panel(box.row_begin / kPanel), yT.stride},
+                                  .rows = box.rows(),
+                                  .cols = cols,
+                                  .first_panel = box.first_panel,
+                                  .last_panel = box.last_panel});
   }
 };
 
@@ -63,14 +57,15 @@ class DxStage final : public Stage {
   std::int64_t in = 0, out = 0;
   void bind(const Addresses& a) override { dyT.bind(a), w.bind(a), dx.bind(a); }
   void run(const StepState& s, Range units) override {
-    dense_kernels<T>().dx({.dyT = dyT.read(),
+    const Box box = this->box(units, dx.extent.rows(s), panel_count(in));
+    dense_kernels<T>().dx({.dyT = {dyT.panel(box.row_begin / kPanel), dyT.stride},
                            .w = w.read(),
-                           .dx = dx.m,
-                           .rows = dx.extent.rows(s),
+                           .dx = {dx.m.data + box.row_begin * kPanel, dx.stride},
+                           .rows = box.rows(),
                            .in = in,
                            .out = out,
-                           .first_panel = units.begin,
-                           .last_panel = units.end});
+                           .first_panel = box.first_panel,
+                           .last_panel = box.last_panel});
   }
 };
 
@@ -82,15 +77,16 @@ class DwStage final : public Stage {
   std::int64_t in = 0, out = 0;
   void bind(const Addresses& a) override { x.bind(a), dy.bind(a), dw.bind(a); }
   void run(const StepState& s, Range units) override {
+    const Box box = this->box(units, in, panel_count(out));
     dense_kernels<T>().dw({.x = x.read(),
                            .dy = dy.read(),
-                           .dw = {dw.panel(units.begin), dw.stride},
+                           .dw = {dw.panel(box.first_panel) + box.row_begin * kPanel, dw.stride},
                            .rows = dy.extent.rows(s),
                            .out = out,
-                           .k_begin = 0,
-                           .k_end = in,
-                           .first_panel = units.begin,
-                           .last_panel = units.end});
+                           .k_begin = box.row_begin,
+                           .k_end = box.row_end,
+                           .first_panel = box.first_panel,
+                           .last_panel = box.last_panel});
   }
 };
 

@@ -12,10 +12,10 @@ struct Operand {
   MatrixRef<T> m;
   Step step = Step::kEach;
   void bind(const Addresses& a) { m.bind(a); }
-  const T* panel(std::int64_t p) const {
+  const T* at(std::int64_t p, std::int64_t row) const {
     return step == Step::kScalar  ? m.m.data
            : step == Step::kRow16 ? m.m.data + p * kPanel
-                                  : m.panel(p);
+                                  : m.at(p, row);
   }
 };
 
@@ -24,17 +24,20 @@ class UnaryStage final : public Stage {
  public:
   const UnaryKernel* kernel = nullptr;
   double param = 0;
+  std::int64_t panels = 1;
   MatrixRef<T> z, y;
   MatrixRef<T> slope;  // buffer >= 0: f'(z) is written as well
   void bind(const Addresses& a) override { z.bind(a), y.bind(a), slope.bind(a); }
   void run(const StepState& s, Range units) override {
-    const auto n = static_cast<std::size_t>(y.extent.rows(s) * kPanel);
+    const Box box = this->box(units, y.extent.rows(s), panels);
+    const auto n = static_cast<std::size_t>(box.rows() * kPanel);
+    const std::int64_t r = box.row_begin;
     const UnaryFns<T>& fns = kernel->fns<T>();
-    for (std::int64_t p = units.begin; p < units.end; ++p)
+    for (std::int64_t p = box.first_panel; p < box.last_panel; ++p)
       if (slope.buffer >= 0)
-        fns.value_and_slope(y.panel(p), slope.panel(p), z.panel(p), n, &param);
+        fns.value_and_slope(y.at(p, r), slope.at(p, r), z.at(p, r), n, &param);
       else
-        fns.value(y.panel(p), z.panel(p), n, &param);
+        fns.value(y.at(p, r), z.at(p, r), n, &param);
   }
 };
 
@@ -43,12 +46,15 @@ class SlopeStage final : public Stage {
  public:
   const UnaryKernel* kernel = nullptr;
   double param = 0;
+  std::int64_t panels = 1;
   MatrixRef<T> saved, dy, dx;
   void bind(const Addresses& a) override { saved.bind(a), dy.bind(a), dx.bind(a); }
   void run(const StepState& s, Range units) override {
-    const auto n = static_cast<std::size_t>(dx.extent.rows(s) * kPanel);
-    for (std::int64_t p = units.begin; p < units.end; ++p)
-      kernel->fns<T>().slope(dx.panel(p), dy.panel(p), saved.panel(p), n, &param);
+    const Box box = this->box(units, dx.extent.rows(s), panels);
+    const auto n = static_cast<std::size_t>(box.rows() * kPanel);
+    const std::int64_t r = box.row_begin;
+    for (std::int64_t p = box.first_panel; p < box.last_panel; ++p)
+      kernel->fns<T>().slope(dx.at(p, r), dy.at(p, r), saved.at(p, r), n, &param);
   }
 };
 
@@ -56,15 +62,18 @@ template <class T>
 class BinaryStage final : public Stage {
  public:
   const BinaryKernel* kernel = nullptr;
+  std::int64_t panels = 1;
   Operand<T> a, b;
   MatrixRef<T> y;
   void bind(const Addresses& addresses) override {
     a.bind(addresses), b.bind(addresses), y.bind(addresses);
   }
   void run(const StepState& s, Range units) override {
-    const auto n = static_cast<std::size_t>(y.extent.rows(s) * kPanel);
-    for (std::int64_t p = units.begin; p < units.end; ++p)
-      kernel->fn<T>()(y.panel(p), a.panel(p), b.panel(p), n, a.step, b.step);
+    const Box box = this->box(units, y.extent.rows(s), panels);
+    const auto n = static_cast<std::size_t>(box.rows() * kPanel);
+    const std::int64_t r = box.row_begin;
+    for (std::int64_t p = box.first_panel; p < box.last_panel; ++p)
+      kernel->fn<T>()(y.at(p, r), a.at(p, r), b.at(p, r), n, a.step, b.step);
   }
 };
 
@@ -79,9 +88,11 @@ class DropoutStage final : public Stage {
     DropoutPanels<T> now = call;
     now.x = x.read();
     now.y = y.m;
-    now.rows = y.extent.rows(s);
-    now.first_panel = units.begin;
-    now.last_panel = units.end;
+    const Box box = this->box(units, y.extent.rows(s), panel_count(call.cols));
+    now.row_begin = box.row_begin;
+    now.row_end = box.row_end;
+    now.first_panel = box.first_panel;
+    now.last_panel = box.last_panel;
     now.step = static_cast<std::uint64_t>(step < 0 ? s.step : step);
     dropout(now);
   }

@@ -54,7 +54,7 @@ class FeedStage final : public Stage {
       nonfinite->compare_exchange_strong(none, row * input_count + input);
     }
   }
-  std::int64_t group(std::int64_t) const override { return 1 << 20; }
+  std::int64_t group(std::int64_t) const override { return kAny; }
 };
 
 // loss and dz of a softmax cross-entropy.
@@ -92,7 +92,7 @@ class SoftmaxLossStage final : public Stage {
   std::size_t scratch_bytes() const override {
     return static_cast<std::size_t>(softmax_loss_scratch(classes)) * sizeof(T);
   }
-  std::int64_t group(std::int64_t) const override { return 1 << 20; }
+  std::int64_t group(std::int64_t) const override { return kAny; }
 };
 
 // Rows of a result to the caller's array.
@@ -109,7 +109,7 @@ class EmitRowsStage final : public Stage {
       std::memcpy(to.data + (s.first + r) * to.row_bytes, x.p + r * row_bytes,
                   static_cast<std::size_t>(row_bytes));
   }
-  std::int64_t group(std::int64_t) const override { return 1 << 20; }
+  std::int64_t group(std::int64_t) const override { return kAny; }
 };
 
 class RowCountStage final : public Stage {

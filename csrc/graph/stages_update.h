@@ -42,6 +42,7 @@ class DwUpdateStage final : public Stage {
   void bind(const Addresses& a) override { x.bind(a), dy.bind(a), w.bind(a), step.bind(a); }
   void run(const StepState& s, Range units) override {
     const StepNumbers<T> numbers = step.numbers(s);
+    const Box box = this->box(units, in, panel_count(out));
     T* slots[kMaxSlots];
     step.pointers(slots, 0);
     dw_update<T>({.x = x.read(),
@@ -50,10 +51,11 @@ class DwUpdateStage final : public Stage {
                   .slots = slots,
                   .slot_count = step.slot_count,
                   .rows = dy.extent.rows(s),
-                  .in = in,
                   .out = out,
-                  .first_panel = units.begin,
-                  .last_panel = units.end,
+                  .k_begin = box.row_begin,
+                  .k_end = box.row_end,
+                  .first_panel = box.first_panel,
+                  .last_panel = box.last_panel,
                   .step = step.step,
                   .numbers = &numbers});
   }
@@ -106,7 +108,7 @@ class UpdateStage final : public Stage {
     step.pointers(slots, begin);
     step.step(w.p + begin, g.p + begin, slots, end - begin, numbers);
   }
-  std::int64_t group(std::int64_t) const override { return unit > kPanel ? 2 : 4096; }
+  std::int64_t group(std::int64_t) const override { return unit > kPanel ? 2 : kAny; }
 };
 
 // Sum of squares of a gradient, one number per unit; padding is left out.
@@ -165,7 +167,7 @@ class AssignStage final : public Stage {
     if (begin < end)
       std::memmove(to.p + begin, from.p + begin, static_cast<std::size_t>(end - begin));
   }
-  std::int64_t group(std::int64_t) const override { return 4096; }
+  std::int64_t group(std::int64_t) const override { return kAny; }
 };
 
 }  // namespace densa

@@ -32,7 +32,9 @@ def dense_net(activation, widths=(33, 17), norm=False, dropout=0.0, dtype="float
     return densa.Sequential(stack)
 
 
-def trained(make, optimizer, eager, dtype="float32", loss=None, epochs=3, **compile_args):
+def trained(
+    make, optimizer, eager, dtype="float32", loss=None, epochs=3, batch_size=16, **compile_args
+):
     densa.utils.set_random_seed(11)
     model = make()
     model.compile(
@@ -43,7 +45,7 @@ def trained(make, optimizer, eager, dtype="float32", loss=None, epochs=3, **comp
         **compile_args,
     )
     x, y = data(dtype)
-    history = model.fit(x, y, epochs=epochs, batch_size=16, verbose=0, shuffle=True)
+    history = model.fit(x, y, epochs=epochs, batch_size=batch_size, verbose=0, shuffle=True)
     if not eager:
         assert isinstance(model._runner("train"), NativeRunner)
         assert all(b is not None for b in model._runner("train")._plans.values())
@@ -145,14 +147,15 @@ def test_skips_merges_and_ops():
     ],
 )
 @pytest.mark.parametrize("optimizer", ["nesterov", "adam", "global_clipnorm"])
-def test_one_and_two_threads_give_the_same_bits(make, optimizer):
+@pytest.mark.parametrize("batch_size", [16, 40])  # 40: panels are cut by rows as well
+def test_one_and_two_threads_give_the_same_bits(make, optimizer, batch_size):
     found = []
     before = densa.get_num_threads()
     loss = "sparse_categorical_crossentropy" if make is skip_net else None
     try:
         for threads in (1, 2, 3):
             densa.set_num_threads(threads, exact=True)
-            model, _ = trained(make, OPTIMIZERS[optimizer], False, loss=loss)
+            model, _ = trained(make, OPTIMIZERS[optimizer], False, loss=loss, batch_size=batch_size)
             found.append(model.get_weights())
     finally:
         densa.set_num_threads(before)

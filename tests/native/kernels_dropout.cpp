@@ -56,7 +56,8 @@ void check_run(const char* level, void (*run)(const densa::DropoutRun<T>&), std:
 
 template <class T>
 void check_panels(const char* level, void (*run)(const densa::DropoutPanels<T>&), std::int64_t rows,
-                  std::int64_t cols, std::int64_t first, std::int64_t last, double rate) {
+                  std::int64_t cols, std::int64_t first, std::int64_t last, double rate,
+                  std::int64_t row_begin = 0) {
   const std::int64_t panels = densa::panel_count(cols), capacity = rows + 2;
   const auto size = static_cast<std::size_t>(panels * capacity * densa::kPanel);
   std::vector<T> x(size), y(size, T(kGuard));
@@ -66,7 +67,8 @@ void check_panels(const char* level, void (*run)(const densa::DropoutPanels<T>&)
   densa::DropoutPanels<T> call;
   call.x = {x.data(), capacity * densa::kPanel};
   call.y = {y.data(), capacity * densa::kPanel};
-  call.rows = rows, call.cols = cols, call.first_panel = first, call.last_panel = last;
+  call.row_begin = row_begin, call.row_end = rows, call.cols = cols, call.first_panel = first,
+  call.last_panel = last;
   call.rate = rate, call.seed = 11, call.stream = 3, call.step = 9;
   run(call);
   const auto verify = [&](const char* how) {
@@ -75,7 +77,7 @@ void check_panels(const char* level, void (*run)(const densa::DropoutPanels<T>&)
         for (std::int64_t l = 0; l < densa::kPanel; ++l) {
           const auto at = static_cast<std::size_t>((p * capacity + r) * densa::kPanel + l);
           const std::int64_t c = p * densa::kPanel + l;
-          const bool touched = p >= first && p < last && r < rows;
+          const bool touched = p >= first && p < last && r >= row_begin && r < rows;
           const T outside = how[0] == 'i' ? x[at] : T(kGuard);
           const T want = !touched   ? outside
                          : c < cols ? expected(x[at], r * cols + c, rate, 11, 3, 9)
@@ -109,6 +111,7 @@ void check_all(const char* level, void (*run)(const densa::DropoutRun<T>&),
       if (count > 1) check_panels(level, panels, rows, cols, 0, 1, 0.35);
       if (count > 2) check_panels(level, panels, rows, cols, 1, 2, 0.35);
       if (count > 1) check_panels(level, panels, rows, cols, count - 1, count, 0.35);
+      check_panels(level, panels, rows + 16, cols, 0, count, 0.35, 16);
     }
 }
 

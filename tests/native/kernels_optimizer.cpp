@@ -278,18 +278,22 @@ void test_fused(long rows, long in, long out) {
               first,
               last,
               false});
-        densa::dw_update<T>({x,
-                             dy,
-                             {fused[0].data(), in * kPanel},
-                             fused_slots,
-                             2,
-                             rows,
-                             in,
-                             out,
-                             first,
-                             last,
-                             step,
-                             &numbers});
+        // The upper and the lower rows of w apart, as two threads would.
+        const long middle = in / 2 / kPanel * kPanel;
+        for (const auto& [k_begin, k_end] : {std::pair(middle, in), std::pair(0L, middle)})
+          densa::dw_update<T>({.x = x,
+                               .dy = dy,
+                               .w = {fused[0].data(), in * kPanel},
+                               .slots = fused_slots,
+                               .slot_count = 2,
+                               .rows = rows,
+                               .out = out,
+                               .k_begin = k_begin,
+                               .k_end = k_end,
+                               .first_panel = first,
+                               .last_panel = last,
+                               .step = step,
+                               .numbers = &numbers});
       }
     }
     step(apart[0].data(), g.data(), apart_slots, size, numbers);

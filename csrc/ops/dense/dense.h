@@ -134,7 +134,8 @@ struct DenseDwUpdate {
   Panels<T> w;
   T* const* slots = nullptr;  // slots[i] is to slot i what w.data is to w
   int slot_count = 0;
-  std::int64_t rows = 0, in = 0, out = 0;
+  std::int64_t rows = 0, out = 0;
+  std::int64_t k_begin = 0, k_end = 0;  // rows of w; k_begin is a multiple of 16
   std::int64_t first_panel = 0, last_panel = 0;
   void (*step)(T* w, const T* g, T* const* slots, std::ptrdiff_t n,
                const StepNumbers<T>&) = nullptr;

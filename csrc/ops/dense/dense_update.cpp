@@ -27,9 +27,9 @@ void dw_update(const DenseDwUpdate<T>& call) {
     const std::int64_t left = call.last_panel - p;
     dw.first_panel = p;
     dw.last_panel = p + (left <= kBlockPanels ? left : 2);
-    for (std::int64_t k = 0; k < call.in; k += kBlockK) {
+    for (std::int64_t k = call.k_begin; k < call.k_end; k += kBlockK) {
       dw.k_begin = k;
-      dw.k_end = k + kBlockK < call.in ? k + kBlockK : call.in;
+      dw.k_end = k + kBlockK < call.k_end ? k + kBlockK : call.k_end;
       kernels.dw(dw);
       for (std::int64_t q = p; q < dw.last_panel; ++q) {
         const std::ptrdiff_t at = q * call.w.stride + k * kPanel;

@@ -12,12 +12,14 @@
 
 namespace densa {
 
-// Panels [first_panel, last_panel) of a (rows, cols) matrix. Padding stays zero where x has zeros.
+// Rows [row_begin, row_end) of the panels [first_panel, last_panel) of a matrix. Padding stays zero
+// where x has zeros.
 template <class T>
 struct DropoutPanels {
   Panels<const T> x;
   Panels<T> y;  // may be x
-  std::int64_t rows = 0, cols = 0;
+  std::int64_t cols = 0;
+  std::int64_t row_begin = 0, row_end = 0;
   std::int64_t first_panel = 0, last_panel = 0;
   double rate = 0;
   std::uint64_t seed = 0, stream = 0, step = 0;

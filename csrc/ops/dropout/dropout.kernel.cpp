@@ -246,10 +246,12 @@ void on_whole_blocks(const DropoutPanels<T>& a, const Shared& s, const Keep<T>& 
   for (std::int64_t p = a.first_panel; p < a.last_panel; ++p) {
     const T* x = a.x.panel(p);
     T* y = a.y.panel(p);
-    std::uint64_t block = 4 * static_cast<std::uint64_t>(p);
-    for (std::int64_t row = 0; row < a.rows; row += kCells, block += kCells * per_row) {
+    std::uint64_t block =
+        4 * static_cast<std::uint64_t>(p) + static_cast<std::uint64_t>(a.row_begin) * per_row;
+    for (std::int64_t row = a.row_begin; row < a.row_end;
+         row += kCells, block += kCells * per_row) {
       fill(s, {block, block + per_row, block + 2 * per_row, block + 3 * per_row}, words);
-      const std::int64_t end = a.rows - row < kCells ? a.rows : row + kCells;
+      const std::int64_t end = a.row_end - row < kCells ? a.row_end : row + kCells;
       for (std::int64_t r = row; r < end; ++r)
         apply16(words[r - row], x + r * kPanel, y + r * kPanel, keep);
     }
@@ -261,8 +263,8 @@ template <class T>
 void on_parts(const DropoutPanels<T>& a, const Shared& s, const Keep<T>& keep) {
   alignas(64) Cells words;
   alignas(64) std::uint32_t joined[kCells][32] = {};
-  for (std::int64_t row = 0; row < a.rows; row += kCells) {
-    const std::int64_t rows = a.rows - row < kCells ? a.rows - row : kCells;
+  for (std::int64_t row = a.row_begin; row < a.row_end; row += kCells) {
+    const std::int64_t rows = a.row_end - row < kCells ? a.row_end - row : kCells;
     std::uint64_t block[kCells];
     int offset[kCells];
     for (int r = 0; r < kCells; ++r) {
@@ -293,7 +295,7 @@ void on_parts(const DropoutPanels<T>& a, const Shared& s, const Keep<T>& keep) {
 
 template <class T>
 void on_panels(const DropoutPanels<T>& a) {
-  const Shared s = shared_of(a.seed, a.stream, a.step, a.rows * a.cols);
+  const Shared s = shared_of(a.seed, a.stream, a.step, a.row_end * a.cols);
   const Keep<T> keep = keep_of<T>(a.rate);
   if (a.cols % 4 == 0) {
     on_whole_blocks(a, s, keep);
