@@ -30,5 +30,9 @@ struct Rows {
   std::ptrdiff_t row = 0, group = kPanel;
   constexpr T* at(std::int64_t r, std::int64_t g) const { return data + r * row + g * group; }
 };
+template <class T>
+constexpr Rows<T> rows_of_panels(const Panels<T>& m) {
+  return {m.data, kPanel, m.stride};
+}
 
 }  // namespace densa

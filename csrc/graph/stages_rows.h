@@ -9,7 +9,7 @@
 
 #include "graph/lower.h"
 #include "ops/feed/feed.h"
-#include "ops/softmax_loss/softmax_loss.h"
+#include "ops/loss/labels.h"
 
 namespace densa {
 
@@ -72,25 +72,22 @@ class SoftmaxLossStage final : public Stage {
   }
   void run(const StepState& s, Range units) override {
     SoftmaxLoss<T> call;
-    call.z = z.read();
+    call.z = rows_of_panels(z.read());
     call.classes = classes;
     call.row_begin = units.begin * kPanel;
     call.row_end = std::min(units.end * kPanel, s.rows);
-    call.labels = labels.p;
-    call.label_bytes = static_cast<int>(item_size(label_type));
-    call.label_signed = label_type == DType::kInt8 || label_type == DType::kInt16 ||
-                        label_type == DType::kInt32 || label_type == DType::kInt64;
-    call.t = t.read();
+    call.labels = labels_of(labels.p, label_type);
+    call.t = rows_of_panels(t.read());
     call.smoothing = smoothing;
     call.dy = dy.p;
     call.dy_step = dy_step;
     call.loss = loss.p;
-    call.dz = dz.m;
+    call.dz = rows_of_panels(dz.m);
     call.scratch = reinterpret_cast<T*>(s.scratch);
-    softmax_loss(call);
+    loss_fns<T>().softmax(call);
   }
   std::size_t scratch_bytes() const override {
-    return static_cast<std::size_t>(softmax_loss_scratch(classes)) * sizeof(T);
+    return static_cast<std::size_t>(softmax_loss_scratch(classes, labels.buffer >= 0)) * sizeof(T);
   }
   std::int64_t group(std::int64_t) const override { return kAny; }
 };

@@ -1,6 +1,6 @@
-// Elementwise, reduction, softmax and loss kernels of every CPU level: nothing is written past the
-// end (and, under ASan, nothing read), sums have the same bits on every level, panels give the bits
-// of row-major memory and get zero padding.
+// Elementwise, reduction and softmax kernels of every CPU level: nothing is written past the end
+// (and, under ASan, nothing read), sums have the same bits on every level, panels give the bits of
+// row-major memory and get zero padding.
 #include <cstring>
 #include <memory>
 #include <random>
@@ -8,14 +8,12 @@
 
 #include "kernel_levels.h"
 #include "ops/elementwise/elementwise.h"
-#include "ops/loss/loss.h"
 #include "ops/reduce/reduce.h"
 #include "ops/softmax/softmax.h"
 
 DENSA_DECLARE_TABLES(extern const UnaryTable unary_kernels; extern const BinaryTable binary_kernels;
                      extern const ReduceTable reduce_kernels;
-                     extern const SoftmaxTable softmax_kernels;
-                     extern const LossTable loss_kernels;)
+                     extern const SoftmaxTable softmax_kernels;)
 
 namespace {
 
@@ -138,13 +136,12 @@ void same(const char* level, const char* what, const std::vector<float>& panels,
     }
 }
 
-void rows_of_groups(const char* level, const SoftmaxTable& softmax, const LossTable& loss) {
+void rows_of_groups(const char* level, const SoftmaxTable& softmax) {
   constexpr std::int64_t kRowCount = 5, kCapacity = 7;
   for (std::int64_t cols = 1; cols <= 50; ++cols) {
     const auto n = static_cast<std::size_t>(kRowCount * cols);
-    const auto x = numbers(n, 6), t = numbers(n, 7);
+    const auto x = numbers(n, 6);
     const auto px = to_panels(x.get(), kRowCount, cols, kCapacity);
-    const auto pt = to_panels(t.get(), kRowCount, cols, kCapacity);
     const std::ptrdiff_t stride = kCapacity * kPanel;
     const Rows<const float> flat{x.get(), cols, kPanel}, panels{px.data(), kPanel, stride};
     for (auto f : {softmax.f32.softmax, softmax.f32.log_softmax}) {
@@ -155,44 +152,18 @@ void rows_of_groups(const char* level, const SoftmaxTable& softmax, const LossTa
       check(y.intact(), level, "softmax writes past the end", n);
       same(level, "softmax of panels", py, y.get(), kRowCount, cols, kCapacity);
     }
-    const std::vector<std::int32_t> labels(kRowCount, static_cast<std::int32_t>(cols - 1));
-    for (bool dense : {true, false}) {
-      Result dx(n), row_loss(kRowCount), panel_loss(kRowCount);
-      std::vector<float> pdx(px.size(), -5.0f);
-      CrossEntropy<float> a;
-      a.x = flat;
-      a.row_end = kRowCount;
-      a.cols = cols;
-      a.weight = 0.25f;
-      a.loss = row_loss.get();
-      a.dx = {dx.get(), cols, kPanel};
-      CrossEntropy<float> b = a;
-      b.x = panels;
-      b.loss = panel_loss.get();
-      b.dx = {pdx.data(), kPanel, stride};
-      if (dense) {
-        loss.f32.dense(a, {t.get(), cols, kPanel}, 0.1f);
-        loss.f32.dense(b, {pt.data(), kPanel, stride}, 0.1f);
-      } else {
-        loss.f32.sparse32(a, labels.data());
-        loss.f32.sparse32(b, labels.data());
-      }
-      check(dx.intact() && row_loss.intact(), level, "loss writes past the end", n);
-      check(row_loss.data == panel_loss.data, level, "loss of panels", n);
-      same(level, "gradient of panels", pdx, dx.get(), kRowCount, cols, kCapacity);
-    }
   }
 }
 
 }  // namespace
 
 int main() {
-#define DENSA_RUN(level)                                                               \
-  {                                                                                    \
-    std::printf("%s\n", #level);                                                       \
-    elementwise(#level, densa::level::unary_kernels, densa::level::binary_kernels);    \
-    reductions(#level, densa::level::reduce_kernels);                                  \
-    rows_of_groups(#level, densa::level::softmax_kernels, densa::level::loss_kernels); \
+#define DENSA_RUN(level)                                                            \
+  {                                                                                 \
+    std::printf("%s\n", #level);                                                    \
+    elementwise(#level, densa::level::unary_kernels, densa::level::binary_kernels); \
+    reductions(#level, densa::level::reduce_kernels);                               \
+    rows_of_groups(#level, densa::level::softmax_kernels);                          \
   }
   DENSA_EACH_LEVEL(DENSA_RUN)
   std::printf(failures == 0 ? "passed\n" : "%d failures\n", failures);

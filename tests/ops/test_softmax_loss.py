@@ -112,6 +112,43 @@ def test_sparse_loss(dtype, ids):
     np.testing.assert_allclose(got, sparse_loss(x, labels.astype(np.int64)), rtol=1e-5)
 
 
+@DTYPES
+def test_many_classes_and_rows(dtype):
+    # A sum of 1000 terms, 16 at a time, makes at most 16 + 63 roundings of half an ulp.
+    x, t = logits((300, 1000), dtype), distribution((300, 1000), dtype)
+    wide = x.astype(np.float64)
+    labels = np.random.default_rng(0).integers(0, 1000, 300)
+    got = run("sparse_softmax_cross_entropy", x, labels)
+    assert_close(got, sparse_loss(wide, labels), 4, 40.0, np.abs(x).max(-1) + 1)
+    got = run("softmax_cross_entropy", x, t, label_smoothing=0.1)
+    assert_close(got, dense_loss(wide, t.astype(np.float64), 0.1), 4, 40.0, np.abs(x).max(-1) + 1)
+    dy = logits(300, dtype, 3)
+    (got,) = gradients("sparse_softmax_cross_entropy", [x, labels], dy, wanted=[0])
+    exact = dy[:, None] * (softmax(wide) - np.eye(1000)[labels])
+    assert_close(got, exact, 4, 40.0, np.abs(dy)[:, None] * np.ones(1000))
+
+
+def test_no_rows():
+    x = np.ones((0, 3), "float32")
+    assert run("sparse_softmax_cross_entropy", x, np.ones(0, int)).shape == (0,)
+    assert run("softmax_cross_entropy", np.ones((2, 0, 3)), np.ones((2, 0, 3))).shape == (2, 0)
+    assert gradients("softmax_cross_entropy", [x, x], np.ones(0, "f4"))[0].shape == (0, 3)
+
+
+@DTYPES
+@pytest.mark.parametrize("classes", [1, 10, 16, 33])
+def test_a_row_does_not_depend_on_the_others(dtype, classes):
+    x, t = logits((40, classes), dtype), distribution((40, classes), dtype)
+    labels, dy = np.arange(40) % classes, logits(40, dtype)
+    for op, second in (("softmax_cross_entropy", t), ("sparse_softmax_cross_entropy", labels)):
+        loss, dx = run(op, x, second), run(op + "_grad", x, second, dy)
+        for i in (0, 15, 16, 39):
+            one = slice(i, i + 1)
+            np.testing.assert_array_equal(run(op, x[one], second[one]), loss[one])
+            alone = run(op + "_grad", x[one], second[one], dy[one])
+            np.testing.assert_array_equal(alone, dx[one])
+
+
 def test_hard_targets_and_sure_logits():
     x = np.array([[200.0, -200.0], [200.0, -200.0], [-np.inf, 0.0]])
     t = np.array([[1.0, 0.0], [0.0, 1.0], [0.0, 1.0]])

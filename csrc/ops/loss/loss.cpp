@@ -1,7 +1,10 @@
 // Softmax cross-entropy against probabilities or class numbers, their gradients, and accuracy.
 #include "ops/loss/loss.h"
 
+#include <algorithm>
+
 #include "ops/check.h"
+#include "ops/loss/labels.h"
 #include "ops/walk.h"
 #include "simd/pick.h"
 
@@ -153,20 +156,23 @@ std::vector<Value> grad_grad(const GradCall& call) {
 
 // ---- evaluation ----
 
-std::size_t label_scratch(std::span<const TypeInfo> in, const Attrs&) {
-  return static_cast<std::size_t>(element_count(in[1].shape)) * sizeof(std::int64_t);
+std::int64_t rows_in(const Dims& logits) { return element_count(logits) / logits.back(); }
+
+// A call is cut into a fixed number of parts, so that each has scratch of its own, whatever the
+// number of threads.
+std::int64_t parts_of(const Dims& logits) {
+  constexpr std::int64_t kMost = 16, kElements = kParallelGrain / 8;
+  const std::int64_t blocks = panel_count(rows_in(logits));
+  const std::int64_t worth = std::min(element_count(logits) / kElements, std::min(kMost, blocks));
+  return std::max<std::int64_t>(worth, 1);
 }
 
-// Labels as 64-bit integers: themselves, or a copy in scratch.
-const std::int64_t* wide_labels(const View& labels, void* scratch) {
-  if (labels.dtype == DType::kInt64) return labels.as<const std::int64_t>();
-  auto* wide = static_cast<std::int64_t*>(scratch);
-  visit_dtype(labels.dtype, [&](auto zero) {
-    const auto* from = labels.as<const decltype(zero)>();
-    for (std::int64_t i = 0, n = element_count(labels.shape); i < n; ++i)
-      wide[i] = static_cast<std::int64_t>(from[i]);
-  });
-  return wide;
+template <bool kIsSparse>
+std::size_t scratch_bytes(std::span<const TypeInfo> in, const Attrs&) {
+  const Dims& logits = in[0].shape;
+  return static_cast<std::size_t>(parts_of(logits) *
+                                  softmax_loss_scratch(logits.back(), kIsSparse)) *
+         item_size(in[0].dtype);
 }
 
 template <class T>
@@ -174,34 +180,34 @@ Rows<const T> rows_of(const View& x) {
   return {x.as<const T>(), x.shape.back(), kPanel};
 }
 
-template <class F>
-void for_rows(const View& x, const F& f) {
-  const std::int64_t cols = x.shape.back(), rows = element_count(x.shape) / cols;
-  parallel_for(rows, 1 + kParallelGrain / (8 * cols), f);
-}
-
 template <class T, bool kIsSparse, bool kIsGrad>
 void eval_as(const EvalCall& call) {
   const View& x = call.in[0];
-  CrossEntropy<T> args;
-  args.x = rows_of<T>(x);
-  args.cols = x.shape.back();
+  SoftmaxLoss<T> args;
+  args.z = rows_of<T>(x);
+  args.classes = x.shape.back();
+  if constexpr (kIsSparse) {
+    args.labels = labels_of(call.in[1].data, call.in[1].dtype);
+  } else {
+    args.t = rows_of<T>(call.in[1]);
+    args.smoothing = static_cast<T>(smoothing_of(call.attrs));
+  }
   if constexpr (kIsGrad) {
     args.dy = call.in[2].as<const T>();
-    args.dx = {call.out[0].as<T>(), args.cols, kPanel};
+    args.dz = {call.out[0].as<T>(), args.classes, kPanel};
   } else {
     args.loss = call.out[0].as<T>();
   }
-  const std::int64_t* labels = kIsSparse ? wide_labels(call.in[1], call.scratch) : nullptr;
-  const T smoothing = kIsSparse ? T{0} : static_cast<T>(smoothing_of(call.attrs));
-  for_rows(x, [&](std::int64_t begin, std::int64_t end) {
-    CrossEntropy<T> part = args;
-    part.row_begin = begin;
-    part.row_end = end;
-    if constexpr (kIsSparse) {
-      loss_fns<T>().sparse64(part, labels);
-    } else {
-      loss_fns<T>().dense(part, rows_of<T>(call.in[1]), smoothing);
+  const std::int64_t rows = rows_in(x.shape), parts = parts_of(x.shape);
+  const std::int64_t scratch = softmax_loss_scratch(args.classes, kIsSparse);
+  parallel_for(parts, 1, [&](std::int64_t begin, std::int64_t end) {
+    const std::int64_t blocks = panel_count(rows);
+    for (std::int64_t i = begin; i < end; ++i) {
+      SoftmaxLoss<T> part = args;
+      part.row_begin = blocks * i / parts * kPanel;
+      part.row_end = std::min(blocks * (i + 1) / parts * kPanel, rows);
+      part.scratch = static_cast<T*>(call.scratch) + i * scratch;
+      loss_fns<T>().softmax(part);
     }
   });
 }
@@ -228,11 +234,12 @@ std::vector<TypeInfo> infer_accuracy(std::span<const TypeInfo> in, const Attrs&)
 template <class T>
 void eval_accuracy_as(const EvalCall& call) {
   const View& x = call.in[0];
-  const std::int64_t* labels = wide_labels(call.in[1], call.scratch);
-  for_rows(x, [&](std::int64_t begin, std::int64_t end) {
-    loss_fns<T>().accuracy64(rows_of<T>(x), begin, end, x.shape.back(), labels,
-                             call.out[0].as<T>());
-  });
+  const std::int64_t cols = x.shape.back();
+  const Labels labels = labels_of(call.in[1].data, call.in[1].dtype);
+  parallel_for(
+      rows_in(x.shape), 1 + kParallelGrain / (8 * cols), [&](std::int64_t begin, std::int64_t end) {
+        loss_fns<T>().accuracy(rows_of<T>(x), begin, end, cols, labels, call.out[0].as<T>());
+      });
 }
 
 void eval_accuracy(const EvalCall& call) {
@@ -249,11 +256,12 @@ namespace ops {
 std::span<const Op> loss();
 std::span<const Op> loss() {
   static const Op kOps[] = {
-      {kDense, &infer<false, false>, &grad_loss<false>, &eval<false, false>},
-      {kSparse, &infer<true, false>, &grad_loss<true>, &eval<true, false>, &label_scratch},
-      {kDenseGrad, &infer<false, true>, &grad_grad<false>, &eval<false, true>},
-      {kSparseGrad, &infer<true, true>, &grad_grad<true>, &eval<true, true>, &label_scratch},
-      {"accuracy_sparse", &infer_accuracy, nullptr, &eval_accuracy, &label_scratch},
+      {kDense, &infer<false, false>, &grad_loss<false>, &eval<false, false>, &scratch_bytes<false>},
+      {kSparse, &infer<true, false>, &grad_loss<true>, &eval<true, false>, &scratch_bytes<true>},
+      {kDenseGrad, &infer<false, true>, &grad_grad<false>, &eval<false, true>,
+       &scratch_bytes<false>},
+      {kSparseGrad, &infer<true, true>, &grad_grad<true>, &eval<true, true>, &scratch_bytes<true>},
+      {"accuracy_sparse", &infer_accuracy, nullptr, &eval_accuracy},
   };
   return kOps;
 }
