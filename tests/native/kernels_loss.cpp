@@ -4,11 +4,11 @@
 #include <cmath>
 #include <cstdint>
 #include <limits>
-#include <memory>
 #include <random>
 #include <vector>
 
 #include "kernel_levels.h"
+#include "matrices.h"
 #include "ops/loss/loss.h"
 
 DENSA_DECLARE_TABLES(extern const LossTable loss_kernels;)
@@ -16,68 +16,6 @@ DENSA_DECLARE_TABLES(extern const LossTable loss_kernels;)
 namespace {
 
 using namespace densa;
-
-// Exactly n elements, so that ASan sees a read or write past the end.
-template <class T>
-struct Exact {
-  explicit Exact(std::int64_t n) : size(n), data(new T[static_cast<std::size_t>(n)]) {}
-  T& operator[](std::int64_t i) { return data[static_cast<std::size_t>(i)]; }
-  T operator[](std::int64_t i) const { return data[static_cast<std::size_t>(i)]; }
-  T* get() const { return data.get(); }
-  std::int64_t size;
-  std::unique_ptr<T[]> data;
-};
-
-template <class T>
-Exact<T> filled(std::int64_t n, T value) {
-  Exact<T> out(n);
-  std::fill_n(out.get(), n, value);
-  return out;
-}
-
-// One form of memory: rows * cols elements row-major, or panels with rows to spare.
-template <class T>
-struct Matrix {
-  Matrix(std::int64_t rows, std::int64_t cols, bool panels)
-      : rows(rows),
-        cols(cols),
-        panels(panels),
-        stride((rows + 3) * kPanel),
-        // A canary behind the rows that are row-major; spare rows of panels are one already.
-        data(filled<T>(panels ? panel_count(cols) * stride : rows * cols + kCanary, kGarbage)) {}
-  static constexpr T kGarbage = T(-77);
-  static constexpr std::int64_t kCanary = 16;
-  Rows<T> view() const {
-    return panels ? Rows<T>{data.get(), kPanel, stride} : Rows<T>{data.get(), cols, kPanel};
-  }
-  Rows<const T> read() const { return {view().data, view().row, view().group}; }
-  T& at(std::int64_t r, std::int64_t c) { return view().at(r, c / kPanel)[c % kPanel]; }
-  bool padding_is(T value) const {
-    for (std::int64_t r = 0; panels && r < rows; ++r)
-      for (std::int64_t c = cols; c < padded(cols); ++c)
-        if (view().at(r, c / kPanel)[c % kPanel] != value) return false;
-    return true;
-  }
-  bool intact() const {
-    if (!panels) return std::all_of(data.get() + rows * cols, data.get() + data.size, garbage);
-    for (std::int64_t p = 0; p < panel_count(cols); ++p)
-      if (!std::all_of(data.get() + p * stride + rows * kPanel, data.get() + (p + 1) * stride,
-                       garbage))
-        return false;
-    return true;
-  }
-  static bool garbage(T x) { return x == kGarbage; }
-
-  std::int64_t rows, cols;
-  bool panels;
-  std::ptrdiff_t stride;
-  Exact<T> data;
-};
-
-template <class T>
-bool same(T a, T b) {
-  return a == b || (a != a && b != b);
-}
 
 struct Reference {
   double loss, terms;  // terms, dz_terms: what an eps of relative error is worth
@@ -173,7 +111,7 @@ void check_case(const char* level, const LossFns<T>& fns, const Case<T>& c,
   Exact<T> first_loss = filled<T>(c.rows, T(5));
   Matrix<T> first_dz(c.rows, c.classes, false);
   for (bool panels : {false, true}) {
-    Matrix<T> z(c.rows, c.classes, panels), t(c.rows, c.classes, panels);
+    Matrix<T> z(c.rows, c.classes, panels, false), t(c.rows, c.classes, panels, false);
     Matrix<T> dz(c.rows, c.classes, panels);
     for (std::int64_t r = 0; r < c.rows; ++r)
       for (std::int64_t k = 0; k < c.classes; ++k) {
@@ -244,7 +182,7 @@ void with_labels(const char* level, const LossFns<T>& fns, std::int64_t rows,
   const LabelArray<L> array(rows, classes);
   check_case<T>(level, fns, {rows, classes, false, T(0), array.labels(), rows % 2 == 0}, array.of);
   // Every row's best class is its label, or the one after it.
-  Matrix<T> scores(rows, classes, rows % 2 == 0);
+  Matrix<T> scores(rows, classes, rows % 2 == 0, false);
   for (std::int64_t r = 0; r < rows; ++r)
     for (std::int64_t c = 0; c < classes; ++c)
       scores.at(r, c) = T(c == (array.of[r] + (r % 3 == 0)) % classes ? 2 : 1);
