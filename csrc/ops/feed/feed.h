@@ -24,7 +24,8 @@ struct Feed {
   double scale = 1, offset = 0;
 };
 
-// Returns the first gathered row (of the batch) with a non-finite source number, or -1.
+// Returns the first gathered row (of the batch) with a number that is not finite in y's type before
+// scale and offset, or -1.
 using FeedFn = std::int64_t (*)(const Feed&);
 
 inline constexpr int kFeedSources = 11;  // DType order
