@@ -1,0 +1,83 @@
+"""Wrong data and wrong settings are refused before anything changes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import densa
+from training.cases import classes, linear, regression, two_outputs
+
+
+def test_wrong_data_names_the_input():
+    x, y = regression(20)
+    model = linear()
+    with pytest.raises(ValueError, match=r"compile\(\)"):
+        model.fit(x, y)
+    model.compile("sgd", "mse")
+    before = model.get_weights()[0]
+    name = model.inputs[0].name
+    with pytest.raises(ValueError, match=rf"{name}.*\(None, 3\).*\(20, 2\)"):
+        model.fit(x[:, :2], y, verbose=0)
+    with pytest.raises(ValueError, match=r"'x' sizes: 20\n'y' sizes: 19"):
+        model.fit(x, y[:19], verbose=0)
+    with pytest.raises(ValueError, match="numbers"):
+        model.fit(np.array([["a"]] * 20), y, verbose=0)
+    with pytest.raises(ValueError, match="no rows"):
+        model.fit(x[:0], y[:0], verbose=0)
+    with pytest.raises(ValueError, match="batch_size"):
+        model.fit(x, y, batch_size=0, verbose=0)
+    with pytest.raises(ValueError, match="validation_split"):
+        model.fit(x, y, validation_split=1.5, verbose=0)
+    with pytest.raises(ValueError, match="verbose"):
+        model.fit(x, y, verbose=7)
+    with pytest.raises(ValueError, match="`y` must not be given"):
+        model.fit(iter([(x, y)]), y, verbose=0)
+    with pytest.raises(ValueError, match="no data"):
+        model.fit("data.csv", y, verbose=0)
+    np.testing.assert_array_equal(model.get_weights()[0], before)
+    pair = two_outputs()
+    pair.compile("sgd", ["mse", "mse"])
+    with pytest.raises(ValueError, match=r"2 input\(s\) \['a', 'b'\]"):
+        pair.fit(x, y, verbose=0)
+    with pytest.raises(ValueError, match="'b'"):
+        pair.fit({"a": x}, [y, y], verbose=0)
+    pair.compile("sgd", {"mein": "mse"})
+    with pytest.raises(ValueError, match="main"):
+        pair.fit([x, x[:, :2]], [y, y], verbose=0)
+
+
+def test_labels_out_of_range_are_refused():
+    x, labels = classes(20)
+    model = linear(4, 3, activation="softmax")
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    labels[4] = 3
+    with pytest.raises(ValueError, match=r"between 0 and 2.*row 4"):
+        model.fit(x, labels, verbose=0)
+
+
+def test_compile_errors_and_configuration():
+    model = linear()
+    with pytest.raises(ValueError, match="Did you mean 'adam'"):
+        model.compile("adaam", "mse")
+    with pytest.raises(ValueError, match="mean_squared_error"):
+        model.compile("adam", "mean_square_error")
+    with pytest.raises(ValueError, match="accuracy"):
+        model.compile("adam", "mse", metrics=["acuracy"])
+    with pytest.raises(ValueError, match="list, tuple, or dict"):
+        model.compile("adam", "mse", metrics="accuracy")
+    with pytest.raises(ValueError, match="steps_per_execution"):
+        model.compile("adam", "mse", steps_per_execution=0)
+    assert not model.compiled
+    model.compile(
+        densa.optimizers.Adam(0.01, clipnorm=1.0),
+        densa.losses.Huber(2.0),
+        metrics=["mae", densa.metrics.RootMeanSquaredError()],
+        steps_per_execution=3,
+    )
+    config = model.get_compile_config()
+    again = linear()
+    again.compile_from_config(config)
+    assert again.get_compile_config() == config
+    assert again.optimizer.clipnorm == 1.0
+    assert len(again.optimizer.variables) == 2 + 2 * 2
