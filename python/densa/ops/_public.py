@@ -76,3 +76,10 @@ def reshaped(x: Any, shape: Any) -> Any:
 def constant(array: Any) -> Any:
     """Return a NumPy array as a Tensor."""
     return _core.from_numpy(np.ascontiguousarray(array))
+
+
+def filled_like(x: Any, value: Any, dtype: Any) -> Any:
+    """Return value in x's shape and (unless given) dtype."""
+    x = tensor(x)
+    one = tensor(value, x.dtype if dtype is None else config.dtype_name(dtype))
+    return apply("broadcast_to", one, shape=[-1 if d is None else d for d in x.shape])

@@ -1,21 +1,18 @@
-"""Making, converting, reshaping, joining and picking arrays: functions of `densa.ops`."""
+"""Reshaping, joining and cutting arrays: part of `densa.ops`."""
 
 from __future__ import annotations
 
 import builtins
 import itertools
-import math
 from typing import Any
 
 import numpy as np
 
-from densa import _core, config
-from densa._symbolic import KerasTensor
 from densa.ops._public import (
     apply,
     axes_of,
     constant,
-    dtype_or_floatx,
+    filled_like,
     known_shape,
     known_size,
     place,
@@ -23,136 +20,6 @@ from densa.ops._public import (
     reshaped,
     tensor,
 )
-
-# ---- converting ----------------------------------------------------------------------------------
-
-
-def convert_to_tensor(x: Any, dtype: Any = None, sparse: bool | None = None) -> Any:
-    """Return x as a Tensor; a symbolic tensor stays what it is, apart from its dtype.
-
-    Args:
-        x: a Tensor, Variable, array, number or nested list.
-        dtype: type name to convert to; None keeps x's.
-        sparse: accepted for Keras; True raises.
-    """
-    if sparse:
-        raise ValueError("densa has no sparse tensors; pass sparse=None.")
-    if isinstance(x, KerasTensor):
-        return x if dtype is None or x.dtype == config.dtype_name(dtype) else cast(x, dtype)
-    return _core.to_tensor(x, None if dtype is None else config.dtype_name(dtype))
-
-
-def array(x: Any, dtype: Any = None) -> Any:
-    """Return x as a Tensor, like `convert_to_tensor`."""
-    return convert_to_tensor(x, dtype)
-
-
-def convert_to_numpy(x: Any) -> Any:
-    """Return x as a NumPy array."""
-    return np.asarray(x.numpy() if isinstance(x, (_core.Tensor, _core.Variable)) else x)
-
-
-@public
-def cast(x: Any, dtype: Any) -> Any:
-    """Return x with another dtype; floats go to integers towards zero."""
-    return apply("cast", tensor(x), dtype=config.dtype_name(dtype))
-
-
-def shape(x: Any) -> tuple[int | None, ...]:
-    """Return the shape as a tuple of ints.
-
-    A symbolic tensor of the functional API has None for unknown sizes. While `fit` records a model
-    the number of rows is not known; asking for it makes `fit` record once per batch size.
-    """
-    if isinstance(x, KerasTensor):
-        return x.shape
-    return known_shape(tensor(x), "shape")
-
-
-def ndim(x: Any) -> int:
-    """Return the number of axes."""
-    return len(x.shape) if hasattr(x, "shape") else int(tensor(x).ndim)
-
-
-def size(x: Any) -> int | None:
-    """Return the number of elements; None if it is not known."""
-    sizes = x.shape if hasattr(x, "shape") else tensor(x).shape
-    return None if None in sizes else math.prod(sizes)
-
-
-# ---- making --------------------------------------------------------------------------------------
-
-
-def zeros(shape: Any, dtype: Any = None) -> Any:
-    """Return zeros; dtype None is floatx."""
-    return constant(np.zeros(shape, dtype_or_floatx(dtype)))
-
-
-def ones(shape: Any, dtype: Any = None) -> Any:
-    """Return ones; dtype None is floatx."""
-    return constant(np.ones(shape, dtype_or_floatx(dtype)))
-
-
-def empty(shape: Any, dtype: Any = None) -> Any:
-    """Return an array whose values mean nothing; dtype None is floatx."""
-    return zeros(shape, dtype)
-
-
-def full(shape: Any, fill_value: Any, dtype: Any = None) -> Any:
-    """Return an array filled with fill_value; dtype None is floatx."""
-    value = convert_to_tensor(fill_value, dtype_or_floatx(dtype))
-    return apply("broadcast_to", value, shape=[shape] if isinstance(shape, int) else list(shape))
-
-
-@public
-def zeros_like(x: Any, dtype: Any = None) -> Any:
-    """Return zeros of x's shape and (unless given) dtype."""
-    return _like(x, 0, dtype)
-
-
-@public
-def ones_like(x: Any, dtype: Any = None) -> Any:
-    """Return ones of x's shape and (unless given) dtype."""
-    return _like(x, 1, dtype)
-
-
-@public
-def full_like(x: Any, fill_value: Any, dtype: Any = None) -> Any:
-    """Return fill_value in x's shape and (unless given) dtype."""
-    return _like(x, fill_value, dtype)
-
-
-def _like(x: Any, value: Any, dtype: Any) -> Any:
-    x = tensor(x)
-    one = tensor(value, x.dtype if dtype is None else config.dtype_name(dtype))
-    return apply("broadcast_to", one, shape=[-1 if d is None else d for d in x.shape])
-
-
-def arange(start: Any, stop: Any = None, step: Any = 1, dtype: Any = None) -> Any:
-    """Return start, start + step, … below stop; with one argument, 0 … start - 1."""
-    if stop is None:
-        start, stop = 0, start
-    made = np.arange(start, stop, step)
-    if dtype is None:
-        whole = made.dtype.kind in "iu"
-        dtype = "int32" if whole else config.floatx()
-    return constant(made.astype(config.dtype_name(dtype)))
-
-
-def linspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype: Any = None) -> Any:
-    """Return num evenly spaced numbers from start to stop."""
-    return constant(np.linspace(start, stop, num, endpoint).astype(dtype_or_floatx(dtype)))
-
-
-def eye(N: int, M: int | None = None, k: int = 0, dtype: Any = None) -> Any:
-    """Return ones on the k-th diagonal of an (N, M) matrix."""
-    return constant(np.eye(N, M, k, dtype_or_floatx(dtype)))
-
-
-def identity(n: int, dtype: Any = None) -> Any:
-    """Return the identity matrix."""
-    return eye(n, dtype=dtype)
-
 
 # ---- reshaping -----------------------------------------------------------------------------------
 
@@ -361,7 +228,7 @@ def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: Any = N
     out = apply("pad_slice", x, **place_of)
     if constant_values in (None, 0):
         return out
-    inside = apply("pad_slice", _like(x, True, "bool"), **place_of)
+    inside = apply("pad_slice", filled_like(x, True, "bool"), **place_of)
     return apply("where", inside, out, tensor(constant_values, x.dtype))
 
 
@@ -402,93 +269,3 @@ def roll(x: Any, shift: int, axis: int | None = None) -> Any:
     where = place(axis, x.ndim, "roll")
     n = known_size(x, where, "roll")
     return apply("take", x, constant((np.arange(n) - shift) % max(n, 1)), axis=where)
-
-
-# ---- picking -------------------------------------------------------------------------------------
-
-
-@public
-def take(x: Any, indices: Any, axis: int | None = None) -> Any:
-    """Pick elements along an axis; None picks from the flattened array.
-
-    Args:
-        x: an array.
-        indices: integers of any shape; negative ones count from the end.
-        axis: where they point.
-
-    Raises:
-        IndexError: for an index outside the axis.
-    """
-    x, ids = tensor(x), tensor(indices)
-    if axis is None:
-        x, axis = reshaped(x, [-1]), 0
-    where = place(axis, x.ndim, "take")
-    shape = [*x.shape[:where], *ids.shape, *x.shape[where + 1 :]]
-    out = apply("take", x, ids if ids.ndim == 1 else reshaped(ids, [-1]), axis=where)
-    return out if ids.ndim == 1 else reshaped(out, shape)
-
-
-@public
-def take_along_axis(x: Any, indices: Any, axis: int | None = None) -> Any:
-    """Pick one element per index, the other axes walking along with x.
-
-    Args:
-        x: an array.
-        indices: integers, of x's rank.
-        axis: where they point; None flattens both.
-    """
-    x, ids = tensor(x), apply("cast", tensor(indices), dtype="int64")
-    if axis is None:
-        return apply("take", reshaped(x, [-1]), reshaped(ids, [-1]), axis=0)
-    where = place(axis, x.ndim, "take_along_axis")
-    shape, wanted = known_shape(x, "take_along_axis"), known_shape(ids, "take_along_axis")
-    ids = apply("where", apply("less", ids, 0), apply("add", ids, shape[where]), ids)
-    stride = math.prod(shape[where + 1 :])
-    grid = np.zeros([1] * x.ndim, np.int64)
-    step = 1
-    for i in reversed(range(x.ndim)):
-        if i != where:
-            line = np.arange(wanted[i] if shape[i] != 1 else 1) * step
-            grid = grid + line.reshape([-1 if k == i else 1 for k in range(x.ndim)])
-        step *= shape[i]
-    flat = apply("add", apply("multiply", ids, stride), constant(grid))
-    out = apply("take", reshaped(x, [-1]), reshaped(flat, [-1]), axis=0)
-    return reshaped(out, flat.shape)
-
-
-@public
-def slice(inputs: Any, start_indices: Any, shape: Any) -> Any:
-    """Cut out a block: where it starts and its shape (-1: up to the end)."""
-    x = tensor(inputs)
-    items = zip(start_indices, shape, strict=True)
-    return x[tuple(builtins.slice(int(a), None if n == -1 else int(a) + int(n)) for a, n in items)]
-
-
-@public
-def diagonal(x: Any) -> Any:
-    """Return the diagonal of a matrix."""
-    x = tensor(x)
-    if x.ndim != 2:
-        raise ValueError(f"diagonal: a matrix is needed; got shape {tuple(x.shape)}.")
-    rows, cols = known_shape(x, "diagonal")
-    return apply(
-        "take", reshaped(x, [-1]), constant(np.arange(min(rows, cols)) * (cols + 1)), axis=0
-    )
-
-
-@public
-def tril(x: Any, k: int = 0) -> Any:
-    """Return the matrix with zeros above the k-th diagonal."""
-    rows, cols = known_shape(tensor(x), "tril")[-2:]
-    return _triangle(x, np.tri(rows, cols, k, dtype=bool))
-
-
-@public
-def triu(x: Any, k: int = 0) -> Any:
-    """Return the matrix with zeros below the k-th diagonal."""
-    rows, cols = known_shape(tensor(x), "triu")[-2:]
-    return _triangle(x, ~np.tri(rows, cols, k - 1, dtype=bool))
-
-
-def _triangle(x: Any, keep: Any) -> Any:
-    return apply("where", constant(keep), tensor(x), tensor(0, tensor(x).dtype))

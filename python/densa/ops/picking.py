@@ -1,0 +1,106 @@
+"""Picking elements of arrays by index and place: part of `densa.ops`."""
+
+from __future__ import annotations
+
+import builtins
+import math
+from typing import Any
+
+import numpy as np
+
+from densa.ops._public import (
+    apply,
+    constant,
+    known_shape,
+    place,
+    public,
+    reshaped,
+    tensor,
+)
+
+
+@public
+def take(x: Any, indices: Any, axis: int | None = None) -> Any:
+    """Pick elements along an axis; None picks from the flattened array.
+
+    Args:
+        x: an array.
+        indices: integers of any shape; negative ones count from the end.
+        axis: where they point.
+
+    Raises:
+        IndexError: for an index outside the axis.
+    """
+    x, ids = tensor(x), tensor(indices)
+    if axis is None:
+        x, axis = reshaped(x, [-1]), 0
+    where = place(axis, x.ndim, "take")
+    shape = [*x.shape[:where], *ids.shape, *x.shape[where + 1 :]]
+    out = apply("take", x, ids if ids.ndim == 1 else reshaped(ids, [-1]), axis=where)
+    return out if ids.ndim == 1 else reshaped(out, shape)
+
+
+@public
+def take_along_axis(x: Any, indices: Any, axis: int | None = None) -> Any:
+    """Pick one element per index, the other axes walking along with x.
+
+    Args:
+        x: an array.
+        indices: integers, of x's rank.
+        axis: where they point; None flattens both.
+    """
+    x, ids = tensor(x), apply("cast", tensor(indices), dtype="int64")
+    if axis is None:
+        return apply("take", reshaped(x, [-1]), reshaped(ids, [-1]), axis=0)
+    where = place(axis, x.ndim, "take_along_axis")
+    shape, wanted = known_shape(x, "take_along_axis"), known_shape(ids, "take_along_axis")
+    ids = apply("where", apply("less", ids, 0), apply("add", ids, shape[where]), ids)
+    stride = math.prod(shape[where + 1 :])
+    grid = np.zeros([1] * x.ndim, np.int64)
+    step = 1
+    for i in reversed(range(x.ndim)):
+        if i != where:
+            line = np.arange(wanted[i] if shape[i] != 1 else 1) * step
+            grid = grid + line.reshape([-1 if k == i else 1 for k in range(x.ndim)])
+        step *= shape[i]
+    flat = apply("add", apply("multiply", ids, stride), constant(grid))
+    out = apply("take", reshaped(x, [-1]), reshaped(flat, [-1]), axis=0)
+    return reshaped(out, flat.shape)
+
+
+@public
+def slice(inputs: Any, start_indices: Any, shape: Any) -> Any:
+    """Cut out a block: where it starts and its shape (-1: up to the end)."""
+    x = tensor(inputs)
+    items = zip(start_indices, shape, strict=True)
+    return x[tuple(builtins.slice(int(a), None if n == -1 else int(a) + int(n)) for a, n in items)]
+
+
+@public
+def diagonal(x: Any) -> Any:
+    """Return the diagonal of a matrix."""
+    x = tensor(x)
+    if x.ndim != 2:
+        raise ValueError(f"diagonal: a matrix is needed; got shape {tuple(x.shape)}.")
+    rows, cols = known_shape(x, "diagonal")
+    return apply(
+        "take", reshaped(x, [-1]), constant(np.arange(min(rows, cols)) * (cols + 1)), axis=0
+    )
+
+
+@public
+def tril(x: Any, k: int = 0) -> Any:
+    """Return the matrix with zeros above the k-th diagonal."""
+    rows, cols = known_shape(tensor(x), "tril")[-2:]
+    return _triangle(x, np.tri(rows, cols, k, dtype=bool))
+
+
+@public
+def triu(x: Any, k: int = 0) -> Any:
+    """Return the matrix with zeros below the k-th diagonal."""
+    rows, cols = known_shape(tensor(x), "triu")[-2:]
+    return _triangle(x, ~np.tri(rows, cols, k - 1, dtype=bool))
+
+
+def _triangle(x: Any, keep: Any) -> Any:
+    return apply("where", constant(keep), tensor(x), tensor(0, tensor(x).dtype))

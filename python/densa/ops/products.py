@@ -1,0 +1,81 @@
+"""Products of vectors, matrices and stacks of them: part of `densa.ops`."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from densa.ops._public import apply, public, tensor
+
+
+@public
+def matmul(x1: Any, x2: Any) -> Any:
+    """Return the matrix product, by NumPy's rules for vectors and stacks of matrices.
+
+    Args:
+        x1: shape (..., m, k) or (k,).
+        x2: shape (..., k, n) or (k,).
+
+    Returns:
+        Shape (..., m, n); the axis of a vector is dropped.
+    """
+    from densa.tensor import matmul as product
+
+    return product(x1, x2)
+
+
+@public
+def dot(x1: Any, x2: Any) -> Any:
+    """Return NumPy's dot product: over the last axis of x1 and the second to last of x2."""
+    x1, x2 = tensor(x1), tensor(x2)
+    if x1.ndim == 0 or x2.ndim == 0:
+        return apply("multiply", x1, x2)
+    if x2.ndim <= 2:
+        return _product(x1, x2)
+    return _tensordot(x1, x2, [x1.ndim - 1], [x2.ndim - 2])
+
+
+@public
+def outer(x1: Any, x2: Any) -> Any:
+    """Return all products of an element of x1 with one of x2, both flattened."""
+    a = apply("reshape", tensor(x1), shape=[-1, 1])
+    return apply("multiply", a, apply("reshape", tensor(x2), shape=[1, -1]))
+
+
+@public
+def vdot(x1: Any, x2: Any) -> Any:
+    """Return the sum of the products of all elements."""
+    return _product(*(apply("reshape", tensor(x), shape=[-1]) for x in (x1, x2)))
+
+
+@public
+def tensordot(x1: Any, x2: Any, axes: Any = 2) -> Any:
+    """Return the sum of products over the given axes: a number of axes, or a pair of lists."""
+    x1, x2 = tensor(x1), tensor(x2)
+    if isinstance(axes, int):
+        return _tensordot(x1, x2, list(range(x1.ndim - axes, x1.ndim)), list(range(axes)))
+    first, second = ([a] if isinstance(a, int) else list(a) for a in axes)
+    return _tensordot(x1, x2, [a % x1.ndim for a in first], [a % x2.ndim for a in second])
+
+
+def _product(x1: Any, x2: Any) -> Any:
+    from densa.tensor import matmul as product
+
+    return product(x1, x2)
+
+
+def _tensordot(x1: Any, x2: Any, first: list[int], second: list[int]) -> Any:
+    if len(first) != len(second):
+        raise ValueError(f"tensordot: {len(first)} axes of x1 meet {len(second)} axes of x2.")
+    left = [i for i in range(x1.ndim) if i not in first]
+    right = [i for i in range(x2.ndim) if i not in second]
+    inner = math.prod(x2.shape[i] for i in second)
+    a, b = x1, x2
+    if left + first:
+        a = apply("transpose", x1, perm=left + first)
+    if second + right:
+        b = apply("transpose", x2, perm=second + right)
+    a = apply("reshape", a, shape=[-1, inner])
+    b = apply("reshape", b, shape=[inner, math.prod(x2.shape[i] for i in right)])
+    shape = [x1.shape[i] for i in left] + [x2.shape[i] for i in right]
+    return apply("reshape", _product(a, b), shape=[-1 if d is None else d for d in shape])
