@@ -29,6 +29,13 @@ def convert_to_tensor(x: Any, dtype: Any = None, sparse: bool | None = None) -> 
         x: a Tensor, Variable, array, number or nested list.
         dtype: type name to convert to; None keeps x's.
         sparse: accepted for Keras; True raises.
+
+    Raises:
+        ValueError: if sparse is True.
+
+    Example:
+        >>> densa.ops.convert_to_tensor([1.0, 2.0]).dtype
+        'float32'
     """
     if sparse:
         raise ValueError("densa has no sparse tensors; pass sparse=None.")
@@ -38,23 +45,57 @@ def convert_to_tensor(x: Any, dtype: Any = None, sparse: bool | None = None) -> 
 
 
 def array(x: Any, dtype: Any = None) -> Any:
-    """Return x as a Tensor, like `convert_to_tensor`."""
+    """Return x as a Tensor, like `convert_to_tensor`.
+
+    Args:
+        x: a Tensor, Variable, array, number or nested list.
+        dtype: type name to convert to; None keeps x's.
+
+    Example:
+        >>> densa.ops.array([[1.0, 2.0]]).shape
+        (1, 2)
+    """
     return convert_to_tensor(x, dtype)
 
 
 def convert_to_numpy(x: Any) -> Any:
-    """Return x as a NumPy array."""
+    """Return x as a NumPy array.
+
+    Args:
+        x: a Tensor, Variable, array, number or nested list.
+
+    Example:
+        >>> densa.ops.convert_to_numpy(densa.ops.ones(2)).tolist()
+        [1.0, 1.0]
+    """
     return np.asarray(x.numpy() if isinstance(x, (_core.Tensor, _core.Variable)) else x)
 
 
 def is_tensor(x: Any) -> bool:
-    """Tell whether x is a Tensor."""
+    """Tell whether x is a Tensor.
+
+    Args:
+        x: anything.
+
+    Example:
+        >>> densa.ops.is_tensor(np.ones(2))
+        False
+    """
     return isinstance(x, _core.Tensor)
 
 
 @public
 def cast(x: Any, dtype: Any) -> Any:
-    """Return x with another dtype; floats go to integers towards zero."""
+    """Return x with another dtype; floats go to integers towards zero.
+
+    Args:
+        x: Tensor, array, number or list of any shape.
+        dtype: type name.
+
+    Example:
+        >>> densa.ops.cast([1.7, -1.7], "int32").numpy().tolist()
+        [1, -1]
+    """
     return apply("cast", tensor(x), dtype=config.dtype_name(dtype))
 
 
@@ -63,6 +104,13 @@ def shape(x: Any) -> tuple[int | None, ...]:
 
     A symbolic tensor of the functional API has None for unknown sizes. While `fit` records a model
     the number of rows is not known; asking for it makes `fit` record once per batch size.
+
+    Args:
+        x: an array or a symbolic tensor.
+
+    Example:
+        >>> densa.ops.shape(np.ones((2, 3)))
+        (2, 3)
     """
     if isinstance(x, KerasTensor):
         return x.shape
@@ -70,12 +118,28 @@ def shape(x: Any) -> tuple[int | None, ...]:
 
 
 def ndim(x: Any) -> int:
-    """Return the number of axes."""
+    """Return the number of axes.
+
+    Args:
+        x: an array or a symbolic tensor.
+
+    Example:
+        >>> densa.ops.ndim(np.ones((2, 3)))
+        2
+    """
     return len(x.shape) if hasattr(x, "shape") else int(tensor(x).ndim)
 
 
 def size(x: Any) -> int | None:
-    """Return the number of elements; None if it is not known."""
+    """Return the number of elements; None if it is not known.
+
+    Args:
+        x: an array or a symbolic tensor.
+
+    Example:
+        >>> densa.ops.size(np.ones((2, 3)))
+        6
+    """
     sizes = x.shape if hasattr(x, "shape") else tensor(x).shape
     return None if None in sizes else math.prod(sizes)
 
@@ -84,46 +148,122 @@ def size(x: Any) -> int | None:
 
 
 def zeros(shape: Any, dtype: Any = None) -> Any:
-    """Return zeros; dtype None is floatx."""
+    """Return zeros; dtype None is floatx.
+
+    Args:
+        shape: a size or several.
+        dtype: type name; None is floatx.
+
+    Example:
+        >>> densa.ops.zeros((2, 3)).shape
+        (2, 3)
+    """
     return constant(np.zeros(shape, dtype_or_floatx(dtype)))
 
 
 def ones(shape: Any, dtype: Any = None) -> Any:
-    """Return ones; dtype None is floatx."""
+    """Return ones; dtype None is floatx.
+
+    Args:
+        shape: a size or several.
+        dtype: type name; None is floatx.
+
+    Example:
+        >>> densa.ops.ones(3).numpy().tolist()
+        [1.0, 1.0, 1.0]
+    """
     return constant(np.ones(shape, dtype_or_floatx(dtype)))
 
 
 def empty(shape: Any, dtype: Any = None) -> Any:
-    """Return an array whose values mean nothing; dtype None is floatx."""
+    """Return an array whose values mean nothing; dtype None is floatx.
+
+    Args:
+        shape: a size or several.
+        dtype: type name; None is floatx.
+
+    Example:
+        >>> densa.ops.empty((2, 3)).shape
+        (2, 3)
+    """
     return zeros(shape, dtype)
 
 
 def full(shape: Any, fill_value: Any, dtype: Any = None) -> Any:
-    """Return an array filled with fill_value; dtype None is floatx."""
+    """Return an array filled with fill_value; dtype None is floatx.
+
+    Args:
+        shape: a size or several.
+        fill_value: a number, or an array that is broadcast.
+        dtype: type name; None is floatx.
+
+    Example:
+        >>> densa.ops.full(3, 7.0).numpy().tolist()
+        [7.0, 7.0, 7.0]
+    """
     value = convert_to_tensor(fill_value, dtype_or_floatx(dtype))
     return apply("broadcast_to", value, shape=[shape] if isinstance(shape, int) else list(shape))
 
 
 @public
 def zeros_like(x: Any, dtype: Any = None) -> Any:
-    """Return zeros of x's shape and (unless given) dtype."""
+    """Return zeros of x's shape and (unless given) dtype.
+
+    Args:
+        x: an array.
+        dtype: type name; None is x's.
+
+    Example:
+        >>> densa.ops.zeros_like([1.0, 2.0]).numpy().tolist()
+        [0.0, 0.0]
+    """
     return filled_like(x, 0, dtype)
 
 
 @public
 def ones_like(x: Any, dtype: Any = None) -> Any:
-    """Return ones of x's shape and (unless given) dtype."""
+    """Return ones of x's shape and (unless given) dtype.
+
+    Args:
+        x: an array.
+        dtype: type name; None is x's.
+
+    Example:
+        >>> densa.ops.ones_like([1.0, 2.0]).numpy().tolist()
+        [1.0, 1.0]
+    """
     return filled_like(x, 1, dtype)
 
 
 @public
 def full_like(x: Any, fill_value: Any, dtype: Any = None) -> Any:
-    """Return fill_value in x's shape and (unless given) dtype."""
+    """Return fill_value in x's shape and (unless given) dtype.
+
+    Args:
+        x: an array.
+        fill_value: a number, or an array that is broadcast.
+        dtype: type name; None is x's.
+
+    Example:
+        >>> densa.ops.full_like([1.0, 2.0], 7).numpy().tolist()
+        [7.0, 7.0]
+    """
     return filled_like(x, fill_value, dtype)
 
 
 def arange(start: Any, stop: Any = None, step: Any = 1, dtype: Any = None) -> Any:
-    """Return start, start + step, … below stop; with one argument, 0 … start - 1."""
+    """Return start, start + step, … below stop; with one argument, 0 … start - 1.
+
+    Args:
+        start: the first number, or the end if it is alone.
+        stop: the end, which is left out.
+        step: from one number to the next.
+        dtype: type name; None is int32 for whole numbers, else floatx.
+
+    Example:
+        >>> densa.ops.arange(1, 7, 2).numpy().tolist()
+        [1, 3, 5]
+    """
     if stop is None:
         start, stop = 0, start
     made = np.arange(start, stop, step)
@@ -134,15 +274,47 @@ def arange(start: Any, stop: Any = None, step: Any = 1, dtype: Any = None) -> An
 
 
 def linspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype: Any = None) -> Any:
-    """Return num evenly spaced numbers from start to stop."""
+    """Return num evenly spaced numbers from start to stop.
+
+    Args:
+        start: the first number.
+        stop: the last one.
+        num: how many.
+        endpoint: whether stop is one of them.
+        dtype: type name; None is floatx.
+
+    Example:
+        >>> densa.ops.linspace(0.0, 1.0, 5).numpy().tolist()
+        [0.0, 0.25, 0.5, 0.75, 1.0]
+    """
     return constant(np.linspace(start, stop, num, endpoint).astype(dtype_or_floatx(dtype)))
 
 
 def eye(N: int, M: int | None = None, k: int = 0, dtype: Any = None) -> Any:
-    """Return ones on the k-th diagonal of an (N, M) matrix."""
+    """Return ones on the k-th diagonal of an (N, M) matrix.
+
+    Args:
+        N: rows.
+        M: columns; None: as many.
+        k: 0 is the main diagonal, 1 the one above it.
+        dtype: type name; None is floatx.
+
+    Example:
+        >>> densa.ops.eye(2, 3, k=1).numpy().tolist()
+        [[0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]
+    """
     return constant(np.eye(N, M, k, dtype_or_floatx(dtype)))
 
 
 def identity(n: int, dtype: Any = None) -> Any:
-    """Return the identity matrix."""
+    """Return the identity matrix.
+
+    Args:
+        n: rows and columns.
+        dtype: type name; None is floatx.
+
+    Example:
+        >>> densa.ops.identity(2).numpy().tolist()
+        [[1.0, 0.0], [0.0, 1.0]]
+    """
     return eye(n, dtype=dtype)

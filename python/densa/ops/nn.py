@@ -45,6 +45,14 @@ def binary_crossentropy(target: Any, output: Any, from_logits: bool = False) -> 
 
     Returns:
         Losses of output's shape.
+
+    Raises:
+        ValueError: if the shapes differ.
+
+    Example:
+        >>> p = np.array([0.9, 0.5])
+        >>> densa.ops.binary_crossentropy([1.0, 0.0], p).numpy().round(4).tolist()
+        [0.1054, 0.6931]
     """
     target, output = tensor(target), floating(output)
     _same_shape("binary_crossentropy", target, output)
@@ -70,6 +78,14 @@ def categorical_crossentropy(
 
     Returns:
         Losses of output's shape without `axis`.
+
+    Raises:
+        ValueError: if the shapes differ.
+
+    Example:
+        >>> p = np.array([[0.9, 0.1], [0.5, 0.5]])
+        >>> densa.ops.categorical_crossentropy(np.eye(2), p).numpy().round(4).tolist()
+        [0.1054, 0.6931]
     """
     target, output = tensor(target), floating(output)
     _same_shape("categorical_crossentropy", target, output)
@@ -101,6 +117,14 @@ def sparse_categorical_crossentropy(
 
     Returns:
         Losses of output's shape without `axis`; NaN for a class that does not exist (logits).
+
+    Raises:
+        ValueError: if the shapes do not fit.
+
+    Example:
+        >>> p = np.array([[0.9, 0.1], [0.5, 0.5]])
+        >>> densa.ops.sparse_categorical_crossentropy([0, 1], p).numpy().round(4).tolist()
+        [0.1054, 0.6931]
     """
     target, output = tensor(target), floating(output)
     if output.ndim < 1:
@@ -143,6 +167,9 @@ def one_hot(
         dtype: of the result; None is floatx.
         sparse: accepted for Keras; True raises.
 
+    Raises:
+        ValueError: if sparse is True.
+
     Example:
         >>> densa.ops.one_hot([1, 0], 3).numpy()
         array([[0., 1., 0.],
@@ -166,7 +193,22 @@ def one_hot(
 def multi_hot(
     inputs: Any, num_classes: int, axis: int = -1, dtype: Any = None, sparse: bool = False
 ) -> Any:
-    """Return a 1 for each class number that occurs along the last axis of inputs."""
+    """Return a 1 for each class number that occurs along the last axis of inputs.
+
+    Args:
+        inputs: integers.
+        num_classes: size of the new last axis.
+        axis: accepted for Keras.
+        dtype: of the result; None is floatx.
+        sparse: accepted for Keras; True raises.
+
+    Raises:
+        ValueError: if sparse is True.
+
+    Example:
+        >>> densa.ops.multi_hot([[0, 2], [1, 1]], 3).numpy().tolist()
+        [[1.0, 0.0, 1.0], [0.0, 1.0, 0.0]]
+    """
     ids = tensor(inputs)
     hot = one_hot(ids, num_classes, axis=-1, dtype=dtype, sparse=sparse)
     return hot if ids.ndim < 1 else apply("max", hot, axis=[ids.ndim - 1])
@@ -180,6 +222,13 @@ def in_top_k(targets: Any, predictions: Any, k: int) -> Any:
         targets: class numbers, shape (n,).
         predictions: scores, shape (n, classes).
         k: how many.
+
+    Returns:
+        Booleans, shape (n,).
+
+    Example:
+        >>> densa.ops.in_top_k([2, 0], [[0.1, 0.5, 0.4], [0.1, 0.5, 0.4]], k=2).numpy().tolist()
+        [True, False]
     """
     scores, ids = floating(predictions), tensor(targets)
     hot = apply("one_hot", ids, classes=scores.shape[-1], dtype="bool")
@@ -194,7 +243,18 @@ def in_top_k(targets: Any, predictions: Any, k: int) -> Any:
 
 @public
 def normalize(x: Any, axis: Any = -1, order: int = 2, epsilon: float | None = None) -> Any:
-    """Return x divided by its norm of the given order along an axis, kept above epsilon."""
+    """Return x divided by its norm of the given order along an axis, kept above epsilon.
+
+    Args:
+        x: numbers.
+        axis: an axis or several.
+        order: of the norm.
+        epsilon: the least norm; None is the one of the configuration.
+
+    Example:
+        >>> densa.ops.normalize(np.array([[3.0, 4.0]])).numpy().round(4).tolist()
+        [[0.6, 0.8]]
+    """
     x = floating(x)
     epsilon = config.epsilon() if epsilon is None else epsilon
     axes = axes_of(axis)
@@ -216,7 +276,22 @@ def batch_normalization(
     scale: Any = None,
     epsilon: float = 1e-3,
 ) -> Any:
-    """Return (x - mean) / √(variance + epsilon) · scale + offset along the channel axis."""
+    """Return (x - mean) / √(variance + epsilon) · scale + offset along the channel axis.
+
+    Args:
+        x: numbers.
+        mean: one per channel.
+        variance: one per channel.
+        axis: the axis of the channels.
+        offset: one per channel; None adds nothing.
+        scale: one per channel; None is 1.
+        epsilon: against division by zero.
+
+    Example:
+        >>> x, mean, variance = [[1.0, 4.0]], [0.0, 0.0], [1.0, 4.0]
+        >>> densa.ops.batch_normalization(x, mean, variance, -1, epsilon=0.0).numpy().tolist()
+        [[1.0, 2.0]]
+    """
     x, mean = floating(x), tensor(mean)
     ones = apply("broadcast_to", tensor(1.0, x.dtype), shape=list(mean.shape))
     gamma = ones if scale is None else scale
@@ -226,7 +301,20 @@ def batch_normalization(
 
 @public
 def psnr(x1: Any, x2: Any, max_val: float) -> Any:
-    """Return the peak signal-to-noise ratio in decibels."""
+    """Return the peak signal-to-noise ratio in decibels.
+
+    Args:
+        x1: numbers.
+        x2: numbers, of x1's shape.
+        max_val: the largest value there can be.
+
+    Raises:
+        ValueError: if the shapes differ.
+
+    Example:
+        >>> densa.ops.psnr(np.zeros((2, 2)), np.ones((2, 2)), 10.0).numpy().round(4).tolist()
+        20.0
+    """
     x1, x2 = floating(x1), floating(x2)
     _same_shape("psnr", x1, x2)
     error = apply("mean", apply("square", x1 - x2))

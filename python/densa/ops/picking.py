@@ -28,8 +28,15 @@ def take(x: Any, indices: Any, axis: int | None = None) -> Any:
         indices: integers of any shape; negative ones count from the end.
         axis: where they point.
 
+    Returns:
+        The elements, in x's shape with the shape of indices in place of `axis`.
+
     Raises:
         IndexError: for an index outside the axis.
+
+    Example:
+        >>> densa.ops.take([10.0, 20.0, 30.0], [2, 0]).numpy().tolist()
+        [30.0, 10.0]
     """
     x, ids = tensor(x), tensor(indices)
     if axis is None:
@@ -48,6 +55,13 @@ def take_along_axis(x: Any, indices: Any, axis: int | None = None) -> Any:
         x: an array.
         indices: integers, of x's rank.
         axis: where they point; None flattens both.
+
+    Returns:
+        The elements, in the shape of indices.
+
+    Example:
+        >>> densa.ops.take_along_axis([[1.0, 2.0], [3.0, 4.0]], [[1], [0]], axis=1).numpy().tolist()
+        [[2.0], [3.0]]
     """
     x, ids = tensor(x), apply("cast", tensor(indices), dtype="int64")
     if axis is None:
@@ -70,7 +84,20 @@ def take_along_axis(x: Any, indices: Any, axis: int | None = None) -> Any:
 
 @public
 def slice(inputs: Any, start_indices: Any, shape: Any) -> Any:
-    """Cut out a block: where it starts and its shape (-1: up to the end)."""
+    """Cut out a block: where it starts and its shape (-1: up to the end).
+
+    Args:
+        inputs: an array.
+        start_indices: where the block starts, per axis.
+        shape: its size, per axis.
+
+    Returns:
+        The block.
+
+    Example:
+        >>> densa.ops.slice(np.ones((4, 5)), (1, 0), (2, -1)).shape
+        (2, 5)
+    """
     x = tensor(inputs)
     items = zip(start_indices, shape, strict=True)
     return x[tuple(builtins.slice(int(a), None if n == -1 else int(a) + int(n)) for a, n in items)]
@@ -78,7 +105,18 @@ def slice(inputs: Any, start_indices: Any, shape: Any) -> Any:
 
 @public
 def diagonal(x: Any) -> Any:
-    """Return the diagonal of a matrix."""
+    """Return the diagonal of a matrix.
+
+    Args:
+        x: a matrix.
+
+    Raises:
+        ValueError: if x is no matrix.
+
+    Example:
+        >>> densa.ops.diagonal([[1.0, 2.0], [3.0, 4.0]]).numpy().tolist()
+        [1.0, 4.0]
+    """
     x = tensor(x)
     if x.ndim != 2:
         raise ValueError(f"diagonal: a matrix is needed; got shape {tuple(x.shape)}.")
@@ -90,14 +128,32 @@ def diagonal(x: Any) -> Any:
 
 @public
 def tril(x: Any, k: int = 0) -> Any:
-    """Return the matrix with zeros above the k-th diagonal."""
+    """Return the matrix with zeros above the k-th diagonal.
+
+    Args:
+        x: a matrix, or a stack of them.
+        k: 0 is the main diagonal, 1 the one above it.
+
+    Example:
+        >>> densa.ops.tril([[1.0, 2.0], [3.0, 4.0]]).numpy().tolist()
+        [[1.0, 0.0], [3.0, 4.0]]
+    """
     rows, cols = known_shape(tensor(x), "tril")[-2:]
     return _triangle(x, np.tri(rows, cols, k, dtype=bool))
 
 
 @public
 def triu(x: Any, k: int = 0) -> Any:
-    """Return the matrix with zeros below the k-th diagonal."""
+    """Return the matrix with zeros below the k-th diagonal.
+
+    Args:
+        x: a matrix, or a stack of them.
+        k: 0 is the main diagonal, 1 the one above it.
+
+    Example:
+        >>> densa.ops.triu([[1.0, 2.0], [3.0, 4.0]]).numpy().tolist()
+        [[1.0, 2.0], [0.0, 4.0]]
+    """
     rows, cols = known_shape(tensor(x), "triu")[-2:]
     return _triangle(x, ~np.tri(rows, cols, k - 1, dtype=bool))
 

@@ -18,6 +18,10 @@ def matmul(x1: Any, x2: Any) -> Any:
 
     Returns:
         Shape (..., m, n); the axis of a vector is dropped.
+
+    Example:
+        >>> densa.ops.matmul([[1.0, 2.0]], [[3.0], [4.0]]).numpy().tolist()
+        [[11.0]]
     """
     from densa.tensor import matmul as product
 
@@ -26,7 +30,16 @@ def matmul(x1: Any, x2: Any) -> Any:
 
 @public
 def dot(x1: Any, x2: Any) -> Any:
-    """Return NumPy's dot product: over the last axis of x1 and the second to last of x2."""
+    """Return NumPy's dot product: over the last axis of x1 and the second to last of x2.
+
+    Args:
+        x1: a vector, a matrix or more.
+        x2: a vector, a matrix or more.
+
+    Example:
+        >>> float(densa.ops.dot([1.0, 2.0], [3.0, 4.0]))
+        11.0
+    """
     x1, x2 = tensor(x1), tensor(x2)
     if x1.ndim == 0 or x2.ndim == 0:
         return apply("multiply", x1, x2)
@@ -37,20 +50,51 @@ def dot(x1: Any, x2: Any) -> Any:
 
 @public
 def outer(x1: Any, x2: Any) -> Any:
-    """Return all products of an element of x1 with one of x2, both flattened."""
+    """Return all products of an element of x1 with one of x2, both flattened.
+
+    Args:
+        x1: Tensor, array, number or list of any shape.
+        x2: Tensor, array, number or list of any shape.
+
+    Example:
+        >>> densa.ops.outer([1.0, 2.0], [3.0, 4.0]).numpy().tolist()
+        [[3.0, 4.0], [6.0, 8.0]]
+    """
     a = apply("reshape", tensor(x1), shape=[-1, 1])
     return apply("multiply", a, apply("reshape", tensor(x2), shape=[1, -1]))
 
 
 @public
 def vdot(x1: Any, x2: Any) -> Any:
-    """Return the sum of the products of all elements."""
+    """Return the sum of the products of all elements.
+
+    Args:
+        x1: Tensor, array, number or list of any shape.
+        x2: as many elements as x1 has.
+
+    Example:
+        >>> float(densa.ops.vdot([[1.0, 2.0]], [[3.0], [4.0]]))
+        11.0
+    """
     return _product(*(apply("reshape", tensor(x), shape=[-1]) for x in (x1, x2)))
 
 
 @public
 def tensordot(x1: Any, x2: Any, axes: Any = 2) -> Any:
-    """Return the sum of products over the given axes: a number of axes, or a pair of lists."""
+    """Return the sum of products over the given axes: a number of axes, or a pair of lists.
+
+    Args:
+        x1: an array.
+        x2: an array.
+        axes: n: the last n of x1 with the first n of x2; or the axes of x1 and those of x2.
+
+    Raises:
+        ValueError: if the two lists of axes differ in length.
+
+    Example:
+        >>> densa.ops.tensordot(np.ones((2, 3, 4)), np.ones((4, 5)), 1).shape
+        (2, 3, 5)
+    """
     x1, x2 = tensor(x1), tensor(x2)
     if isinstance(axes, int):
         return _tensordot(x1, x2, list(range(x1.ndim - axes, x1.ndim)), list(range(axes)))

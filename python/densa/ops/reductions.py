@@ -34,13 +34,34 @@ def sum(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
 
 @public
 def mean(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    """Return the mean over the axes; NaN for no elements."""
+    """Return the mean over the axes; NaN for no elements.
+
+    Args:
+        x: numbers of any shape.
+        axis: an axis or a tuple of axes; None is all of them.
+        keepdims: keep the axes with size one.
+
+    Example:
+        >>> densa.ops.mean([[1.0, 2.0], [3.0, 5.0]], axis=0).numpy().tolist()
+        [2.0, 3.5]
+    """
     return _reduce("mean", x, axis, keepdims)
 
 
 @public
 def prod(x: Any, axis: Any = None, keepdims: bool = False, dtype: Any = None) -> Any:
-    """Return the product over the axes."""
+    """Return the product over the axes.
+
+    Args:
+        x: numbers of any shape.
+        axis: an axis or a tuple of axes; None is all of them.
+        keepdims: keep the axes with size one.
+        dtype: type to multiply in; None is x's.
+
+    Example:
+        >>> densa.ops.prod([[1.0, 2.0], [3.0, 5.0]], axis=0).numpy().tolist()
+        [3.0, 10.0]
+    """
     if dtype is not None:
         x = apply("cast", tensor(x), dtype=config.dtype_name(dtype))
     return _reduce("prod", x, axis, keepdims)
@@ -50,8 +71,18 @@ def prod(x: Any, axis: Any = None, keepdims: bool = False, dtype: Any = None) ->
 def max(x: Any, axis: Any = None, keepdims: bool = False, initial: Any = None) -> Any:
     """Return the largest element; NaN wins. Ties share the gradient.
 
+    Args:
+        x: numbers of any shape.
+        axis: an axis or a tuple of axes; None is all of them.
+        keepdims: keep the axes with size one.
+        initial: a number that takes part; the result where there is no element.
+
     Raises:
         ValueError: if there is no element and no `initial`.
+
+    Example:
+        >>> densa.ops.max([[1.0, 2.0], [3.0, 5.0]], axis=0).numpy().tolist()
+        [3.0, 5.0]
     """
     return _extreme("max", "maximum", x, axis, keepdims, initial)
 
@@ -60,21 +91,51 @@ def max(x: Any, axis: Any = None, keepdims: bool = False, initial: Any = None) -
 def min(x: Any, axis: Any = None, keepdims: bool = False, initial: Any = None) -> Any:
     """Return the smallest element; NaN wins. Ties share the gradient.
 
+    Args:
+        x: numbers of any shape.
+        axis: an axis or a tuple of axes; None is all of them.
+        keepdims: keep the axes with size one.
+        initial: a number that takes part; the result where there is no element.
+
     Raises:
         ValueError: if there is no element and no `initial`.
+
+    Example:
+        >>> densa.ops.min([[1.0, 2.0], [3.0, 5.0]], axis=0).numpy().tolist()
+        [1.0, 2.0]
     """
     return _extreme("min", "minimum", x, axis, keepdims, initial)
 
 
 @public
 def amax(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    """Return the largest element, like `max`."""
+    """Return the largest element, like `max`.
+
+    Args:
+        x: numbers of any shape.
+        axis: an axis or a tuple of axes; None is all of them.
+        keepdims: keep the axes with size one.
+
+    Example:
+        >>> densa.ops.amax([[1.0, 2.0], [3.0, 5.0]], axis=0).numpy().tolist()
+        [3.0, 5.0]
+    """
     return _reduce("max", x, axis, keepdims)
 
 
 @public
 def amin(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    """Return the smallest element, like `min`."""
+    """Return the smallest element, like `min`.
+
+    Args:
+        x: numbers of any shape.
+        axis: an axis or a tuple of axes; None is all of them.
+        keepdims: keep the axes with size one.
+
+    Example:
+        >>> densa.ops.amin([[1.0, 2.0], [3.0, 5.0]], axis=0).numpy().tolist()
+        [1.0, 2.0]
+    """
     return _reduce("min", x, axis, keepdims)
 
 
@@ -92,50 +153,129 @@ def _extreme(name: str, pair: str, x: Any, axis: Any, keepdims: bool, initial: A
 
 @public
 def var(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    """Return the variance (divided by n): mean (x - mean x)²."""
+    """Return the variance (divided by n): mean (x - mean x)².
+
+    Args:
+        x: numbers of any shape.
+        axis: an axis or a tuple of axes; None is all of them.
+        keepdims: keep the axes with size one.
+
+    Example:
+        >>> densa.ops.var([[1.0, 2.0], [3.0, 5.0]], axis=0).numpy().tolist()
+        [1.0, 2.25]
+    """
     return _reduce("var", x, axis, keepdims)
 
 
 @public
 def std(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    """Return the standard deviation, the root of `var`."""
+    """Return the standard deviation, the root of `var`.
+
+    Args:
+        x: numbers of any shape.
+        axis: an axis or a tuple of axes; None is all of them.
+        keepdims: keep the axes with size one.
+
+    Example:
+        >>> densa.ops.std([[1.0, 2.0], [3.0, 5.0]], axis=0).numpy().tolist()
+        [1.0, 1.5]
+    """
     return apply("sqrt", _reduce("var", x, axis, keepdims))
 
 
 @public
 def logsumexp(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    """Return log Σ eˣ without overflow; -inf for no elements."""
+    """Return log Σ eˣ without overflow; -inf for no elements.
+
+    Args:
+        x: numbers of any shape.
+        axis: an axis or a tuple of axes; None is all of them.
+        keepdims: keep the axes with size one.
+
+    Example:
+        >>> densa.ops.logsumexp(np.array([0.0, 0.0, 0.0])).numpy().round(4).tolist()
+        1.0986
+    """
     return _reduce("logsumexp", x, axis, keepdims)
 
 
 @public
 def any(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    """Tell whether at least one element is true."""
+    """Tell whether at least one element is true.
+
+    Args:
+        x: booleans; other numbers are true unless zero.
+        axis: an axis or a tuple of axes; None is all of them.
+        keepdims: keep the axes with size one.
+
+    Example:
+        >>> densa.ops.any([[True, False], [True, True]], axis=0).numpy().tolist()
+        [True, True]
+    """
     return _reduce("any", x, axis, keepdims)
 
 
 @public
 def all(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    """Tell whether every element is true."""
+    """Tell whether every element is true.
+
+    Args:
+        x: booleans; other numbers are true unless zero.
+        axis: an axis or a tuple of axes; None is all of them.
+        keepdims: keep the axes with size one.
+
+    Example:
+        >>> densa.ops.all([[True, False], [True, True]], axis=0).numpy().tolist()
+        [True, False]
+    """
     return _reduce("all", x, axis, keepdims)
 
 
 @public
 def count_nonzero(x: Any, axis: Any = None) -> Any:
-    """Return the number of elements that are not zero, as int32."""
+    """Return the number of elements that are not zero, as int32.
+
+    Args:
+        x: numbers of any shape.
+        axis: an axis or a tuple of axes; None is all of them.
+
+    Example:
+        >>> densa.ops.count_nonzero([[1.0, 0.0], [3.0, 5.0]], axis=0).numpy().tolist()
+        [2, 1]
+    """
     hit = apply("cast", apply("not_equal", x, 0), dtype="int32")
     return _reduce("sum", hit, axis, False)
 
 
 @public
 def argmax(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
-    """Return the index of the first largest element, as int32; None looks at all elements."""
+    """Return the index of the first largest element, as int32; None looks at all elements.
+
+    Args:
+        x: numbers of any shape.
+        axis: an axis; None flattens first.
+        keepdims: keep the axes with size one.
+
+    Example:
+        >>> densa.ops.argmax([[1.0, 2.0], [3.0, 5.0]], axis=1).numpy().tolist()
+        [1, 1]
+    """
     return _arg("argmax", x, axis, keepdims)
 
 
 @public
 def argmin(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
-    """Return the index of the first smallest element, as int32; None looks at all elements."""
+    """Return the index of the first smallest element, as int32; None looks at all elements.
+
+    Args:
+        x: numbers of any shape.
+        axis: an axis; None flattens first.
+        keepdims: keep the axes with size one.
+
+    Example:
+        >>> densa.ops.argmin([[1.0, 2.0], [3.0, 5.0]], axis=1).numpy().tolist()
+        [0, 0]
+    """
     return _arg("argmin", x, axis, keepdims)
 
 
@@ -149,7 +289,20 @@ def _arg(name: str, x: Any, axis: int | None, keepdims: bool) -> Any:
 
 @public
 def average(x: Any, axis: Any = None, weights: Any = None) -> Any:
-    """Return the mean over the axes, weighted: Σ w x / Σ w."""
+    """Return the mean over the axes, weighted: Σ w x / Σ w.
+
+    Args:
+        x: numbers of any shape.
+        axis: an axis or a tuple of axes; None is all of them.
+        weights: as many as x has elements, or one per element of `axis`; None weighs all alike.
+
+    Raises:
+        ValueError: if a vector of weights does not fit one axis.
+
+    Example:
+        >>> float(densa.ops.average([1.0, 3.0], weights=[3.0, 1.0]))
+        1.5
+    """
     if weights is None:
         return _reduce("mean", x, axis, False)
     x, weights = floating(x), tensor(weights)
@@ -176,6 +329,13 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
         ord: order; None is 2, over all elements if axis is None.
         axis: an axis, or a pair of axes for the Frobenius norm (ord None or "fro").
         keepdims: keep the axes with size one.
+
+    Raises:
+        ValueError: if a vector's order meets several axes.
+
+    Example:
+        >>> float(densa.ops.norm([3.0, 4.0]))
+        5.0
     """
     x = floating(x)
     if ord in (None, "fro", 2) and not (ord == 2 and isinstance(axis, tuple)):
@@ -206,5 +366,10 @@ def moments(x: Any, axes: Any, keepdims: bool = False, synchronized: bool = Fals
         axes: an axis or a tuple of them.
         keepdims: keep the axes with size one.
         synchronized: accepted for Keras; there is one device.
+
+    Example:
+        >>> mean, variance = densa.ops.moments([[1.0, 2.0], [3.0, 6.0]], axes=0)
+        >>> variance.numpy().tolist()
+        [1.0, 4.0]
     """
     return _reduce("mean", x, axes, keepdims), _reduce("var", x, axes, keepdims)

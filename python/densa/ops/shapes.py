@@ -26,13 +26,28 @@ from densa.ops._public import (
 
 @public
 def copy(x: Any) -> Any:
-    """Return a copy of x."""
+    """Return a copy of x.
+
+    Args:
+        x: an array.
+
+    Example:
+        >>> densa.ops.copy([1.0, 2.0]).numpy().tolist()
+        [1.0, 2.0]
+    """
     return apply("add", tensor(x), tensor(0, tensor(x).dtype))
 
 
 @public
 def reshape(x: Any, newshape: Any) -> Any:
     """Return the same elements in another shape; one size may be -1.
+
+    Args:
+        x: an array.
+        newshape: a size or several; None is the rows of a batch.
+
+    Raises:
+        ValueError: if the numbers of elements differ.
 
     Example:
         >>> densa.ops.reshape(np.ones((2, 6)), (3, -1)).shape
@@ -43,13 +58,33 @@ def reshape(x: Any, newshape: Any) -> Any:
 
 @public
 def ravel(x: Any) -> Any:
-    """Return all elements in one axis."""
+    """Return all elements in one axis.
+
+    Args:
+        x: an array.
+
+    Example:
+        >>> densa.ops.ravel([[1.0, 2.0], [3.0, 4.0]]).numpy().tolist()
+        [1.0, 2.0, 3.0, 4.0]
+    """
     return reshaped(tensor(x), [-1])
 
 
 @public
 def transpose(x: Any, axes: Any = None) -> Any:
-    """Permute the axes; reverse them if axes is None."""
+    """Permute the axes; reverse them if axes is None.
+
+    Args:
+        x: an array.
+        axes: for each axis of the result, which one of x it is.
+
+    Returns:
+        x with its axes in that order.
+
+    Example:
+        >>> densa.ops.transpose(np.ones((2, 3, 4)), (0, 2, 1)).shape
+        (2, 4, 3)
+    """
     x = tensor(x)
     if x.ndim < 2:
         return x
@@ -58,7 +93,20 @@ def transpose(x: Any, axes: Any = None) -> Any:
 
 @public
 def swapaxes(x: Any, axis1: int, axis2: int) -> Any:
-    """Exchange two axes."""
+    """Exchange two axes.
+
+    Args:
+        x: an array.
+        axis1: one axis.
+        axis2: the other one.
+
+    Returns:
+        x with the two axes exchanged.
+
+    Example:
+        >>> densa.ops.swapaxes(np.ones((2, 3, 4)), 0, 2).shape
+        (4, 3, 2)
+    """
     x = tensor(x)
     order = list(range(x.ndim))
     a, b = place(axis1, x.ndim, "swapaxes"), place(axis2, x.ndim, "swapaxes")
@@ -68,7 +116,23 @@ def swapaxes(x: Any, axis1: int, axis2: int) -> Any:
 
 @public
 def moveaxis(x: Any, source: Any, destination: Any) -> Any:
-    """Move axes to new places; the others keep their order."""
+    """Move axes to new places; the others keep their order.
+
+    Args:
+        x: an array.
+        source: an axis or several.
+        destination: their places in the result.
+
+    Returns:
+        x with its axes in the new order.
+
+    Raises:
+        ValueError: if the numbers of axes and of places differ.
+
+    Example:
+        >>> densa.ops.moveaxis(np.ones((2, 3, 4)), 0, -1).shape
+        (3, 4, 2)
+    """
     x = tensor(x)
     sources = [place(a, x.ndim, "moveaxis") for a in axes_of(source)]
     targets = [place(a, x.ndim, "moveaxis") for a in axes_of(destination)]
@@ -82,7 +146,19 @@ def moveaxis(x: Any, source: Any, destination: Any) -> Any:
 
 @public
 def expand_dims(x: Any, axis: Any) -> Any:
-    """Insert axes of size one where they shall be in the result."""
+    """Insert axes of size one where they shall be in the result.
+
+    Args:
+        x: an array.
+        axis: one place or several, counted in the result.
+
+    Returns:
+        x with more axes.
+
+    Example:
+        >>> densa.ops.expand_dims(np.ones((2, 3)), (0, -1)).shape
+        (1, 2, 3, 1)
+    """
     x = tensor(x)
     rank = x.ndim + len(axes_of(axis))
     places = {place(a, rank, "expand_dims") for a in axes_of(axis)}
@@ -94,8 +170,19 @@ def expand_dims(x: Any, axis: Any) -> Any:
 def squeeze(x: Any, axis: Any = None) -> Any:
     """Drop axes of size one: the given ones, or all.
 
+    Args:
+        x: an array.
+        axis: an axis or several; None is all of size one.
+
+    Returns:
+        x without these axes.
+
     Raises:
         ValueError: if a given axis has another size.
+
+    Example:
+        >>> densa.ops.squeeze(np.ones((1, 2, 1))).shape
+        (2,)
     """
     x = tensor(x)
     if axis is None:
@@ -110,14 +197,38 @@ def squeeze(x: Any, axis: Any = None) -> Any:
 
 @public
 def broadcast_to(x: Any, shape: Any) -> Any:
-    """Stretch axes of size one (and add axes in front) to a shape."""
+    """Stretch axes of size one (and add axes in front) to a shape.
+
+    Args:
+        x: an array.
+        shape: the shape to have; None is the rows of a batch.
+
+    Returns:
+        x in that shape.
+
+    Example:
+        >>> densa.ops.broadcast_to([1.0, 2.0], (3, 2)).shape
+        (3, 2)
+    """
     sizes = [-1 if d is None else int(d) for d in shape]
     return apply("broadcast_to", tensor(x), shape=sizes)
 
 
 @public
 def flip(x: Any, axis: Any = None) -> Any:
-    """Reverse the order of the elements along axes; all of them if None."""
+    """Reverse the order of the elements along axes; all of them if None.
+
+    Args:
+        x: an array.
+        axis: an axis or several; None is all of them.
+
+    Returns:
+        x in reverse order.
+
+    Example:
+        >>> densa.ops.flip([1.0, 2.0, 3.0]).numpy().tolist()
+        [3.0, 2.0, 1.0]
+    """
     x = tensor(x)
     axes = {place(a, x.ndim, "flip") for a in axes_of(axis)} or set(range(x.ndim))
     key = tuple(np.s_[::-1] if a in axes else np.s_[:] for a in range(x.ndim))
@@ -135,6 +246,12 @@ def concatenate(xs: Any, axis: int = -1) -> Any:
         xs: arrays whose shapes agree apart from `axis`.
         axis: the axis that grows.
 
+    Returns:
+        One array with all elements.
+
+    Raises:
+        ValueError: if there is no array, or shapes differ elsewhere.
+
     Example:
         >>> densa.ops.concatenate([np.ones((2, 1)), np.ones((2, 3))]).shape
         (2, 4)
@@ -147,7 +264,22 @@ def concatenate(xs: Any, axis: int = -1) -> Any:
 
 @public
 def stack(x: Any, axis: int = 0) -> Any:
-    """Join arrays of one shape along a new axis."""
+    """Join arrays of one shape along a new axis.
+
+    Args:
+        x: arrays of one shape.
+        axis: the place of the new axis.
+
+    Returns:
+        One array with one axis more.
+
+    Raises:
+        ValueError: if there is no array, or shapes differ.
+
+    Example:
+        >>> densa.ops.stack([[1.0, 2.0], [3.0, 4.0]], axis=1).numpy().tolist()
+        [[1.0, 3.0], [2.0, 4.0]]
+    """
     xs = [tensor(item) for item in x]
     if not xs:
         raise ValueError("stack: at least one array is needed.")
@@ -162,7 +294,24 @@ def stack(x: Any, axis: int = 0) -> Any:
 
 @public
 def unstack(x: Any, num: int | None = None, axis: int = 0) -> list[Any]:
-    """Cut an array into its slices along an axis, without that axis."""
+    """Cut an array into its slices along an axis, without that axis.
+
+    Args:
+        x: an array.
+        num: how many slices there are, if it shall be checked.
+        axis: the axis that goes.
+
+    Returns:
+        A list of arrays with one axis less.
+
+    Raises:
+        ValueError: if `num` is not the size of the axis.
+
+    Example:
+        >>> a, b = densa.ops.unstack([[1.0, 2.0], [3.0, 4.0]], axis=1)
+        >>> b.numpy().tolist()
+        [2.0, 4.0]
+    """
     x = tensor(x)
     where = place(axis, x.ndim, "unstack")
     count = known_size(x, where, "unstack")
@@ -173,7 +322,18 @@ def unstack(x: Any, num: int | None = None, axis: int = 0) -> list[Any]:
 
 @public
 def hstack(xs: Any) -> Any:
-    """Join along the second axis (the first for vectors)."""
+    """Join along the second axis (the first for vectors).
+
+    Args:
+        xs: arrays whose shapes agree elsewhere.
+
+    Returns:
+        One array with all elements.
+
+    Example:
+        >>> densa.ops.hstack([np.ones((2, 1)), np.ones((2, 3))]).shape
+        (2, 4)
+    """
     xs = [tensor(x) for x in xs]
     xs = [reshaped(x, [1]) if x.ndim == 0 else x for x in xs]
     return apply("concatenate", *xs, axis=0 if xs[0].ndim == 1 else 1)
@@ -181,14 +341,41 @@ def hstack(xs: Any) -> Any:
 
 @public
 def vstack(xs: Any) -> Any:
-    """Join along the first axis; vectors become rows."""
+    """Join along the first axis; vectors become rows.
+
+    Args:
+        xs: arrays whose shapes agree elsewhere.
+
+    Returns:
+        One array with all elements.
+
+    Example:
+        >>> densa.ops.vstack([[1.0, 2.0], [3.0, 4.0]]).shape
+        (2, 2)
+    """
     xs = [tensor(x) for x in xs]
     return apply("concatenate", *(reshaped(x, [1, -1]) if x.ndim < 2 else x for x in xs), axis=0)
 
 
 @public
 def split(x: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
-    """Cut an array along an axis: into so many equal parts, or at the given indices."""
+    """Cut an array along an axis: into so many equal parts, or at the given indices.
+
+    Args:
+        x: an array.
+        indices_or_sections: a number of equal parts, or the indices where a part begins.
+        axis: the axis to cut.
+
+    Returns:
+        A list of arrays.
+
+    Raises:
+        ValueError: if there are no such equal parts.
+
+    Example:
+        >>> densa.ops.split(np.arange(6.0), [2])[1].numpy().tolist()
+        [2.0, 3.0, 4.0, 5.0]
+    """
     x = tensor(x)
     where = place(axis, x.ndim, "split")
     total = known_size(x, where, "split")
@@ -212,6 +399,16 @@ def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: Any = N
         pad_width: one (before, after) pair per axis, one pair, or one number for all.
         mode: "constant"; others are not available.
         constant_values: the value of the border; None is 0.
+
+    Returns:
+        x with the border.
+
+    Raises:
+        ValueError: if a width is negative or the mode another one.
+
+    Example:
+        >>> densa.ops.pad([1.0, 2.0], (1, 2)).numpy().tolist()
+        [0.0, 1.0, 2.0, 0.0, 0.0]
     """
     if mode != "constant":
         raise ValueError(f"pad: mode {mode!r} is not available; use 'constant'.")
@@ -234,7 +431,22 @@ def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: Any = N
 
 @public
 def tile(x: Any, repeats: Any) -> Any:
-    """Repeat the whole array along each axis."""
+    """Repeat the whole array along each axis.
+
+    Args:
+        x: an array.
+        repeats: times per axis; too few are for the last axes.
+
+    Returns:
+        The repeated array.
+
+    Raises:
+        ValueError: if a number of times is negative.
+
+    Example:
+        >>> densa.ops.tile([1.0, 2.0], 2).numpy().tolist()
+        [1.0, 2.0, 1.0, 2.0]
+    """
     x = tensor(x)
     times = [repeats] if isinstance(repeats, int) else list(repeats)
     times = [1] * (x.ndim - len(times)) + times
@@ -251,7 +463,20 @@ def tile(x: Any, repeats: Any) -> Any:
 
 @public
 def repeat(x: Any, repeats: Any, axis: int | None = None) -> Any:
-    """Repeat each element along an axis; None flattens first."""
+    """Repeat each element along an axis; None flattens first.
+
+    Args:
+        x: an array.
+        repeats: times, for all elements or for each one of the axis.
+        axis: an axis, or None.
+
+    Returns:
+        The repeated elements.
+
+    Example:
+        >>> densa.ops.repeat([1.0, 2.0], 2).numpy().tolist()
+        [1.0, 1.0, 2.0, 2.0]
+    """
     x = tensor(x)
     if axis is None:
         x, axis = reshaped(x, [-1]), 0
@@ -262,7 +487,20 @@ def repeat(x: Any, repeats: Any, axis: int | None = None) -> Any:
 
 @public
 def roll(x: Any, shift: int, axis: int | None = None) -> Any:
-    """Move elements along an axis; those that leave at the end come back in front."""
+    """Move elements along an axis; those that leave at the end come back in front.
+
+    Args:
+        x: an array.
+        shift: by how many places; negative ones go to the front.
+        axis: an axis; None flattens first and restores the shape.
+
+    Returns:
+        x in the new order.
+
+    Example:
+        >>> densa.ops.roll([1.0, 2.0, 3.0], 1).numpy().tolist()
+        [3.0, 1.0, 2.0]
+    """
     x = tensor(x)
     if axis is None:
         return reshaped(roll(reshaped(x, [-1]), shift, 0), x.shape)
