@@ -106,6 +106,12 @@ def serialize(loss: Any) -> Any:
 
     Returns:
         A dictionary or a name that `deserialize` accepts.
+
+    Example:
+
+    >>> import densa
+    >>> densa.losses.serialize(densa.losses.mean_squared_error)
+    'mean_squared_error'
     """
     if loss in _FUNCTIONS:
         return loss.__name__
@@ -124,6 +130,12 @@ def deserialize(name: Any, custom_objects: Mapping[str, Any] | None = None) -> A
 
     Raises:
         ValueError: The name is not known; suggests the nearest one.
+
+    Example:
+
+    >>> import densa
+    >>> densa.losses.deserialize("mse").__name__
+    'mean_squared_error'
     """
     return deserialize_object("loss", name, _NAMES, "losses", custom_objects)
 

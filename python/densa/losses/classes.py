@@ -46,63 +46,171 @@ class MeanSquaredError(_Plain):
 
 
 class MeanAbsoluteError(_Plain):
-    """Mean of absolute errors: `mean(|y_true - y_pred|)`; arguments as `MeanSquaredError`."""
+    """Mean of absolute errors: `mean(|y_true - y_pred|)`.
+
+    Args:
+        reduction: `"sum_over_batch_size"`, `"sum"`, `"mean_with_sample_weight"` or `"none"`.
+        name: Name in logs.
+        dtype: Floating dtype to compute in; by default that of the output.
+
+    Example:
+
+    >>> import densa
+    >>> round(float(densa.losses.MeanAbsoluteError()([[0.0, 1.0]], [[0.5, 0.75]])), 4)
+    0.375
+    """
 
     function = staticmethod(r.mean_absolute_error)
     default_name = "mean_absolute_error"
 
 
 class MeanAbsolutePercentageError(_Plain):
-    """`100 · mean(|y_true - y_pred| / |y_true|)`; arguments as `MeanSquaredError`."""
+    """Mean of relative errors: `100 · mean(|y_true - y_pred| / |y_true|)`.
+
+    Args:
+        reduction: `"sum_over_batch_size"`, `"sum"`, `"mean_with_sample_weight"` or `"none"`.
+        name: Name in logs.
+        dtype: Floating dtype to compute in; by default that of the output.
+
+    Example:
+
+    >>> import densa
+    >>> round(float(densa.losses.MeanAbsolutePercentageError()([[1.0, 2.0]], [[1.5, 2.5]])), 4)
+    37.5
+    """
 
     function = staticmethod(r.mean_absolute_percentage_error)
     default_name = "mean_absolute_percentage_error"
 
 
 class MeanSquaredLogarithmicError(_Plain):
-    """`mean((log(1 + y_true) - log(1 + y_pred))²)`; arguments as `MeanSquaredError`."""
+    """Mean of squared errors of logarithms: `mean((log(1 + y_true) - log(1 + y_pred))²)`.
+
+    Args:
+        reduction: `"sum_over_batch_size"`, `"sum"`, `"mean_with_sample_weight"` or `"none"`.
+        name: Name in logs.
+        dtype: Floating dtype to compute in; by default that of the output.
+
+    Example:
+
+    >>> import densa
+    >>> round(float(densa.losses.MeanSquaredLogarithmicError()([[0.0, 1.0]], [[0.5, 0.75]])), 4)
+    0.0911
+    """
 
     function = staticmethod(r.mean_squared_logarithmic_error)
     default_name = "mean_squared_logarithmic_error"
 
 
 class LogCosh(_Plain):
-    """`mean(log(cosh(y_pred - y_true)))`; arguments as `MeanSquaredError`."""
+    """Quadratic for small errors, linear for large ones: `mean(log(cosh(y_pred - y_true)))`.
+
+    Args:
+        reduction: `"sum_over_batch_size"`, `"sum"`, `"mean_with_sample_weight"` or `"none"`.
+        name: Name in logs.
+        dtype: Floating dtype to compute in; by default that of the output.
+
+    Example:
+
+    >>> import densa
+    >>> round(float(densa.losses.LogCosh()([[0.0, 1.0]], [[0.5, 0.75]])), 4)
+    0.0755
+    """
 
     function = staticmethod(r.log_cosh)
     default_name = "log_cosh"
 
 
 class KLDivergence(_Plain):
-    """`Σ y_true · log(y_true / y_pred)`; arguments as `MeanSquaredError`."""
+    """Divergence of the output from the target: `Σ y_true · log(y_true / y_pred)`.
+
+    Args:
+        reduction: `"sum_over_batch_size"`, `"sum"`, `"mean_with_sample_weight"` or `"none"`.
+        name: Name in logs.
+        dtype: Floating dtype to compute in; by default that of the output.
+
+    Example:
+
+    >>> import densa
+    >>> round(float(densa.losses.KLDivergence()([[0.0, 1.0]], [[0.5, 0.75]])), 4)
+    0.2877
+    """
 
     function = staticmethod(r.kl_divergence)
     default_name = "kl_divergence"
 
 
 class Poisson(_Plain):
-    """`mean(y_pred - y_true · log(y_pred))`; arguments as `MeanSquaredError`."""
+    """Loss of counts: `mean(y_pred - y_true · log(y_pred))`.
+
+    Args:
+        reduction: `"sum_over_batch_size"`, `"sum"`, `"mean_with_sample_weight"` or `"none"`.
+        name: Name in logs.
+        dtype: Floating dtype to compute in; by default that of the output.
+
+    Example:
+
+    >>> import densa
+    >>> round(float(densa.losses.Poisson()([[0.0, 1.0]], [[0.5, 0.75]])), 4)
+    0.7688
+    """
 
     function = staticmethod(r.poisson)
     default_name = "poisson"
 
 
 class Hinge(_Plain):
-    """`mean(max(0, 1 - y_true · y_pred))`; arguments as `MeanSquaredError`."""
+    """Loss of margins, for labels -1 and 1: `mean(max(0, 1 - y_true · y_pred))`.
+
+    Args:
+        reduction: `"sum_over_batch_size"`, `"sum"`, `"mean_with_sample_weight"` or `"none"`.
+        name: Name in logs.
+        dtype: Floating dtype to compute in; by default that of the output.
+
+    Example:
+
+    >>> import densa
+    >>> round(float(densa.losses.Hinge()([[-1.0, 1.0]], [[0.5, 0.75]])), 4)
+    0.875
+    """
 
     function = staticmethod(r.hinge)
     default_name = "hinge"
 
 
 class SquaredHinge(_Plain):
-    """`mean(max(0, 1 - y_true · y_pred)²)`; arguments as `MeanSquaredError`."""
+    """Squared loss of margins, for labels -1 and 1: `mean(max(0, 1 - y_true · y_pred)²)`.
+
+    Args:
+        reduction: `"sum_over_batch_size"`, `"sum"`, `"mean_with_sample_weight"` or `"none"`.
+        name: Name in logs.
+        dtype: Floating dtype to compute in; by default that of the output.
+
+    Example:
+
+    >>> import densa
+    >>> round(float(densa.losses.SquaredHinge()([[-1.0, 1.0]], [[0.5, 0.75]])), 4)
+    1.1562
+    """
 
     function = staticmethod(r.squared_hinge)
     default_name = "squared_hinge"
 
 
 class CategoricalHinge(_Plain):
-    """The margin between the right class and the best wrong one, over many classes."""
+    """Margin of classes: `max(0, 1 + max((1 - y_true) · y_pred) - Σ y_true · y_pred)`.
+
+    Args:
+        reduction: `"sum_over_batch_size"`, `"sum"`, `"mean_with_sample_weight"` or `"none"`.
+        name: Name in logs.
+        dtype: Floating dtype to compute in; by default that of the output.
+
+    Example:
+
+    >>> import densa
+    >>> round(float(densa.losses.CategoricalHinge()([[0.0, 1.0]], [[0.5, 0.75]])), 4)
+    0.75
+    """
 
     function = staticmethod(r.categorical_hinge)
     default_name = "categorical_hinge"
@@ -142,6 +250,12 @@ class CosineSimilarity(LossFunctionWrapper):
         reduction: See `MeanSquaredError`.
         name: Name in logs.
         dtype: Floating dtype to compute in.
+
+    Example:
+
+    >>> import densa
+    >>> round(float(densa.losses.CosineSimilarity()([[0.0, 1.0]], [[1.0, 1.0]])), 4)
+    -0.7071
     """
 
     def __init__(
@@ -164,6 +278,9 @@ class BinaryCrossentropy(LossFunctionWrapper):
         reduction: See `MeanSquaredError`.
         name: Name in logs.
         dtype: Floating dtype to compute in.
+
+    Raises:
+        ValueError: `label_smoothing` is out of range.
 
     Example:
 
@@ -202,6 +319,15 @@ class CategoricalCrossentropy(LossFunctionWrapper):
         reduction: See `MeanSquaredError`.
         name: Name in logs.
         dtype: Floating dtype to compute in.
+
+    Raises:
+        ValueError: `label_smoothing` is out of range.
+
+    Example:
+
+    >>> import densa
+    >>> round(float(densa.losses.CategoricalCrossentropy()([[0, 1]], [[0.25, 0.75]])), 4)
+    0.2877
     """
 
     def __init__(

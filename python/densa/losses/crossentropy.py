@@ -53,6 +53,9 @@ def binary_crossentropy(
     Returns:
         One value per sample, `(rows, …)`.
 
+    Raises:
+        ValueError: The shapes do not fit, or `label_smoothing` is out of range.
+
     Example:
 
     >>> import densa
@@ -93,6 +96,16 @@ def categorical_crossentropy(
 
     Returns:
         One value per sample, `(rows, …)`.
+
+    Raises:
+        ValueError: The shapes do not fit, or `label_smoothing` is out of range.
+
+    Example:
+
+    >>> import densa
+    >>> p = np.array([[0.05, 0.95, 0.0], [0.1, 0.8, 0.1]])
+    >>> densa.losses.categorical_crossentropy([[0, 1, 0], [0, 0, 1]], p).numpy().round(4).tolist()
+    [0.0513, 2.3026]
     """
     label_smoothing = _check_smoothing(label_smoothing)
     y_pred = as_floating(y_pred)
@@ -159,6 +172,9 @@ def sparse_categorical_crossentropy(
 
     Returns:
         One value per sample, `(rows, …)`.
+
+    Raises:
+        ValueError: The labels do not fit the scores.
 
     Example:
 

@@ -34,6 +34,9 @@ def mean_squared_error(y_true: Any, y_pred: Any) -> Any:
     Returns:
         One value per sample, `(rows, …)`.
 
+    Raises:
+        ValueError: The shapes do not fit.
+
     Example:
 
     >>> import densa
@@ -45,20 +48,74 @@ def mean_squared_error(y_true: Any, y_pred: Any) -> Any:
 
 
 def mean_absolute_error(y_true: Any, y_pred: Any) -> Any:
-    """Mean of `|y_true - y_pred|` over the last axis; shapes as in `mean_squared_error`."""
+    """Mean of `|y_true - y_pred|` over the last axis; shapes as in `mean_squared_error`.
+
+    Args:
+        y_true: Targets, `(rows, …, d)`.
+        y_pred: Outputs, the same shape.
+
+    Returns:
+        One value per sample, `(rows, …)`.
+
+    Raises:
+        ValueError: The shapes do not fit.
+
+    Example:
+
+    >>> import densa
+    >>> y_pred = np.array([[0.5, 0.75]])
+    >>> densa.losses.mean_absolute_error([[0.0, 1.0]], y_pred).numpy().round(4).tolist()
+    [0.375]
+    """
     y_true, y_pred = pair("mean_absolute_error", y_true, y_pred)
     return ops.mean(ops.abs(y_true - y_pred), axis=-1)
 
 
 def mean_absolute_percentage_error(y_true: Any, y_pred: Any) -> Any:
-    """`100 · mean |y_true - y_pred| / max(|y_true|, epsilon)` over the last axis."""
+    """`100 · mean |y_true - y_pred| / max(|y_true|, epsilon)` over the last axis.
+
+    Args:
+        y_true: Targets, `(rows, …, d)`.
+        y_pred: Outputs, the same shape.
+
+    Returns:
+        One value per sample, `(rows, …)`.
+
+    Raises:
+        ValueError: The shapes do not fit.
+
+    Example:
+
+    >>> import densa
+    >>> y_pred = np.array([[1.5, 2.5]])
+    >>> densa.losses.mean_absolute_percentage_error([[1.0, 2.0]], y_pred).numpy().round(4).tolist()
+    [37.5]
+    """
     y_true, y_pred = pair("mean_absolute_percentage_error", y_true, y_pred)
     ratio = ops.abs(y_true - y_pred) / ops.maximum(ops.abs(y_true), epsilon())
     return 100.0 * ops.mean(ratio, axis=-1)
 
 
 def mean_squared_logarithmic_error(y_true: Any, y_pred: Any) -> Any:
-    """Mean of `(log(1 + y_true) - log(1 + y_pred))²`; values below epsilon count as epsilon."""
+    """Mean of `(log(1 + y_true) - log(1 + y_pred))²`; values below epsilon count as epsilon.
+
+    Args:
+        y_true: Targets, `(rows, …, d)`.
+        y_pred: Outputs, the same shape.
+
+    Returns:
+        One value per sample, `(rows, …)`.
+
+    Raises:
+        ValueError: The shapes do not fit.
+
+    Example:
+
+    >>> import densa
+    >>> y_pred = np.array([[0.5, 0.75]])
+    >>> densa.losses.mean_squared_logarithmic_error([[0.0, 1.0]], y_pred).numpy().round(4).tolist()
+    [0.0911]
+    """
     y_true, y_pred = pair("mean_squared_logarithmic_error", y_true, y_pred)
     a = ops.log(ops.maximum(y_true, epsilon()) + 1.0)
     b = ops.log(ops.maximum(y_pred, epsilon()) + 1.0)
@@ -75,6 +132,15 @@ def huber(y_true: Any, y_pred: Any, delta: float = 1.0) -> Any:
 
     Returns:
         One value per sample, `(rows, …)`.
+
+    Raises:
+        ValueError: The shapes do not fit.
+
+    Example:
+
+    >>> import densa
+    >>> densa.losses.huber([[0.0, 1.0]], np.array([[0.5, 4.0]])).numpy().round(4).tolist()
+    [1.3125]
     """
     y_true, y_pred = pair("huber", y_true, y_pred)
     size = ops.abs(y_pred - y_true)
@@ -83,14 +149,48 @@ def huber(y_true: Any, y_pred: Any, delta: float = 1.0) -> Any:
 
 
 def log_cosh(y_true: Any, y_pred: Any) -> Any:
-    """Mean of `log(cosh(y_pred - y_true))` over the last axis, without overflow."""
+    """Mean of `log(cosh(y_pred - y_true))` over the last axis, without overflow.
+
+    Args:
+        y_true: Targets, `(rows, …, d)`.
+        y_pred: Outputs, the same shape.
+
+    Returns:
+        One value per sample, `(rows, …)`.
+
+    Raises:
+        ValueError: The shapes do not fit.
+
+    Example:
+
+    >>> import densa
+    >>> densa.losses.log_cosh([[0.0, 1.0]], np.array([[0.5, 0.75]])).numpy().round(4).tolist()
+    [0.0755]
+    """
     y_true, y_pred = pair("log_cosh", y_true, y_pred)
     size = ops.abs(y_pred - y_true)
     return ops.mean(size + ops.softplus(-2.0 * size) - math.log(2.0), axis=-1)
 
 
 def kl_divergence(y_true: Any, y_pred: Any) -> Any:
-    """`Σ y_true · log(y_true / y_pred)` over the last axis, both clipped to [epsilon, 1]."""
+    """`Σ y_true · log(y_true / y_pred)` over the last axis, both clipped to [epsilon, 1].
+
+    Args:
+        y_true: Targets, `(rows, …, d)`.
+        y_pred: Outputs, the same shape.
+
+    Returns:
+        One value per sample, `(rows, …)`.
+
+    Raises:
+        ValueError: The shapes do not fit.
+
+    Example:
+
+    >>> import densa
+    >>> densa.losses.kl_divergence([[0.0, 1.0]], np.array([[0.5, 0.75]])).numpy().round(4).tolist()
+    [0.2877]
+    """
     y_true, y_pred = pair("kl_divergence", y_true, y_pred)
     y_true = ops.clip(y_true, epsilon(), 1.0)
     y_pred = ops.clip(y_pred, epsilon(), 1.0)
@@ -98,7 +198,24 @@ def kl_divergence(y_true: Any, y_pred: Any) -> Any:
 
 
 def poisson(y_true: Any, y_pred: Any) -> Any:
-    """Mean of `y_pred - y_true · log(y_pred + epsilon)` over the last axis."""
+    """Mean of `y_pred - y_true · log(y_pred + epsilon)` over the last axis.
+
+    Args:
+        y_true: Targets, `(rows, …, d)`.
+        y_pred: Outputs, the same shape.
+
+    Returns:
+        One value per sample, `(rows, …)`.
+
+    Raises:
+        ValueError: The shapes do not fit.
+
+    Example:
+
+    >>> import densa
+    >>> densa.losses.poisson([[0.0, 1.0]], np.array([[0.5, 0.75]])).numpy().round(4).tolist()
+    [0.7688]
+    """
     y_true, y_pred = pair("poisson", y_true, y_pred)
     return ops.mean(y_pred - y_true * ops.log(y_pred + epsilon()), axis=-1)
 
@@ -110,7 +227,26 @@ def unit_length(x: Any, axis: int = -1) -> Any:
 
 
 def cosine_similarity(y_true: Any, y_pred: Any, axis: int = -1) -> Any:
-    """Minus the cosine of the angle between target and output: -1 alike, 1 opposite."""
+    """Minus the cosine of the angle between target and output: -1 alike, 1 opposite.
+
+    Args:
+        y_true: Targets, `(rows, …, d)`.
+        y_pred: Outputs, the same shape.
+        axis: Axis of the vectors.
+
+    Returns:
+        One value per vector.
+
+    Raises:
+        ValueError: The shapes do not fit.
+
+    Example:
+
+    >>> import densa
+    >>> y_pred = np.array([[1.0, 1.0]])
+    >>> densa.losses.cosine_similarity([[0.0, 1.0]], y_pred).numpy().round(4).tolist()
+    [-0.7071]
+    """
     y_true, y_pred = pair("cosine_similarity", y_true, y_pred)
     return -ops.sum(unit_length(y_true, axis) * unit_length(y_pred, axis), axis=axis)
 
@@ -122,19 +258,71 @@ def _signs(y_true: Any) -> Any:
 
 
 def hinge(y_true: Any, y_pred: Any) -> Any:
-    """Mean of `max(0, 1 - y_true · y_pred)`; labels are -1 and 1, or 0 and 1."""
+    """Mean of `max(0, 1 - y_true · y_pred)`; labels are -1 and 1, or 0 and 1.
+
+    Args:
+        y_true: Targets, `(rows, …, d)`.
+        y_pred: Outputs, the same shape.
+
+    Returns:
+        One value per sample, `(rows, …)`.
+
+    Raises:
+        ValueError: The shapes do not fit.
+
+    Example:
+
+    >>> import densa
+    >>> densa.losses.hinge([[-1.0, 1.0]], np.array([[0.5, 0.75]])).numpy().round(4).tolist()
+    [0.875]
+    """
     y_true, y_pred = pair("hinge", y_true, y_pred)
     return ops.mean(ops.maximum(1.0 - _signs(y_true) * y_pred, 0.0), axis=-1)
 
 
 def squared_hinge(y_true: Any, y_pred: Any) -> Any:
-    """Mean of `max(0, 1 - y_true · y_pred)²`; labels are -1 and 1, or 0 and 1."""
+    """Mean of `max(0, 1 - y_true · y_pred)²`; labels are -1 and 1, or 0 and 1.
+
+    Args:
+        y_true: Targets, `(rows, …, d)`.
+        y_pred: Outputs, the same shape.
+
+    Returns:
+        One value per sample, `(rows, …)`.
+
+    Raises:
+        ValueError: The shapes do not fit.
+
+    Example:
+
+    >>> import densa
+    >>> densa.losses.squared_hinge([[-1.0, 1.0]], np.array([[0.5, 0.75]])).numpy().round(4).tolist()
+    [1.1562]
+    """
     y_true, y_pred = pair("squared_hinge", y_true, y_pred)
     return ops.mean(ops.square(ops.maximum(1.0 - _signs(y_true) * y_pred, 0.0)), axis=-1)
 
 
 def categorical_hinge(y_true: Any, y_pred: Any) -> Any:
-    """`max(0, 1 + max((1 - y_true) · y_pred) - Σ y_true · y_pred)` over the last axis."""
+    """`max(0, 1 + max((1 - y_true) · y_pred) - Σ y_true · y_pred)` over the last axis.
+
+    Args:
+        y_true: Targets, `(rows, …, d)`.
+        y_pred: Outputs, the same shape.
+
+    Returns:
+        One value per sample, `(rows, …)`.
+
+    Raises:
+        ValueError: The shapes do not fit.
+
+    Example:
+
+    >>> import densa
+    >>> y_pred = np.array([[0.5, 0.75]])
+    >>> densa.losses.categorical_hinge([[0.0, 1.0]], y_pred).numpy().round(4).tolist()
+    [0.75]
+    """
     y_true, y_pred = pair("categorical_hinge", y_true, y_pred)
     right = ops.sum(y_true * y_pred, axis=-1)
     wrong = ops.max((1.0 - y_true) * y_pred, axis=-1)

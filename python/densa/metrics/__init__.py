@@ -138,6 +138,12 @@ def serialize(metric: Any) -> Any:
 
     Returns:
         A dictionary or a name that `deserialize` accepts.
+
+    Example:
+
+    >>> import densa
+    >>> densa.metrics.serialize(densa.metrics.binary_accuracy)
+    'binary_accuracy'
     """
     if metric in _FUNCTIONS:
         return metric.__name__
@@ -156,6 +162,12 @@ def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) ->
 
     Raises:
         ValueError: The name is not known; suggests the nearest one.
+
+    Example:
+
+    >>> import densa
+    >>> densa.metrics.deserialize("binary_accuracy").__name__
+    'binary_accuracy'
     """
     return deserialize_object("metric", config, _NAMES, "metrics", custom_objects)
 

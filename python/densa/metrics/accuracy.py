@@ -13,7 +13,24 @@ from .reduction import MeanMetricWrapper
 
 
 def accuracy(y_true: Any, y_pred: Any) -> Any:
-    """1 where target equals output, else 0; averaged over the last axis."""
+    """1 where target equals output, else 0; averaged over the last axis.
+
+    Args:
+        y_true: Targets.
+        y_pred: Outputs, the same shape.
+
+    Returns:
+        One value per element.
+
+    Raises:
+        ValueError: The shapes do not fit.
+
+    Example:
+
+    >>> import densa
+    >>> densa.metrics.accuracy([1, 2, 3], [1, 0, 3]).numpy().tolist()
+    [1.0, 0.0, 1.0]
+    """
     y_pred = ops.convert_to_tensor(y_pred)
     y_true = ops.cast(ops.convert_to_tensor(y_true), str(y_pred.dtype))
     y_true, y_pred = same_rank(y_true, y_pred)
@@ -31,6 +48,15 @@ def binary_accuracy(y_true: Any, y_pred: Any, threshold: float = 0.5) -> Any:
 
     Returns:
         One value per element.
+
+    Raises:
+        ValueError: The shapes do not fit.
+
+    Example:
+
+    >>> import densa
+    >>> densa.metrics.binary_accuracy([[1.0, 0.0]], [[0.9, 0.8]]).numpy().tolist()
+    [[1.0, 0.0]]
     """
     y_pred = as_floating(y_pred)
     y_true = as_floating(y_true, str(y_pred.dtype))
@@ -49,6 +75,16 @@ def categorical_accuracy(y_true: Any, y_pred: Any) -> Any:
 
     Returns:
         One value per sample, `(rows, …)`.
+
+    Raises:
+        ValueError: The shapes do not fit.
+
+    Example:
+
+    >>> import densa
+    >>> y_pred = [[0.1, 0.9], [0.2, 0.8]]
+    >>> densa.metrics.categorical_accuracy([[0, 1], [1, 0]], y_pred).numpy().tolist()
+    [1.0, 0.0]
     """
     y_pred = as_floating(y_pred)
     y_true = as_floating(y_true, str(y_pred.dtype))
@@ -66,6 +102,15 @@ def sparse_categorical_accuracy(y_true: Any, y_pred: Any) -> Any:
 
     Returns:
         One value per sample, `(rows, …)`.
+
+    Raises:
+        ValueError: The labels do not fit the scores.
+
+    Example:
+
+    >>> import densa
+    >>> densa.metrics.sparse_categorical_accuracy([1, 0], [[0.1, 0.9], [0.2, 0.8]]).numpy().tolist()
+    [1.0, 0.0]
     """
     y_pred = as_floating(y_pred)
     right = _core.apply("accuracy_sparse", y_pred, as_labels(y_true, y_pred))
@@ -73,7 +118,26 @@ def sparse_categorical_accuracy(y_true: Any, y_pred: Any) -> Any:
 
 
 def sparse_top_k_categorical_accuracy(y_true: Any, y_pred: Any, k: int = 5) -> Any:
-    """1 where fewer than `k` classes score above the label's class, else 0."""
+    """1 where fewer than `k` classes score above the label's class, else 0.
+
+    Args:
+        y_true: Integer labels, `(rows, …)` or `(rows, …, 1)`.
+        y_pred: Scores, `(rows, …, classes)`.
+        k: How many outputs count.
+
+    Returns:
+        One value per sample, `(rows, …)`.
+
+    Raises:
+        ValueError: The labels do not fit the scores.
+
+    Example:
+
+    >>> import densa
+    >>> y_pred = [[0.1, 0.5, 0.4], [0.1, 0.5, 0.4]]
+    >>> densa.metrics.sparse_top_k_categorical_accuracy([2, 0], y_pred, k=2).numpy().tolist()
+    [1.0, 0.0]
+    """
     y_pred = as_floating(y_pred)
     labels = as_labels(y_true, y_pred)
     chosen = ops.one_hot(labels, y_pred.shape[-1], dtype="bool")
@@ -83,7 +147,27 @@ def sparse_top_k_categorical_accuracy(y_true: Any, y_pred: Any, k: int = 5) -> A
 
 
 def top_k_categorical_accuracy(y_true: Any, y_pred: Any, k: int = 5) -> Any:
-    """1 where the largest target is among the `k` largest outputs, else 0."""
+    """1 where the largest target is among the `k` largest outputs, else 0.
+
+    Args:
+        y_true: One-hot targets, `(rows, …, classes)`.
+        y_pred: Scores, the same shape.
+        k: How many outputs count.
+
+    Returns:
+        One value per sample, `(rows, …)`.
+
+    Raises:
+        ValueError: The shapes do not fit.
+
+    Example:
+
+    >>> import densa
+    >>> y_pred = [[0.1, 0.5, 0.4], [0.1, 0.5, 0.4]]
+    >>> y_true = [[0, 0, 1], [1, 0, 0]]
+    >>> densa.metrics.top_k_categorical_accuracy(y_true, y_pred, k=2).numpy().tolist()
+    [1.0, 0.0]
+    """
     y_true = ops.convert_to_tensor(y_true)
     return sparse_top_k_categorical_accuracy(ops.argmax(y_true, axis=-1), y_pred, k)
 
@@ -115,6 +199,15 @@ class BinaryAccuracy(MeanMetricWrapper):
         name: Name in logs.
         dtype: Dtype of the mean.
         threshold: Probability above which the output counts as 1; between 0 and 1.
+
+    Raises:
+        ValueError: `threshold` is out of range.
+
+    Example:
+
+    >>> import densa
+    >>> float(densa.metrics.BinaryAccuracy()([[1.0], [0.0]], [[0.9], [0.8]]))
+    0.5
     """
 
     _direction = "up"
@@ -134,6 +227,12 @@ class CategoricalAccuracy(MeanMetricWrapper):
     Args:
         name: Name in logs.
         dtype: Dtype of the mean.
+
+    Example:
+
+    >>> import densa
+    >>> float(densa.metrics.CategoricalAccuracy()([[0, 1], [1, 0]], [[0.1, 0.9], [0.2, 0.8]]))
+    0.5
     """
 
     _direction = "up"
@@ -169,6 +268,13 @@ class TopKCategoricalAccuracy(MeanMetricWrapper):
         k: How many outputs count.
         name: Name in logs.
         dtype: Dtype of the mean.
+
+    Example:
+
+    >>> import densa
+    >>> scores = [[0.1, 0.5, 0.4], [0.1, 0.5, 0.4]]
+    >>> float(densa.metrics.TopKCategoricalAccuracy(k=2)([[0, 0, 1], [1, 0, 0]], scores))
+    0.5
     """
 
     _direction = "up"
@@ -187,6 +293,13 @@ class SparseTopKCategoricalAccuracy(MeanMetricWrapper):
         k: How many outputs count.
         name: Name in logs.
         dtype: Dtype of the mean.
+
+    Example:
+
+    >>> import densa
+    >>> scores = [[0.1, 0.5, 0.4], [0.1, 0.5, 0.4]]
+    >>> float(densa.metrics.SparseTopKCategoricalAccuracy(k=2)([2, 0], scores))
+    0.5
     """
 
     _direction = "up"

@@ -17,6 +17,12 @@ class MeanSquaredError(MeanMetricWrapper):
     Args:
         name: Name in logs.
         dtype: Dtype of the mean.
+
+    Example:
+
+    >>> import densa
+    >>> round(float(densa.metrics.MeanSquaredError()([[0.0, 1.0]], [[0.5, 0.75]])), 4)
+    0.1562
     """
 
     _direction = "down"
@@ -31,6 +37,12 @@ class MeanAbsoluteError(MeanMetricWrapper):
     Args:
         name: Name in logs.
         dtype: Dtype of the mean.
+
+    Example:
+
+    >>> import densa
+    >>> round(float(densa.metrics.MeanAbsoluteError()([[0.0, 1.0]], [[0.5, 0.75]])), 4)
+    0.375
     """
 
     _direction = "down"
@@ -45,6 +57,12 @@ class MeanAbsolutePercentageError(MeanMetricWrapper):
     Args:
         name: Name in logs.
         dtype: Dtype of the mean.
+
+    Example:
+
+    >>> import densa
+    >>> round(float(densa.metrics.MeanAbsolutePercentageError()([[1.0, 2.0]], [[1.5, 2.5]])), 4)
+    37.5
     """
 
     _direction = "down"
@@ -61,6 +79,12 @@ class MeanSquaredLogarithmicError(MeanMetricWrapper):
     Args:
         name: Name in logs.
         dtype: Dtype of the mean.
+
+    Example:
+
+    >>> import densa
+    >>> round(float(densa.metrics.MeanSquaredLogarithmicError()([[0.0, 1.0]], [[0.5, 0.75]])), 4)
+    0.0911
     """
 
     _direction = "down"
@@ -77,6 +101,12 @@ class LogCoshError(MeanMetricWrapper):
     Args:
         name: Name in logs.
         dtype: Dtype of the mean.
+
+    Example:
+
+    >>> import densa
+    >>> round(float(densa.metrics.LogCoshError()([[0.0, 1.0]], [[0.5, 0.75]])), 4)
+    0.0755
     """
 
     _direction = "down"
@@ -91,6 +121,12 @@ class KLDivergence(MeanMetricWrapper):
     Args:
         name: Name in logs.
         dtype: Dtype of the mean.
+
+    Example:
+
+    >>> import densa
+    >>> round(float(densa.metrics.KLDivergence()([[0.0, 1.0]], [[0.5, 0.75]])), 4)
+    0.2877
     """
 
     _direction = "down"
@@ -105,6 +141,12 @@ class Poisson(MeanMetricWrapper):
     Args:
         name: Name in logs.
         dtype: Dtype of the mean.
+
+    Example:
+
+    >>> import densa
+    >>> round(float(densa.metrics.Poisson()([[0.0, 1.0]], [[0.5, 0.75]])), 4)
+    0.7688
     """
 
     _direction = "down"
@@ -119,6 +161,12 @@ class Hinge(MeanMetricWrapper):
     Args:
         name: Name in logs.
         dtype: Dtype of the mean.
+
+    Example:
+
+    >>> import densa
+    >>> round(float(densa.metrics.Hinge()([[-1.0, 1.0]], [[0.5, 0.75]])), 4)
+    0.875
     """
 
     _direction = "down"
@@ -133,6 +181,12 @@ class SquaredHinge(MeanMetricWrapper):
     Args:
         name: Name in logs.
         dtype: Dtype of the mean.
+
+    Example:
+
+    >>> import densa
+    >>> round(float(densa.metrics.SquaredHinge()([[-1.0, 1.0]], [[0.5, 0.75]])), 4)
+    1.1562
     """
 
     _direction = "down"
@@ -142,11 +196,17 @@ class SquaredHinge(MeanMetricWrapper):
 
 
 class CategoricalHinge(MeanMetricWrapper):
-    """Mean of the categorical hinge loss over all samples.
+    """Mean of `max(0, 1 + max((1 - y_true) · y_pred) - Σ y_true · y_pred)` over all samples.
 
     Args:
         name: Name in logs.
         dtype: Dtype of the mean.
+
+    Example:
+
+    >>> import densa
+    >>> round(float(densa.metrics.CategoricalHinge()([[0.0, 1.0]], [[0.5, 0.75]])), 4)
+    0.75
     """
 
     _direction = "down"
@@ -195,6 +255,12 @@ class CosineSimilarity(MeanMetricWrapper):
         name: Name in logs.
         dtype: Dtype of the mean.
         axis: Axis of the vectors.
+
+    Example:
+
+    >>> import densa
+    >>> round(float(densa.metrics.CosineSimilarity()([[0.0, 1.0]], [[1.0, 1.0]])), 4)
+    0.7071
     """
 
     _direction = "up"
@@ -213,6 +279,12 @@ class BinaryCrossentropy(MeanMetricWrapper):
         dtype: Dtype of the mean.
         from_logits: Whether outputs are logits.
         label_smoothing: Draws the targets towards a half.
+
+    Example:
+
+    >>> import densa
+    >>> round(float(densa.metrics.BinaryCrossentropy()([[0.0, 1.0]], [[0.5, 0.75]])), 4)
+    0.4904
     """
 
     _direction = "down"
@@ -242,6 +314,12 @@ class CategoricalCrossentropy(MeanMetricWrapper):
         from_logits: Whether outputs are logits.
         label_smoothing: Mixes the uniform distribution into the targets.
         axis: Axis of the classes.
+
+    Example:
+
+    >>> import densa
+    >>> round(float(densa.metrics.CategoricalCrossentropy()([[0, 1]], [[0.25, 0.75]])), 4)
+    0.2877
     """
 
     _direction = "down"
@@ -272,6 +350,12 @@ class SparseCategoricalCrossentropy(MeanMetricWrapper):
         dtype: Dtype of the mean.
         from_logits: Whether outputs are logits.
         axis: Axis of the classes.
+
+    Example:
+
+    >>> import densa
+    >>> round(float(densa.metrics.SparseCategoricalCrossentropy()([1], [[0.25, 0.75]])), 4)
+    0.2877
     """
 
     _direction = "down"

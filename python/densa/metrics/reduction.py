@@ -130,6 +130,13 @@ class MeanMetricWrapper(Mean):
         name: By default the function's name.
         dtype: Dtype of the mean.
         **kwargs: Passed to `fn`.
+
+    Example:
+
+    >>> import densa
+    >>> metric = densa.metrics.MeanMetricWrapper(lambda y, p: densa.ops.abs(y - p))
+    >>> float(metric(np.array([1.0, 2.0]), np.array([1.5, 2.0])))
+    0.25
     """
 
     def __init__(

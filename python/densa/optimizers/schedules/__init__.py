@@ -25,15 +25,44 @@ _NAMES: dict[str, Any] = {
 
 
 def serialize(learning_rate_schedule: LearningRateSchedule) -> Any:
-    """Configuration of a schedule, for `deserialize`."""
+    """Configuration of a schedule, for `deserialize`.
+
+    Args:
+        learning_rate_schedule: A schedule.
+
+    Returns:
+        A dictionary that `deserialize` accepts.
+
+    Example:
+
+    >>> import densa
+    >>> schedule = densa.optimizers.schedules.ExponentialDecay(0.1, 10, 0.5)
+    >>> densa.optimizers.schedules.serialize(schedule)["class_name"]
+    'ExponentialDecay'
+    """
     return serialize_object(learning_rate_schedule)
 
 
 def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
     """The schedule of a configuration.
 
+    Args:
+        config: What `serialize` gave.
+        custom_objects: Own classes by name.
+
+    Returns:
+        A schedule.
+
     Raises:
         ValueError: The class is not known; suggests the nearest one.
+
+    Example:
+
+    >>> import densa
+    >>> schedule = densa.optimizers.schedules.ExponentialDecay(0.1, 10, 0.5)
+    >>> config = densa.optimizers.schedules.serialize(schedule)
+    >>> densa.optimizers.schedules.deserialize(config)(10)
+    0.05
     """
     return deserialize_object(
         "learning rate schedule", config, _NAMES, "optimizers.schedules", custom_objects

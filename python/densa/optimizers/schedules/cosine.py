@@ -82,6 +82,13 @@ class CosineDecayRestarts(LearningRateSchedule):
         m_mul: Factor from one decay's first rate to the next.
         alpha: Last rate of the first decay as a part of its first.
         name: Name of the schedule.
+
+    Example:
+
+    >>> import densa
+    >>> schedule = densa.optimizers.schedules.CosineDecayRestarts(0.5, 10)
+    >>> [round(schedule(step), 4) for step in (0, 5, 9, 10)]
+    [0.5, 0.25, 0.0122, 0.5]
     """
 
     def __init__(

@@ -70,6 +70,12 @@ class InverseTimeDecay(LearningRateSchedule):
         decay_rate: Decay per unit of time.
         staircase: Whether time is rounded down.
         name: Name of the schedule.
+
+    Example:
+
+    >>> import densa
+    >>> densa.optimizers.schedules.InverseTimeDecay(0.1, 10, 1.0)(10)
+    0.05
     """
 
     def __init__(
@@ -115,6 +121,12 @@ class PolynomialDecay(LearningRateSchedule):
         power: 1 falls linearly, 0.5 by a square root.
         cycle: Whether to start again, over the next multiple of `decay_steps`.
         name: Name of the schedule.
+
+    Example:
+
+    >>> import densa
+    >>> densa.optimizers.schedules.PolynomialDecay(0.5, 10, end_learning_rate=0.25)(5)
+    0.375
     """
 
     def __init__(
