@@ -319,6 +319,10 @@ def exponential(x: Any) -> Any:
 def softmax(x: Any, axis: int = -1) -> Any:
     """Return exp(x) divided by its sum along an axis.
 
+    Args:
+        x: floating Tensor or array.
+        axis: an axis, or several.
+
     Example:
         >>> densa.activations.softmax(np.zeros((1, 4))).numpy()
         array([[0.25, 0.25, 0.25, 0.25]])
@@ -487,7 +491,15 @@ _FUSED: dict[Callable[..., Any], str] = {
 
 
 def fused_name(activation: Callable[..., Any] | None) -> str | None:
-    """Return the core's name of an activation: "" for linear, None if it is not one unary op."""
+    """Return the core's name of an activation: "" for linear, None if it is not one unary op.
+
+    Args:
+        activation: a function, or None.
+
+    Example:
+        >>> densa.activations.fused_name(densa.activations.silu)
+        'silu'
+    """
     if activation is None:
         return ""
     try:
@@ -498,6 +510,9 @@ def fused_name(activation: Callable[..., Any] | None) -> str | None:
 
 def serialize(activation: Any) -> Any:
     """Return the name of an activation, or plain data for one of the user's.
+
+    Args:
+        activation: a function of this module, or one of the user's.
 
     Example:
         >>> densa.activations.serialize(densa.activations.relu)
@@ -511,6 +526,13 @@ def serialize(activation: Any) -> Any:
 
 def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
     """Return the activation for a name or for `serialize`'s answer.
+
+    Args:
+        config: a name or plain data.
+        custom_objects: own functions by name.
+
+    Raises:
+        ValueError: for a name that is not known; the nearest one is named.
 
     Example:
         >>> densa.activations.deserialize("relu").__name__
@@ -526,6 +548,9 @@ def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) ->
 
 def get(identifier: Any) -> Callable[..., Any]:
     """Return an activation for a name, a config, a function, a layer or None (linear).
+
+    Args:
+        identifier: a name, a config, a function, a layer, or None.
 
     Raises:
         ValueError: for a name that is not known; the nearest one is named.

@@ -25,6 +25,18 @@ class CallbackList:
         add_progbar: Whether to add a `ProgbarLogger` if there is none.
         model: Told to every callback.
         **params: Told to every callback.
+
+    Raises:
+        ValueError: Something that is no callback.
+
+    Example:
+
+    >>> import densa
+    >>> calls = densa.callbacks.CallbackList([densa.callbacks.History()])
+    >>> calls.on_train_begin()
+    >>> calls.on_epoch_end(0, {"loss": 0.5})
+    >>> calls.callbacks[0].history
+    {'loss': [0.5]}
     """
 
     def __init__(

@@ -12,6 +12,16 @@ class History(Callback):
 
     `history.history` maps names to lists with one value per epoch, `history.epoch` lists the
     epochs. An interrupted `fit` leaves it at `model.history`.
+
+    Example:
+
+    >>> import densa
+    >>> model = densa.Sequential([densa.Input((1,)), densa.layers.Dense(1)])
+    >>> model.compile("sgd", "mse")
+    >>> x = np.ones((4, 1))
+    >>> history = model.fit(x, x, epochs=2, verbose=0)
+    >>> history.epoch, list(history.history)
+    ([0, 1], ['loss'])
     """
 
     def __init__(self) -> None:

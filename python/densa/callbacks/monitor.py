@@ -17,6 +17,13 @@ class MonitorCallback(Callback):
         mode: `"min"`, `"max"`, or `"auto"`: found from the metric or its name.
         min_delta: Least change that counts.
         best: What a first value must beat; None for any.
+
+    Example:
+
+    >>> import densa
+    >>> callback = densa.callbacks.MonitorCallback("val_loss", min_delta=0.1)
+    >>> callback.is_better(0.75, 1.0), callback.is_better(0.95, 1.0)
+    (True, False)
     """
 
     def __init__(

@@ -10,7 +10,16 @@ from .callback import Callback
 
 
 class ProgbarLogger(Callback):
-    """Shows progress, loss and metrics; `verbose=1` live, `verbose=2` one line per epoch."""
+    """Shows progress, loss and metrics; `verbose=1` live, `verbose=2` one line per epoch.
+
+    Example:
+
+    >>> import densa
+    >>> model = densa.Sequential([densa.Input((1,)), densa.layers.Dense(1)])
+    >>> model.compile("sgd", "mse")
+    >>> x = np.ones((4, 1))
+    >>> kept = model.fit(x, x, callbacks=[densa.callbacks.ProgbarLogger()], verbose=0)
+    """
 
     _throttled = True
 

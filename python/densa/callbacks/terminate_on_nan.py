@@ -9,7 +9,19 @@ from .callback import Callback
 
 
 class TerminateOnNaN(Callback):
-    """Stops `fit` at the first batch whose loss is NaN or infinite."""
+    """Stops `fit` at the first batch whose loss is NaN or infinite.
+
+    Example:
+
+    >>> import densa
+    >>> model = densa.Sequential([densa.Input((1,)), densa.layers.Dense(1)])
+    >>> model.compile("sgd", "mse")
+    >>> x = np.ones((4, 1))
+    >>> stop = densa.callbacks.TerminateOnNaN()
+    >>> history = model.fit(x, x, epochs=3, callbacks=[stop], verbose=0)
+    >>> history.epoch
+    [0, 1, 2]
+    """
 
     def on_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         loss = (logs or {}).get("loss")

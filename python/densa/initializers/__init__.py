@@ -63,6 +63,9 @@ lecun_normal, lecun_uniform = LecunNormal, LecunUniform
 def serialize(initializer: Any) -> Any:
     """Return plain data for an initializer.
 
+    Args:
+        initializer: an instance or a function.
+
     Example:
         >>> densa.initializers.serialize(densa.initializers.Zeros())["class_name"]
         'Zeros'
@@ -73,6 +76,16 @@ def serialize(initializer: Any) -> Any:
 def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
     """Make an initializer from its name or from `serialize`'s answer.
 
+    Args:
+        config: a name or plain data.
+        custom_objects: own classes by name.
+
+    Returns:
+        An initializer.
+
+    Raises:
+        ValueError: for a name that is not known; the nearest one is named.
+
     Example:
         >>> densa.initializers.deserialize("zeros").__class__.__name__
         'Zeros'
@@ -82,6 +95,9 @@ def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) ->
 
 def get(identifier: Any) -> Any:
     """Return an initializer for a name, config, array, function or instance.
+
+    Args:
+        identifier: a name, plain data, an array, a function or an initializer.
 
     Raises:
         ValueError: for a name that is not known; the nearest one is named.

@@ -18,6 +18,14 @@ class RandomInitializer(Initializer):
     Args:
         seed: an integer, a `SeedGenerator` (each call then draws anew), or None for a seed from
             the global generator.
+
+    Raises:
+        ValueError: for a seed of another type.
+
+    Example:
+        >>> class Dice(densa.initializers.RandomInitializer): pass
+        >>> Dice(seed=1).get_config()
+        {'seed': 1}
     """
 
     def __init__(self, seed: int | SeedGenerator | None = None) -> None:

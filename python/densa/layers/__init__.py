@@ -42,6 +42,9 @@ from densa.saving.serialization import deserialize_keras_object, serialize_keras
 def serialize(layer: Layer) -> Any:
     """Return plain data for a layer.
 
+    Args:
+        layer: a layer or model.
+
     Example:
         >>> densa.layers.serialize(densa.layers.Dense(2))["class_name"]
         'Dense'
@@ -51,6 +54,13 @@ def serialize(layer: Layer) -> Any:
 
 def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
     """Make a layer from `serialize`'s answer.
+
+    Args:
+        config: plain data, or a dictionary with class_name and config.
+        custom_objects: own classes and functions by name.
+
+    Returns:
+        A layer.
 
     Raises:
         ValueError: if the data describes something else, or a class that is not known.

@@ -11,6 +11,9 @@ from densa.layers.merge import Merge
 class Average(Merge):
     """Return the mean of the inputs.
 
+    Args:
+        **kwargs: of `Layer`: name, dtype, trainable.
+
     Raises:
         ValueError: for shapes that do not broadcast.
 
@@ -27,5 +30,18 @@ class Average(Merge):
 
 
 def average(inputs: Any, **kwargs: Any) -> Any:
-    """Return `Average(**kwargs)(inputs)`."""
+    """Return `Average(**kwargs)(inputs)`.
+
+    Args:
+        inputs: a list of tensors, arrays or symbolic tensors.
+        **kwargs: the layer's: name, dtype.
+
+    Raises:
+        ValueError: for shapes that do not broadcast.
+
+    Example:
+        >>> a, b = np.full((1, 2), 6.0, "float32"), np.full((1, 2), 2.0, "float32")
+        >>> densa.layers.average([a, b]).numpy()
+        array([[4., 4.]], dtype=float32)
+    """
     return Average(**kwargs)(inputs)

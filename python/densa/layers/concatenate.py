@@ -61,5 +61,19 @@ class Concatenate(Merge):
 
 
 def concatenate(inputs: Any, axis: int = -1, **kwargs: Any) -> Any:
-    """Return `Concatenate(axis, **kwargs)(inputs)`."""
+    """Return `Concatenate(axis, **kwargs)(inputs)`.
+
+    Args:
+        inputs: a list of tensors, arrays or symbolic tensors.
+        axis: the axis; not the batch.
+        **kwargs: the layer's: name, dtype.
+
+    Raises:
+        ValueError: if sizes differ along another axis.
+
+    Example:
+        >>> a, b = np.zeros((1, 2), "float32"), np.ones((1, 1), "float32")
+        >>> densa.layers.concatenate([a, b]).numpy()
+        array([[0., 0., 1.]], dtype=float32)
+    """
     return Concatenate(axis=axis, **kwargs)(inputs)

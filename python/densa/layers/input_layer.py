@@ -16,8 +16,11 @@ class InputLayer(Layer):
         shape: shape of one sample.
         batch_size: number of rows; None leaves it open.
         dtype: type; None means floatx.
+        sparse: accepted for Keras; True raises.
+        ragged: accepted for Keras; True raises.
         batch_shape: shape with the batch, instead of the two above.
         input_tensor: a symbolic tensor to take instead of a new one.
+        optional: whether None may be passed for it.
         name: its name.
 
     Raises:
@@ -119,9 +122,12 @@ def Input(  # Keras' name
         shape: shape of one sample, without the batch.
         batch_size: number of rows; None leaves it open.
         dtype: type; None means floatx.
+        sparse: accepted for Keras; True raises.
+        ragged: accepted for Keras; True raises.
         batch_shape: shape with the batch, instead of the two above.
         name: its name.
         tensor: a symbolic tensor to take instead of a new one.
+        optional: whether None may be passed for it.
 
     Returns:
         A `KerasTensor`.

@@ -10,6 +10,9 @@ from densa.layers.merge import Merge
 class Maximum(Merge):
     """Return the largest of the inputs, element by element.
 
+    Args:
+        **kwargs: of `Layer`: name, dtype, trainable.
+
     Raises:
         ValueError: for shapes that do not broadcast.
 
@@ -23,5 +26,18 @@ class Maximum(Merge):
 
 
 def maximum(inputs: Any, **kwargs: Any) -> Any:
-    """Return `Maximum(**kwargs)(inputs)`."""
+    """Return `Maximum(**kwargs)(inputs)`.
+
+    Args:
+        inputs: a list of tensors, arrays or symbolic tensors.
+        **kwargs: the layer's: name, dtype.
+
+    Raises:
+        ValueError: for shapes that do not broadcast.
+
+    Example:
+        >>> a, b = np.full((1, 2), 6.0, "float32"), np.full((1, 2), 2.0, "float32")
+        >>> densa.layers.maximum([a, b]).numpy()
+        array([[6., 6.]], dtype=float32)
+    """
     return Maximum(**kwargs)(inputs)

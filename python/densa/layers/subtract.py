@@ -10,6 +10,9 @@ from densa.layers.merge import Merge
 class Subtract(Merge):
     """Return the first input minus the second.
 
+    Args:
+        **kwargs: of `Layer`: name, dtype, trainable.
+
     Raises:
         ValueError: for shapes that do not broadcast.
 
@@ -24,5 +27,18 @@ class Subtract(Merge):
 
 
 def subtract(inputs: Any, **kwargs: Any) -> Any:
-    """Return `Subtract(**kwargs)(inputs)`."""
+    """Return `Subtract(**kwargs)(inputs)`.
+
+    Args:
+        inputs: a list of two tensors.
+        **kwargs: the layer's: name, dtype.
+
+    Raises:
+        ValueError: for shapes that do not broadcast.
+
+    Example:
+        >>> a, b = np.full((1, 2), 6.0, "float32"), np.full((1, 2), 2.0, "float32")
+        >>> densa.layers.subtract([a, b]).numpy()
+        array([[4., 4.]], dtype=float32)
+    """
     return Subtract(**kwargs)(inputs)
