@@ -14,9 +14,7 @@ import numpy as np
 
 from densa import _core, config
 from densa._symbolic import op
-from densa.saving.object_registration import get_registered_object
-from densa.saving.registry import unknown_name
-from densa.saving.serialization import deserialize_keras_object, serialize_keras_object
+from densa.saving.registry import Family
 
 
 def _float(x: Any) -> Any:
@@ -475,6 +473,7 @@ _FUNCTIONS: tuple[Callable[..., Any], ...] = (
 _NAMES: dict[str, Callable[..., Any]] = {f.__name__: f for f in _FUNCTIONS}
 swish, hard_swish = silu, hard_silu
 _NAMES.update({"swish": silu, "hard_swish": hard_silu})
+_family = Family("activation function", "densa.activations", _NAMES)
 
 # Functions that are, with their defaults, one unary op of the core.
 _FUSED: dict[Callable[..., Any], str] = {
@@ -518,10 +517,7 @@ def serialize(activation: Any) -> Any:
         >>> densa.activations.serialize(densa.activations.relu)
         'relu'
     """
-    name = getattr(activation, "__name__", None)
-    if isinstance(name, str) and _NAMES.get(name) is activation:
-        return name
-    return serialize_keras_object(activation)
+    return _family.serialize(activation)
 
 
 def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
@@ -538,12 +534,7 @@ def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) ->
         >>> densa.activations.deserialize("relu").__name__
         'relu'
     """
-    if isinstance(config, str):
-        found = get_registered_object(config, custom_objects, _NAMES)
-        if found is None:
-            raise ValueError(unknown_name("activation function", config, _NAMES))
-        return found() if isinstance(found, type) else found
-    return deserialize_keras_object(config, custom_objects)
+    return _family.deserialize(config, custom_objects)
 
 
 def get(identifier: Any) -> Callable[..., Any]:
@@ -559,15 +550,8 @@ def get(identifier: Any) -> Callable[..., Any]:
         >>> densa.activations.get("swish").__name__
         'silu'
     """
-    if identifier is None:
-        return linear
-    obj = deserialize(identifier) if isinstance(identifier, (str, Mapping)) else identifier
-    if callable(obj):
-        return obj  # type: ignore[no-any-return]
-    raise ValueError(
-        f"Could not interpret activation function identifier: {identifier!r}. Expected a name, a "
-        "function or a layer."
-    )
+    found: Callable[..., Any] = _family.get(linear if identifier is None else identifier)
+    return found
 
 
 __all__ = [f.__name__ for f in _FUNCTIONS] + [

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from densa.saving.registry import Family
+
 from .classes import (
     BinaryCrossentropy,
     CategoricalCrossentropy,
@@ -27,7 +29,6 @@ from .crossentropy import (
     categorical_crossentropy,
     sparse_categorical_crossentropy,
 )
-from .lookup import deserialize_object, serialize_object
 from .loss import Loss
 from .regression import (
     categorical_hinge,
@@ -96,6 +97,7 @@ _NAMES: dict[str, Any] = {
     "logcosh": log_cosh,
     "huber_loss": huber,
 }
+_family = Family("loss", "densa.losses", _NAMES)
 
 
 def serialize(loss: Any) -> Any:
@@ -113,9 +115,7 @@ def serialize(loss: Any) -> Any:
     >>> densa.losses.serialize(densa.losses.mean_squared_error)
     'mean_squared_error'
     """
-    if loss in _FUNCTIONS:
-        return loss.__name__
-    return serialize_object(loss)
+    return _family.serialize(loss)
 
 
 def deserialize(name: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
@@ -137,7 +137,7 @@ def deserialize(name: Any, custom_objects: Mapping[str, Any] | None = None) -> A
     >>> densa.losses.deserialize("mse").__name__
     'mean_squared_error'
     """
-    return deserialize_object("loss", name, _NAMES, "losses", custom_objects)
+    return _family.deserialize(name, custom_objects)
 
 
 def get(identifier: Any) -> Callable[..., Any] | None:
@@ -158,15 +158,8 @@ def get(identifier: Any) -> Callable[..., Any] | None:
     >>> densa.losses.get("mse").__name__
     'mean_squared_error'
     """
-    if identifier is None:
-        return None
-    found = deserialize(identifier) if isinstance(identifier, str | Mapping) else identifier
-    if isinstance(found, type):
-        found = found()
-    if not callable(found):
-        raise ValueError(f"Could not interpret loss identifier: {identifier!r}.")
-    result: Callable[..., Any] = found
-    return result
+    found: Callable[..., Any] | None = _family.get(identifier)
+    return found
 
 
 __all__ = [

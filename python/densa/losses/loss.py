@@ -8,8 +8,7 @@ from typing import Any
 from densa import ops
 from densa._scope import to_snake_case
 from densa.config import floatx
-
-from .lookup import nearest
+from densa.saving.registry import nearest
 
 REDUCTIONS = (None, "none", "sum", "sum_over_batch_size", "mean", "mean_with_sample_weight")
 

@@ -21,7 +21,7 @@ from densa.losses import (
     sparse_categorical_crossentropy,
     squared_hinge,
 )
-from densa.losses.lookup import deserialize_object, serialize_object
+from densa.saving.registry import Family
 
 from .accuracy import (
     Accuracy,
@@ -128,6 +128,7 @@ _NAMES: dict[str, Any] = {
     "sum": Sum,
     "acc": accuracy,
 }
+_family = Family("metric", "densa.metrics", _NAMES)
 
 
 def serialize(metric: Any) -> Any:
@@ -145,9 +146,7 @@ def serialize(metric: Any) -> Any:
     >>> densa.metrics.serialize(densa.metrics.binary_accuracy)
     'binary_accuracy'
     """
-    if metric in _FUNCTIONS:
-        return metric.__name__
-    return serialize_object(metric)
+    return _family.serialize(metric)
 
 
 def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
@@ -158,7 +157,7 @@ def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) ->
         custom_objects: Own classes and functions by name.
 
     Returns:
-        A function, a class or a `Metric`.
+        A function or a `Metric`.
 
     Raises:
         ValueError: The name is not known; suggests the nearest one.
@@ -169,7 +168,7 @@ def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) ->
     >>> densa.metrics.deserialize("binary_accuracy").__name__
     'binary_accuracy'
     """
-    return deserialize_object("metric", config, _NAMES, "metrics", custom_objects)
+    return _family.deserialize(config, custom_objects)
 
 
 def get(identifier: Any) -> Any:
@@ -190,14 +189,7 @@ def get(identifier: Any) -> Any:
     >>> densa.metrics.get("mae").name
     'mean_absolute_error'
     """
-    if identifier is None:
-        return None
-    found = deserialize(identifier) if isinstance(identifier, str | Mapping) else identifier
-    if isinstance(found, type):
-        found = found()
-    if not callable(found):
-        raise ValueError(f"Could not interpret metric identifier: {identifier!r}.")
-    return found
+    return _family.get(identifier)
 
 
 __all__ = [

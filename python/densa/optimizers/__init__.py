@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from densa.losses.lookup import deserialize_object, serialize_object
+from densa.saving.registry import Family
 
 from . import schedules
 from .adadelta import Adadelta
@@ -30,10 +30,11 @@ _CLASSES: tuple[type[Optimizer], ...] = (
     Nadam,
     Lion,
 )
-_NAMES: dict[str, Any] = {
-    **{c.__name__.lower(): c for c in _CLASSES},
-    **{c.__name__: c for c in _CLASSES},
-}
+_family = Family(
+    "optimizer",
+    "densa.optimizers",
+    {c.__name__.lower(): c for c in _CLASSES} | {c.__name__: c for c in _CLASSES},
+)
 
 
 def serialize(optimizer: Optimizer) -> Any:
@@ -51,7 +52,7 @@ def serialize(optimizer: Optimizer) -> Any:
     >>> densa.optimizers.serialize(densa.optimizers.SGD(0.5))["class_name"]
     'SGD'
     """
-    return serialize_object(optimizer)
+    return _family.serialize(optimizer)
 
 
 def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
@@ -62,7 +63,7 @@ def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) ->
         custom_objects: Own classes by name.
 
     Returns:
-        An `Optimizer`, or its class for a name.
+        An `Optimizer`.
 
     Raises:
         ValueError: The name is not known; suggests the nearest one.
@@ -74,9 +75,9 @@ def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) ->
     >>> float(densa.optimizers.deserialize(config).learning_rate)
     0.5
     """
-    if isinstance(config, str) and config.lower() in _NAMES:
+    if isinstance(config, str) and config.lower() in _family.names:
         config = config.lower()
-    return deserialize_object("optimizer", config, _NAMES, "optimizers", custom_objects)
+    return _family.deserialize(config, custom_objects)
 
 
 def get(identifier: Any) -> Optimizer:

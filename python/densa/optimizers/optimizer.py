@@ -11,7 +11,7 @@ import numpy as np
 
 from densa import _core, ops
 from densa._scope import auto_name, name_scope
-from densa.losses.lookup import nearest
+from densa.saving.registry import nearest
 from densa.variables import Variable
 
 from .parts import (

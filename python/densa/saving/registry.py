@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from densa.saving.object_registration import get_registered_object
@@ -11,33 +11,54 @@ from densa.saving.serialization import deserialize_keras_object, serialize_keras
 
 
 class Family:
-    """The named classes of one kind: initializers, regularizers, constraints…
+    """The named classes and functions of one kind: initializers, losses, optimizers…
 
     Args:
         kind: the word used in messages.
         module: its public module.
-        names: every accepted name, to its class.
+        names: every accepted name, to its class or function.
     """
 
-    def __init__(self, kind: str, module: str, names: Mapping[str, type]) -> None:
+    def __init__(self, kind: str, module: str, names: Mapping[str, Any]) -> None:
         self.kind = kind
         self.module = module
         self.names = dict(names)
 
     def serialize(self, obj: Any) -> Any:
-        """Return plain data for an object of the family."""
-        return None if obj is None else serialize_keras_object(obj)
+        """Return plain data for an object of the family; a built-in function is its name."""
+        if obj is None:
+            return None
+        name = getattr(obj, "__name__", None)
+        if isinstance(name, str) and not isinstance(obj, type) and self.names.get(name) is obj:
+            return name
+        return serialize_keras_object(obj)
 
     def deserialize(self, config: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
-        """Make the object from plain data or from its name."""
+        """Make the object from plain data or from its name; a class is instantiated."""
         if isinstance(config, str):
             found = get_registered_object(config, custom_objects, self.names)
             if found is None:
-                raise ValueError(unknown_name(self.kind, config, self.names))
+                raise ValueError(
+                    f"Unknown {self.kind}: {config!r}.{nearest(config, self.names)} Known names "
+                    f"stand in `{self.module}`; a custom one is passed as an object, or registered "
+                    "with `densa.saving.register_keras_serializable()`."
+                )
             return found() if isinstance(found, type) else found
-        if isinstance(config, Mapping) and "class_name" in config and "module" not in config:
-            config = {"module": self.module, **config}
-        return deserialize_keras_object(config, custom_objects)
+        if not isinstance(config, Mapping) or "class_name" not in config:
+            raise ValueError(
+                f"Expected a name of the {self.kind}, or a dictionary with 'class_name' and "
+                f"'config'; received {config!r}."
+            )
+        if not config.get("registered_name"):
+            name = config["class_name"]
+            known = self.names.get(str(config.get("config") if name == "function" else name))
+            if name == "function" and known is not None:
+                return known
+            if isinstance(known, type):  # by any of its names, out of any module
+                config = {**config, "class_name": known.__name__, "module": self.module}
+        return deserialize_keras_object(
+            {"module": self.module, "config": {}, **config}, custom_objects
+        )
 
     def get(self, identifier: Any) -> Any:
         """Return an object for a name, a config, a class, a function or an instance."""
@@ -55,13 +76,12 @@ class Family:
         )
 
 
-def unknown_name(kind: str, name: str, known: Any) -> str:
-    """Return the words for a name that nobody knows, with the nearest one."""
-    names = sorted(known)
-    near = difflib.get_close_matches(name, names, 1)
-    lower = {n.lower(): n for n in names}
-    if not near and name.lower() in lower:
-        near = [lower[name.lower()]]
-    if near:
-        return f"Unknown {kind}: {name!r}. Did you mean {near[0]!r}?"
-    return f"Unknown {kind}: {name!r}. Known names: {', '.join(names)}."
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return ` Did you mean 'x'?` for the known name closest to `name`, or an empty string."""
+    folded: dict[str, str] = {}
+    for k in known:
+        # Of names that differ in case alone, the one written like `name`.
+        if k.islower() == name.islower() or k.lower().replace("_", "") not in folded:
+            folded[k.lower().replace("_", "")] = k
+    close = difflib.get_close_matches(name.lower().replace("_", ""), folded, n=1, cutoff=0.5)
+    return f" Did you mean {folded[close[0]]!r}?" if close else ""

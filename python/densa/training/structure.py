@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from densa.losses.lookup import nearest
+from densa.saving.registry import nearest
 
 
 def outputs_of(y_pred: Any, names: list[str] | None) -> tuple[list[str], list[Any]]:

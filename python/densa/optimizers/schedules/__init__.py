@@ -5,23 +5,27 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from densa.losses.lookup import deserialize_object, serialize_object
+from densa.saving.registry import Family
 
 from .cosine import CosineDecay, CosineDecayRestarts
 from .decay import ExponentialDecay, InverseTimeDecay, PiecewiseConstantDecay, PolynomialDecay
 from .schedule import LearningRateSchedule
 
-_NAMES: dict[str, Any] = {
-    c.__name__: c
-    for c in (
-        CosineDecay,
-        CosineDecayRestarts,
-        ExponentialDecay,
-        InverseTimeDecay,
-        PiecewiseConstantDecay,
-        PolynomialDecay,
-    )
-}
+_family = Family(
+    "learning rate schedule",
+    "densa.optimizers.schedules",
+    {
+        c.__name__: c
+        for c in (
+            CosineDecay,
+            CosineDecayRestarts,
+            ExponentialDecay,
+            InverseTimeDecay,
+            PiecewiseConstantDecay,
+            PolynomialDecay,
+        )
+    },
+)
 
 
 def serialize(learning_rate_schedule: LearningRateSchedule) -> Any:
@@ -40,7 +44,7 @@ def serialize(learning_rate_schedule: LearningRateSchedule) -> Any:
     >>> densa.optimizers.schedules.serialize(schedule)["class_name"]
     'ExponentialDecay'
     """
-    return serialize_object(learning_rate_schedule)
+    return _family.serialize(learning_rate_schedule)
 
 
 def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
@@ -64,9 +68,7 @@ def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) ->
     >>> densa.optimizers.schedules.deserialize(config)(10)
     0.05
     """
-    return deserialize_object(
-        "learning rate schedule", config, _NAMES, "optimizers.schedules", custom_objects
-    )
+    return _family.deserialize(config, custom_objects)
 
 
 __all__ = [
