@@ -223,9 +223,8 @@ def test_against_numpy(case):
 
 
 @pytest.mark.parametrize("name", ops.__all__)
-def test_documented_and_named(name):
+def test_named_and_typed(name):
     function = getattr(ops, name)
-    assert (function.__doc__ or "").strip().endswith((".", ")"))
     assert function.__name__ == name
     assert inspect.signature(function).return_annotation is not inspect.Signature.empty
 
