@@ -229,6 +229,16 @@ def test_named_and_typed(name):
     assert inspect.signature(function).return_annotation is not inspect.Signature.empty
 
 
+@pytest.mark.parametrize("name", ["sum", "prod"])
+@pytest.mark.parametrize("dtype", ["int8", "int16", "uint8", "uint16"])
+def test_small_integers_do_not_overflow(name, dtype):
+    x = np.full((2, 5), 100, dtype)
+    got = getattr(ops, name)(x, axis=0)
+    assert got.dtype == ("uint32" if dtype.startswith("u") else "int32")
+    np.testing.assert_array_equal(got.numpy(), getattr(np, name)(x, axis=0))
+    assert getattr(ops, name)(x[:1], axis=(), keepdims=True).dtype == got.dtype
+
+
 MATRIX = [case for case in CASES if len(case[1]) and isinstance(case[1][0], np.ndarray)
           and case[1][0].shape == (3, 4)]  # fmt: skip
 

@@ -16,12 +16,22 @@ def _reduce(name: str, x: Any, axis: Any, keepdims: bool, **attributes: Any) -> 
     return apply(name, x, axis=axes_of(axis), keepdims=bool(keepdims), **attributes)
 
 
+# What sums and products of small integers are taken in: they would soon overflow in their own type.
+_WIDER = {"int8": "int32", "int16": "int32", "uint8": "uint32", "uint16": "uint32"}
+
+
+def _widened(x: Any) -> Any:
+    x = tensor(x)
+    wider = _WIDER.get(x.dtype)
+    return x if wider is None else apply("cast", x, dtype=wider)
+
+
 @public
 def sum(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """Return the sum over the axes.
 
     Args:
-        x: numbers; booleans count as int32.
+        x: numbers; booleans and small integers count as int32 or uint32.
         axis: an axis or a tuple of axes; None is all of them.
         keepdims: keep the axes with size one.
 
@@ -29,7 +39,7 @@ def sum(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
         >>> densa.ops.sum([[1.0, 2.0], [3.0, 4.0]], axis=0).numpy()
         array([4., 6.], dtype=float32)
     """
-    return _reduce("sum", x, axis, keepdims)
+    return _reduce("sum", _widened(x), axis, keepdims)
 
 
 @public
@@ -56,7 +66,7 @@ def prod(x: Any, axis: Any = None, keepdims: bool = False, dtype: Any = None) ->
         x: numbers of any shape.
         axis: an axis or a tuple of axes; None is all of them.
         keepdims: keep the axes with size one.
-        dtype: type to multiply in; None is x's.
+        dtype: type to multiply in; None is x's, int32 or uint32 for small integers.
 
     Example:
         >>> densa.ops.prod([[1.0, 2.0], [3.0, 5.0]], axis=0).numpy().tolist()
@@ -64,6 +74,8 @@ def prod(x: Any, axis: Any = None, keepdims: bool = False, dtype: Any = None) ->
     """
     if dtype is not None:
         x = apply("cast", tensor(x), dtype=config.dtype_name(dtype))
+    else:
+        x = _widened(x)
     return _reduce("prod", x, axis, keepdims)
 
 
