@@ -54,7 +54,6 @@ void check_shape(const char* level, const FeedKernels& table, int source, const 
   feed.row_bytes = s.cols * static_cast<std::ptrdiff_t>(sizeof(S));
   feed.order = s.shuffled ? order.get() : nullptr;
   feed.first = kFirst;
-  feed.ahead = kBatch;
   feed.row_begin = kBegin;
   feed.row_end = kEnd;
   feed.cols = s.cols;
