@@ -1,6 +1,7 @@
 #include "base/threads.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cstdlib>
 #include <fstream>
 #include <memory>
@@ -27,15 +28,22 @@ void relax() {
 #endif
 }
 
-// Waits until `value` is no longer `old`. The spin is bounded (about 0.1 ms): with a third job on
-// the machine an endless spin burns the very time slice that the other thread needs.
+// Waits until `value` is no longer `old`. The spin is bounded: with a third job on the machine an
+// endless spin burns the very time slice that the other thread needs. It is long against a wake-up
+// (30 to 50 us on a virtual machine): threads that keep waking each other would otherwise all be
+// late for the next barrier, and park there again.
 void wait_while(const std::atomic<std::uint32_t>& value, std::uint32_t old) {
+  using Clock = std::chrono::steady_clock;
+  constexpr auto kSpin = std::chrono::microseconds(300);
   for (int i = 0; i < 200; ++i)
     if (value.load(std::memory_order_acquire) != old) return;
-  for (int i = 0; i < 2000; ++i) {
-    if (value.load(std::memory_order_acquire) != old) return;
-    relax();
-  }
+  const Clock::time_point end = Clock::now() + kSpin;
+  do {
+    for (int i = 0; i < 50; ++i) {
+      if (value.load(std::memory_order_acquire) != old) return;
+      relax();
+    }
+  } while (Clock::now() < end);
   while (value.load(std::memory_order_acquire) == old) value.wait(old, std::memory_order_acquire);
 }
 

@@ -119,10 +119,33 @@ class Lowering final : private Placement {
     stage->feed.affine = stage->feed.scale != 1 || stage->feed.offset != 0;
     stage->row_bytes = trailing(out) * static_cast<std::int64_t>(item(out));
     stage->y.buffer = make(out, panelled ? kPanelled : kFlat);
+    if (panelled && gathered_by_each(out)) {
+      stage->split = Split::kEach;
+      plan_.buffers_[stage->y.buffer].local = true;
+    }
     stage->nonfinite = plan_.nonfinite_;
     touch(*stage, stage->y.buffer, true, true);
     add(std::move(stage), cat("feed ", program_.values[in].name));
     return true;
+  }
+  // Input that only products read: every thread gathers all of it. That is cheaper than to take
+  // back, line by line, memory that the other threads have read.
+  bool gathered_by_each(int id) const {
+    constexpr int kFew = 4;
+    if (threads_ > kFew) return false;
+    for (const ProgramNode& node : program_.nodes)
+      for (std::size_t i = 0; i < node.in.size(); ++i)
+        if (node.in[i] == id && (node.kind != NodeKind::kOp || i != 0 || !is_product(node)))
+          return false;
+    return std::none_of(program_.outputs.begin(), program_.outputs.end(),
+                        [&](const auto& output) { return output.second == id; });
+  }
+  // x·w or xᵀ·dy, as a stage that reads x from panels.
+  bool is_product(const ProgramNode& node) const {
+    const std::string_view name = node.op->name;
+    if (name != "dense" && name != "matmul") return false;
+    return matrix(node.in[0]) && matrix(node.in[1]) && !node.attrs.get_bool("transpose_b", false) &&
+           (node.attrs.get_bool("transpose_a", false) || !dynamic(node.in[1]));
   }
   bool panels_wanted(int id) const {
     for (const ProgramNode& node : program_.nodes) {

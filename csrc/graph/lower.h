@@ -41,10 +41,17 @@ struct MatrixRef {
   std::ptrdiff_t stride = 0;  // elements from panel to panel
   Extent extent;
   Panels<T> m;
+  std::ptrdiff_t local = -1;  // place among the thread's own buffers
   void bind(const Addresses& addresses) {
-    m = {buffer < 0 ? nullptr : reinterpret_cast<T*>(addresses.at(buffer)), stride};
+    local = buffer < 0 ? -1 : addresses.local(buffer);
+    const bool common = buffer >= 0 && local < 0;
+    m = {common ? reinterpret_cast<T*>(addresses.at(buffer)) : nullptr, stride};
   }
   Panels<const T> read() const { return {m.data, m.stride}; }
+  // For operands that may lie in a local buffer.
+  Panels<const T> read(const StepState& s) const {
+    return {local < 0 ? m.data : reinterpret_cast<const T*>(s.local + local), m.stride};
+  }
   T* panel(std::int64_t p) const { return m.panel(p); }
   T* at(std::int64_t p, std::int64_t row) const { return m.panel(p) + row * kPanel; }
 };

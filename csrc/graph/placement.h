@@ -223,8 +223,8 @@ class Placement {
     stage.split = Split::kPanels;
     stage.units = units;
   }
-  static void touch(Stage& stage, int buffer, bool write, bool own) {
-    if (buffer >= 0) stage.accesses.push_back({buffer, write, own});
+  void touch(Stage& stage, int buffer, bool write, bool own) const {
+    if (buffer >= 0) stage.accesses.push_back({buffer, write, own, plan_.buffers_[buffer].local});
   }
   template <class S>
   void add(std::unique_ptr<S> stage, std::string label) {

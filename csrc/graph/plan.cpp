@@ -46,8 +46,8 @@ class FlushDenormals {
 template <class F>
 void for_pieces(const StageGroup& group, const StepState& s, int thread, int threads, F&& body) {
   const Stage& front = *group.front();
-  if (front.split == Split::kOne) {
-    if (thread == 0) body(Range{0, 1});
+  if (front.split == Split::kOne || front.split == Split::kEach) {
+    if (thread == 0 || front.split == Split::kEach) body(Range{0, 1});
     return;
   }
   const bool tiles = front.split == Split::kTiles;
@@ -114,6 +114,7 @@ class Plan::Binding final : public Addresses {
     if (buffer.fixed) return static_cast<std::byte*>(buffer.fixed->data());
     return static_cast<std::byte*>(plan_.arena_->data()) + plan_.places_.offsets[b];
   }
+  std::ptrdiff_t local(int b) const override { return plan_.locals_[b]; }
 
  private:
   const Plan& plan_;
@@ -136,13 +137,17 @@ Plan::Plan(Program program, std::int64_t capacity, std::unique_ptr<OptimizerPlan
     scratch_bytes_ = std::max(scratch_bytes_, stages_[i]->scratch_bytes());
     for (const Access& access : stages_[i]->accesses) {
       const Buffer& buffer = buffers_[access.buffer];
-      if (buffer.variable || buffer.fixed) continue;
+      if (buffer.variable || buffer.fixed || buffer.local) continue;
       BufferLife& life = lives[access.buffer];
       life.first = std::min(life.first, schedule_.interval_of[i]);
       life.last = std::max(life.last, schedule_.interval_of[i]);
     }
   }
   places_ = place_buffers(lives);
+  for (const Buffer& buffer : buffers_) {
+    locals_.push_back(buffer.local ? static_cast<std::ptrdiff_t>(local_bytes_) : -1);
+    if (buffer.local) local_bytes_ += (buffer.bytes + 127) / 128 * 128;
+  }
   arena_ = Storage::zeros(std::max<std::size_t>(places_.bytes, 64));
 }
 
@@ -199,8 +204,12 @@ StepState Plan::state(std::int64_t position, std::int64_t index, const double* r
 }
 
 void Plan::walk(StepState& s, Team& team, int thread, GatherAhead& ahead) {
-  ahead.begin(s, thread, team.size());
-  s.scratch = static_cast<std::byte*>(scratch_[thread]->data());
+  if (local_bytes_ > 0)  // every thread gathers all rows
+    ahead.begin(s, 0, 1);
+  else
+    ahead.begin(s, thread, team.size());
+  s.local = static_cast<std::byte*>(scratch_[thread]->data());
+  s.scratch = s.local + local_bytes_;
   OptimizerNumbers numbers;
   if (optimizer_) {
     numbers.make(makers_[thread][0], s.step, s.learning_rate);
@@ -221,7 +230,7 @@ std::int64_t Plan::run(std::int64_t max_steps, double seconds, const double* rat
   bind();
   const ThreadLimit limit = thread_limit();
   while (static_cast<int>(scratch_.size()) < limit.threads) {
-    scratch_.push_back(Storage::zeros(scratch_bytes_ + 64));
+    scratch_.push_back(Storage::zeros(local_bytes_ + scratch_bytes_ + 64));
     makers_.emplace_back();
     if (optimizer_) makers_.back().emplace_back(optimizer_->kind, optimizer_->hyper);
   }
@@ -274,6 +283,7 @@ std::string Plan::explain() const {
       const Stage& front = *group.front();
       switch (front.split) {
         case Split::kOne: out << "  one thread\n"; break;
+        case Split::kEach: out << "  every thread\n"; break;
         case Split::kRows: out << "  by rows\n"; break;
         case Split::kPanels: out << "  by panels (" << front.units << ")\n"; break;
         case Split::kTiles: out << "  by panels (" << front.units << ") and rows\n"; break;
@@ -293,7 +303,8 @@ std::vector<std::pair<std::string, double>> Plan::profile(std::int64_t steps, do
   const FlushDenormals flush;
   for (; ran < steps && position_ < span_.end; ++ran) {
     StepState s = state(position_, 0, &rate, 1);
-    s.scratch = static_cast<std::byte*>(scratch_[0]->data());
+    s.local = static_cast<std::byte*>(scratch_[0]->data());
+    s.scratch = s.local + local_bytes_;
     OptimizerNumbers numbers;
     if (optimizer_) {
       numbers.make(makers_[0][0], s.step, s.learning_rate);

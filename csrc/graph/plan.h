@@ -105,6 +105,7 @@ class Plan {
     std::shared_ptr<Variable> variable;  // lies in a variable
     std::shared_ptr<Storage> fixed;      // a constant, filled when the plan was built
     std::string label;
+    bool local = false;  // one for each thread
   };
   class Binding;
   void bind();
@@ -120,8 +121,9 @@ class Plan {
   Schedule schedule_;
   ArenaPlan places_;
   std::shared_ptr<Storage> arena_;
-  std::size_t scratch_bytes_ = 0;
-  std::vector<std::shared_ptr<Storage>> scratch_;  // per thread
+  std::vector<std::ptrdiff_t> locals_;  // where local buffers lie; -1 for all others
+  std::size_t scratch_bytes_ = 0, local_bytes_ = 0;
+  std::vector<std::shared_ptr<Storage>> scratch_;  // per thread: local buffers, then scratch
   std::vector<std::vector<StepMaker>> makers_;     // per thread
   std::vector<std::shared_ptr<Variable>> written_;
   std::vector<const void*> bound_;  // what variables' memory was bound to

@@ -10,6 +10,7 @@ namespace {
 
 // May two stages that conflict on a buffer run without a barrier between them?
 bool stays_local(const Stage& a, const Access& access_a, const Stage& b, const Access& access_b) {
+  if (access_a.local) return true;
   if (!cut_alike(a, b)) return false;
   return a.split == Split::kOne || (access_a.own && access_b.own);
 }
@@ -19,7 +20,7 @@ bool stays_local(const Stage& a, const Access& access_a, const Stage& b, const A
 bool cut_alike(const Stage& a, const Stage& b) {
   if (a.split != b.split) return false;
   if (a.split == Split::kTiles && !(a.tile_rows == b.tile_rows)) return false;
-  return a.split == Split::kOne || a.units == b.units;
+  return a.split == Split::kOne || a.split == Split::kEach || a.units == b.units;
 }
 
 Schedule schedule(const std::vector<StagePtr>& stages) {

@@ -22,6 +22,7 @@ namespace densa {
 
 enum class Split : std::uint8_t {
   kOne,     // thread 0 does it all
+  kEach,    // every thread does it all, into memory of its own
   kRows,    // units are blocks of 16 rows of the batch
   kPanels,  // units are panels of 16 columns (or runs of 16 elements)
   kTiles,   // units are blocks of 16 rows of panels, panel after panel
@@ -37,7 +38,8 @@ struct Box {
 struct Access {
   int buffer;
   bool write;
-  bool own;  // unit u touches only the part of the buffer that belongs to unit u
+  bool own;            // unit u touches only the part of the buffer that belongs to unit u
+  bool local = false;  // each thread has such a buffer of its own
 };
 
 struct SourceArray {  // one input of the program, as the user's array holds it
@@ -66,6 +68,7 @@ struct StepState {
   std::int64_t batch = 0;               // rows of a full batch
   void* optimizer = nullptr;            // this thread's StepNumbers (see stages_update.cpp)
   std::byte* scratch = nullptr;         // of this thread, as much as the stage asked for
+  std::byte* local = nullptr;           // of this thread: the local buffers
 };
 
 // Where buffers lie. Stages turn buffer numbers into pointers when they are bound.
@@ -73,6 +76,8 @@ class Addresses {
  public:
   virtual ~Addresses() = default;
   virtual std::byte* at(int buffer) const = 0;
+  // Local buffers: their place in StepState::local; -1 for all others.
+  virtual std::ptrdiff_t local(int buffer) const = 0;
 };
 
 // The number of rows of a matrix: a fixed number, or the batch's.
@@ -102,7 +107,7 @@ class Stage {
 
   // The part of a matrix of `rows` rows and `panels` panels that `units` stands for.
   Box box(Range units, std::int64_t rows, std::int64_t panels) const {
-    if (split == Split::kOne) return {0, panels, 0, rows};
+    if (split == Split::kOne || split == Split::kEach) return {0, panels, 0, rows};
     if (split == Split::kPanels) return {units.begin, units.end, 0, rows};
     if (split == Split::kRows)
       return {0, panels, units.begin * kPanel, std::min(units.end * kPanel, rows)};

@@ -18,7 +18,7 @@ class DenseStage final : public Stage {
   void bind(const Addresses& a) override { x.bind(a), w.bind(a), y.bind(a), b.bind(a); }
   void run(const StepState& s, Range units) override {
     const Box box = this->box(units, y.extent.rows(s), panels);
-    dense_kernels<T>().forward({.x = x.read(),
+    dense_kernels<T>().forward({.x = x.read(s),
                                 .w = w.read(),
                                 .b = b.p,
                                 .y = y.m,
@@ -78,7 +78,7 @@ class DwStage final : public Stage {
   void bind(const Addresses& a) override { x.bind(a), dy.bind(a), dw.bind(a); }
   void run(const StepState& s, Range units) override {
     const Box box = this->box(units, in, panel_count(out));
-    dense_kernels<T>().dw({.x = x.read(),
+    dense_kernels<T>().dw({.x = x.read(s),
                            .dy = dy.read(),
                            .dw = {dw.panel(box.first_panel) + box.row_begin * kPanel, dw.stride},
                            .rows = dy.extent.rows(s),
@@ -138,7 +138,7 @@ class UnpackStage final : public Stage {
   void run(const StepState& s, Range units) override {
     const std::int64_t rows = x.extent.rows(s);
     const bool all = split == Split::kOne;
-    dense_kernels<T>().unpack({.x = x.read(),
+    dense_kernels<T>().unpack({.x = x.read(s),
                                .data = y.p,
                                .row_stride = cols,
                                .col_stride = 1,

@@ -21,12 +21,17 @@ class FeedStage final : public Stage {
   bool convert = false;  // false: rows are copied byte by byte
   Feed feed;             // cols, stride, panels, affine, scale, offset are set by lowering
   Ref<std::byte> y;
+  std::ptrdiff_t local = -1;   // place of y among the thread's own buffers
   std::int64_t row_bytes = 0;  // of y, when rows are copied
   std::shared_ptr<std::atomic<std::int64_t>> nonfinite;
-  void bind(const Addresses& a) override { y.bind(a); }
+  void bind(const Addresses& a) override {
+    local = a.local(y.buffer);
+    if (local < 0) y.bind(a);
+  }
   void run(const StepState& s, Range units) override {
     const SourceArray& source = s.sources[input];
-    const std::int64_t begin = units.begin * kPanel, end = std::min(units.end * kPanel, s.rows);
+    const Box box = this->box(units, s.rows, 1);
+    const std::int64_t begin = box.row_begin, end = box.row_end;
     if (!convert) {
       for (std::int64_t r = begin; r < end; ++r) {
         const std::int64_t at = s.first + r;
@@ -43,7 +48,7 @@ class FeedStage final : public Stage {
     call.first = s.first;
     call.row_begin = begin;
     call.row_end = end;
-    call.y = y.p;
+    call.y = local < 0 ? y.p : s.local + local;
     const FeedKernels& kernels = feed_kernels();
     const auto from = static_cast<int>(source.dtype);
     const std::int64_t bad = (to == DType::kFloat32 ? kernels.to_f32 : kernels.to_f64)[from](call);

@@ -45,7 +45,7 @@ class DwUpdateStage final : public Stage {
     const Box box = this->box(units, in, panel_count(out));
     T* slots[kMaxSlots];
     step.pointers(slots, 0);
-    dw_update<T>({.x = x.read(),
+    dw_update<T>({.x = x.read(s),
                   .dy = dy.read(),
                   .w = w.m,
                   .slots = slots,

@@ -270,3 +270,21 @@ def test_non_finite_input_is_named():
     x[41, 3] = np.nan
     with pytest.warns(UserWarning, match="row 41"):
         model.fit(x, y, epochs=1, verbose=0)
+
+
+def test_input_of_products_is_gathered_by_every_thread():
+    before = densa.get_num_threads()
+    try:
+        densa.set_num_threads(2, exact=True)
+        plain, _ = trained(lambda: dense_net("relu"), OPTIMIZERS["sgd"], False)
+        assert "every thread\n    feed" in plain.explain_plan()
+        # Dropout reads the input too: it is gathered once, by rows.
+        dropped, _ = trained(lambda: dense_net("relu", dropout=0.2), OPTIMIZERS["sgd"], False)
+        assert "every thread" not in dropped.explain_plan()
+        densa.set_num_threads(8, exact=True)
+        many, _ = trained(lambda: dense_net("relu"), OPTIMIZERS["sgd"], False)
+        assert "every thread" not in many.explain_plan()
+    finally:
+        densa.set_num_threads(before)
+    for a, b in zip(plain.get_weights(), many.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
