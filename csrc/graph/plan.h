@@ -99,6 +99,7 @@ class Plan {
 
  private:
   friend class Placement;
+  friend class UpdateLowering;
   friend class Lowering;
   struct Buffer {
     std::size_t bytes = 0;
