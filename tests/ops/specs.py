@@ -157,9 +157,9 @@ BINARY = [
     OpSpec("power", np.power, domain=(0.2, 4)),
     # a sum of three terms: each rounding counts against the largest of them
     OpSpec("sigmoid_cross_entropy", sigmoid_cross_entropy, domain=(-4, 4), ulp=4, slack=4.0),
-    OpSpec("arctan2", np.arctan2, gradient=False),
+    OpSpec("arctan2", np.arctan2, domain=(0.2, 4)),
     OpSpec("floor_divide", np.floor_divide, domain=(0.2, 4), gradient=False, ulp=0, ulp64=0),
-    OpSpec("mod", np.mod, domain=(0.2, 4), gradient=False, ulp=0.5, ulp64=0.5),
+    OpSpec("mod", np.mod, domain=(0.2, 4), ulp=0.5, ulp64=0.5),
 ]
 
 COMPARISONS = {

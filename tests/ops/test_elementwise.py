@@ -250,6 +250,25 @@ def test_nan_wins(name):
         assert not np.isnan(got[1:-1]).any()
 
 
+@pytest.mark.parametrize("name", ["mod", "arctan2"])
+def test_gradient_in_every_quadrant(name):
+    a, b = np.array([2.3, -2.3, 2.3, -2.3]), np.array([0.7, 0.7, -0.7, -0.7])
+    da, db = gradients(name, [a, b], np.ones(4))
+    if name == "mod":
+        expected = np.ones(4), -np.floor(a / b)
+    else:
+        expected = b / (a * a + b * b), -a / (a * a + b * b)
+    np.testing.assert_allclose(da, expected[0], rtol=1e-14)  # a few roundings of float64
+    np.testing.assert_allclose(db, expected[1], rtol=1e-14)
+
+
+def test_floor_divide_is_flat():
+    """Steps have slope zero: what else depends on x gives the whole gradient."""
+    x = tensor(np.array([0.7, 2.6]), grad=True)
+    (x * 3.0 + x // 0.5).sum().backward()
+    np.testing.assert_array_equal(x.grad.numpy(), [3.0, 3.0])
+
+
 def test_power_at_zero():
     a, b = np.array([0.0, 0.0, -2.0]), np.array([0.0, 2.0, 2.0])
     da, db = gradients("power", [a, b], np.ones(3))

@@ -8,7 +8,7 @@ namespace densa::elementwise {
 
 std::vector<Op> unary_ops();
 std::vector<Op> binary_ops();
-std::vector<Op> plain_ops();  // comparisons, logic, tests: any dtype, no gradient
+std::vector<Op> plain_ops();  // comparisons, logic, tests: any dtype; mod, arctan2
 
 }  // namespace densa::elementwise
 

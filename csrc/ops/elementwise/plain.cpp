@@ -1,5 +1,5 @@
-// Comparisons, logic and tests on every dtype, and the rare binary ops: ordinary loops, no
-// gradient.
+// Comparisons, logic and tests on every dtype, and the rare binary ops: ordinary loops. Only mod
+// and arctan2 have a gradient; floor_divide is a staircase, its slope is zero.
 #include <cmath>
 #include <limits>
 #include <type_traits>
@@ -160,29 +160,58 @@ struct OneInput {
   }
 };
 
+using Gradient = std::vector<Value> (*)(const GradCall& call);
+constexpr Gradient kFlat = nullptr;
+
+// a - b floor(a / b), the quotient being constant between its steps.
+std::vector<Value> grad_mod(const GradCall& call) {
+  Builder& build = call.build;
+  const Value &a = call.in[0], &b = call.in[1], &dy = call.dy[0];
+  std::vector<Value> out(2);
+  if (call.needs[0]) out[0] = sum_like(build, dy, a);
+  if (call.needs[1]) {
+    const Value steps = build.apply("floor_divide", {a, b});
+    out[1] = sum_like(build, build.apply("negative", {build.apply("multiply", {dy, steps})}), b);
+  }
+  return out;
+}
+
+// The angle of the point (b, a) turns by (b da - a db) / (a^2 + b^2); no slope (NaN) at the origin.
+std::vector<Value> grad_arctan2(const GradCall& call) {
+  Builder& build = call.build;
+  const Value &a = call.in[0], &b = call.in[1];
+  const Value square = build.apply("add", {build.apply("square", {a}), build.apply("square", {b})});
+  const Value turn = build.apply("divide", {call.dy[0], square});
+  std::vector<Value> out(2);
+  if (call.needs[0]) out[0] = sum_like(build, build.apply("multiply", {turn, b}), a);
+  if (call.needs[1])
+    out[1] = sum_like(build, build.apply("negative", {build.apply("multiply", {turn, a})}), b);
+  return out;
+}
+
 template <class Rules>
-Op plain_op(const char* name) {
-  Op op{name, &Rules::infer, nullptr, &Rules::eval};
+Op plain_op(const char* name, Gradient grad) {
+  Op op{name, &Rules::infer, grad, &Rules::eval};
   op.any_strides = true;
   return op;
 }
 
-#define DENSA_NAMES(X)                      \
-  X(equal, Equal, kCompare)                 \
-  X(not_equal, NotEqual, kCompare)          \
-  X(less, Less, kCompare)                   \
-  X(less_equal, LessEqual, kCompare)        \
-  X(greater, Greater, kCompare)             \
-  X(greater_equal, GreaterEqual, kCompare)  \
-  X(logical_and, And, kLogic)               \
-  X(logical_or, Or, kLogic)                 \
-  X(logical_xor, Xor, kLogic)               \
-  X(floor_divide, FloorDivide, kArithmetic) \
-  X(mod, Mod, kArithmetic)                  \
-  X(arctan2, ArcTan2, kFloat)
+#define DENSA_NAMES(X)                             \
+  X(equal, Equal, kCompare, kFlat)                 \
+  X(not_equal, NotEqual, kCompare, kFlat)          \
+  X(less, Less, kCompare, kFlat)                   \
+  X(less_equal, LessEqual, kCompare, kFlat)        \
+  X(greater, Greater, kCompare, kFlat)             \
+  X(greater_equal, GreaterEqual, kCompare, kFlat)  \
+  X(logical_and, And, kLogic, kFlat)               \
+  X(logical_or, Or, kLogic, kFlat)                 \
+  X(logical_xor, Xor, kLogic, kFlat)               \
+  X(floor_divide, FloorDivide, kArithmetic, kFlat) \
+  X(mod, Mod, kArithmetic, grad_mod)               \
+  X(arctan2, ArcTan2, kFloat, grad_arctan2)
 #define DENSA_TESTS(X) X(isnan, IsNan) X(isinf, IsInf) X(isfinite, IsFinite) X(logical_not, Not)
 
-#define DENSA_NAME(name, F, kind) constexpr char n_##name[] = #name;
+#define DENSA_NAME(name, F, kind, grad) constexpr char n_##name[] = #name;
 DENSA_NAMES(DENSA_NAME)
 #undef DENSA_NAME
 #define DENSA_NAME(name, F) constexpr char n_##name[] = #name;
@@ -193,10 +222,10 @@ DENSA_TESTS(DENSA_NAME)
 
 std::vector<Op> elementwise::plain_ops() {
   return {
-#define DENSA_ENTRY(name, F, kind) plain_op<TwoInputs<F, Kind::kind, n_##name>>(#name),
+#define DENSA_ENTRY(name, F, kind, grad) plain_op<TwoInputs<F, Kind::kind, n_##name>>(#name, grad),
       DENSA_NAMES(DENSA_ENTRY)
 #undef DENSA_ENTRY
-#define DENSA_ENTRY(name, F) plain_op<OneInput<F, n_##name>>(#name),
+#define DENSA_ENTRY(name, F) plain_op<OneInput<F, n_##name>>(#name, kFlat),
           DENSA_TESTS(DENSA_ENTRY)
 #undef DENSA_ENTRY
   };
