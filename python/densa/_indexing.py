@@ -14,7 +14,7 @@ _TO_END = 2**63 - 1  # the end of an axis whose size is not known
 
 
 def get(x: Tensor, key: Any) -> Any:
-    """Return `x[key]` by NumPy's rules; differentiable except for boolean masks."""
+    """Return `x[key]` by NumPy's rules; differentiable."""
     if type(key) is int and x.ndim and x.shape[0] is not None:
         return _row(x, key)
     items = key if isinstance(key, tuple) else (key,)
@@ -197,4 +197,9 @@ def _in_range(ids: Any, size: int, axis: int) -> Any:
 
 def _by_numpy(x: Tensor, items: tuple[Any, ...]) -> Any:
     plain = tuple(np.asarray(i) if isinstance(i, (Tensor, list)) else i for i in items)
+    if x.requires_grad and _core.is_grad_enabled():
+        # The same key on the elements' numbers says which of them to take.
+        ids = np.asarray(np.arange(x.size).reshape(x.shape)[plain])
+        out = apply("take", apply("reshape", x, shape=[-1]), ids.reshape(-1), axis=0)
+        return apply("reshape", out, shape=list(ids.shape))
     return _core.from_numpy(np.asarray(x.numpy()[plain]), copy=True)

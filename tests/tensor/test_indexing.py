@@ -61,7 +61,9 @@ def test_values(key):
 @pytest.mark.parametrize(
     "key",
     [0, slice(1, 3), slice(None, None, -2), (0, 1), (Ellipsis, 2), (None, 1), [2, 0, 2],
-     (slice(None), [1, 1, 0]), ([0, 1, 0], [1, 2, 1])],
+     (slice(None), [1, 1, 0]), ([0, 1, 0], [1, 2, 1]), ([0, 0], slice(None), [3, 3]), (0, [1, 2]),
+     np.array([True, False, True]), np.arange(60).reshape(3, 4, 5) % 3 == 0,
+     np.zeros((3, 4), dtype=bool)],
     ids=repr,
 )  # fmt: skip
 def test_gradient_is_one_where_it_was_read(key):
