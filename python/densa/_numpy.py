@@ -1,8 +1,11 @@
-"""NumPy functions on Tensors: our op where there is one, else NumPy on the data."""
+"""NumPy functions on Tensors: our op where there is one, else NumPy on the data.
+
+NumPy's results stand outside the tape. Where that would lose a gradient, the call raises.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -24,6 +27,12 @@ _UFUNCS = {
 _UFUNCS |= {"absolute": "abs", "fabs": "abs", "rint": "round", "remainder": "mod"}
 _FLOAT_ONLY = {"negative", "square", "abs", "reciprocal", "sign", "floor", "ceil", "round"}
 
+# Their result does not depend on the values, or in steps only: nothing is lost without a tape.
+_FLAT = {
+    *(np.trunc, np.fix, np.round, np.around, np.heaviside),
+    *(np.empty_like, np.zeros_like, np.ones_like, np.full_like),
+}
+
 _FUNCTIONS: dict[Any, Callable[..., Any]] = {}
 
 
@@ -39,10 +48,12 @@ def ufunc(function: Any, method: str, inputs: tuple[Any, ...], kwargs: dict[str,
     kwargs = {k: v for k, v in kwargs.items() if k != "out"}
     if out:
         kwargs["out"] = tuple(_plain(o) for o in out)
+        _keep_gradient(function, method, inputs, out)
     result = getattr(function, method)(*(_plain(x) for x in inputs), **kwargs)
     written = [o for o in out if isinstance(o, Tensor)]
     for o in written:
         o._written()
+    _keep_gradient(function, method, inputs, result)
     return out[0] if len(written) == 1 and len(out) == 1 else _wrap(result)
 
 
@@ -53,7 +64,42 @@ def function(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         result = ours(*args, **kwargs)
         if result is not NotImplemented:
             return result
-    return _wrap(func(*(_deep(a) for a in args), **{k: _deep(v) for k, v in kwargs.items()}))
+    result = func(*(_deep(a) for a in args), **{k: _deep(v) for k, v in kwargs.items()})
+    _keep_gradient(func, "__call__", (args, kwargs), result)
+    return _wrap(result)
+
+
+def _keep_gradient(func: Any, method: str, inputs: Any, result: Any) -> None:
+    """Raise TypeError if floating numbers made of `inputs` were to lose their gradient."""
+    if func in _FLAT or not _core.is_grad_enabled():
+        return
+    if any(map(_floating, _leaves(result))) and any(map(_wants_grad, _leaves(inputs))):
+        name = func.__name__ if method == "__call__" else f"{func.__name__}.{method}"
+        raise TypeError(
+            f"numpy.{name} has no gradient, but a Tensor given to it requires one, which would be "
+            "lost. Use functions of densa.ops instead; or, if no gradient is wanted, pass "
+            "x.detach() or compute under densa.no_grad()."
+        )
+
+
+def _leaves(x: Any) -> Iterator[Any]:
+    if isinstance(x, dict):
+        x = list(x.values())
+    if isinstance(x, (list, tuple)):
+        for item in x:
+            yield from _leaves(item)
+    else:
+        yield x
+
+
+def _floating(x: Any) -> bool:
+    return getattr(x, "dtype", None) in ("float16", "float32", "float64", "longdouble")
+
+
+def _wants_grad(x: Any) -> bool:
+    if isinstance(x, _core.Variable):
+        return bool(x.trainable)
+    return isinstance(x, Tensor) and x.requires_grad
 
 
 def _is_integer(x: Any) -> bool:

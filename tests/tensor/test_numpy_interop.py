@@ -203,6 +203,72 @@ def test_functions_agree_with_numpy(f):
     np.testing.assert_allclose(got.numpy(), f(a), rtol=1e-12)
 
 
+def _needs_grad(*values):
+    x = from_numpy(np.array(values))
+    x.requires_grad = True
+    return x
+
+
+@pytest.mark.parametrize(
+    ("name", "f"),
+    [
+        ("sort", np.sort),
+        ("cumsum", np.cumsum),
+        ("hypot", lambda x: np.hypot(1.0, x)),
+        ("add.reduce", np.add.reduce),
+        ("exp", lambda x: np.exp(x, dtype=np.float64)),
+        ("norm", np.linalg.norm),
+        ("vstack", lambda x: np.vstack([np.zeros(3), [x][0]])),
+        ("nan_to_num", lambda x: np.nan_to_num(x=x)),
+        ("modf", np.modf),
+    ],
+)
+def test_a_lost_gradient_is_an_error(name, f):
+    x = _needs_grad(0.5, 3.0, 1.0)
+    with pytest.raises(TypeError, match=rf"numpy\.{name} .*densa\.ops.*detach.*no_grad"):
+        f(x)
+    expected = f(np.array([0.5, 3.0, 1.0]))
+    with densa.no_grad():
+        np.testing.assert_array_equal(np.asarray(f(x)), expected)
+    np.testing.assert_array_equal(np.asarray(f(x.detach())), expected)
+
+
+def test_a_lost_gradient_is_an_error_before_out_is_written():
+    x, a = _needs_grad(1.0, 2.0), np.zeros(2)
+    with pytest.raises(TypeError, match="numpy.add "):
+        np.add(x, 1.0, out=a)
+    assert a.tolist() == [0, 0]
+
+
+def test_a_trainable_variable_counts_as_well():
+    v = densa.Variable([3.0, 4.0])
+    with pytest.raises(TypeError, match="numpy.hypot"):
+        np.hypot(from_numpy(np.ones(2)), v)
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        np.argsort,
+        np.array_equal,
+        lambda x, *_: np.trunc(x),
+        lambda x, *_: np.round(x, 1),
+        lambda x, *_: np.zeros_like(x),
+        lambda x, *_: np.empty_like(x, dtype="int32") * 0,
+        lambda x, *_: np.isclose(x, 1.0),
+        lambda x, *_: np.searchsorted(x, 1.0),
+        lambda x, *_: np.count_nonzero(x),
+        lambda x, *_: np.array2string(x),
+    ],
+)
+def test_results_without_a_gradient_need_none(f):
+    x = _needs_grad(0.5, 1.0, 3.0)
+    args = (x, x) if f is np.array_equal else (x,)
+    plain = tuple(np.asarray(a) for a in args)
+    assert np.array_equal(f(*args), f(*plain))
+    assert np.shares_memory(np.asarray(x), x.numpy())
+
+
 def test_functions_that_give_no_array():
     x = from_numpy(np.ones((2, 3)))
     assert np.shape(x) == (2, 3)
