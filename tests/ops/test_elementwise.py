@@ -344,6 +344,30 @@ def test_cast_of_what_does_not_fit():
     np.testing.assert_array_equal(run("cast", x, dtype="int64"), [0, 0, 0, 0, -1, 2])
 
 
+@pytest.mark.parametrize(
+    ("origin", "to", "fine", "bad"),
+    [
+        ("float64", "int64", [-(2.0**63), 2.0**62, -0.5], [np.nan, np.inf, 2.0**63, -1e30]),
+        ("float32", "int32", [-(2.0**31), 2147483520.0], [2.0**31, 2.0**32 + 512, np.nan]),
+        ("float64", "int32", [2147483647.9, -2147483648.9], [2147483648.0, -2147483649.0]),
+        ("float64", "uint8", [255.5, -0.5], [256.0, -1.0]),
+        ("uint64", "int64", [2**63 - 1], [2**63, 2**64 - 1]),
+        ("int64", "uint32", [0, 2**32 - 1], [-1, 2**32 + 3]),
+        ("int32", "bool", [0, 7], []),
+    ],
+)
+def test_strict_cast_refuses_what_does_not_fit(origin, to, fine, bad):
+    fine = np.array(fine, origin)
+    np.testing.assert_array_equal(run("cast", fine, dtype=to, strict="Ids"), fine.astype(to))
+    for value in bad:
+        x = np.stack([np.resize(fine, 3), np.array([fine[0], fine[0], value], origin)])
+        message = r"Ids must be whole numbers .* element 5 of \(2, 3\) is "
+        with pytest.raises(ValueError, match=message):
+            run("cast", x, dtype=to, strict="Ids")
+        with pytest.raises(ValueError, match=r"element 5 of \(3, 2\)"):
+            run("cast", np.asfortranarray(x.reshape(3, 2)), dtype=to, strict="Ids")
+
+
 def test_cast_gradient_goes_between_floats_only():
     (dx,) = gradients("cast", [np.ones(3, "f4")], np.full(3, 0.25), dtype="float64")
     assert dx.dtype == np.float32

@@ -73,6 +73,13 @@ def test_id_out_of_range(bad):
         _core.apply("embedding_grad", np.array([bad]), np.ones((1, 2), np.float32), rows=7)
 
 
+def test_unsigned_ids_do_not_wrap():
+    table, ids = np.ones((7, 2), np.float32), np.array([2**64 - 1], np.uint64)
+    for op in ("embedding", "take"):
+        with pytest.raises(IndexError, match=str(2**64 - 1)):
+            _core.apply(op, table, ids)
+
+
 def test_errors():
     with pytest.raises(ValueError, match=r"\(rows, width\)"):
         _core.apply("embedding", np.ones(3), np.array([0]))

@@ -1,6 +1,10 @@
 // cast: any dtype to any other. Floats go to integers towards zero; NaN and what does not fit
-// become 0. To bool: not equal to 0.
+// become 0, integers wrap. To bool: not equal to 0. The attribute `strict` says what the numbers
+// are, ids say: one that does not fit an integer type is then an error.
+#include <atomic>
+#include <cmath>
 #include <type_traits>
+#include <utility>
 
 #include "ops/check.h"
 #include "ops/op.h"
@@ -25,6 +29,36 @@ To convert(From x) {
   }
 }
 
+template <class To, class From>
+bool fits(From x) {
+  constexpr bool kNumbers = !std::is_same_v<To, bool> && !std::is_same_v<From, bool>;
+  if constexpr (!kNumbers || !std::is_integral_v<To>) {
+    return true;
+  } else if constexpr (std::is_integral_v<From>) {
+    return std::in_range<To>(x);
+  } else {
+    constexpr double kBits = 8 * sizeof(To) - (std::is_signed_v<To> ? 1 : 0);
+    const double wide = std::trunc(static_cast<double>(x)), limit = std::exp2(kBits);
+    return wide < limit && wide >= (std::is_signed_v<To> ? -limit : 0.0);
+  }
+}
+
+template <class To, class From>
+[[noreturn]] void throw_misfit(const View& x, const std::string& what) {
+  const Dims strides = contiguous_strides(x.shape);
+  const auto* from = x.as<const From>();
+  for (std::int64_t i = 0, n = element_count(x.shape); i < n; ++i) {
+    std::int64_t at = 0;
+    for (int k = 0; k < x.shape.rank(); ++k) at += i / strides[k] % x.shape[k] * x.strides[k];
+    if (!fits<To>(from[at]))
+      throw ValueError(cat(what,
+                           " must be whole numbers within the range of integers, but element ", i,
+                           " of ", to_string(x.shape), " is ", +from[at],
+                           ". Replace such values, or drop their rows, first"));
+  }
+  throw ValueError(cat(what, " do not fit the range of integers"));  // changed meanwhile
+}
+
 std::vector<TypeInfo> infer(std::span<const TypeInfo> in, const Attrs& attrs) {
   check_inputs(in, 1, "cast");
   return {{dtype_from_name(attrs.get_string("dtype", "float32")), in[0].shape}};
@@ -39,6 +73,7 @@ std::vector<Value> grad(const GradCall& call) {
 
 void eval(const EvalCall& call) {
   const View &x = call.in[0], &y = call.out[0];
+  const std::string strict = call.attrs.get_string("strict", "");
   const Walk<2> walk(y.shape, {contiguous_strides(y.shape), broadcast_strides(x, y.shape)});
   visit_dtype(x.dtype, [&](auto from) {
     using From = decltype(from);
@@ -46,10 +81,16 @@ void eval(const EvalCall& call) {
       using To = decltype(to);
       const From* src = x.as<const From>();
       To* dst = y.as<To>();
+      std::atomic<bool> misfit{false};
       walk.run([&](const Walk<2>::Offsets& at, std::int64_t n) {
         const std::int64_t step = walk.step(1);
         for (std::int64_t i = 0; i < n; ++i) dst[at[0] + i] = convert<To>(src[at[1] + i * step]);
+        if (strict.empty()) return;
+        bool all = true;
+        for (std::int64_t i = 0; i < n; ++i) all = all && fits<To>(src[at[1] + i * step]);
+        if (!all) misfit.store(true, std::memory_order_relaxed);
       });
+      if (misfit.load(std::memory_order_relaxed)) throw_misfit<To, From>(x, strict);
     });
   });
 }

@@ -1,6 +1,7 @@
 // Reading integer tensors of any width: ids of rows, class labels.
 #pragma once
 #include <cstdint>
+#include <string>
 
 #include "ops/op.h"
 
@@ -18,6 +19,12 @@ inline std::int64_t id_at(const View& ids, std::int64_t i) {
     case DType::kUInt32: return ids.as<const std::uint32_t>()[i];
     default: return ids.as<const std::int64_t>()[i];
   }
+}
+
+// For messages: element i as it was given.
+inline std::string id_text(const View& ids, std::int64_t i) {
+  return ids.dtype == DType::kUInt64 ? std::to_string(ids.as<const std::uint64_t>()[i])
+                                     : std::to_string(id_at(ids, i));
 }
 
 }  // namespace densa

@@ -31,8 +31,10 @@ int axis_of(const Dims& shape, const Attrs& attrs, const char* op) {
 void check_ids(const View& ids, std::int64_t size, const char* op) {
   for (std::int64_t i = 0, n = element_count(ids.shape); i < n; ++i) {
     const std::int64_t id = id_at(ids, i);
-    if (id < -size || id >= size)
-      throw IndexError(cat(op, ": index ", id, " is out of bounds for an axis of size ", size));
+    const bool huge = id < 0 && ids.dtype == DType::kUInt64;  // beyond int64
+    if (huge || id < -size || id >= size)
+      throw IndexError(
+          cat(op, ": index ", id_text(ids, i), " is out of bounds for an axis of size ", size));
   }
 }
 

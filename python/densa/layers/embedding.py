@@ -7,6 +7,7 @@ from typing import Any, cast
 from densa import _core, constraints, initializers, regularizers
 from densa._symbolic import KerasTensor
 from densa.layers.layer import Layer
+from densa.ops._public import whole
 
 
 class Embedding(Layer):
@@ -78,9 +79,8 @@ class Embedding(Layer):
         )
 
     def call(self, inputs: Any) -> Any:
-        if str(inputs.dtype) not in ("int32", "int64"):
-            inputs = _core.apply("cast", inputs, dtype="int32")
-        return _core.apply("embedding", self.embeddings, inputs)
+        ids = whole(inputs, f"Ids of layer {self.name!r} (Embedding)")
+        return _core.apply("embedding", self.embeddings, ids)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return (*input_shape, self.output_dim)

@@ -7,8 +7,9 @@ from typing import Any
 
 from densa import _core, ops
 from densa.config import epsilon
+from densa.ops._public import whole
 
-from .loss import as_floating, check_shapes, is_floating
+from .loss import as_floating, check_shapes
 from .regression import pair
 
 
@@ -131,7 +132,7 @@ def as_labels(y_true: Any, y_pred: Any) -> Any:
     """Integer labels without a last axis of size 1, fit for scores `(…, classes)`.
 
     Raises:
-        ValueError: The labels' shape does not belong to the scores.
+        ValueError: The labels' shape does not belong to the scores, or one is no integer.
     """
     y_true = ops.convert_to_tensor(y_true)
     if len(y_true.shape) == len(y_pred.shape) and y_true.shape[-1] == 1:
@@ -148,9 +149,7 @@ def as_labels(y_true: Any, y_pred: Any) -> Any:
             f"Integer labels of shape {labels} do not fit scores of shape {scores}; "
             f"expected labels of shape {scores[:-1]}.{hint}"
         )
-    if is_floating(y_true) or str(y_true.dtype) == "bool":
-        y_true = ops.cast(y_true, "int64")
-    return y_true
+    return whole(y_true, "Labels")
 
 
 def sparse_categorical_crossentropy(

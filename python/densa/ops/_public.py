@@ -33,6 +33,14 @@ def floating(x: Any) -> Any:
     return x if x.dtype.startswith("float") else apply("cast", x, dtype=config.floatx())
 
 
+def whole(x: Any, what: str) -> Any:
+    """Return x as integers, floats towards zero; ValueError naming `what` for NaN and the like."""
+    x = tensor(x)
+    if x.dtype.startswith(("int", "uint")):
+        return x
+    return apply("cast", x, dtype="int64", strict=what)
+
+
 def dtype_or_floatx(dtype: Any) -> str:
     """Return a dtype's name; None is floatx."""
     return config.floatx() if dtype is None else str(config.dtype_name(dtype))

@@ -16,6 +16,7 @@ from densa.ops._public import (
     public,
     reshaped,
     tensor,
+    whole,
 )
 
 # ---- losses --------------------------------------------------------------------------------------
@@ -137,8 +138,7 @@ def sparse_categorical_crossentropy(
             target = apply("transpose", target, perm=order)
     if target.ndim == output.ndim and target.shape[-1] == 1:
         target = reshaped(target, target.shape[:-1])
-    if not target.dtype.startswith(("int", "uint")):
-        target = apply("cast", target, dtype="int32")
+    target = whole(target, "sparse_categorical_crossentropy: classes")
     if tuple(target.shape) != tuple(output.shape)[:-1]:
         raise ValueError(
             f"sparse_categorical_crossentropy: target has shape {tuple(target.shape)} but output "
@@ -177,10 +177,12 @@ def one_hot(
     """
     if sparse:
         raise ValueError("densa has no sparse tensors; pass sparse=False.")
-    ids = tensor(x)
-    if not ids.dtype.startswith(("int", "uint")):
-        ids = apply("cast", ids, dtype="int32")
-    out = apply("one_hot", ids, classes=int(num_classes), dtype=dtype_or_floatx(dtype))
+    out = apply(
+        "one_hot",
+        whole(x, "one_hot: classes"),
+        classes=int(num_classes),
+        dtype=dtype_or_floatx(dtype),
+    )
     where = place(axis, out.ndim, "one_hot")
     if where == out.ndim - 1:
         return out

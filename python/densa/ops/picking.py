@@ -63,7 +63,8 @@ def take_along_axis(x: Any, indices: Any, axis: int | None = None) -> Any:
         >>> densa.ops.take_along_axis([[1.0, 2.0], [3.0, 4.0]], [[1], [0]], axis=1).numpy().tolist()
         [[2.0], [3.0]]
     """
-    x, ids = tensor(x), apply("cast", tensor(indices), dtype="int64")
+    x = tensor(x)
+    ids = apply("cast", tensor(indices), dtype="int64", strict="take_along_axis: indices")
     if axis is None:
         return apply("take", reshaped(x, [-1]), reshaped(ids, [-1]), axis=0)
     where = place(axis, x.ndim, "take_along_axis")

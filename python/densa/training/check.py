@@ -60,10 +60,10 @@ def check_input_shapes(model: Any, x: Any) -> None:
 
 
 def check_labels(model: Any, y: Any) -> None:
-    """Compares integer labels with the number of classes where the loss is sparse.
+    """Compares labels with the number of classes where the loss is sparse.
 
     Raises:
-        ValueError: A label is negative or too large; says where.
+        ValueError: A label is negative, too large or no number; says where.
     """
     from densa.losses import SparseCategoricalCrossentropy
 
@@ -82,11 +82,12 @@ def check_labels(model: Any, y: Any) -> None:
         return
     classes = outputs[0].shape[-1]
     labels = leaves[0]
-    if classes is None or labels.dtype.kind not in "iu":
+    if classes is None or labels.dtype.kind not in "iuf":
         return
-    low, high = int(labels.min()), int(labels.max())
-    if low < 0 or high >= classes:
-        bad = (labels < 0) | (labels >= classes)
+    low, high = labels.min(), labels.max()
+    # Labels given as floats are cut to whole numbers; NaN lies nowhere.
+    if not (low > -1 and high < classes):
+        bad = ~((labels > -1) & (labels < classes))
         row = int(bad.reshape(labels.shape[0], -1).any(axis=1).argmax())
         raise ValueError(
             f"The labels must lie between 0 and {classes - 1}, because the output has {classes} "
