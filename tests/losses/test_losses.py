@@ -278,3 +278,11 @@ def test_custom_loss():
     loss = Quartic()
     assert loss.name == "quartic"
     assert float(loss(np.zeros((2, 1)), np.full((2, 1), 2.0))) == 16.0
+
+
+@pytest.mark.parametrize("label", [-1, 3, 2**40])
+def test_a_label_outside_the_classes_gives_nan(label):
+    scores = np.full((2, 3), 1 / 3)
+    for from_logits in (False, True):
+        values = losses.sparse_categorical_crossentropy([1, label], scores, from_logits)
+        np.testing.assert_allclose(values.numpy(), [np.log(3), np.nan], rtol=1e-6)  # float32

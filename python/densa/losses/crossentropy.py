@@ -170,7 +170,7 @@ def sparse_categorical_crossentropy(
         axis: Axis of the classes.
 
     Returns:
-        One value per sample, `(rows, …)`.
+        One value per sample, `(rows, …)`; NaN for a label outside the classes.
 
     Raises:
         ValueError: The labels do not fit the scores.
@@ -194,6 +194,9 @@ def sparse_categorical_crossentropy(
     else:
         chosen = ops.one_hot(labels, y_pred.shape[-1], dtype=str(y_pred.dtype))
         values = -ops.sum(chosen * _log_probabilities(y_pred), axis=-1)
+        # As from logits: a class that does not exist has no probability, not even a loss of 0.
+        known = ops.logical_and(labels >= 0, labels < y_pred.shape[-1])
+        values = ops.where(known, values, float("nan"))
     if counted is not None:
         values = ops.where(counted, values, 0.0)
     return values
