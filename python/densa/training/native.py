@@ -19,6 +19,7 @@ from densa.utils import tree
 from .arrays import warn_non_finite
 from .data import ArraySource, Batch, Feed, batch_rows
 from .eager import EagerRunner, Logs, to_numbers
+from .settings import Watched
 
 _PROGRESS_SECONDS = 0.05
 _KEPT_PLANS = 8
@@ -48,6 +49,7 @@ class _Bound:
         self.plan = plan
         self.struct = struct  # of the outputs, predict only
         self.leaves = leaves  # symbolic outputs, predict only
+        self.alive: Any = None  # what the key's addresses belong to
 
 
 class NativeRunner:
@@ -63,26 +65,41 @@ class NativeRunner:
         self.kind = kind
         self._plans: dict[Any, _Bound | None] = {}
         self._eager = EagerRunner(model, kind)
+        self._watched = Watched(model)
+        self._look = True  # for changed settings, before the next batch
 
     # ---- recording -------------------------------------------------------------------------------
 
     def _bound(self, parts: Batch, rows: int) -> _Bound | None:
         """The plan for arrays of these kinds and at most `rows` rows; None: run eagerly."""
-        key = (
+        if self._look:
+            self._build(parts[0])
+            self._watched.look()
+            self._look = False
+        key = self._key(parts)
+        found = self._plans.get(key, False)
+        if isinstance(found, _Bound) and found.plan.capacity < rows:
+            found = False
+        if found is False:
+            recorded = self._record(parts, rows)
+            self._watched.look_again()
+            if recorded is not None:
+                recorded.alive = self._watched.alive
+            self._plans.pop(key, None)
+            if len(self._plans) >= _KEPT_PLANS:
+                self._plans.pop(next(iter(self._plans)))
+            found = self._plans[self._key(parts)] = recorded
+        return found  # type: ignore[return-value]
+
+    def _key(self, parts: Batch) -> Any:
+        return (
+            self._watched.key,
             self._settings(),
             *(
                 None if part is None else _signature(part)
                 for part in (parts if self.kind != "predict" else parts[:1])
             ),
         )
-        found = self._plans.get(key, False)
-        if isinstance(found, _Bound) and found.plan.capacity < rows:
-            found = False
-        if found is False:
-            if len(self._plans) >= _KEPT_PLANS:
-                self._plans.pop(next(iter(self._plans)))
-            found = self._plans[key] = self._record(parts, rows)
-        return found  # type: ignore[return-value]
 
     def _settings(self) -> Any:
         # What a plan has settled and a user may change afterwards: the optimizer's numbers and
@@ -158,6 +175,7 @@ class NativeRunner:
     def run_epoch(self, feed: Feed, callbacks: CallbackList) -> Logs:
         """All steps of an epoch."""
         source = feed.source
+        self._look = True
         if not (isinstance(source, ArraySource) and feed.whole_passes):
             return self._run_stream(feed, callbacks)
         parts = (source.x, source.y, source.sample_weight)
@@ -224,6 +242,7 @@ class NativeRunner:
 
     def run_batch(self, batch: Batch) -> Logs:
         """One step; its logs."""
+        self._look = True
         return self._one(batch) or to_numbers(self.model.get_metrics_result())
 
     def _one(self, batch: Batch) -> Logs | None:
@@ -239,6 +258,7 @@ class NativeRunner:
     def predict(self, feed: Feed, callbacks: CallbackList) -> Any:
         """The outputs of all batches joined."""
         source = feed.source
+        self._look = True
         if not (isinstance(source, ArraySource) and feed.whole_passes and not source.shuffle):
             return self._eager.predict(feed, callbacks)
         bound = self._bound((source.x, None, None), _largest(source))
