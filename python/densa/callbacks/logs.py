@@ -21,6 +21,10 @@ class LazyLogs(dict[str, Any]):
         super().__init__()
         self._make: Callable[[], dict[str, Any]] | None = make
 
+    def settle(self) -> None:
+        """Fills the dictionary now."""
+        self._fill()
+
     def _fill(self) -> None:
         make, self._make = self._make, None
         if make is not None:

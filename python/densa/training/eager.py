@@ -69,7 +69,13 @@ class EagerRunner:
             end(step - 1, LazyLogs(functools.partial(to_numbers, logs)))
             if kind == "train" and model.stop_training:
                 break
-        return to_numbers(logs)
+        return self.at_the_end(logs)
+
+    def at_the_end(self, logs: Logs) -> Logs:
+        """The logs of an epoch: the metrics as they stand, or what an own step gave last."""
+        # They differ where a hook has evaluated: as in Keras, the metrics are shared.
+        found = self.model.get_metrics_result()
+        return to_numbers(found if found.keys() == logs.keys() else logs)
 
     def run_batch(self, batch: Batch) -> Logs:
         """One step."""

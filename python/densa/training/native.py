@@ -7,6 +7,7 @@ Python, and comes back for progress, callbacks and Ctrl-C.
 
 from __future__ import annotations
 
+from sys import getrefcount
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,8 @@ from .settings import Watched
 
 _PROGRESS_SECONDS = 0.05
 _KEPT_PLANS = 8
+# References to logs that no hook has kept: the loop's, the model's, and the count's own.
+_NOT_KEPT = 3
 
 
 def make_runner(model: Any, kind: str) -> NativeRunner | None:
@@ -209,13 +212,17 @@ class NativeRunner:
             if every:
                 begin(at)
                 at += self._advance(plan, group, 0.0, self._rates(1))
-                end(at - 1, LazyLogs(read))
+                logs = model._pending_logs = LazyLogs(read)
+                end(at - 1, logs)
+                if getrefcount(logs) > _NOT_KEPT:
+                    logs.settle()
             else:
                 # Rates are counted from begin() on, so the list of the epoch serves every call.
                 at += self._advance(plan, steps, _PROGRESS_SECONDS, rates)
                 callbacks.progress(kind, at - 1, LazyLogs(read))
             if kind == "train" and model.stop_training:
                 break
+        model._pending_logs = None
         self._say_non_finite(plan, source)
         return read()
 
@@ -223,7 +230,7 @@ class NativeRunner:
         model, kind = self.model, self.kind
         begin = getattr(callbacks, f"on_{kind}_batch_begin")
         end = getattr(callbacks, f"on_{kind}_batch_end")
-        logs: Logs = {}
+        logs: Any = {}
         group = model.steps_per_execution
 
         def read() -> Logs:
@@ -234,15 +241,20 @@ class NativeRunner:
                 begin(step)
             done = self._one(batch)
             logs = LazyLogs(read) if done is None else done
+            model._pending_logs = logs if done is None else None
             if (step + 1) % group == 0:
                 end(step, logs)
+            if done is None and getrefcount(logs) > _NOT_KEPT:
+                logs.settle()
             if kind == "train" and model.stop_training:
                 break
-        return read() if isinstance(logs, LazyLogs) else logs
+        model._pending_logs = None
+        return read() if isinstance(logs, LazyLogs) else self._eager.at_the_end(logs)
 
     def run_batch(self, batch: Batch) -> Logs:
         """One step; its logs."""
         self._look = True
+        self.model._settle_logs()
         return self._one(batch) or to_numbers(self.model.get_metrics_result())
 
     def _one(self, batch: Batch) -> Logs | None:

@@ -6,6 +6,7 @@ import warnings
 from typing import Any
 
 from densa import ops
+from densa.callbacks.logs import LazyLogs
 from densa.config import floatx
 from densa.metrics import Mean, Metric
 from densa.metrics.reduction import row_count
@@ -18,6 +19,8 @@ from .eager import EagerRunner, Runner
 
 class Steps:
     """What a model is compiled to and what its steps do; every method follows Keras 3."""
+
+    _pending_logs: LazyLogs | None = None
 
     def __init__(self) -> None:
         self._compiled: Compiled | None = None
@@ -195,8 +198,16 @@ class Steps:
 
     def reset_metrics(self) -> None:
         """Sets all metrics back to the start."""
+        self._settle_logs()
         for metric in self.metrics:
             metric.reset_state()
+
+    def _settle_logs(self) -> None:
+        # A batch hook's logs read the metrics when they are first looked at: now, before the
+        # metrics change in the hook.
+        pending, self._pending_logs = self._pending_logs, None
+        if pending is not None:
+            pending.settle()
 
     def get_metrics_result(self) -> dict[str, Any]:
         """The metrics so far by name; the loss comes first."""
