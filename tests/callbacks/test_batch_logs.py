@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import densa
+from densa.callbacks.logs import LazyLogs
 
 X = np.arange(32, dtype="f4").reshape(8, 4) / 32
 Y = np.arange(8, dtype="f4")[:, None]
@@ -79,3 +80,21 @@ def test_logs_that_nobody_reads_cost_no_look_at_the_metrics(monkeypatch):
     ignore = densa.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: None)
     model.fit(X, Y, batch_size=1, verbose=0, callbacks=[ignore])
     assert len(looks) == 1  # at the end of the epoch
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda d: dict(d),
+        lambda d: {**d},
+        lambda d: d | {"c": 3},
+        lambda d: {"a": 0} | d,
+        lambda d: d.pop("a"),
+        lambda d: d.pop("z", 5),
+        lambda d: (d.setdefault("a", 7), d.setdefault("z", 8), dict(d)),
+        lambda d: (d.update(a=9), sorted(d.items())),
+        lambda d: (d.get("a"), "b" in d, len(d), list(d), d == {"a": 1, "b": 2}),
+    ],
+)
+def test_lazy_logs_are_a_dictionary(use):
+    assert use(LazyLogs(lambda: {"a": 1, "b": 2})) == use({"a": 1, "b": 2})

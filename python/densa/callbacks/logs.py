@@ -56,6 +56,20 @@ class LazyLogs(dict[str, Any]):
     def __bool__(self) -> bool:
         return len(self) > 0
 
+    def pop(self, key: str, *default: Any) -> Any:
+        self._fill()
+        return super().pop(key, *default)
+
+    def setdefault(self, key: str, default: Any = None) -> Any:
+        self._fill()
+        return super().setdefault(key, default)
+
+    def __or__(self, other: Any) -> Any:
+        return self.copy() | other
+
+    def __ror__(self, other: Any) -> Any:
+        return other | self.copy()
+
     def keys(self) -> Any:
         self._fill()
         return super().keys()
