@@ -3,6 +3,7 @@
 
 #include <cstring>
 #include <limits>
+#include <optional>
 
 #include "base/threads.h"
 #include "bindings/python.h"
@@ -56,6 +57,35 @@ std::unique_ptr<OptimizerPlan> optimizer_from(const py::object& spec) {
   plan->global_clip_norm = limit("global_clipnorm");
   return plan;
 }
+
+template <class T>
+T* number_in(const Variable& variable, DType dtype) {
+  if (variable.type().dtype != dtype || !variable.type().shape.empty())
+    throw TypeError(cat("plan: '", variable.name(), "' must be one number of ", dtype_name(dtype),
+                        " but is ", dtype_name(variable.type().dtype),
+                        to_string(variable.type().shape)));
+  return static_cast<T*>(variable.data());
+}
+
+class Counting {
+ public:
+  Counting(Plan& plan, Variable* counter) : plan_(plan), counter_(counter) {
+    if (counter_ != nullptr)
+      plan_.step = *(number_ = number_in<std::int64_t>(*counter_, DType::kInt64));
+  }
+  ~Counting() {
+    if (number_ == nullptr) return;
+    *number_ = plan_.step;
+    counter_->bump_version();
+  }
+  Counting(const Counting&) = delete;
+  Counting& operator=(const Counting&) = delete;
+
+ private:
+  Plan& plan_;
+  Variable* counter_;
+  std::int64_t* number_ = nullptr;
+};
 
 // A plan with the Python objects whose memory it reads and writes.
 struct PyPlan {
@@ -123,12 +153,17 @@ struct PyPlan {
   }
 
   // Runs until max_steps, the end of the span or `seconds`; looks for Ctrl-C about every 50 ms.
-  std::int64_t run(std::int64_t max_steps, double seconds, const py::object& rate) {
+  // `counter` holds the number of optimizer steps before and behind it, whatever happens.
+  std::int64_t run(std::int64_t max_steps, double seconds, const py::object& rate,
+                   const std::optional<std::shared_ptr<Variable>>& counter) {
     std::vector<double> rates;
-    if (py::isinstance<py::float_>(rate) || py::isinstance<py::int_>(rate))
+    if (PyFloat_Check(rate.ptr()) || PyLong_Check(rate.ptr()))
       rates.push_back(rate.cast<double>());
+    else if (py::isinstance<Variable>(rate))
+      rates.push_back(*number_in<double>(rate.cast<const Variable&>(), DType::kFloat64));
     else if (!rate.is_none())
       rates = rate.cast<std::vector<double>>();
+    const Counting counting(*plan, counter ? counter->get() : nullptr);
     constexpr double kSlice = 0.05;
     std::int64_t done = 0;
     double left = seconds;
@@ -187,7 +222,7 @@ void bind_program(py::module_& m) {
       .def("begin", &PyPlan::begin, py::arg("sources"), py::arg("order"), py::arg("first"),
            py::arg("last"), py::arg("batch"), py::arg("results") = py::tuple())
       .def("run", &PyPlan::run, py::arg("max_steps") = std::numeric_limits<std::int64_t>::max(),
-           py::arg("seconds") = 0.0, py::arg("rate") = 0.0)
+           py::arg("seconds") = 0.0, py::arg("rate") = 0.0, py::arg("counter") = py::none())
       .def_property_readonly("done", [](const PyPlan& self) { return self.plan->done(); })
       .def_property_readonly("position", [](const PyPlan& self) { return self.plan->position(); })
       .def_property(

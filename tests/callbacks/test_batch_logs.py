@@ -98,3 +98,32 @@ def test_logs_that_nobody_reads_cost_no_look_at_the_metrics(monkeypatch):
 )
 def test_lazy_logs_are_a_dictionary(use):
     assert use(LazyLogs(lambda: {"a": 1, "b": 2})) == use({"a": 1, "b": 2})
+
+
+def test_hooks_see_and_set_the_steps_and_the_rate():
+    found = []
+    for eager in (False, True):
+        densa.utils.set_random_seed(3)
+        model, seen = model_of(eager), []
+        optimizer = model.optimizer = densa.optimizers.Adam(0.1)
+
+        def change(batch, logs, optimizer=optimizer, seen=seen):
+            seen.append(int(optimizer.iterations))
+            optimizer.learning_rate = 0.1 / (batch + 2)
+            if batch == 1:
+                optimizer.iterations = 40
+
+        hook = densa.callbacks.LambdaCallback(on_train_batch_end=change)
+        model.fit(X, Y, batch_size=2, verbose=0, shuffle=False, callbacks=[hook])
+        assert seen == [1, 2, 41, 42]
+        found.append(np.concatenate([w.ravel() for w in model.get_weights()]))
+    np.testing.assert_allclose(*found, rtol=1e-5)  # float32, sums in another order
+
+
+def test_the_counter_of_a_plan_must_be_a_whole_number():
+    model = model_of(False)
+    model.optimizer._iterations = densa.Variable(np.zeros(2), dtype="float64", name="steps")
+    with pytest.raises(
+        TypeError, match=r"'steps' must be one number of int64 but is float64\(2,\)"
+    ):
+        model.fit(X, Y, verbose=0)

@@ -456,21 +456,15 @@ class Optimizer:
         names = ("apply", "_apply", "_update", "_clip", "scale_loss")
         return any(getattr(type(self), n) is not getattr(Optimizer, n) for n in names)
 
-    def rates(self, steps: int) -> list[float]:
-        """The rates of the next updates: one number if it is constant, else one per update."""
+    def rates(self, steps: int) -> Any:
+        """The next updates' rate: the variable that holds it, a number, or one number each."""
         rate = self._learning_rate
         if isinstance(rate, Variable):
-            return [float(rate.numpy())]
+            return rate
         begin = int(self.iterations)
         if isinstance(rate, LearningRateSchedule):
             return [self.rate_at(begin + i) for i in range(steps)]
-        return [self.rate_at(begin)]
-
-    def advance(self, steps: int) -> None:
-        """Counts updates that a native loop has made."""
-        count = self._iterations
-        # Straight to the core: a batch hook waits for this after every step.
-        _core.Variable.assign(count, np.asarray(count.numpy() + steps))
+        return self.rate_at(begin)
 
     # ---- more of the interface -------------------------------------------------------------------
 

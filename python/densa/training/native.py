@@ -301,19 +301,12 @@ class NativeRunner:
         self._say_non_finite(plan, source)
         return tree.pack_like(bound.struct, results)
 
-    def _rates(self, steps: int) -> list[float]:
-        return self.model.optimizer.rates(steps) if self.kind == "train" else [0.0]
+    def _rates(self, steps: int) -> Any:
+        return self.model.optimizer.rates(steps) if self.kind == "train" else 0.0
 
-    def _advance(self, plan: Any, steps: int, seconds: float, rates: list[float]) -> int:
-        if self.kind != "train":
-            return int(plan.run(steps, seconds, rates))
-        optimizer = self.model.optimizer
-        before = plan.step = int(optimizer.iterations)
-        try:
-            return int(plan.run(steps, seconds, rates))
-        finally:
-            # After Ctrl-C, too: the steps that ran count.
-            optimizer.advance(plan.step - before)
+    def _advance(self, plan: Any, steps: int, seconds: float, rates: Any) -> int:
+        counter = self.model.optimizer._iterations if self.kind == "train" else None
+        return int(plan.run(steps, seconds, rates, counter))
 
     def _say_non_finite(self, plan: Any, source: ArraySource) -> None:
         bad = plan.nonfinite
@@ -367,9 +360,10 @@ class StepRunner:
         """(stage, seconds per step) on one thread."""
         self._renew()
         optimizer = self._model.optimizer
-        before = self.plan.step = int(optimizer.iterations)
-        found: list[tuple[str, float]] = self.plan.profile(steps, self._runner._rates(1)[0])
-        optimizer.advance(self.plan.step - before)
+        self.plan.step = int(optimizer.iterations)
+        rate = optimizer.rate_at(self.plan.step)
+        found: list[tuple[str, float]] = self.plan.profile(steps, rate)
+        optimizer.iterations = self.plan.step
         return found
 
 
