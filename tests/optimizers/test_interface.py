@@ -200,3 +200,46 @@ def test_schedules():
     for schedule in (linear, warm, restarts, piecewise):
         again = schedules.deserialize(schedules.serialize(schedule))
         assert [again(s) for s in range(40)] == [schedule(s) for s in range(40)]
+
+
+def test_momentum_set_after_building_starts_from_zero():
+    w = densa.Variable(np.zeros(1), dtype="float64")
+    optimizer = optimizers.SGD(0.5)
+    optimizer.apply([tensor(1.0)], [w])
+    assert len(optimizer.variables) == 2
+    optimizer.momentum = 0.9
+    moves, before = [], w.numpy()
+    for _ in range(3):
+        optimizer.apply([tensor(1.0)], [w])
+        moves.append(float((before - w.numpy())[0]))
+        before = w.numpy()
+    np.testing.assert_allclose(moves, [0.5, 0.95, 1.355], rtol=1e-12)
+    assert [v.name for v in optimizer.variables[2:]] == [f"{w.name}_momentum"]
+    with pytest.raises(ValueError, match=r"SGD keeps no state called 'velocity'.*'momentum'"):
+        optimizer.slot(w, "velocity")
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("SGD", {"momentum": 0.9}),
+        ("SGD", {"momentum": 0.9, "nesterov": True}),
+        ("RMSprop", {"momentum": 0.5}),
+        ("RMSprop", {"centered": True}),
+        ("Adam", {"amsgrad": True}),
+    ],
+)
+def test_arguments_that_need_more_state_can_be_set_after_a_fit(name, change):
+    rng = np.random.default_rng(5)
+    x, y = rng.standard_normal((24, 3)).astype("f4"), rng.standard_normal((24, 1)).astype("f4")
+    found = []
+    for eager in (False, True):
+        densa.utils.set_random_seed(2)
+        model = densa.Sequential([densa.Input((3,)), densa.layers.Dense(1)])
+        model.compile(getattr(optimizers, name)(0.01), "mse", run_eagerly=eager)
+        model.fit(x, y, batch_size=8, verbose=0, shuffle=False)
+        for key, value in change.items():
+            setattr(model.optimizer, key, value)
+        model.fit(x, y, batch_size=8, epochs=2, verbose=0, shuffle=False)
+        found.append(np.concatenate([w.ravel() for w in model.get_weights()]))
+    np.testing.assert_allclose(*found, rtol=1e-5)  # float32, sums in another order

@@ -209,8 +209,21 @@ class Optimizer:
         return 0.0
 
     def slot(self, variable: Variable, name: str) -> Variable:
-        """The state called `name` of a trained variable."""
-        return self._slots[name][self._place(variable)]
+        """The state called `name` of a trained variable; ValueError if `slot_names` lacks it."""
+        return self._slots_of(name)[self._place(variable)]
+
+    def _slots_of(self, name: str) -> list[Variable]:
+        found = self._slots.get(name)
+        if found is None:
+            if name not in self.slot_names:
+                raise ValueError(
+                    f"{type(self).__name__} keeps no state called {name!r}; its `slot_names` are "
+                    f"{self.slot_names}."
+                )
+            # An argument set after building (momentum, amsgrad) can ask for more state.
+            found = [self._like(v, name, self.slot_start(name)) for v in self._trainable_variables]
+            self._slots[name] = found
+        return found
 
     @property
     def variables(self) -> list[Variable]:
@@ -218,7 +231,7 @@ class Optimizer:
         out = [*self._own, *self._averages, *self._accumulated]
         names = self.slot_names
         for place in range(len(self._trainable_variables)):
-            out.extend(self._slots[name][place] for name in names)
+            out.extend(self._slots_of(name)[place] for name in names)
         return out
 
     def build(self, variables: Iterable[Variable]) -> None:
