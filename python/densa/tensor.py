@@ -232,7 +232,22 @@ def _std(self: Tensor, axis: Any = None, keepdims: bool = False) -> Any:
 def _reshape(self: Tensor, *shape: Any) -> Any:
     """The same elements in another shape; one size may be -1."""
     sizes = shape[0] if len(shape) == 1 and isinstance(shape[0], (tuple, list)) else shape
-    return apply("reshape", self, shape=list(sizes))
+    return apply("reshape", self, shape=target_shape(sizes))
+
+
+def target_shape(sizes: Any) -> list[Any]:
+    """Return a shape to reshape to as a list; ValueError if more than one size is to be found out.
+
+    None stands for the rows of a batch, known or not, and may stand beside -1.
+    """
+    shape = list(sizes)
+    if sum(d is not None and d == -1 for d in shape) > 1:
+        raise ValueError(
+            f"reshape: only one size may be -1, which is found out from the others; received "
+            f"shape {tuple(shape)}. Give the other sizes as numbers; None in front keeps the rows "
+            "of a batch."
+        )
+    return shape
 
 
 def _transpose(self: Tensor, *axes: Any) -> Any:

@@ -15,7 +15,7 @@ def recorded(function, shape=(None, 6), dtype="float32"):
 KEPT = [
     (lambda x: ops.reshape(x, (-1, 6)), (None, 6)),
     (lambda x: ops.reshape(x, (-1, 2, 3)), (None, 2, 3)),
-    (lambda x: ops.reshape(x, (-1, 2, -1)), (None, 2, 3)),
+    (lambda x: ops.reshape(x, (None, 2, -1)), (None, 2, 3)),
     (lambda x: ops.expand_dims(x, 1), (None, 1, 6)),
     (lambda x: ops.squeeze(x[:, :1], 1), (None,)),
     (lambda x: ops.transpose(ops.reshape(x, (-1, 2, 3)), (0, 2, 1)), (None, 3, 2)),

@@ -334,3 +334,22 @@ def test_attributes_from_numpy_scalars():
     assert _core.apply("cast", x, dtype=np.float32).dtype == "float32"
     with pytest.raises(TypeError, match="axis"):
         _core.apply("sum", x, axis=[0.5])
+
+
+@pytest.mark.parametrize(
+    "reshape",
+    [
+        lambda x, shape: x.reshape(shape),
+        lambda x, shape: x.reshape(*shape),
+        lambda x, shape: np.reshape(x, shape),
+        lambda x, shape: densa.ops.reshape(x, shape),
+    ],
+)
+def test_reshape_finds_out_one_size_only(reshape):
+    x = from_numpy(np.arange(12.0))
+    assert reshape(x, (-1, 4)).shape == (3, 4)
+    for shape in ((-1, -1), (-1, 2, -1)):
+        with pytest.raises(ValueError, match=rf"only one size may be -1.*\({shape[0]}, .*numbers"):
+            reshape(x, shape)
+    with pytest.raises(ValueError, match=r"\(12,\) cannot become \(-1, 5\)"):
+        reshape(x, (-1, 5))

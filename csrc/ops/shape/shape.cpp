@@ -21,9 +21,15 @@ namespace {
 
 // ---- reshape --------------------------------------------------------------------------------
 
+// As it was given: here -1 need not be the rows of a batch.
+std::string target_text(const Ints& to) {
+  std::string text;
+  for (std::int64_t d : to) text += (text.empty() ? "" : ", ") + std::to_string(d);
+  return "(" + text + (to.size() == 1 ? ",)" : ")");
+}
+
 [[noreturn]] void cannot_reshape(const Dims& from, const Ints& to) {
-  throw ShapeError(cat("reshape: ", to_string(from), " cannot become ",
-                       to_string(Dims{std::span<const std::int64_t>(to)}),
+  throw ShapeError(cat("reshape: ", to_string(from), " cannot become ", target_text(to),
                        ": the numbers of elements differ"));
 }
 
@@ -47,7 +53,7 @@ Dims reshaped(const Dims& from, const Ints& to) {
   check_rows(from, "reshape");
   const bool rows = !from.empty() && from[0] == kRows;
   if (open > 2 || (open == 2 && (out[0] != -1 || from.empty())))
-    throw ValueError(cat("reshape: only one size may be -1 in ", to_string(out)));
+    throw ValueError(cat("reshape: only one size may be -1 in ", target_text(to)));
   const bool keeps_first = open == 2;
   if (keeps_first) out[0] = from[0];
   if (rows && open == 1 && out[0] == -1) {

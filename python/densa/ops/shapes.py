@@ -20,6 +20,7 @@ from densa.ops._public import (
     reshaped,
     tensor,
 )
+from densa.tensor import target_shape
 
 # ---- reshaping -----------------------------------------------------------------------------------
 
@@ -40,7 +41,7 @@ def copy(x: Any) -> Any:
 
 @public
 def reshape(x: Any, newshape: Any) -> Any:
-    """Return the same elements in another shape; one size may be -1.
+    """Return the same elements in another shape; one size may be -1, the first may be None (kept).
 
     Args:
         x: an array.
@@ -52,8 +53,11 @@ def reshape(x: Any, newshape: Any) -> Any:
     Example:
         >>> densa.ops.reshape(np.ones((2, 6)), (3, -1)).shape
         (3, 4)
+
+    Raises:
+        ValueError: if two sizes are -1, or the numbers of elements differ.
     """
-    return reshaped(tensor(x), [newshape] if isinstance(newshape, int) else newshape)
+    return reshaped(tensor(x), [newshape] if isinstance(newshape, int) else target_shape(newshape))
 
 
 @public
