@@ -286,3 +286,21 @@ def test_a_label_outside_the_classes_gives_nan(label):
     for from_logits in (False, True):
         values = losses.sparse_categorical_crossentropy([1, label], scores, from_logits)
         np.testing.assert_allclose(values.numpy(), [np.log(3), np.nan], rtol=1e-6)  # float32
+
+
+@pytest.mark.parametrize("weight", [(4, 2), (4, 3), (3,), (4, 1, 3)], ids=str)
+def test_weights_that_fit_no_value_are_refused(weight):
+    x, y = np.ones((4, 5), "f4"), np.ones((4, 3), "f4")
+    message = r"`sample_weight` has shape .* values of shape \(.*one weight per row.*class_weight"
+    with pytest.raises(ValueError, match=message):
+        losses.MeanSquaredError()(y, y, np.ones(weight))
+    if weight[0] != 4:
+        return
+    for eager in (False, True):
+        model = densa.Sequential([densa.Input((5,)), densa.layers.Dense(3)])
+        model.compile("sgd", "mse", run_eagerly=eager)
+        before = model.get_weights()[0]
+        with pytest.raises(ValueError, match=message):
+            model.fit(x, y, sample_weight=np.ones(weight), verbose=0)
+        np.testing.assert_array_equal(model.get_weights()[0], before)
+        model.fit(x, y, sample_weight=np.ones((4, 1)), verbose=0)

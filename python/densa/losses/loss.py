@@ -74,6 +74,23 @@ def standardize_reduction(reduction: str | None) -> str | None:
     return reduction
 
 
+def _check_weight(given: Any, weight: Any, values: Any) -> None:
+    wrong = len(weight) > len(values) or any(
+        m is not None and n is not None and m != n and 1 not in (m, n)
+        for m, n in zip(weight, values, strict=False)
+    )
+    if wrong:
+        raise ValueError(
+            f"`sample_weight` has shape {_text(given)} but the loss gives values of shape "
+            f"{_text(values)}; expected one weight per row, {_text(values[:1])}, or one per value. "
+            "For weights of classes use `class_weight`, for weights of outputs `loss_weights`."
+        )
+
+
+def _text(shape: Any) -> str:
+    return str(shape).replace("None", "rows")
+
+
 def reduce_weighted_values(
     values: Any, sample_weight: Any = None, reduction: str | None = "sum_over_batch_size"
 ) -> Any:
@@ -88,10 +105,15 @@ def reduce_weighted_values(
 
     Returns:
         A scalar, or the weighted values.
+
+    Raises:
+        ValueError: The weights do not fit the values.
     """
     if sample_weight is not None:
         sample_weight = as_floating(sample_weight, str(values.dtype))
+        given = tuple(sample_weight.shape)
         values, sample_weight = same_rank(values, sample_weight)
+        _check_weight(given, tuple(sample_weight.shape), tuple(values.shape))
         while len(sample_weight.shape) < len(values.shape):
             sample_weight = ops.expand_dims(sample_weight, -1)
         values = values * sample_weight
