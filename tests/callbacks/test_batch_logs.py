@@ -1,5 +1,8 @@
 """What batch hooks are told, native steps against eager ones."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 
@@ -127,3 +130,16 @@ def test_the_counter_of_a_plan_must_be_a_whole_number():
         TypeError, match=r"'steps' must be one number of int64 but is float64\(2,\)"
     ):
         model.fit(X, Y, verbose=0)
+
+
+def test_a_model_can_be_copied_in_a_hook():
+    model, copies = model_of(False), []
+
+    def copy_it(batch, logs):
+        copies.extend([copy.deepcopy(model), pickle.loads(pickle.dumps(model))])
+
+    hook = densa.callbacks.LambdaCallback(on_train_batch_end=copy_it)
+    model.fit(X, Y, batch_size=4, verbose=0, callbacks=[hook])
+    for other in copies:
+        other.compile("sgd", "mse")
+        other.fit(X, Y, verbose=0)

@@ -441,9 +441,11 @@ class Model(Trainer, Layer):
         load_weights(self, filepath, skip_mismatch=skip_mismatch, **kwargs)
 
     def __getstate__(self) -> dict[str, Any]:
-        # Runners hold plans of the engine; they are made again when they are needed.
+        # Runners hold plans of the engine; they are made again when they are needed. A copy made
+        # in a callback is not being trained.
         state = {k: v for k, v in Layer.__getstate__(self).items() if not _is_native(v)}
-        return {**state, "_runners": {}, "history": None}
+        idle = {"_fitting": False, "_pending_logs": None}
+        return {**state, **idle, "_runners": {}, "history": None}
 
 
 # ---- helpers -------------------------------------------------------------------------------------
