@@ -80,3 +80,37 @@ def test_odd_batches_are_refused():
         list(StreamSource(iter([(1, 2, 3, 4)])).batches())
     with pytest.raises(ValueError, match="cardinality"):
         list(StreamSource(iter([(rows(3), rows(2))])).batches())
+
+
+@pytest.mark.parametrize("eager", [False, True], ids=["plan", "eager"])
+def test_no_batches_at_all_is_an_error(eager):
+    model = densa.Sequential([densa.Input((1,)), densa.layers.Dense(1)])
+    model.compile("sgd", "mse", run_eagerly=eager)
+    batches = ((rows(4), rows(4)) for _ in range(2))
+    model.fit(batches, verbose=0)
+    for call in (
+        lambda: model.fit(batches, verbose=0),
+        lambda: model.fit(batches, steps_per_epoch=2, epochs=2, verbose=0),
+        lambda: model.evaluate(batches, verbose=0),
+        lambda: model.predict(batches, verbose=0),
+    ):
+        with pytest.raises(ValueError, match=r"`x` \(generator\) gave no batches.*make a new one"):
+            call()
+    with pytest.raises(ValueError, match=r"`x` \(list\) gave no batches"):
+        model.fit([], verbose=0)
+    with pytest.warns(UserWarning, match="ran out of data"):
+        model.fit(iter([(rows(4), rows(4))]), steps_per_epoch=2, verbose=0)
+
+
+@pytest.mark.parametrize(
+    "hook", ["on_train_begin", "on_epoch_begin", "on_train_batch_end", "on_epoch_end"]
+)
+def test_compile_while_fit_runs_is_refused(hook):
+    model = densa.Sequential([densa.Input((1,)), densa.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    again = densa.callbacks.LambdaCallback(**{hook: lambda *args, **logs: model.compile("adam")})
+    with pytest.raises(ValueError, match="while fit.. runs.*learning_rate.*stop_training"):
+        model.fit(rows(8), rows(8), verbose=0, callbacks=[again])
+    assert type(model.optimizer) is densa.optimizers.SGD
+    model.compile("adam", "mse")
+    model.fit(rows(8), rows(8), verbose=0)

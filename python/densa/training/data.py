@@ -286,6 +286,7 @@ class Feed:
         self.ran_out = False
         self._going: Iterator[Batch] | None = None
         self._passes = 0
+        self._empty = True  # until the first batch
 
     @property
     def steps(self) -> int | None:
@@ -298,11 +299,16 @@ class Feed:
         return self.steps_per_epoch is None or self.steps_per_epoch == self.source.steps
 
     def epoch(self) -> Iterator[Batch]:
-        """The batches of the next epoch; sets `ran_out` where the source gave fewer."""
+        """The batches of the next epoch; sets `ran_out` where the source gave fewer.
+
+        Raises:
+            ValueError: There has never been a batch.
+        """
         if self.steps_per_epoch is None:
             count = 0
             for batch in self.source.batches():
                 count += 1
+                self._empty = False
                 yield batch
             if count == 0:
                 self._say_empty()
@@ -313,6 +319,7 @@ class Feed:
                 if batch_or_none is None:
                     self._say_empty()
                     break
+                self._empty = False
                 yield batch_or_none
         self.source.end_of_epoch()
 
@@ -330,6 +337,13 @@ class Feed:
         return None
 
     def _say_empty(self) -> None:
+        if self._empty:
+            kind = type(getattr(self.source, "dataset", getattr(self.source, "stream", None)))
+            raise ValueError(
+                f"`x` ({kind.__name__}) gave no batches. A generator yields each batch once: if "
+                "this one was used before, make a new one, or pass an iterable or a PyDataset "
+                "that starts again."
+            )
         self.ran_out = True
         warnings.warn(
             "Your input ran out of data; interrupting training. Make sure that your dataset or "

@@ -21,6 +21,7 @@ class Steps:
     """What a model is compiled to and what its steps do; every method follows Keras 3."""
 
     _pending_logs: LazyLogs | None = None
+    _fitting = False
 
     def __init__(self) -> None:
         self._compiled: Compiled | None = None
@@ -60,7 +61,7 @@ class Steps:
             auto_scale_loss: Accepted for Keras' sake; float32 and float64 need no scaling.
 
         Raises:
-            ValueError: A name is not known, or an argument not understood.
+            ValueError: A name is not known, an argument not understood, or `fit` is running.
 
         Example:
 
@@ -68,6 +69,12 @@ class Steps:
         >>> model = densa.Sequential([densa.layers.Dense(1)])
         >>> model.compile(optimizer="sgd", loss="mse", metrics=["mae"])
         """
+        if self._fitting:
+            raise ValueError(
+                "compile() was called while fit() runs, from a callback perhaps: the running "
+                "training would not see it. Set what is to change (`optimizer.learning_rate`, "
+                "attributes of layers), or set `stop_training = True`, compile, and fit again."
+            )
         names = self._names("output_names")
         compiled = Compiled(
             optimizer,

@@ -138,9 +138,10 @@ class Trainer(Steps):
         )
         self.stop_training = False
         runner = self._runner("train")
-        callbacks.on_train_begin()
         logs: dict[str, Any] = {}
+        outer, self._fitting = self._fitting, True
         try:
+            callbacks.on_train_begin()
             for epoch in range(initial_epoch, epochs):
                 self.reset_metrics()
                 callbacks.on_epoch_begin(epoch)
@@ -154,6 +155,8 @@ class Trainer(Steps):
         except BaseException as error:
             _abort(callbacks, logs, isinstance(error, KeyboardInterrupt))
             raise
+        finally:
+            self._fitting = outer
         optimizer = self.optimizer
         if getattr(optimizer, "use_ema", False) and epochs > 0:
             optimizer.finalize_variable_values(self.trainable_variables)
