@@ -1,8 +1,10 @@
 // Errors that reach Python as ValueError, TypeError, IndexError, RuntimeError, MemoryError.
 #pragma once
+#include <new>
 #include <sstream>
 #include <stdexcept>
 #include <string>
+#include <utility>
 
 namespace densa {
 
@@ -17,6 +19,16 @@ struct TypeError : std::runtime_error {
 };
 struct IndexError : std::out_of_range {
   using std::out_of_range::out_of_range;
+};
+
+// Memory that was asked for and is not there; says how much.
+class MemoryError : public std::bad_alloc {
+ public:
+  explicit MemoryError(std::string text) : text_(std::move(text)) {}
+  const char* what() const noexcept override { return text_.c_str(); }
+
+ private:
+  std::string text_;
 };
 
 // Reading the value of a recorded (symbolic) tensor; the message names the way out.

@@ -13,6 +13,16 @@ std::int64_t element_count(const Dims& shape) {
   return count;
 }
 
+std::size_t byte_count(const Dims& shape, std::size_t item_bytes) {
+  constexpr double kMost = 0x1p55;
+  double bytes = static_cast<double>(item_bytes);
+  for (std::int64_t d : shape) bytes *= static_cast<double>(d);
+  if (!(bytes <= kMost))
+    throw MemoryError(cat("out of memory: a tensor of shape ", to_string(shape), " takes ", bytes,
+                          " bytes, more than any machine has. Use smaller layers or batches"));
+  return static_cast<std::size_t>(element_count(shape)) * item_bytes;
+}
+
 Dims contiguous_strides(const Dims& shape) {
   Dims strides = shape;
   std::int64_t step = 1;

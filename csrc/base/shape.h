@@ -1,6 +1,7 @@
 // Dims: a shape or strides of at most kMaxRank numbers, held in place (no allocation).
 #pragma once
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <initializer_list>
 #include <span>
@@ -49,6 +50,9 @@ class Dims {
 
 // Product of the dimensions; a scalar has one element. Requires that no dimension is kRows.
 std::int64_t element_count(const Dims& shape);
+// Bytes of that many elements; throws MemoryError where no machine has them, so that padding both
+// axes to whole panels cannot overflow.
+std::size_t byte_count(const Dims& shape, std::size_t item_bytes);
 // Row-major strides, in elements.
 Dims contiguous_strides(const Dims& shape);
 // "(32, 784)"; kRows prints as "rows".

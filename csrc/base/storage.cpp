@@ -1,10 +1,13 @@
 #include "base/storage.h"
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <new>
 #include <utility>
 #include <vector>
+
+#include "base/error.h"
 
 namespace densa {
 namespace {
@@ -15,7 +18,7 @@ constexpr std::size_t kLargestKept = 4096;
 constexpr std::size_t kKeptPerClass = 32;
 
 std::size_t rounded(std::size_t bytes) {
-  const std::size_t at_least = bytes == 0 ? 1 : bytes;
+  const std::size_t at_least = std::clamp(bytes, std::size_t{1}, ~std::size_t{0} / 2);
   return (at_least + Storage::kAlignment - 1) / Storage::kAlignment * Storage::kAlignment;
 }
 
@@ -55,7 +58,12 @@ void* take_block(std::size_t bytes) {
       }
     }
   }
-  return ::operator new (size, std::align_val_t{Storage::kAlignment});
+  void* block = ::operator new (size, std::align_val_t{Storage::kAlignment}, std::nothrow);
+  if (block == nullptr)
+    throw MemoryError(cat("out of memory: ", bytes, " bytes (",
+                          static_cast<double>(bytes) / (std::size_t{1} << 30),
+                          " GiB) were asked for. Use smaller layers or batches"));
+  return block;
 }
 
 void give_block(void* block, std::size_t bytes) {

@@ -73,6 +73,7 @@ class Placement {
     return static_cast<int>(plan_.buffers_.size()) - 1;
   }
   std::size_t bytes_of(int id, Format format) const {
+    byte_count(with_rows(type(id).shape, plan_.capacity_), item(id));  // throws beyond reason
     if (format == kPanelled)
       return static_cast<std::size_t>(panels(id) * capacity_rows(id) * kPanel) * item(id);
     if (format == kTransposed)

@@ -37,7 +37,7 @@ TensorPtr as_tensor_ptr(const Value& value, const char* where) {
 }
 
 TensorPtr empty_tensor(const TypeInfo& type) {
-  const auto bytes = static_cast<std::size_t>(element_count(type.shape)) * item_size(type.dtype);
+  const std::size_t bytes = byte_count(type.shape, item_size(type.dtype));
   return std::make_shared<TensorNode>(type, Storage::allocate(bytes));
 }
 

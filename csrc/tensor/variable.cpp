@@ -26,6 +26,7 @@ std::shared_ptr<Variable> Variable::create(const TypeInfo& type, std::string nam
     if (d < 0)
       throw ShapeError(
           cat("variable '", name, "': shape ", to_string(type.shape), " is not fully known"));
+  byte_count(type.shape, item_size(type.dtype));  // throws for sizes beyond reason
   if (trainable && !is_floating(type.dtype)) trainable = false;
   return std::shared_ptr<Variable>(new Variable(type, std::move(name), trainable, rows));
 }

@@ -5,6 +5,7 @@ NumPy keeps the raw bits of a bit generator fixed, but not what `Generator` make
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,8 @@ class Philox:
 
     def integers(self, count: int) -> Any:
         """Return `count` raw 64-bit integers."""
+        if count > sys.maxsize // 8:
+            raise MemoryError(f"{count} random numbers take {8 * count} bytes")
         return self._bits.random_raw(count)
 
     def uniform(self, count: int) -> Any:

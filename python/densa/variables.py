@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
+import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -251,7 +253,16 @@ def _initial_array(initializer: Any, shape: Any, dtype: Any, name: str) -> Any:
             )
         kind = config.dtype_name(dtype)
         sample = getattr(initializer, "sample", None)
-        value = sample(dims, kind) if sample is not None else initializer(dims, dtype=kind)
+        needed = math.prod(cast(tuple[int, ...], dims)) * np.dtype(kind).itemsize
+        try:
+            if needed > sys.maxsize:
+                raise MemoryError("more than any machine has")
+            value = sample(dims, kind) if sample is not None else initializer(dims, dtype=kind)
+        except MemoryError as error:
+            raise MemoryError(
+                f"Variable {name!r} of shape {dims} ({kind}) takes {needed} bytes and could not "
+                f"be made: {error}. Use a smaller layer."
+            ) from None
         array = np.asarray(value.numpy() if isinstance(value, _core.Tensor) else value)
         if array.shape != dims:
             raise ValueError(

@@ -58,11 +58,16 @@ class Sequential(Model):
             >>> len(model.layers)
             1
         """
-        self._append(layer)
-        if rebuild:
-            self._rebuild()
-        else:
-            self._forget()
+        before = list(self._stack), self.built, self._graph, self._build_shapes
+        try:
+            self._append(layer)
+            if rebuild:
+                self._rebuild()
+            else:
+                self._forget()
+        except BaseException:
+            self._stack[:], self.built, self._graph, self._build_shapes = before
+            raise
 
     def pop(self, rebuild: bool = True) -> Layer:
         """Take the last layer off and return it.

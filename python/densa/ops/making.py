@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from typing import Any
 
 import numpy as np
@@ -158,7 +159,7 @@ def zeros(shape: Any, dtype: Any = None) -> Any:
         >>> densa.ops.zeros((2, 3)).shape
         (2, 3)
     """
-    return constant(np.zeros(shape, dtype_or_floatx(dtype)))
+    return constant(np.zeros(*_affordable(shape, dtype)))
 
 
 def ones(shape: Any, dtype: Any = None) -> Any:
@@ -172,7 +173,17 @@ def ones(shape: Any, dtype: Any = None) -> Any:
         >>> densa.ops.ones(3).numpy().tolist()
         [1.0, 1.0, 1.0]
     """
-    return constant(np.ones(shape, dtype_or_floatx(dtype)))
+    return constant(np.ones(*_affordable(shape, dtype)))
+
+
+def _affordable(shape: Any, dtype: Any) -> tuple[Any, str]:
+    """Return shape and dtype; MemoryError for more bytes than there are addresses."""
+    name = dtype_or_floatx(dtype)
+    sizes = shape if isinstance(shape, (tuple, list)) else (shape,)
+    needed = math.prod(int(d) for d in sizes) * np.dtype(name).itemsize
+    if needed > sys.maxsize:
+        raise MemoryError(f"An array of shape {tuple(sizes)} ({name}) takes {needed} bytes.")
+    return shape, name
 
 
 def empty(shape: Any, dtype: Any = None) -> Any:

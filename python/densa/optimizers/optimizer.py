@@ -243,18 +243,20 @@ class Optimizer:
         if self.built:
             return
         variables = list(variables)
-        self._slots = {name: [] for name in self.slot_names}
+        slots: dict[str, list[Variable]] = {name: [] for name in self.slot_names}
+        averages: list[Variable] = []
+        accumulated: list[Variable] = []
         for variable in variables:
-            for name in self.slot_names:
-                slot = self._like(variable, name, self.slot_start(name))
-                self._slots[name].append(slot)
+            for name, made in slots.items():
+                made.append(self._like(variable, name, self.slot_start(name)))
             if self.use_ema:
                 average = self._like(variable, "average", 0.0)
                 average.assign(variable.value)
-                self._averages.append(average)
+                averages.append(average)
             if self.gradient_accumulation_steps:
-                kept = self._like(variable, "gradient_accumulator", 0.0)
-                self._accumulated.append(kept)
+                accumulated.append(self._like(variable, "gradient_accumulator", 0.0))
+        # Nothing is kept where the memory has not sufficed for all.
+        self._slots, self._averages, self._accumulated = slots, averages, accumulated
         self._trainable_variables = variables
         self._places = None
         self.built = True
