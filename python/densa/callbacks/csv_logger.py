@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import os
 from collections.abc import Iterable
 from typing import Any, TextIO
@@ -51,6 +50,8 @@ class CSVLogger(Callback):
             names = [k for k in self.keys if not k.startswith("val_")]
             if len(names) == len(self.keys) and (self.params or {}).get("validates"):
                 self.keys += ["val_" + k for k in names if k != "learning_rate"]
+        import csv  # slow to load
+
         writer = csv.DictWriter(
             self._file,
             ["epoch", *self.keys],

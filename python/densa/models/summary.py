@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-import shutil
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -182,6 +181,8 @@ def print_summary(
     if shares[-1] > 1:  # absolute columns
         line_length = int(shares[-1]) if line_length is None else line_length
         shares = [s / shares[-1] for s in shares]
+    import shutil  # slow to load
+
     room = max(shutil.get_terminal_size((80, 24)).columns - 4, 60)
     length = line_length or min(108 if with_links else 88, room)
     ends = [int(length * s) for s in shares]

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
 from typing import Any
 
 
@@ -105,6 +103,9 @@ def plot_model(
         >>> import tempfile, os
         >>> densa.utils.plot_model(model, os.path.join(tempfile.mkdtemp(), "model.dot"))
     """
+    import shutil  # both slow to load
+    import subprocess
+
     text = model_to_dot(
         model,
         show_shapes=show_shapes,
