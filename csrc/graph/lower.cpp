@@ -323,7 +323,7 @@ class Lowering final : private UpdateLowering {
     stage->call.rate = node.attrs.get_double("rate", 0);
     stage->call.seed = static_cast<std::uint64_t>(node.attrs.get_int("seed", 0));
     stage->call.stream = static_cast<std::uint64_t>(node.attrs.get_int("stream", 0));
-    stage->step = node.attrs.get_int("step", -1);
+    stage->draw = draw_of(node.attrs, "dropout");
     stage->x = source<T>(x);
     stage->y = target_over<T>(y, {x});
     cut(*stage, y, {x});

@@ -3,6 +3,7 @@
 #include "graph/lower.h"
 #include "ops/dropout/dropout.h"
 #include "ops/elementwise/elementwise.h"
+#include "ops/random/draw.h"
 
 namespace densa {
 
@@ -82,7 +83,7 @@ class DropoutStage final : public Stage {
  public:
   DropoutPanels<T> call;  // cols, rate, seed and stream are set by lowering
   MatrixRef<T> x, y;
-  std::int64_t step = -1;  // -1: the plan's
+  Draw draw;
   void bind(const Addresses& a) override { x.bind(a), y.bind(a); }
   void run(const StepState& s, Range units) override {
     DropoutPanels<T> now = call;
@@ -93,7 +94,7 @@ class DropoutStage final : public Stage {
     now.row_end = box.row_end;
     now.first_panel = box.first_panel;
     now.last_panel = box.last_panel;
-    now.step = static_cast<std::uint64_t>(step < 0 ? s.step : step);
+    now.step = draw.at(s.step);
     dropout(now);
   }
 };

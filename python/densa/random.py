@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import random as _python_random
+import threading
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from densa import _core, config
 from densa._philox import Philox
 
 _SEED_LIMIT = 2**31 - 1
+_recording = threading.local()  # `uses`, while this thread records
 
 
 class _Global:
@@ -98,11 +100,21 @@ class SeedGenerator:
         self.count += 1
         return self.seed, count
 
-    def step(self) -> int:
-        """Return the count for an op: -1, the plan's own step, while a model is recorded."""
-        if _core.recording():
-            return -1
-        return self.next()[1]
+    def draw(self) -> dict[str, int]:
+        """Return the attributes of a random op: which draw it makes.
+
+        While a model is recorded that is told by the plan's own step, and, where a step uses this
+        generator several times, by the number of the use.
+        """
+        place = {"seed": self.seed, "stream": self.stream}
+        if not _core.recording():
+            return {**place, "step": self.next()[1]}
+        use, every = 0, 1
+        uses: Uses | None = getattr(_recording, "uses", None)
+        if uses is not None:
+            use, every = uses.take(self)
+        several = {"every": every, "use": use} if every > 1 else {}
+        return {**place, "step": -1, **several}
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that make an equal generator."""
@@ -112,6 +124,40 @@ class SeedGenerator:
     def from_config(cls, config: dict[str, Any]) -> SeedGenerator:
         """Make a generator from `get_config`'s answer."""
         return cls(**config)
+
+
+class Uses:
+    """Counts the uses of each generator in a recording; a context.
+
+    How many there are is known at the end only, so that a recording with a generator used several
+    times is made twice.
+
+    Args:
+        before: the uses of the first recording.
+    """
+
+    def __init__(self, before: Uses | None = None) -> None:
+        self._before = {} if before is None else before._counts
+        self._counts: dict[SeedGenerator, int] = {}
+
+    @property
+    def several(self) -> bool:
+        """Whether a generator was used more than once."""
+        return any(count > 1 for count in self._counts.values())
+
+    def take(self, generator: SeedGenerator) -> tuple[int, int]:
+        """Return the number of this use, and how many there are."""
+        use = self._counts.get(generator, 0)
+        self._counts[generator] = use + 1
+        return use, max(self._before.get(generator, 1), use + 1)
+
+    def __enter__(self) -> Uses:
+        self._outer = getattr(_recording, "uses", None)
+        _recording.uses = self
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        _recording.uses = self._outer
 
 
 def global_seed_generator() -> SeedGenerator:
@@ -310,10 +356,10 @@ def dropout(inputs: Any, rate: float, noise_shape: Any = None, seed: Any = None)
     if seed is None:
         seed = global_seed_generator()
     if isinstance(seed, SeedGenerator):
-        key, stream, step = seed.seed, seed.stream, seed.step()
+        place = seed.draw()
     else:
-        key, stream, step = int(seed), 0, 0
-    attributes = {"rate": float(rate), "seed": key, "stream": stream, "step": step}
+        place = {"seed": int(seed), "stream": 0, "step": 0}
+    attributes = {"rate": float(rate), **place}
     if noise_shape is None:
         return _core.apply("dropout", inputs, **attributes)
     return _core.apply(

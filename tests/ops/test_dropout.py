@@ -171,6 +171,8 @@ def test_normal(dtype):
         ("random_normal", {"stddev": -1.0}, ValueError, "stddev must be at least 0"),
         ("random_normal", {"dtype": "int32"}, TypeError, "float32 or float64"),
         ("random_uniform", {"shape": [2, -3]}, ValueError, "negative size"),
+        ("random_uniform", {"step": -2}, ValueError, "step must be at least 0"),
+        ("random_uniform", {"every": 2, "use": 2}, ValueError, "use must lie in 0 .* 2 of 2"),
     ],
 )
 def test_random_errors(op, attributes, error, message):

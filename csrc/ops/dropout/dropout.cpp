@@ -3,6 +3,7 @@
 #include "base/threads.h"
 #include "ops/check.h"
 #include "ops/op.h"
+#include "ops/random/draw.h"
 #include "ops/walk.h"
 #include "simd/pick.h"
 
@@ -23,9 +24,7 @@ std::vector<TypeInfo> infer(std::span<const TypeInfo> in, const Attrs& attrs) {
   const double rate = attrs.get_double("rate", 0);
   if (!(rate >= 0 && rate < 1))
     throw ValueError(cat("dropout: rate must be at least 0 and below 1 but is ", rate));
-  if (attrs.get_int("step", -1) < -1)
-    throw ValueError(cat("dropout: step must be at least 0, or -1 for the plan's step, but is ",
-                         attrs.get_int("step", -1)));
+  draw_of(attrs, "dropout");
   attrs.get_int("seed", 0);
   attrs.get_int("stream", 0);
   return {in[0]};
@@ -39,14 +38,13 @@ std::vector<Value> grad(const GradCall& call) {
 
 template <class T>
 void eval(const EvalCall& call) {
-  const std::int64_t step = call.attrs.get_int("step", -1);
   DropoutRun<T> all;
   all.x = call.in[0].as<const T>();
   all.y = call.out[0].as<T>();
   all.rate = call.attrs.get_double("rate", 0);
   all.seed = static_cast<std::uint64_t>(call.attrs.get_int("seed", 0));
   all.stream = static_cast<std::uint64_t>(call.attrs.get_int("stream", 0));
-  all.step = static_cast<std::uint64_t>(step < 0 ? call.step : step);
+  all.step = draw_of(call.attrs, "dropout").at(call.step);
   const std::int64_t n = element_count(call.out[0].shape);
   const std::int64_t blocks = (n + kDropoutBlock - 1) / kDropoutBlock;
   parallel_for(blocks, kParallelGrain / kDropoutBlock, [&](std::int64_t begin, std::int64_t end) {

@@ -8,6 +8,7 @@
 #include "base/philox.h"
 #include "base/threads.h"
 #include "ops/check.h"
+#include "ops/random/draw.h"
 #include "ops/walk.h"
 
 namespace densa {
@@ -24,9 +25,7 @@ TypeInfo type_of(const Attrs& attrs, const char* op) {
     shape.push_back(d);
   }
   attrs.get_int("seed", 0), attrs.get_int("stream", 0);
-  if (attrs.get_int("step", -1) < -1)
-    throw ValueError(cat(op, ": step must be at least 0, or -1 for the plan's step, but is ",
-                         attrs.get_int("step", -1)));
+  draw_of(attrs, op);
   return {dtype, shape};
 }
 
@@ -54,8 +53,7 @@ void each_block(const EvalCall& call, std::int64_t per_block, const F& put) {
   const Attrs& attrs = call.attrs;
   const PhiloxKey key = philox_key(static_cast<std::uint64_t>(attrs.get_int("seed", 0)),
                                    static_cast<std::uint64_t>(attrs.get_int("stream", 0)));
-  const std::int64_t given = attrs.get_int("step", -1);
-  const auto step = static_cast<std::uint64_t>(given < 0 ? call.step : given);
+  const std::uint64_t step = draw_of(attrs, "random").at(call.step);
   const std::int64_t n = element_count(call.out[0].shape);
   T* y = call.out[0].as<T>();
   const std::int64_t blocks = (n + per_block - 1) / per_block;

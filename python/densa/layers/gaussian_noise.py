@@ -16,9 +16,7 @@ def normal_like(inputs: Any, mean: float, stddev: float, generator: random.SeedG
         "random_normal",
         shape=[-1 if d is None else int(d) for d in inputs.shape],
         dtype=str(inputs.dtype),
-        seed=generator.seed,
-        stream=generator.stream,
-        step=generator.step(),
+        **generator.draw(),
     )
     return noise * stddev + mean
 

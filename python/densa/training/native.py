@@ -15,6 +15,7 @@ import numpy as np
 from densa import _core, ops
 from densa.callbacks import CallbackList
 from densa.callbacks.logs import LazyLogs
+from densa.random import Uses
 from densa.utils import tree
 
 from .arrays import warn_non_finite
@@ -133,34 +134,42 @@ class NativeRunner:
                 "clipnorm": spec["clip_norm"] or None,
                 "global_clipnorm": spec["global_clip_norm"] or None,
             }
-        program = _core.Program()
-        dtype = str(getattr(model, "compute_dtype", "float32"))
-        struct: Any = None
-        leaves: list[Any] = []
-        names: list[str] = []
         try:
-            with program, _core.no_grad():
-                x, y, sample_weight = _symbols(program, parts, dtype, self.kind == "predict")
-                if self.kind == "predict":
-                    struct = model(x, training=False)
-                    leaves = tree.flatten(struct)
-                    if not all(leaf.shape and leaf.shape[0] is None for leaf in leaves):
-                        return None
-                    names = [f"out{i}" for i in range(len(leaves))]
-                    for name, leaf in zip(names, leaves, strict=True):
-                        program.output(name, leaf)
-                else:
-                    loss, _, results = model._forward(
-                        x, y, sample_weight, training=self.kind == "train"
-                    )
-                    if results is not None:  # an overridden compute_metrics returns its own logs
-                        return None
-                    program.output("loss", loss)
+            with Uses() as uses:
+                made = self._program(parts)
+            if uses.several:
+                with Uses(uses):
+                    made = self._program(parts)
+            if made is None:
+                return None
+            program, struct, leaves = made
+            names = [f"out{i}" for i in range(len(leaves))]
             # The gradient may need the number of rows where the step itself does not.
             plan = _core.Plan(program, rows, optimizer=optimizer, collect=names)
         except _core.NeedsRows:
             return None
         return _Bound(plan, struct, leaves)
+
+    def _program(self, parts: Batch) -> tuple[Any, Any, list[Any]] | None:
+        # The recorded step with the outputs of a prediction; None where it must run eagerly.
+        model = self.model
+        program = _core.Program()
+        dtype = str(getattr(model, "compute_dtype", "float32"))
+        with program, _core.no_grad():
+            x, y, sample_weight = _symbols(program, parts, dtype, self.kind == "predict")
+            if self.kind == "predict":
+                struct = model(x, training=False)
+                leaves = tree.flatten(struct)
+                if not all(leaf.shape and leaf.shape[0] is None for leaf in leaves):
+                    return None
+                for i, leaf in enumerate(leaves):
+                    program.output(f"out{i}", leaf)
+                return program, struct, leaves
+            loss, _, results = model._forward(x, y, sample_weight, training=self.kind == "train")
+            if results is not None:  # an overridden compute_metrics returns its own logs
+                return None
+            program.output("loss", loss)
+        return program, None, []
 
     def _build(self, x: Any) -> None:
         # Variables are made outside the recording: they are values, not ops.
