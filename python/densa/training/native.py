@@ -25,8 +25,6 @@ from .settings import Watched
 
 _PROGRESS_SECONDS = 0.05
 _KEPT_PLANS = 8
-# References to logs that no hook has kept: the loop's, the model's, and the count's own.
-_NOT_KEPT = 3
 
 
 def make_runner(model: Any, kind: str) -> NativeRunner | None:
@@ -44,6 +42,20 @@ def make_runner(model: Any, kind: str) -> NativeRunner | None:
         ):
             return None
     return NativeRunner(model, kind)
+
+
+class _Holder:
+    logs: Any
+
+
+def _references() -> int:
+    # The loops below hold their logs in a local name and an attribute; what Python counts for that
+    # differs from version to version.
+    logs = _Holder.logs = {}
+    return getrefcount(logs)
+
+
+_NOT_KEPT = _references()  # more: a hook has kept the logs
 
 
 class _Bound:
