@@ -143,3 +143,16 @@ def test_a_model_can_be_copied_in_a_hook():
     for other in copies:
         other.compile("sgd", "mse")
         other.fit(X, Y, verbose=0)
+
+
+@pytest.mark.parametrize("eager", [False, True], ids=["plan", "eager"])
+@pytest.mark.parametrize("stream", [False, True], ids=["arrays", "stream"])
+def test_hooks_come_in_pairs_for_the_last_group_too(stream, eager):
+    model, seen = model_of(eager, steps_per_execution=3), []
+    hook = densa.callbacks.LambdaCallback(
+        on_train_batch_begin=lambda batch, logs: seen.append(("begin", batch)),
+        on_train_batch_end=lambda batch, logs: seen.append(("end", batch)),
+    )
+    data = {"x": batches()} if stream else {"x": X, "y": Y, "batch_size": 2}
+    model.fit(**data, verbose=0, callbacks=[hook])
+    assert seen == [("begin", 0), ("end", 2), ("begin", 3), ("end", 3)]

@@ -61,7 +61,7 @@ class EagerRunner:
         end = getattr(callbacks, f"on_{kind}_batch_end")
         logs: Logs = {}
         step = 0
-        for group in _groups(feed.epoch(), model.steps_per_execution):
+        for group in groups(feed.epoch(), model.steps_per_execution):
             begin(step)
             for batch in group:
                 logs = self._one(batch)
@@ -100,7 +100,7 @@ class EagerRunner:
         """The outputs of all batches joined."""
         joined = _Joined(feed.source.rows if feed.whole_passes else None)
         step = 0
-        for group in _groups(feed.epoch(), self.model.steps_per_execution):
+        for group in groups(feed.epoch(), self.model.steps_per_execution):
             callbacks.on_predict_batch_begin(step)
             outputs = None
             for batch in group:
@@ -152,7 +152,8 @@ class _Joined:
         return tree.pack_like(self._struct, leaves)
 
 
-def _groups(batches: Iterator[Batch], size: int) -> Iterator[list[Batch]]:
+def groups(batches: Iterator[Batch], size: int) -> Iterator[list[Batch]]:
+    """Batches between two calls of batch hooks; the last group may be smaller."""
     while group := list(itertools.islice(batches, size)):
         yield group
 

@@ -20,7 +20,7 @@ from densa.utils import tree
 
 from .arrays import warn_non_finite
 from .data import ArraySource, Batch, Feed, batch_rows
-from .eager import EagerRunner, Logs, to_numbers
+from .eager import EagerRunner, Logs, groups, to_numbers
 from .settings import Watched
 
 _PROGRESS_SECONDS = 0.05
@@ -252,19 +252,19 @@ class NativeRunner:
         begin = getattr(callbacks, f"on_{kind}_batch_begin")
         end = getattr(callbacks, f"on_{kind}_batch_end")
         logs: Any = {}
-        group = model.steps_per_execution
+        step = 0
 
         def read() -> Logs:
             return to_numbers(model.get_metrics_result())
 
-        for step, batch in enumerate(feed.epoch()):
-            if step % group == 0:
-                begin(step)
-            done = self._one(batch)
+        for group in groups(feed.epoch(), model.steps_per_execution):
+            begin(step)
+            for batch in group:
+                done = self._one(batch)
+            step += len(group)
             logs = LazyLogs(read) if done is None else done
             model._pending_logs = logs if done is None else None
-            if (step + 1) % group == 0:
-                end(step, logs)
+            end(step - 1, logs)
             if done is None and getrefcount(logs) > _NOT_KEPT:
                 logs.settle()
             if kind == "train" and model.stop_training:
