@@ -83,6 +83,8 @@ def test_logs_that_nobody_reads_cost_no_look_at_the_metrics(monkeypatch):
     ignore = densa.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: None)
     model.fit(X, Y, batch_size=1, verbose=0, callbacks=[ignore])
     assert len(looks) == 1  # at the end of the epoch
+    model.fit(batches(), verbose=0, callbacks=[ignore])
+    assert len(looks) == 2
 
 
 @pytest.mark.parametrize(

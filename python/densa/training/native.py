@@ -45,13 +45,14 @@ def make_runner(model: Any, kind: str) -> NativeRunner | None:
 
 
 class _Holder:
-    logs: Any
+    settle: Any
 
 
 def _references() -> int:
-    # The loops below hold their logs in a local name and an attribute; what Python counts for that
-    # differs from version to version.
-    logs = _Holder.logs = {}
+    # The loops below hold their logs in a local name and, by a method, in an attribute; what Python
+    # counts for that differs from version to version.
+    logs = LazyLogs(dict)
+    _Holder.settle = logs.settle
     return getrefcount(logs)
 
 
@@ -233,7 +234,8 @@ class NativeRunner:
             if every:
                 begin(at)
                 at += self._advance(plan, group, 0.0, self._rates(1))
-                logs = model._pending_logs = LazyLogs(read)
+                logs = LazyLogs(read)
+                model._pending_logs = logs.settle
                 end(at - 1, logs)
                 if getrefcount(logs) > _NOT_KEPT:
                     logs.settle()
@@ -262,11 +264,15 @@ class NativeRunner:
             for batch in group:
                 done = self._one(batch)
             step += len(group)
-            logs = LazyLogs(read) if done is None else done
-            model._pending_logs = logs if done is None else None
-            end(step - 1, logs)
-            if done is None and getrefcount(logs) > _NOT_KEPT:
-                logs.settle()
+            if done is None:
+                logs = LazyLogs(read)
+                model._pending_logs = logs.settle
+                end(step - 1, logs)
+                if getrefcount(logs) > _NOT_KEPT:
+                    logs.settle()
+            else:
+                logs, model._pending_logs = done, None
+                end(step - 1, logs)
             if kind == "train" and model.stop_training:
                 break
         model._pending_logs = None

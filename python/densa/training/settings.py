@@ -18,7 +18,9 @@ from densa.utils import tree
 Settings = dict[tuple[int, str], Any]
 
 # What fit itself changes on a model.
-_OF_TRAINING = frozenset(("stop_training", "stop_evaluating", "stop_predicting", "history"))
+_OF_TRAINING = frozenset(
+    ("stop_training", "stop_evaluating", "stop_predicting", "history", "_fitting", "_pending_logs")
+)
 _NEW = object()
 
 
@@ -47,8 +49,8 @@ class Watched:
     def look(self) -> None:
         """Makes `key` from the settings as they are."""
         for owner, values in self._seen:
-            attributes = vars(owner)
-            if len(attributes) != len(values) or not all(map(is_, attributes.values(), values)):
+            found = _values(owner)
+            if len(found) != len(values) or not all(map(is_, found, values)):
                 break
         else:
             if self._seen:
@@ -66,12 +68,19 @@ class Watched:
     def _read(self) -> None:
         self._now, self._seen = {}, []
         for owner in _owners(self._model):
-            self._seen.append((owner, list(vars(owner).values())))
+            self._seen.append((owner, list(_values(owner))))
             self._now.update(_settings(owner))
         self.key = self._key()
 
     def _key(self) -> Any:
         return frozenset(item for item in self._now.items() if item[0] not in self._state)
+
+
+def _values(owner: Any) -> Any:
+    attributes = vars(owner)
+    if "stop_training" in attributes:
+        return [value for name, value in attributes.items() if name not in _OF_TRAINING]
+    return attributes.values()
 
 
 def _settings(owner: Any) -> Iterator[tuple[tuple[int, str], Any]]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 from densa import ops
-from densa.callbacks.logs import LazyLogs
 from densa.config import floatx
 from densa.metrics import Mean, Metric
 from densa.metrics.reduction import row_count
@@ -20,7 +20,8 @@ from .eager import EagerRunner, Runner
 class Steps:
     """What a model is compiled to and what its steps do; every method follows Keras 3."""
 
-    _pending_logs: LazyLogs | None = None
+    # What settles the logs of the batch just done. Not the logs: a dictionary may hold layers.
+    _pending_logs: Callable[[], None] | None = None
     _fitting = False
 
     def __init__(self) -> None:
@@ -214,7 +215,7 @@ class Steps:
         # metrics change in the hook.
         pending, self._pending_logs = self._pending_logs, None
         if pending is not None:
-            pending.settle()
+            pending()
 
     def get_metrics_result(self) -> dict[str, Any]:
         """The metrics so far by name; the loss comes first."""
