@@ -383,3 +383,43 @@ def test_kinds(tmp_path):
     write_file(str(path), {}, {"kind": "weights", "version": "9"})
     with pytest.raises(ValueError, match="version '9'"):
         model.load_weights(path)
+
+
+@densa.saving.register_keras_serializable("tests")
+class Unnamed(L.Layer):
+    """Makes its weights as Keras' guides do, without names, and a bare variable beside them."""
+
+    def build(self, input_shape):
+        self.w = self.add_weight(shape=(input_shape[-1], 2), initializer="random_normal")
+        self.b = self.add_weight(shape=(2,), initializer="zeros")
+        self.scale = densa.Variable(np.ones(2, "float32"))
+
+    def call(self, x):
+        return (x @ self.w + self.b) * self.scale
+
+
+def test_unnamed_weights_come_back_in_one_process(tmp_path):
+    model = densa.Sequential([densa.Input((4,)), Unnamed(), Unnamed()])
+    model.compile("adam", "mse")
+    model.fit(X, X[:, :2], epochs=2, verbose=0)
+    expected = model.predict(X, verbose=0)
+    path = tmp_path / "m.densa"
+    model.save(path)
+    loaded = densa.models.load_model(path)
+    np.testing.assert_array_equal(loaded.predict(X, verbose=0), expected)
+    again = densa.Sequential([densa.Input((4,)), Unnamed(), Unnamed()])
+    again.load_weights(path)
+    np.testing.assert_array_equal(again.predict(X, verbose=0), expected)
+    for one, two in zip(loaded.optimizer.variables, model.optimizer.variables, strict=True):
+        np.testing.assert_array_equal(one.numpy(), two.numpy())
+
+
+def test_other_shapes_are_named_whatever_the_layers_are_called(tmp_path):
+    path = tmp_path / "m.weights.densa"
+    densa.Sequential([densa.Input((4,)), L.Dense(3)]).save_weights(path)
+    other = densa.Sequential([densa.Input((4,)), L.Dense(5)])
+    before = other.get_weights()
+    with pytest.raises(ValueError, match=r"dense_1/kernel has shape \(4, 3\).*\(4, 5\)"):
+        other.load_weights(path)
+    for one, two in zip(before, other.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, two)

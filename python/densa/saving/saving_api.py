@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import warnings
 from collections.abc import Mapping
 from typing import Any
@@ -210,7 +211,7 @@ def _assign(model: Any, arrays: Mapping[str, Any], path: str, skip_mismatch: boo
     """Give a model's variables their values: by path, or in order where the paths are others.
 
     Automatic names differ between two models made alike in one process, so paths may too; then
-    number, order, last names and shapes must agree.
+    number, order and last names must agree.
     """
     own = weight_keys(model)
     if set(own) != set(arrays):
@@ -248,15 +249,12 @@ def _assign(model: Any, arrays: Mapping[str, Any], path: str, skip_mismatch: boo
 
 
 def _match_in_order(own: Mapping[str, Any], arrays: Mapping[str, Any]) -> dict[str, Any] | None:
-    if len(own) != len(arrays):
-        return None
-
     def last(key: str) -> str:
-        return key.split("#")[0].rpartition("/")[2]
+        name = key.split("#")[0].rpartition("/")[2]
+        return "variable" if re.fullmatch(r"variable_\d+", name) else name
 
-    for (key, variable), (other, array) in zip(own.items(), arrays.items(), strict=True):
-        if last(key) != last(other) or tuple(variable.shape) != tuple(array.shape):
-            return None
+    if [last(key) for key in own] != [last(key) for key in arrays]:
+        return None
     return dict(zip(own, arrays.values(), strict=True))
 
 
