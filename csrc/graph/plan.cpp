@@ -158,11 +158,11 @@ void Plan::bind() {
   memory.reserve(buffers_.size());
   for (const Buffer& buffer : buffers_)
     if (buffer.variable) memory.push_back(buffer.variable->data());
+  memory.push_back(nullptr);  // a plan without variables has to be bound, too
   if (memory == bound_) return;
   const Binding binding(*this);
   for (const StagePtr& stage : stages_) stage->bind(binding);
   bound_ = std::move(memory);
-  if (bound_.empty()) bound_.push_back(nullptr);  // marks "bound"
 }
 
 // ---- running --------------------------------------------------------------------------------
