@@ -28,6 +28,16 @@ def squares(model, x, y):
     return float(((x @ w + b - y) ** 2).mean())
 
 
+def test_single_batches_report_themselves_alone(eager):
+    model = linear()
+    model.compile(densa.optimizers.SGD(0.1), "mse", metrics=["mse"], run_eagerly=eager)
+    for part in (slice(0, 4), slice(4, 10), slice(2, 5)):
+        expected = squares(model, X[part], Y[part])
+        assert model.train_on_batch(X[part], Y[part]) == pytest.approx([expected] * 2, rel=1e-5)
+        expected = squares(model, X[part], Y[part])
+        assert model.test_on_batch(X[part], Y[part]) == pytest.approx([expected] * 2, rel=1e-5)
+
+
 def test_models_without_weights(eager):
     a, b = densa.Input((3,)), densa.Input((3,))
     model = densa.Model([a, b], [layers.Add()([a, b]), layers.Rescaling(2.0)(a)])

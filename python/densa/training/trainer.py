@@ -307,7 +307,7 @@ class Trainer(Steps):
             return_dict: Whether to return a dictionary by name.
 
         Returns:
-            Loss and metrics since the last `reset_metrics`, as `evaluate` returns them.
+            Loss and metrics of this batch alone, as `evaluate` returns them.
         """
         self._require_compiled("calling `train_on_batch()`")
         if class_weight is not None and sample_weight is not None:
@@ -316,6 +316,7 @@ class Trainer(Steps):
                 f"time. Received: sample_weight={sample_weight}, class_weight={class_weight}"
             )
         batch = self._batch(x, y, sample_weight, class_weight)
+        self.reset_metrics()
         logs = self._runner("train").run_batch(batch)
         return logs if return_dict else self._in_order(logs)
 
@@ -324,7 +325,9 @@ class Trainer(Steps):
     ) -> Any:
         """One step of evaluation on one batch; arguments and result as `train_on_batch`."""
         self._require_compiled("calling `test_on_batch()`")
-        logs = self._runner("test").run_batch(self._batch(x, y, sample_weight))
+        batch = self._batch(x, y, sample_weight)
+        self.reset_metrics()
+        logs = self._runner("test").run_batch(batch)
         return logs if return_dict else self._in_order(logs)
 
     def predict_on_batch(self, x: Any) -> Any:
