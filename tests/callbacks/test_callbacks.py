@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import json
 import math
 
 import numpy as np
@@ -256,6 +258,9 @@ def test_lazy_logs_are_made_at_the_first_reading():
     assert len(made) == 1
     for read in (dict, list, len, lambda x: {**x}, lambda x: x.items(), str, bool):
         assert read(LazyLogs(make))
+    for read in (json.dumps, copy.copy, lambda x: x | {}, lambda x: {} | x):
+        assert read(LazyLogs(make)) == read({"loss": 1.5, "accuracy": 0.5})
+    assert LazyLogs(make).pop("loss") == LazyLogs(make).setdefault("loss", 0.0) == 1.5
     assert dict(LazyLogs(make)) == {"loss": 1.5, "accuracy": 0.5}
     with pytest.raises(KeyError):
         LazyLogs(make)["nothing"]

@@ -38,6 +38,49 @@ def test_single_batches_report_themselves_alone(eager):
         assert model.test_on_batch(X[part], Y[part]) == pytest.approx([expected] * 2, rel=1e-5)
 
 
+def batches():
+    return ((X[i : i + 2], Y[i : i + 2]) for i in range(0, 10, 2))
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["arrays", "stream"])
+def test_logs_that_a_callback_keeps_stay_those_of_their_batch(eager, stream):
+    class Keeper(densa.callbacks.Callback):
+        def __init__(self):
+            super().__init__()
+            self.kept, self.read, self.begun = [], [], []
+
+        def on_train_batch_begin(self, batch, logs=None):
+            self.begun.append(logs)
+
+        def on_train_batch_end(self, batch, logs=None):
+            self.kept.append(logs)
+
+    class Reader(Keeper):
+        def on_train_batch_end(self, batch, logs=None):
+            self.read.append(float(logs["loss"]))
+
+    found = []
+    for callback in (Keeper(), Reader()):
+        model = linear()
+        model.compile(densa.optimizers.SGD(0.1), "mse", run_eagerly=eager)
+        data = (batches(),) if stream else (X, Y, 2)
+        model.fit(*data, shuffle=False, verbose=0, callbacks=[callback])
+        found.append(callback.read or [logs["loss"] for logs in callback.kept])
+        assert callback.begun == [{}] * 5
+    assert len(set(found[0])) == 5
+    assert found[0] == found[1]
+
+
+def test_the_last_group_of_steps_is_told_of(eager):
+    told = []
+    hook = densa.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: told.append(batch))
+    model = linear()
+    model.compile("sgd", "mse", steps_per_execution=2, run_eagerly=eager)
+    model.fit(batches(), verbose=0, callbacks=[hook])
+    model.fit(X, Y, batch_size=2, verbose=0, callbacks=[hook])
+    assert told == [1, 3, 4] * 2
+
+
 def test_models_without_weights(eager):
     a, b = densa.Input((3,)), densa.Input((3,))
     model = densa.Model([a, b], [layers.Add()([a, b]), layers.Rescaling(2.0)(a)])

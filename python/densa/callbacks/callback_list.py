@@ -126,7 +126,10 @@ class CallbackList:
             callback.set_model(model)
 
     def _batch(self, hook: str, batch: int, logs: Logs) -> None:
-        for call in self._hooks[hook]:
+        calls = self._hooks[hook]
+        if calls and logs is None:
+            logs = {}
+        for call in calls:
             call(batch, logs=logs)
 
     def on_batch_begin(self, batch: int, logs: Logs = None) -> None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+# Stands in an unfilled dictionary: C code such as json's takes an empty one at its word.
+_UNREAD = "unread"
+
 
 class LazyLogs(dict[str, Any]):
     """A dictionary filled by a function at its first reading.
@@ -18,7 +21,7 @@ class LazyLogs(dict[str, Any]):
     __slots__ = ("_make",)
 
     def __init__(self, make: Callable[[], dict[str, Any]]) -> None:
-        super().__init__()
+        super().__init__({_UNREAD: None})
         self._make: Callable[[], dict[str, Any]] | None = make
 
     def settle(self) -> None:
@@ -28,6 +31,7 @@ class LazyLogs(dict[str, Any]):
     def _fill(self) -> None:
         make, self._make = self._make, None
         if make is not None:
+            super().pop(_UNREAD)
             for key, value in make().items():
                 dict.setdefault(self, key, value)
 
@@ -40,6 +44,9 @@ class LazyLogs(dict[str, Any]):
     def get(self, key: str, default: Any = None) -> Any:
         self._fill()
         return super().get(key, default)
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return dict, (self.copy(),)
 
     def __contains__(self, key: object) -> bool:
         self._fill()
