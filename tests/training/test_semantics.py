@@ -81,6 +81,21 @@ def test_the_last_group_of_steps_is_told_of(eager):
     assert told == [1, 3, 4] * 2
 
 
+def test_schedules_count_steps_whatever_is_run_at_once(eager):
+    weights = []
+    for at_once in (1, 3):
+        for hooks in ([], [densa.callbacks.LambdaCallback(on_train_batch_end=lambda b, logs: 0)]):
+            rate = densa.optimizers.schedules.ExponentialDecay(0.1, 1, 0.5)
+            model = linear()
+            model.compile(
+                densa.optimizers.SGD(rate), "mse", steps_per_execution=at_once, run_eagerly=eager
+            )
+            model.fit(X, Y, batch_size=2, shuffle=False, verbose=0, callbacks=hooks)
+            weights.append(model.get_weights()[0])
+    for one in weights[1:]:
+        np.testing.assert_array_equal(one, weights[0])
+
+
 def test_models_without_weights(eager):
     a, b = densa.Input((3,)), densa.Input((3,))
     model = densa.Model([a, b], [layers.Add()([a, b]), layers.Rescaling(2.0)(a)])

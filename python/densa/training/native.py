@@ -233,7 +233,13 @@ class NativeRunner:
         while not plan.done:
             if every:
                 begin(at)
-                at += self._advance(plan, group, 0.0, self._rates(1))
+                now = self._rates(group)
+                if isinstance(now, list):
+                    # The plan counts rates from begin() on, so those of a schedule go one by one.
+                    for rate in now[: steps - at]:
+                        at += self._advance(plan, 1, 0.0, rate)
+                else:
+                    at += self._advance(plan, group, 0.0, now)
                 logs = LazyLogs(read)
                 model._pending_logs = logs.settle
                 end(at - 1, logs)
