@@ -96,6 +96,16 @@ def test_schedules_count_steps_whatever_is_run_at_once(eager):
         np.testing.assert_array_equal(one, weights[0])
 
 
+def test_history_is_in_the_order_of_names(eager):
+    model = linear()
+    model.compile("sgd", "mse", metrics=["mae"], weighted_metrics=["mse"], run_eagerly=eager)
+    names = list(model.fit(X, Y, validation_split=0.5, verbose=0).history)
+    assert names == ["loss", "mae", "mse", "val_loss", "val_mae", "val_mse"]
+    model.compile("sgd", "mse", metrics=["mae"], weighted_metrics=["mae"], run_eagerly=eager)
+    names = list(model.fit(X, Y, validation_split=0.5, verbose=0).history)
+    assert names == ["loss", "mae", "val_loss", "val_mae", "val_weighted_mae", "weighted_mae"]
+
+
 def test_models_without_weights(eager):
     a, b = densa.Input((3,)), densa.Input((3,))
     model = densa.Model([a, b], [layers.Add()([a, b]), layers.Rescaling(2.0)(a)])

@@ -149,6 +149,7 @@ class Trainer(Steps):
                 if validation is not None and due(epoch):
                     found = self._evaluate(validation, callbacks)
                     logs.update({f"val_{name}": value for name, value in found.items()})
+                    logs = dict(sorted(logs.items()))
                 callbacks.on_epoch_end(epoch, logs)
                 if self.stop_training or feed.ran_out:
                     break
