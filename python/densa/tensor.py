@@ -407,6 +407,24 @@ def _array_function(self: Tensor, func: Any, types: Any, args: Any, kwargs: Any)
     return _numpy.function(func, args, kwargs)
 
 
+# Methods of NumPy's arrays that are NumPy's functions on a Tensor, with their rules for gradients.
+_BY_NUMPY = (
+    *("argsort", "cumprod", "cumsum", "diagonal", "nonzero"),
+    *("repeat", "round", "searchsorted", "take", "trace"),
+)
+
+
+def _by_numpy(name: str) -> Callable[..., Any]:
+    function = getattr(np, name)
+
+    def method(self: Tensor, *args: Any, **kwargs: Any) -> Any:
+        return function(self, *args, **kwargs)
+
+    method.__name__ = name
+    method.__doc__ = f"As the method `{name}` of NumPy's arrays."
+    return method
+
+
 def _attach() -> None:
     for short, (logical, bitwise) in _BITS.items():
         for mark, reflected in (("", False), ("r", True)):
@@ -416,6 +434,8 @@ def _attach() -> None:
         setattr(Tensor, op, _reduction(op))
     for op in ("argmax", "argmin"):
         setattr(Tensor, op, _arg(op))
+    for name in _BY_NUMPY:
+        setattr(Tensor, name, _by_numpy(name))
     methods: dict[str, Any] = {
         "__matmul__": _matmul_method,
         "__rmatmul__": _rmatmul_method,

@@ -353,3 +353,22 @@ def test_reshape_finds_out_one_size_only(reshape):
             reshape(x, shape)
     with pytest.raises(ValueError, match=r"\(12,\) cannot become \(-1, 5\)"):
         reshape(x, (-1, 5))
+
+
+@pytest.mark.parametrize(
+    ("method", "arguments"),
+    [
+        ("round", (1,)),
+        ("cumsum", (1,)),
+        ("cumprod", (0,)),
+        ("argsort", (1,)),
+        ("take", ([2, 0], 1)),
+        ("repeat", (2, 0)),
+        ("diagonal", ()),
+        ("trace", ()),
+    ],
+)
+def test_more_methods_of_arrays(method, arguments):
+    x = np.random.default_rng(8).normal(size=(3, 4)).astype("f4")
+    found = getattr(densa.asarray(x), method)(*arguments)
+    np.testing.assert_array_equal(found, getattr(x, method)(*arguments))
