@@ -261,7 +261,7 @@ std::int64_t Plan::run(std::int64_t max_steps, double seconds, const double* rat
     choice_.record(used, chunk_seconds, steps);
     last_threads_ = used;
     done += steps;
-    step += optimizer_ ? steps : 0;
+    step += steps;
     steps_in_span_ += steps;
     position_ = std::min(position_ + steps * span_.batch, span_.end);
     if (*error_ || (seconds > 0 && seconds_since(start) > seconds)) break;

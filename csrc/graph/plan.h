@@ -89,7 +89,7 @@ class Plan {
   std::int64_t position() const { return position_; }
   bool done() const { return position_ >= span_.end; }
 
-  std::int64_t step = 0;  // optimizer steps so far
+  std::int64_t step = 0;  // steps so far: they number updates and dropout masks
   NonFinite nonfinite() const;
   int last_threads() const { return last_threads_; }
 

@@ -84,6 +84,7 @@ class NativeRunner:
         self._eager = EagerRunner(model, kind)
         self._watched = Watched(model)
         self._look = True  # for changed settings, before the next batch
+        self._steps = 0  # of evaluation or prediction so far
 
     # ---- recording -------------------------------------------------------------------------------
 
@@ -320,13 +321,13 @@ class NativeRunner:
             if every:
                 callbacks.on_predict_batch_begin(at)
                 first = plan.position
-                at += plan.run(max_steps=model.steps_per_execution)
+                at += self._advance(plan, model.steps_per_execution, 0.0, 0.0)
                 part = [result[first : plan.position] for result in results]
                 callbacks.on_predict_batch_end(
                     at - 1, {"outputs": tree.pack_like(bound.struct, part)}
                 )
             else:
-                at += plan.run(seconds=_PROGRESS_SECONDS)
+                at += self._advance(plan, source.steps or 0, _PROGRESS_SECONDS, 0.0)
                 callbacks.progress("predict", at - 1, None)
             if model.stop_predicting:
                 results = [result[: plan.position] for result in results]
@@ -338,8 +339,13 @@ class NativeRunner:
         return self.model.optimizer.rates(steps) if self.kind == "train" else 0.0
 
     def _advance(self, plan: Any, steps: int, seconds: float, rates: Any) -> int:
-        counter = self.model.optimizer._iterations if self.kind == "train" else None
-        return int(plan.run(steps, seconds, rates, counter))
+        if self.kind != "train":
+            # Dropout that is on outside of training gets another mask in every step.
+            plan.step = self._steps
+            done = int(plan.run(steps, seconds, rates))
+            self._steps += done
+            return done
+        return int(plan.run(steps, seconds, rates, self.model.optimizer._iterations))
 
     def _say_non_finite(self, plan: Any, source: ArraySource) -> None:
         bad = plan.nonfinite
