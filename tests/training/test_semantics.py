@@ -117,3 +117,45 @@ def test_models_without_weights(eager):
     expected = float(((2 * X.astype("f8") - 1) ** 2).mean())
     found = model.evaluate([X, X], [np.ones_like(X)], verbose=0)
     assert found == pytest.approx(expected, rel=1e-5)
+
+
+def two_heads(names):
+    a = densa.Input((3,))
+    heads = [layers.Dense(1, name=name)(a) for name in ("left", "right")]
+    if names:
+        return densa.Model(a, heads)
+    inner = densa.Model(a, heads)
+
+    class Unnamed(densa.Model):
+        def __init__(self):
+            super().__init__()
+            self.inner = inner
+
+        def call(self, x):
+            return self.inner(x)
+
+    return Unnamed()
+
+
+@pytest.mark.parametrize(
+    ("names", "loss", "expected"),
+    [
+        (
+            True,
+            ["mse", "mae"],
+            ["left_loss", "left_mae", "left_weighted_mae", "loss", "right_loss", "right_mse"],
+        ),
+        (False, ["mse", "mae"], ["loss", "mae", "mae_loss", "mse", "mse_loss", "weighted_mae"]),
+        (False, ["mse", "mse"], ["loss", "mae", "mse", "mse_loss", "mse_loss_1", "weighted_mae"]),
+    ],
+)
+def test_names_of_losses_and_metrics_of_several_outputs(names, loss, expected, eager):
+    model = two_heads(names)
+    model.compile(
+        "sgd",
+        loss,
+        metrics=[["mae"], ["mse"]],
+        weighted_metrics=[["mae"], []],
+        run_eagerly=eager,
+    )
+    assert list(model.fit(X, [Y, Y], verbose=0).history) == expected

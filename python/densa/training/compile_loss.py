@@ -9,7 +9,7 @@ from densa.losses.loss import Loss, LossFunctionWrapper
 from densa.metrics import Mean
 from densa.metrics.reduction import row_count
 
-from .structure import outputs_of, per_output
+from .structure import outputs_have_names, outputs_of, per_output, unused
 
 
 class CompileLoss:
@@ -51,11 +51,18 @@ class CompileLoss:
         scalar = isinstance(self.loss_weights, int | float)
         weights = per_output("`loss_weights`", self.loss_weights, names, spread=scalar)
         many = sum(fn is not None for fn in chosen) > 1
-        parts = []
+        named = outputs_have_names(y_pred, self.output_names)
+        parts: list[tuple[int, Loss, float | None, Mean | None]] = []
         for i, (name, fn, weight) in enumerate(zip(names, chosen, weights, strict=True)):
             if fn is None:
                 continue
-            tracker = Mean(name=f"{name}_loss") if many else None
+            tracker = None
+            if many:
+                # As in Keras, losses of outputs without names go by their own.
+                label = f"{name if named else fn.name}_loss"
+                tracker = Mean(
+                    name=unused(label, [mean.name for *_, mean in parts if mean is not None])
+                )
             parts.append((i, fn, None if weight is None else float(weight), tracker))
         self._parts = parts
         self.metrics = [tracker for *_, tracker in parts if tracker is not None]

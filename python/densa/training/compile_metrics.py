@@ -8,7 +8,7 @@ from densa import metrics as metrics_module
 from densa.metrics import MeanMetricWrapper, Metric
 from densa.variables import Variable
 
-from .structure import outputs_of, per_output
+from .structure import outputs_have_names, outputs_of, per_output, unused
 
 
 class CompileMetrics(Metric):
@@ -61,10 +61,11 @@ class CompileMetrics(Metric):
         """Settles which metric belongs to which output; `"accuracy"` by loss and shapes."""
         names, outputs = outputs_of(y_pred, self.output_names)
         targets = per_output_targets(y_true, names)
+        labelled = len(names) > 1 and outputs_have_names(y_pred, self.output_names)
         parts: list[tuple[int, str | None, Metric, bool]] = []
         for weighted, given in self._given.items():
             for i, listed in enumerate(_lists("metrics", given, names)):
-                label = names[i] if len(names) > 1 else None
+                label = names[i] if labelled else None
                 for item in listed:
                     if item is None:
                         continue
@@ -98,13 +99,11 @@ class CompileMetrics(Metric):
         out: list[tuple[str, Metric]] = []
         used: set[str] = set()
         for _, label, metric, weighted in self._parts or []:
-            name = metric.name if label is None else f"{label}_{metric.name}"
+            prefix = "" if label is None else f"{label}_"
+            name = f"{prefix}{metric.name}"
             if name in used and weighted:
-                name = f"weighted_{name}"
-            base, i = name, 1
-            while name in used:
-                name = f"{base}_{i}"
-                i += 1
+                name = f"{prefix}weighted_{metric.name}"
+            name = unused(name, used)
             used.add(name)
             out.append((name, metric))
         return out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import Any
 
 from densa.saving.registry import nearest
@@ -21,6 +22,21 @@ def outputs_of(y_pred: Any, names: list[str] | None) -> tuple[list[str], list[An
         given = names if names and len(names) == count else [f"output_{i}" for i in range(count)]
         return list(given), list(y_pred)
     return [(names or ["output"])[0]], [y_pred]
+
+
+def outputs_have_names(y_pred: Any, names: list[str] | None) -> bool:
+    """Whether the outputs have names of their own, not those that `outputs_of` makes up."""
+    return isinstance(y_pred, dict) or bool(
+        names and len(names) == len(outputs_of(y_pred, None)[1])
+    )
+
+
+def unused(name: str, taken: Container[str]) -> str:
+    """The name, or `name_1`, `name_2`… where it is taken."""
+    found, i = name, 1
+    while found in taken:
+        found, i = f"{name}_{i}", i + 1
+    return found
 
 
 def per_output(what: str, given: Any, names: list[str], spread: bool = False) -> list[Any]:
