@@ -253,6 +253,11 @@ def test_symbolic(case):
     np.testing.assert_allclose(got.numpy(), expected, rtol=3e-6, atol=2e-6)
 
 
+def test_arrays_are_joined_along_the_first_axis_unless_told():
+    a, b = np.zeros((2, 3), "f4"), np.ones((1, 3), "f4")
+    np.testing.assert_array_equal(ops.concatenate([a, b]), np.concatenate([a, b]))
+
+
 def test_made_arrays():
     assert ops.zeros((2, 3)).dtype == "float32"
     np.testing.assert_array_equal(ops.ones(3, "int32").numpy(), np.ones(3, "i4"))

@@ -243,7 +243,7 @@ def flip(x: Any, axis: Any = None) -> Any:
 
 
 @public
-def concatenate(xs: Any, axis: int = -1) -> Any:
+def concatenate(xs: Any, axis: int = 0) -> Any:
     """Join arrays along an axis.
 
     Args:
@@ -257,8 +257,8 @@ def concatenate(xs: Any, axis: int = -1) -> Any:
         ValueError: if there is no array, or shapes differ elsewhere.
 
     Example:
-        >>> densa.ops.concatenate([np.ones((2, 1)), np.ones((2, 3))]).shape
-        (2, 4)
+        >>> densa.ops.concatenate([np.ones((1, 2)), np.ones((3, 2))]).shape
+        (4, 2)
     """
     xs = [tensor(x) for x in xs]
     if not xs:
