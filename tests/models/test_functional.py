@@ -154,6 +154,10 @@ def test_models_as_layers():
     model.summary(print_fn=text.append, expand_nested=True)
     assert "inner (Functional)" in text[0] or "inner (Model)" in text[0]
     assert "└ dense" in text[0]
+    outer = densa.Sequential([densa.Input((4,)), model])
+    outer.summary(print_fn=text.append, expand_nested=True)
+    assert "│    └ inner" in text[1]
+    assert "│       └ dense" in text[1]
 
 
 def test_feature_extractor_and_input_inside_a_graph():

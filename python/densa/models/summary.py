@@ -97,7 +97,7 @@ class _Table:
 
 def _wrap(text: str, width: int) -> list[str]:
     out: list[str] = []
-    for word in re.findall(r"\S+\s*", text) or [""]:
+    for word in re.findall(r"\s*\S+\s*", text) or [""]:
         if out and len(out[-1]) + len(word.rstrip()) <= width:
             out[-1] += word
         else:
@@ -111,12 +111,13 @@ def _wrap(text: str, width: int) -> list[str]:
 def _rows(model: Any, with_links: bool, nested: bool, trainable: bool) -> list[list[str]]:
     rows: list[list[str]] = []
 
-    def add(layer: Any, prefix: str) -> None:
+    def add(layer: Any, depth: int) -> None:
+        prefix = "   " * depth + "└ " if depth else ""
         name = f"{prefix}{layer.name} ({type(layer).__name__})"
         params = f"{layer.count_params():,}" if layer.built else "0 (unbuilt)"
         cells = [name, _shape_text(layer), params]
         if with_links:
-            cells.append("" if prefix else _connections(layer, model))
+            cells.append("-" if depth else _connections(layer, model))
         if trainable:
             cells.append(
                 "Y" if layer.trainable and layer.weights else "N" if layer.weights else "-"
@@ -124,7 +125,7 @@ def _rows(model: Any, with_links: bool, nested: bool, trainable: bool) -> list[l
         rows.append(cells)
         if nested:
             for inner in getattr(layer, "layers", ()):
-                add(inner, f"{prefix}└ ")
+                add(inner, depth + 1)
 
     graph = model._graph
     shown = model.layers if graph is None else None
@@ -134,7 +135,7 @@ def _rows(model: Any, with_links: bool, nested: bool, trainable: bool) -> list[l
         shown = model.layers if isinstance(model, Sequential) else graph.operations
     for layer in graph.operations if shown is None else shown:
         if hasattr(layer, "count_params"):
-            add(layer, "")
+            add(layer, 0)
         else:
             shapes = [str(tuple(x.shape)) for x in layer._inbound_nodes[0].outputs]
             kind = "".join(part.capitalize() for part in layer.op_name.split("_"))
@@ -234,7 +235,7 @@ def _cut(rows: list[list[str]], layer_range: Any) -> list[list[str]]:
             f"layer_range={layer_range} of length "
             f"{len(layer_range) if hasattr(layer_range, '__len__') else '?'}"
         )
-    names = [row[0].split(" (")[0] for row in rows]
+    names = [row[0].split(" (")[0].lstrip(" └") for row in rows]
     places = []
     for pattern in layer_range:
         hits = [i for i, n in enumerate(names) if n == pattern or re.match(pattern, n)]
