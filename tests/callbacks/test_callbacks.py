@@ -158,6 +158,8 @@ def test_terminate_on_nan(capsys):
     callbacks.on_train_batch_end(7, {"loss": math.nan})
     assert model.stop_training
     assert "Batch 7: Invalid loss" in capsys.readouterr().out
+    with pytest.raises(RuntimeError, match="Batch 3: the loss is inf"):
+        TerminateOnNaN(raise_error=True).on_batch_end(3, {"loss": math.inf})
 
 
 def test_checkpoints(tmp_path):

@@ -11,6 +11,9 @@ from .callback import Callback
 class TerminateOnNaN(Callback):
     """Stops `fit` at the first batch whose loss is NaN or infinite.
 
+    Args:
+        raise_error: Whether to raise RuntimeError instead, so that no `on_train_end` is called.
+
     Example:
 
     >>> import densa
@@ -23,8 +26,14 @@ class TerminateOnNaN(Callback):
     [0, 1, 2]
     """
 
+    def __init__(self, raise_error: bool = False) -> None:
+        super().__init__()
+        self.raise_error = raise_error
+
     def on_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         loss = (logs or {}).get("loss")
         if loss is not None and not math.isfinite(float(loss)):
+            if self.raise_error:
+                raise RuntimeError(f"Batch {batch}: the loss is {float(loss)}.")
             print(f"Batch {batch}: Invalid loss, terminating training")
             self.model.stop_training = True
