@@ -199,8 +199,12 @@ class Variable(_core.Variable):
     def __hash__(self) -> int:
         return id(self)
 
+    # Numbers and arrays are compared by value, two variables as objects: `in` searches lists.
     def __eq__(self, other: object) -> Any:
-        return self is other
+        return self.value == other if _is_value(other) else self is other
+
+    def __ne__(self, other: object) -> Any:
+        return self.value != other if _is_value(other) else self is not other
 
     def __reduce__(self) -> Any:
         state = {
@@ -225,6 +229,10 @@ for _name in (
     "__ge__"
 ).split():
     setattr(Variable, _name, _reverse(_name))
+
+
+def _is_value(x: Any) -> bool:
+    return isinstance(x, (int, float, list, tuple, np.generic, np.ndarray, _core.Tensor))
 
 
 def _restore(array: Any, name: str, trainable: bool, rows: bool, path: str) -> Variable:

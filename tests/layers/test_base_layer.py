@@ -355,6 +355,23 @@ def test_regularizers():
         r.L1(float("nan"))
 
 
+def test_a_weights_name_is_given_by_keyword():
+    with pytest.raises(ValueError, match=r"received 'kernel'.*name='kernel'"):
+        L.Layer().add_weight("kernel", shape=(2,))
+    assert L.Layer().add_weight((2,), "ones", name="kernel").shape == (2,)
+
+
+def test_variables_are_compared_with_numbers_by_value_and_found_in_lists():
+    a, b = densa.Variable([1.0, 2.0]), densa.Variable([1.0, 2.0])
+    np.testing.assert_array_equal(a == 2.0, [False, True])
+    np.testing.assert_array_equal(a != np.array([1.0, 3.0]), [False, True])
+    np.testing.assert_array_equal(a == 2.0, [False, True])
+    assert bool(densa.Variable(0) == 0)
+    assert [b, a].index(a) == 1
+    assert a not in [b, None, "a"]
+    assert len({a, b}) == 2
+
+
 def test_variable():
     v = densa.Variable([1.0, 2.0], name="v")
     assert (v.shape, v.dtype, v.path, v.ndim, v.size) == ((2,), "float32", "v", 1, 2)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,21 @@ from densa.variables import Variable
 PLAIN = (int, float, str, bool, type(None))
 # Set once any layer has added a loss: only then calls look for losses to forget.
 losses_pending: list[bool] = [False]
+
+
+def _name_by_keyword(function: Callable[..., Variable]) -> Callable[..., Variable]:
+    """Refuse a name in the first place, where Keras 2 had it, with the way out."""
+
+    @functools.wraps(function)
+    def add_weight(self: Any, *args: Any, **kwargs: Any) -> Variable:
+        if args and isinstance(args[0], str):
+            raise ValueError(
+                f"add_weight takes the shape first; received {args[0]!r}. Pass the name by "
+                f"keyword: add_weight(shape=..., name={args[0]!r})."
+            )
+        return function(self, *args, **kwargs)
+
+    return add_weight
 
 
 class Tracked:
@@ -40,6 +56,7 @@ class Tracked:
 
     # ---- variables -------------------------------------------------------------------------------
 
+    @_name_by_keyword
     def add_weight(
         self,
         shape: Any = None,
