@@ -130,6 +130,32 @@ def test_custom_optimizer_and_custom_subclass():
     np.testing.assert_array_equal(w.numpy(), [1.5, 1.5])
 
 
+def test_custom_optimizer_in_keras_words():
+    class Heavy(optimizers.Optimizer):
+        def build(self, variables):
+            if self.built:
+                return
+            super().build(variables)
+            self.kept = [
+                self.add_variable_from_reference(v, name="kept") for v in self._trainable_variables
+            ]
+
+        def update_step(self, gradient, variable, learning_rate):
+            learning_rate = densa.ops.cast(learning_rate, variable.dtype)
+            kept = self.kept[self._get_variable_index(variable)]
+            self.assign(kept, kept * 0.5 + gradient)
+            self.assign_sub(variable, learning_rate * kept)
+            self.assign_add(variable, densa.ops.zeros_like(gradient))
+
+    v, w = (densa.Variable(np.zeros(2), dtype="float64") for _ in range(2))
+    optimizer = Heavy(learning_rate=0.25)
+    for _ in range(2):
+        optimizer.apply_gradients([(tensor(1.0, 1.0), v), (tensor(2.0, 4.0), w)])
+    np.testing.assert_array_equal(v.numpy(), [-0.625, -0.625])
+    np.testing.assert_array_equal(w.numpy(), [-1.25, -2.5])
+    assert len(optimizer.variables) == 4
+
+
 def test_deepcopy_keeps_the_state_apart():
     import copy
 
@@ -154,6 +180,8 @@ def test_errors():
         optimizers.SGD(learning_rate=0.01, decay=1e-4)
     with pytest.raises(ValueError, match="momentum"):
         optimizers.SGD(momentum=2.0)
+    with pytest.raises(ValueError, match="at least 0; received -0.1"):
+        optimizers.SGD(-0.1)
     with pytest.raises(ValueError, match="weight_decay"):
         optimizers.AdamW(weight_decay=None)
     optimizer = optimizers.SGD()

@@ -149,6 +149,8 @@ class Optimizer:
                 self._learning_rate = learning_rate
             else:
                 rate = number(learning_rate)
+                if rate < 0:
+                    raise ValueError(f"learning_rate must be at least 0; received {rate}.")
                 self._learning_rate = Variable(
                     np.float64(rate), dtype="float64", trainable=False, name="learning_rate"
                 )
@@ -277,6 +279,21 @@ class Optimizer:
             made = self._like(reference_variable, name or "var", start)
         self._own.append(made)
         return made
+
+    def _get_variable_index(self, variable: Variable) -> int:
+        return self._place(variable)
+
+    def assign(self, variable: Variable, value: Any) -> None:
+        """Replaces a variable's contents; the name that Keras' `update_step` uses."""
+        variable.assign(value)
+
+    def assign_add(self, variable: Variable, value: Any) -> None:
+        """Adds to a variable."""
+        variable.assign_add(value)
+
+    def assign_sub(self, variable: Variable, value: Any) -> None:
+        """Subtracts from a variable."""
+        variable.assign_sub(value)
 
     def _like(self, variable: Variable, name: str, start: float) -> Variable:
         path = getattr(variable, "path", None) or variable.name
