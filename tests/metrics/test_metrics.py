@@ -51,6 +51,10 @@ def test_binary_accuracy(rng):
     hits = (p[:, 0] > 0.3) == y
     metric = metrics.BinaryAccuracy(threshold=0.3)
     assert gather(metric, y, p) == pytest.approx(hits.mean(), rel=1e-6)
+    logits = np.log(p / (1 - p))
+    hits = (logits[:, 0] > 0) == y
+    metric = metrics.BinaryAccuracy(threshold=0.0)
+    assert gather(metric, y, logits) == pytest.approx(hits.mean(), rel=1e-6)
     p, y = rng.random((10, 3)), rng.integers(0, 2, (10, 3))
     assert gather(metrics.BinaryAccuracy(), y, p) == pytest.approx(((p > 0.5) == y).mean())
     assert gather(metrics.Accuracy(), y, 1 - y) == 0.0
@@ -139,5 +143,3 @@ def test_custom_metric_and_configuration():
     assert metrics.get("BinaryAccuracy").name == "binary_accuracy"
     with pytest.raises(ValueError, match="Did you mean 'accuracy'"):
         metrics.get("acuracy")
-    with pytest.raises(ValueError, match="threshold"):
-        metrics.BinaryAccuracy(threshold=2.0)

@@ -43,8 +43,8 @@ def binary_accuracy(y_true: Any, y_pred: Any, threshold: float = 0.5) -> Any:
 
     Args:
         y_true: Labels 0 and 1, `(rows, …, d)`.
-        y_pred: Probabilities, the same shape.
-        threshold: Probability above which the output counts as 1.
+        y_pred: Probabilities or logits, the same shape.
+        threshold: Output above which it counts as 1; 0 for logits.
 
     Returns:
         One value per element.
@@ -198,10 +198,7 @@ class BinaryAccuracy(MeanMetricWrapper):
     Args:
         name: Name in logs.
         dtype: Dtype of the mean.
-        threshold: Probability above which the output counts as 1; between 0 and 1.
-
-    Raises:
-        ValueError: `threshold` is out of range.
+        threshold: Output above which it counts as 1; 0 for logits.
 
     Example:
 
@@ -215,8 +212,6 @@ class BinaryAccuracy(MeanMetricWrapper):
     def __init__(
         self, name: str | None = "binary_accuracy", dtype: Any = None, threshold: float = 0.5
     ) -> None:
-        if threshold is not None and not 0 < threshold < 1:
-            raise ValueError(f"threshold must lie between 0 and 1; received {threshold!r}.")
         super().__init__(binary_accuracy, name, dtype, threshold=threshold)
         self.threshold = threshold
 
