@@ -168,31 +168,31 @@ def test_checkpoints(tmp_path):
     drive(ModelCheckpoint(path, save_best_only=True), [2.0, 3.0, 1.0], model=model)
     assert [p[-15:] for p in model.saved] == ["at-01-2.0.densa", "at-03-1.0.densa"]
     model = FakeModel()
-    drive(ModelCheckpoint("w.densa", save_weights_only=True), [2.0, 3.0], model=model)
-    assert model.saved == [("weights", "w.densa")] * 2
+    drive(ModelCheckpoint("w.weights.densa", save_weights_only=True), [2.0, 3.0], model=model)
+    assert model.saved == [("weights", "w.weights.densa")] * 2
     model = FakeModel()
     drive(
-        ModelCheckpoint("a", save_best_only=True, initial_value_threshold=1.5),
+        ModelCheckpoint("a.densa", save_best_only=True, initial_value_threshold=1.5),
         [2.0, 1.0],
         model=model,
     )
-    assert model.saved == ["a"]
+    assert model.saved == ["a.densa"]
     with pytest.raises(KeyError, match="val_nothing"):
-        drive(ModelCheckpoint("{val_nothing}"), [1.0])
+        drive(ModelCheckpoint("{val_nothing}.densa"), [1.0])
     with pytest.raises(ValueError, match="save_freq"):
-        ModelCheckpoint("a", save_freq="batch")
+        ModelCheckpoint("a.densa", save_freq="batch")
 
 
 def test_checkpoints_every_few_batches():
     model = FakeModel()
-    callback = ModelCheckpoint("at-{batch}", save_freq=3)
+    callback = ModelCheckpoint("at-{batch}.densa", save_freq=3)
     callbacks = CallbackList([callback], model=model)
     assert callbacks.wants_every_batch("train")
     for epoch in range(2):
         callbacks.on_epoch_begin(epoch)
         for batch in range(4):
             callbacks.on_train_batch_end(batch, {})
-    assert model.saved == ["at-3", "at-2"]
+    assert model.saved == ["at-3.densa", "at-2.densa"]
 
 
 def test_csv_logger(tmp_path):
@@ -227,7 +227,7 @@ def test_list_knows_who_wants_every_batch():
             seen.append(batch)
 
     seen: list[int] = []
-    quiet = CallbackList([Silent(), EarlyStopping(), ModelCheckpoint("x"), ProgbarLogger()])
+    quiet = CallbackList([Silent(), EarlyStopping(), ModelCheckpoint("x.densa"), ProgbarLogger()])
     assert not any(quiet.wants_every_batch(kind) for kind in ("train", "test", "predict"))
     loud = CallbackList([Old()])
     assert loud.wants_every_batch("train")
@@ -241,8 +241,18 @@ def test_list_knows_who_wants_every_batch():
     by_lambda.on_train_batch_end(0)
     assert seen == [3, 9]
     assert TerminateOnNaN().model is None
-    with pytest.raises(ValueError, match="Callback"):
-        CallbackList([3])
+    for bad in ([3], "history"):
+        with pytest.raises(ValueError, match="Callback"):
+            CallbackList(bad)
+
+
+@pytest.mark.parametrize(
+    ("path", "weights", "ending"),
+    [("m.keras", False, "`.densa`"), ("m", False, "`.densa`"), ("m.densa", True, ".weights.densa")],
+)
+def test_checkpoints_say_at_once_that_a_path_cannot_be_written(path, weights, ending):
+    with pytest.raises(ValueError, match=f"must end in .*{ending}"):
+        ModelCheckpoint(path, save_weights_only=weights)
 
 
 def test_lazy_logs_are_made_at_the_first_reading():

@@ -190,6 +190,6 @@ class CallbackList:
 def _flat(callbacks: Any) -> list[Any]:
     if callbacks is None:
         return []
-    if isinstance(callbacks, Iterable):
+    if isinstance(callbacks, Iterable) and not isinstance(callbacks, str | bytes):
         return [c for item in callbacks for c in _flat(item)]
     return [callbacks]

@@ -47,6 +47,12 @@ class ModelCheckpoint(MonitorCallback):
                 f"Unrecognized save_freq: {save_freq!r}. Expected 'epoch' or a number of batches."
             )
         self.filepath = os.fspath(filepath)
+        ending = ".weights.densa" if save_weights_only else ".densa"
+        if not self.filepath.endswith(ending):
+            raise ValueError(
+                f"The filepath must end in `{ending}` with save_weights_only={save_weights_only}. "
+                f"Received: filepath={self.filepath}"
+            )
         self.verbose = verbose
         self.save_best_only = save_best_only
         self.save_weights_only = save_weights_only
