@@ -1,5 +1,6 @@
 """`import densa` stays light: which modules it loads, and that NumPy is all it needs."""
 
+import importlib.resources
 import json
 import subprocess
 import sys
@@ -29,7 +30,12 @@ print(json.dumps([sorted(before), sorted(set(sys.modules) - before)]))
 @pytest.fixture(scope="module")
 def modules():
     """Modules loaded by `import numpy`, and those that `import densa` and its use add."""
-    run = subprocess.run([sys.executable, "-c", ANSWER], check=True, capture_output=True, text=True)
+    return loaded("")
+
+
+def loaded(more):
+    code = ANSWER.replace("import densa\n", f"import densa\n{more}\n")
+    run = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     before, added = json.loads(run.stdout)
     return set(before), set(added)
 
@@ -39,8 +45,9 @@ def test_no_heavy_module(modules):
     assert not added & HEAVY
 
 
-def test_only_numpy_and_the_standard_library(modules):
-    _, added = modules
+@pytest.mark.parametrize("more", ["", "for name in densa.__all__: getattr(densa, name)"])
+def test_only_numpy_and_the_standard_library(more):
+    _, added = loaded(more)
     roots = {name.split(".")[0] for name in added}
     allowed = {"densa", "numpy"} | set(sys.stdlib_module_names)
     # The finder of an editable install is loaded before any import of ours.
@@ -50,3 +57,9 @@ def test_only_numpy_and_the_standard_library(modules):
 
 def test_no_warning_at_import():
     subprocess.run([sys.executable, "-W", "error", "-c", "import densa"], check=True)
+
+
+def test_types_are_for_users_too():
+    package = importlib.resources.files("densa")
+    assert (package / "py.typed").is_file()
+    assert (package / "_core.pyi").is_file()
