@@ -250,7 +250,7 @@ def _sum(layer, x):
     return x @ layer.kernel.numpy() + layer.bias.numpy()
 
 
-def test_gelu_golden_numbers():
+def test_gelu_golden_numbers():  # G13, G14
     z = np.linspace(-3, 3, 600_001)
     y = densa.activations.gelu(z).numpy()
     assert y.min() == pytest.approx(-0.169971, abs=1e-6)

@@ -18,7 +18,7 @@ def test_dropout_share_and_scale(rate):
     assert np.mean(y == 0) == pytest.approx(rate, abs=0.02)
 
 
-def test_dropout_of_three_quarters_multiplies_by_four():
+def test_dropout_of_three_quarters_multiplies_by_four():  # G17
     y = L.Dropout(0.75, seed=3)(ONES, training=True).numpy()
     assert y.max() == 4.0
 

@@ -1,4 +1,4 @@
-"""Parameter counts that the handbook states (G01 to G07)."""
+"""Numbers that the handbook states: parameter counts (G01 to G07), how a signal keeps its size."""
 
 from __future__ import annotations
 
@@ -103,3 +103,23 @@ def test_regularized_model():
     total = sum(float(x) for x in model.losses)
     wanted = sum(0.01 * np.sum(v.numpy().astype("float64") ** 2) for v in model.weights[::2])
     assert total == pytest.approx(wanted, rel=1e-5)
+
+
+def test_selu_keeps_mean_and_deviation():  # G16
+    densa.utils.set_random_seed(1)
+    deep = densa.Sequential([densa.Input((256,))])
+    for _ in range(50):
+        deep.add(L.Dense(256, activation="selu", kernel_initializer="lecun_normal"))
+    y = deep.predict(np.random.default_rng(0).normal(size=(1000, 256)), verbose=0)
+    # The fixed point attracts; what is left is the noise of 50 random layers.
+    assert abs(y.mean()) < 0.1
+    assert y.std() == pytest.approx(1, abs=0.1)
+
+
+def test_deviation_grows_with_the_root_of_the_inputs():  # G29
+    densa.utils.set_random_seed(2)
+    normal = densa.initializers.RandomNormal(mean=0.0, stddev=1.0)
+    layer = L.Dense(500, kernel_initializer=normal, use_bias=False)
+    y = layer(np.random.default_rng(0).normal(size=(500, 100))).numpy()
+    # sqrt(100); each of 100 inputs has its own deviation, 1/sqrt(2*500) off, so 3 % is ample.
+    assert y.std() == pytest.approx(10, rel=0.03)

@@ -84,7 +84,7 @@ def exponential_unit(alpha=1.0, scale=1.0, stretch=1.0):
     return value
 
 
-SCALE, ALPHA = 1.0507009873554805, 1.6732632423543772
+SCALE, ALPHA = 1.0507009873554805, 1.6732632423543772  # SELU, G15
 
 UNARY = [
     OpSpec("negative", np.negative, ulp=0, ulp64=0),
