@@ -421,7 +421,7 @@ def _by_numpy(name: str) -> Callable[..., Any]:
         return function(self, *args, **kwargs)
 
     method.__name__ = name
-    method.__doc__ = f"As the method `{name}` of NumPy's arrays."
+    method.__doc__ = "As the method of this name of NumPy's arrays."
     return method
 
 
