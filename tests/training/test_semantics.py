@@ -159,3 +159,34 @@ def test_names_of_losses_and_metrics_of_several_outputs(names, loss, expected, e
         run_eagerly=eager,
     )
     assert list(model.fit(X, [Y, Y], verbose=0).history) == expected
+
+
+def test_a_step_may_return_the_results_of_all_metrics():
+    class Custom(densa.Model):
+        def __init__(self):
+            super().__init__()
+            self.dense = layers.Dense(1, kernel_initializer="ones")
+
+        def call(self, x):
+            return self.dense(x)
+
+        def test_step(self, data):
+            x, y = data
+            y_pred = self(x, training=False)
+            loss = self.compute_loss(y=y, y_pred=y_pred, training=False)
+            for metric in self.metrics:
+                if metric.name == "loss":
+                    metric.update_state(loss)
+                else:
+                    metric.update_state(y, y_pred)
+            return {metric.name: metric.result() for metric in self.metrics}
+
+    model = Custom()
+    model.compile("sgd", "mse", metrics=["mae"], weighted_metrics=["mse"])
+    error = X.astype("f8").sum(axis=1, keepdims=True) - Y
+    expected = {"loss": (error**2).mean(), "mae": np.abs(error).mean(), "mse": (error**2).mean()}
+    found = model.evaluate(X, Y, batch_size=10, verbose=0, return_dict=True)
+    assert found == pytest.approx(expected, rel=1e-5)
+    names = [f"val_{name}" for name in expected]
+    history = model.fit(X, Y, verbose=0, validation_data=(X, Y)).history
+    assert [name for name in history if name.startswith("val_")] == names

@@ -172,14 +172,15 @@ def to_tensors(part: Any) -> Any:
 
 
 def to_numbers(logs: Logs) -> Logs:
-    """Logs sorted by name, with scalars as Python floats."""
+    """Logs sorted by name, with scalars as Python floats and inner dictionaries' entries beside."""
     out: Logs = {}
     for key in sorted(logs):
         value = logs[key]
         if isinstance(value, int | float):
             out[key] = float(value)
-            continue
-        if hasattr(value, "numpy") or hasattr(value, "__array__"):
+        elif isinstance(value, dict):
+            out.update(to_numbers(value))
+        elif hasattr(value, "numpy") or hasattr(value, "__array__"):
             array = np.asarray(value)
             out[key] = float(array) if array.ndim == 0 else array
         else:
