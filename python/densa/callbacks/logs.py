@@ -21,7 +21,7 @@ class LazyLogs(dict[str, Any]):
     __slots__ = ("_make",)
 
     def __init__(self, make: Callable[[], dict[str, Any]]) -> None:
-        super().__init__({_UNREAD: None})
+        self[_UNREAD] = None
         self._make: Callable[[], dict[str, Any]] | None = make
 
     def settle(self) -> None:
