@@ -83,6 +83,12 @@ class CompileLoss:
                     f"{fn.name!r}. Pass one, or set its loss to None."
                 )
             value = fn(targets[i], outputs[i], weights[i])
+            if tuple(value.shape):
+                raise ValueError(
+                    f"The loss {fn.name!r} of output {names[i]!r} has shape {tuple(value.shape)}; "
+                    "training needs one number. Give it a reduction, such as "
+                    "'sum_over_batch_size', or take the mean."
+                )
             if tracker is not None:
                 # The unweighted value is what one wants to watch.
                 tracker.add_total(value, row_count(outputs[i], tracker.dtype))
