@@ -190,3 +190,34 @@ def test_a_step_may_return_the_results_of_all_metrics():
     names = [f"val_{name}" for name in expected]
     history = model.fit(X, Y, verbose=0, validation_data=(X, Y)).history
     assert [name for name in history if name.startswith("val_")] == names
+
+
+@pytest.mark.parametrize("kind", ["arrays", "loader", "dataset"])
+def test_validation_of_a_few_steps_takes_the_same_rows_every_time(eager, kind):
+    class Batches(densa.utils.PyDataset):
+        def __len__(self):
+            return 5
+
+        def __getitem__(self, i):
+            return X[2 * i : 2 * i + 2], Y[2 * i : 2 * i + 2]
+
+    class Loader:
+        def __iter__(self):
+            return batches()
+
+    data = {"arrays": (X, Y), "loader": Loader(), "dataset": Batches()}[kind]
+    model = linear()
+    model.compile(densa.optimizers.SGD(0.0), "mse", run_eagerly=eager)
+    options = {"validation_data": data, "validation_batch_size": 2, "validation_steps": 2}
+    history = model.fit(X, Y, epochs=3, verbose=0, **options).history
+    assert history["val_loss"] == pytest.approx([squares(model, X[:4], Y[:4])] * 3, rel=1e-5)
+
+
+def test_a_loss_per_row_is_an_error_that_says_so(eager):
+    model = linear()
+    loss = densa.losses.MeanSquaredError(reduction=None)
+    model.compile("sgd", loss, run_eagerly=eager)
+    before = model.get_weights()[0]
+    with pytest.raises(ValueError, match=r"'mean_squared_error'.*needs one number.*reduction"):
+        model.fit(X, Y, verbose=0)
+    np.testing.assert_array_equal(model.get_weights()[0], before)

@@ -323,6 +323,11 @@ class Feed:
                 yield batch_or_none
         self.source.end_of_epoch()
 
+    def restart(self) -> None:
+        """Begins at the first batch again, where the source can."""
+        if self.source.restarts:
+            self._going = None
+
     def _next(self) -> Batch | None:
         for _ in range(2):
             if self._going is None:

@@ -90,7 +90,8 @@ class Trainer(Steps):
             sample_weight: Weight of each row.
             initial_epoch: Number of the first epoch, to go on where a training ended.
             steps_per_epoch: Batches in an epoch; by default one pass over the data.
-            validation_steps: Batches in a validation.
+            validation_steps: Batches in a validation, the same ones in every epoch where the
+                data can begin again.
             validation_batch_size: By default `batch_size`.
             validation_freq: Epochs between validations, or a list of epochs, from 1.
 
@@ -147,6 +148,7 @@ class Trainer(Steps):
                 callbacks.on_epoch_begin(epoch)
                 logs = dict(runner.run_epoch(feed, callbacks))
                 if validation is not None and due(epoch):
+                    validation.restart()  # the same rows every time
                     found = self._evaluate(validation, callbacks)
                     logs.update({f"val_{name}": value for name, value in found.items()})
                     logs = dict(sorted(logs.items()))
