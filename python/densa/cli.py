@@ -76,7 +76,6 @@ def _parser() -> argparse.ArgumentParser:
     train = commands.add_parser(
         "train",
         help="train a network on a data set, test it and save it",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     train.add_argument("data", choices=sorted(TASKS), help="the data set")
     train.add_argument("--epochs", type=_positive, help="default: 20 for digits, 5 otherwise")
@@ -86,15 +85,22 @@ def _parser() -> argparse.ArgumentParser:
         type=_sizes,
         default=(300, 100),
         metavar="N,N,...",
-        help="units of the hidden layers; '' for none",
+        help="units of the hidden layers, '' for none; default: 300,100",
     )
     train.add_argument(
-        "--optimizer", choices=sorted(LEARNING_RATES), default="sgd", help="sgd has momentum 0.9"
+        "--optimizer",
+        choices=sorted(LEARNING_RATES),
+        default="sgd",
+        help="default: sgd, with momentum 0.9",
     )
     train.add_argument("--learning-rate", type=_rate, help="default: 0.01 for sgd, 0.001 for adam")
-    train.add_argument("--seed", type=int, default=0, help="the same seed gives the same network")
+    train.add_argument(
+        "--seed", type=int, default=0, help="the same gives the same network; default: 0"
+    )
     train.add_argument("--plot", metavar="FILE.png", help="write learning curves to this file")
-    train.add_argument("--output", default="model.densa", help="where to save the model")
+    train.add_argument(
+        "--output", default="model.densa", help="file for the model; default: model.densa"
+    )
     train.set_defaults(run=_train)
 
     predict = commands.add_parser("predict", help="run a saved model on an array")
@@ -136,8 +142,11 @@ def _train(options: argparse.Namespace) -> None:
     epochs = options.epochs or task.epochs
     batch_size = options.batch_size or task.batch_size
     # What would fail only after the training is checked before it.
-    for path in filter(None, (options.output, options.plot)):
-        _check_writable(path)
+    for path, ending in ((options.output, ".densa"), (options.plot, ".png")):
+        if path:
+            _check_writable(path)
+            if not path.endswith(ending):
+                raise ValueError(f"the name of the file must end in {ending}; received {path}")
     if options.plot:
         _import_figure()
 
