@@ -82,6 +82,15 @@ def test_odd_batches_are_refused():
         list(StreamSource(iter([(rows(3), rows(2))])).batches())
 
 
+@pytest.mark.parametrize("parts", [(1,), (1, 2), (1, 2, 3)])
+def test_batches_are_packed_and_unpacked(parts):
+    x, y, sample_weight = densa.utils.unpack_x_y_sample_weight(parts)
+    assert (x, y, sample_weight) == (*parts, None, None)[:3]
+    packed = densa.utils.pack_x_y_sample_weight(x, y, sample_weight)
+    assert packed == (parts if len(parts) > 1 else 1)
+    assert densa.utils.unpack_x_y_sample_weight(list(parts)) == (x, y, sample_weight)
+
+
 @pytest.mark.parametrize("eager", [False, True], ids=["plan", "eager"])
 def test_no_batches_at_all_is_an_error(eager):
     model = densa.Sequential([densa.Input((1,)), densa.layers.Dense(1)])

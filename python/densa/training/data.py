@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from densa.utils import tree
+from densa.utils.batches import unpack_x_y_sample_weight
 
 from .arrays import (
     check_rows,
@@ -21,7 +22,6 @@ from .arrays import (
     is_data,
     leaf_names,
     to_arrays,
-    unpack_x_y_sample_weight,
     warn_non_finite,
 )
 

@@ -17,8 +17,8 @@ from densa import _core
 from densa.callbacks import CallbackList
 from densa.callbacks.logs import LazyLogs
 from densa.utils import tree
+from densa.utils.batches import pack_x_y_sample_weight
 
-from .arrays import pack_x_y_sample_weight
 from .data import Batch, Feed, batch_rows
 from .interrupt import DeferInterrupt
 

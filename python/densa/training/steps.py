@@ -11,8 +11,8 @@ from densa.config import floatx
 from densa.metrics import Mean, Metric
 from densa.metrics.reduction import row_count
 from densa.utils import tree
+from densa.utils.batches import unpack_x_y_sample_weight
 
-from .arrays import unpack_x_y_sample_weight
 from .compiled import Compiled, arguments_from_config
 from .eager import EagerRunner, Runner
 

@@ -8,6 +8,7 @@ from typing import Any
 from densa.callbacks import CallbackList, CSVLogger, ProgbarLogger
 from densa.config import floatx
 from densa.utils import tree
+from densa.utils.batches import unpack_x_y_sample_weight
 
 from .arrays import (
     check_rows,
@@ -15,7 +16,6 @@ from .arrays import (
     floats_to,
     is_data,
     to_arrays,
-    unpack_x_y_sample_weight,
 )
 from .check import check_input_shapes, check_labels
 from .data import ArraySource, Feed, Source, make_source

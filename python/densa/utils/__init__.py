@@ -12,6 +12,7 @@ from densa.saving.object_registration import (
     register_keras_serializable,
 )
 from densa.saving.serialization import deserialize_keras_object, serialize_keras_object
+from densa.utils.batches import pack_x_y_sample_weight, unpack_x_y_sample_weight
 from densa.utils.numerical import normalize, to_categorical
 from densa.utils.plot_model import model_to_dot, plot_model
 from densa.utils.py_dataset import PyDataset
@@ -29,10 +30,12 @@ __all__ = [
     "get_registered_object",
     "model_to_dot",
     "normalize",
+    "pack_x_y_sample_weight",
     "plot_model",
     "register_keras_serializable",
     "serialize_keras_object",
     "set_random_seed",
     "split_dataset",
     "to_categorical",
+    "unpack_x_y_sample_weight",
 ]
