@@ -271,6 +271,25 @@ def test_automatic_config():
         Bad(np.tanh).get_config()
 
 
+def test_the_first_parameter_may_have_another_name_than_self():
+    class Terse(L.Layer):
+        def __init__(s, units):
+            super().__init__()
+            s.units = units
+
+        def build(s, a_shape, b_shape):
+            s.shapes = (a_shape, b_shape)
+
+        def call(s, a, b):
+            return a + b
+
+    layer = Terse(3)
+    layer(X, X[:, :1])
+    assert layer.shapes == ((2, 4), (2, 1))
+    assert layer.get_build_config() == {"a_shape": (2, 4), "b_shape": (2, 1)}
+    assert Terse.from_config(layer.get_config()).units == 3
+
+
 def test_forgotten_super():
     class Bad(L.Layer):
         def __init__(self):

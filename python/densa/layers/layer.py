@@ -321,7 +321,7 @@ class Layer(Tracked, Operation):
         self.build(**{n: shapes.get(n.removesuffix("_shape")) for n in names})
 
     def _bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-        names = [n for n in self._call_signature.parameters if n != "self"]
+        names = list(self._call_signature.parameters)[1:]  # without self
         bound = {names[i] if i < len(names) else str(i): a for i, a in enumerate(args)}
         return {**bound, **kwargs}
 
@@ -444,7 +444,7 @@ def _wrap_build(function: Callable[..., None]) -> Callable[..., None]:
         if self._building:  # super().build()
             function(self, *args, **kwargs)
             return
-        names = [n for n in inspect.signature(function).parameters if n != "self"]
+        names = list(inspect.signature(function).parameters)[1:]
         self._building = True
         try:
             with name_scope(self.name):
@@ -461,7 +461,7 @@ def _wrap_build(function: Callable[..., None]) -> Callable[..., None]:
 
 def _auto_config(cls: type, args: Any, kwargs: dict[str, Any]) -> dict[str, Any] | None:
     """Return the arguments of `__init__` by name if all are plain data, else None."""
-    names = [n for n in inspect.signature(cls.__init__).parameters if n != "self"]  # type: ignore[misc]
+    names = list(inspect.signature(cls.__init__).parameters)[1:]  # type: ignore[misc]
     given = {**dict(zip(names, args, strict=False)), **kwargs}
     given.pop("dtype", None)  # get_config gives the policy
     plain = all(isinstance(x, PLAIN) for x in tree.flatten(list(given.values())))

@@ -469,7 +469,7 @@ def _keeps_graph_constructor(cls: type) -> bool:
     init = cls.__init__  # type: ignore[misc]
     if init is Model.__init__:
         return True
-    names = [n for n in inspect.signature(init).parameters if n != "self"]
+    names = list(inspect.signature(init).parameters)[1:]
     return names[:2] == ["inputs", "outputs"] or names == ["args", "kwargs"]
 
 
