@@ -141,5 +141,14 @@ def test_custom_metric_and_configuration():
         assert again.get_config() == built.get_config()
     assert isinstance(metrics.get("rmse"), metrics.RootMeanSquaredError)
     assert metrics.get("BinaryAccuracy").name == "binary_accuracy"
+    for name, kind in (
+        ("mean_squared_error", metrics.MeanSquaredError),
+        ("kl_divergence", metrics.KLDivergence),
+        ("top_k_categorical_accuracy", metrics.TopKCategoricalAccuracy),
+        ("accuracy", metrics.Accuracy),
+    ):
+        assert type(metrics.get(name)) is kind
+        assert metrics.get(name).name == name
+        assert metrics.get(getattr(metrics, name)) is getattr(metrics, name)
     with pytest.raises(ValueError, match="Did you mean 'accuracy'"):
         metrics.get("acuracy")

@@ -40,7 +40,7 @@ def test_every_name_gives_an_object_that_its_data_gives_again(module):
 @each
 def test_a_config_may_use_any_name_and_lack_its_module(module):
     for name in names(module):
-        made = module.get(name)
+        made = module.deserialize(name)
         if isinstance(module._family.names[name], type):
             data = {"class_name": name, "config": made.get_config()}
         else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from densa._scope import to_snake_case
 from densa.losses import (
     binary_crossentropy,
     categorical_crossentropy,
@@ -130,6 +131,9 @@ _family = Family(
         "acc": accuracy,
     },
 )
+_METRIC_OF = {
+    to_snake_case(name): kind for name, kind in _family.names.items() if isinstance(kind, type)
+}
 __all__ += ["Metric", "deserialize", "get", "serialize"]
 
 
@@ -191,4 +195,9 @@ def get(identifier: Any) -> Any:
     >>> densa.metrics.get("mae").name
     'mean_absolute_error'
     """
-    return _family.get(identifier)
+    found = _family.get(identifier)
+    # A built-in function's name means the metric of that name, which knows its direction.
+    if isinstance(identifier, str) and found is _family.names.get(identifier):
+        made = _METRIC_OF.get(identifier)
+        found = found if made is None else made()
+    return found
