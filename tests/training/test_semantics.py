@@ -221,3 +221,13 @@ def test_a_loss_per_row_is_an_error_that_says_so(eager):
     with pytest.raises(ValueError, match=r"'mean_squared_error'.*needs one number.*reduction"):
         model.fit(X, Y, verbose=0)
     np.testing.assert_array_equal(model.get_weights()[0], before)
+
+
+def test_outputs_within_outputs_are_refused_by_losses(eager):
+    a = densa.Input((3,))
+    heads = [layers.Dense(1)(a) for _ in range(3)]
+    model = densa.Model(a, {"x": heads[:2], "y": heads[2]})
+    model.compile("sgd", {"x": ["mse", "mse"], "y": "mse"}, run_eagerly=eager)
+    with pytest.raises(ValueError, match="structure within a structure"):
+        model.fit(X, {"x": [Y, Y], "y": Y}, verbose=0)
+    assert model.predict(X, verbose=0)["x"][1].shape == (10, 1)

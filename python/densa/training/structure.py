@@ -15,8 +15,16 @@ def outputs_of(y_pred: Any, names: list[str] | None) -> tuple[list[str], list[An
         y_pred: A Tensor, or a list, tuple or dict of Tensors.
         names: The model's output names where it has them.
     """
+    entries = list(y_pred.values()) if isinstance(y_pred, dict) else y_pred
+    if isinstance(entries, list | tuple) and any(
+        isinstance(e, list | tuple | dict) for e in entries
+    ):
+        raise ValueError(
+            "The model gives a structure within a structure of outputs; losses and metrics need a "
+            "list or a dict of tensors. Give the model that, or override compute_loss()."
+        )
     if isinstance(y_pred, dict):
-        return [str(k) for k in y_pred], list(y_pred.values())
+        return [str(k) for k in y_pred], entries
     if isinstance(y_pred, list | tuple):
         count = len(y_pred)
         given = names if names and len(names) == count else [f"output_{i}" for i in range(count)]
