@@ -283,7 +283,8 @@ class Feed:
             raise ValueError(f"The number of steps must be at least 1; received {steps_per_epoch}.")
         self.source = source
         self.steps_per_epoch = None if steps_per_epoch is None else int(steps_per_epoch)
-        self.ran_out = False
+        self.ran_out = False  # for good
+        self.count = 0  # batches of this epoch so far
         self._going: Iterator[Batch] | None = None
         self._passes = 0
         self._empty = True  # until the first batch
@@ -299,34 +300,50 @@ class Feed:
         return self.steps_per_epoch is None or self.steps_per_epoch == self.source.steps
 
     def epoch(self) -> Iterator[Batch]:
-        """The batches of the next epoch; sets `ran_out` where the source gave fewer.
+        """The batches of the next epoch; warns where the source gives fewer than asked for.
 
         Raises:
             ValueError: There has never been a batch.
         """
+        self.count = 0
         if self.steps_per_epoch is None:
-            count = 0
             for batch in self.source.batches():
-                count += 1
-                self._empty = False
+                self._got_one()
                 yield batch
-            if count == 0:
-                self._say_empty()
+            if self.count == 0:
+                self._say_ran_out()
             self._passes += 1
         else:
             for _ in range(self.steps_per_epoch):
                 batch_or_none = self._next()
                 if batch_or_none is None:
-                    self._say_empty()
+                    self._say_ran_out()
                     break
-                self._empty = False
+                self._got_one()
                 yield batch_or_none
         self.source.end_of_epoch()
+
+    def has_more(self) -> bool:
+        """Whether another epoch can have batches; where it is known that none can, says so once."""
+        spent = self._passes > 0 and self._going is None and not self.source.restarts
+        if spent and not self.ran_out:
+            self.count = 0
+            self._say_ran_out()
+        return not self.ran_out
+
+    @property
+    def gave_nothing(self) -> bool:
+        """Whether the last epoch had no batch, as the one before it took the last."""
+        return self.ran_out and self.count == 0
 
     def restart(self) -> None:
         """Begins at the first batch again, where the source can."""
         if self.source.restarts:
             self._going = None
+
+    def _got_one(self) -> None:
+        self.count += 1
+        self._empty = False
 
     def _next(self) -> Batch | None:
         for _ in range(2):
@@ -341,18 +358,20 @@ class Feed:
             self._going = None
         return None
 
-    def _say_empty(self) -> None:
+    def _say_ran_out(self) -> None:
+        kind = type(getattr(self.source, "dataset", getattr(self.source, "stream", None))).__name__
         if self._empty:
-            kind = type(getattr(self.source, "dataset", getattr(self.source, "stream", None)))
             raise ValueError(
-                f"`x` ({kind.__name__}) gave no batches. A generator yields each batch once: if "
+                f"`x` ({kind}) gave no batches. A generator yields each batch once: if "
                 "this one was used before, make a new one, or pass an iterable or a PyDataset "
                 "that starts again."
             )
         self.ran_out = True
+        due = "more" if self.steps_per_epoch is None else self.steps_per_epoch
         warnings.warn(
-            "Your input ran out of data; interrupting training. Make sure that your dataset or "
-            "generator can generate at least `steps_per_epoch * epochs` batches.",
+            f"The input ran out of data: {self.count} batches came where {due} were due. "
+            "It cannot begin again, so it ends here. "
+            "Pass data with enough batches for the steps of all epochs, or ask for fewer steps.",
             UserWarning,
             stacklevel=2,
         )

@@ -77,7 +77,8 @@ class Trainer(Steps):
 
         Args:
             x: Inputs: an array, Tensor, memmap or DataFrame `(rows, …)`, or a list or dict of
-                them; or batches `(x, y)`: a generator, an iterable, a PyDataset.
+                them; or batches `(x, y)`: a generator, an iterable, a PyDataset. A generator
+                that ends before the epochs do ends the training, with a warning.
             y: Targets, in the structure of the outputs; None where `x` yields batches.
             batch_size: Rows in a batch; 32 by default. The last batch may have fewer.
             epochs: Number of the epoch to stop before.
@@ -144,16 +145,22 @@ class Trainer(Steps):
         try:
             callbacks.on_train_begin()
             for epoch in range(initial_epoch, epochs):
+                if not feed.has_more():
+                    break
                 self.reset_metrics()
                 callbacks.on_epoch_begin(epoch)
-                logs = dict(runner.run_epoch(feed, callbacks))
-                if validation is not None and due(epoch):
+                found = dict(runner.run_epoch(feed, callbacks))
+                if feed.gave_nothing:
+                    break
+                logs = found
+                if validation is not None and due(epoch) and validation.has_more():
                     validation.restart()  # the same rows every time
                     found = self._evaluate(validation, callbacks)
-                    logs.update({f"val_{name}": value for name, value in found.items()})
-                    logs = dict(sorted(logs.items()))
+                    if not validation.gave_nothing:
+                        logs.update({f"val_{name}": value for name, value in found.items()})
+                        logs = dict(sorted(logs.items()))
                 callbacks.on_epoch_end(epoch, logs)
-                if self.stop_training or feed.ran_out:
+                if self.stop_training:
                     break
         except BaseException as error:
             _abort(callbacks, logs, isinstance(error, KeyboardInterrupt))
