@@ -49,11 +49,11 @@ def test_floats_are_cast_and_integers_are_not():
 
 def test_feed_cuts_passes_into_epochs():
     feed = Feed(ArraySource(rows(10), batch_size=4), steps_per_epoch=2)
-    assert [numbers(feed.epoch()) for _ in range(3)] == [
-        [[0, 1, 2, 3], [4, 5, 6, 7]],
-        [[8, 9], [0, 1, 2, 3]],
-        [[4, 5, 6, 7], [8, 9]],
-    ]
+    assert numbers(feed.epoch()) == [[0, 1, 2, 3], [4, 5, 6, 7]]
+    with pytest.warns(UserWarning, match="1 batches came where 2 were due"):
+        assert numbers(feed.epoch()) == [[8, 9]]
+    assert numbers(feed.epoch()) == [[0, 1, 2, 3], [4, 5, 6, 7]]
+    assert not feed.ran_out
     assert not feed.whole_passes
     assert Feed(ArraySource(rows(10), batch_size=4), 3).whole_passes
     with pytest.raises(ValueError, match="at least 1"):

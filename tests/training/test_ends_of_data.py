@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 
@@ -94,3 +96,58 @@ def test_a_validation_that_is_used_up_leaves_no_numbers(eager, steps):
 def test_a_generator_of_one_epoch_says_nothing(eager):
     model = model_of(eager)
     check(model, model.fit(generator(), verbose=0), [[0, 1, 2]])
+
+
+class Dataset(densa.utils.PyDataset):
+    def __len__(self):
+        return 3
+
+    def __getitem__(self, i):
+        return part(i)
+
+
+class Loader:
+    def __iter__(self):
+        return generator()
+
+
+SOURCES = {
+    "arrays": lambda: ((X, Y), {"batch_size": 4}),
+    "dataset": lambda: ((Dataset(),), {}),
+    "loader": lambda: ((Loader(),), {}),
+}
+
+
+@pytest.mark.parametrize("kind", SOURCES)
+@pytest.mark.parametrize(
+    ("steps", "epochs", "times"),
+    [
+        (5, [[0, 1, 2]] * 3, 3),
+        (2, [[0, 1], [2], [0, 1], [2]], 2),
+        (1, [[0], [1], [2], [0]], 0),
+        (3, [[0, 1, 2]] * 2, 0),
+    ],
+)
+def test_an_epoch_ends_with_the_data_and_the_next_begins_again(eager, kind, steps, epochs, times):
+    data, more = SOURCES[kind]()
+    model = model_of(eager)
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        history = model.fit(
+            *data, epochs=len(epochs), steps_per_epoch=steps, shuffle=False, verbose=0, **more
+        )
+    check(model, history, epochs)
+    assert len(seen) == times
+    assert all(f"where {steps} were due" in str(w.message) for w in seen)
+
+
+@pytest.mark.parametrize("kind", SOURCES)
+def test_no_row_counts_twice_in_an_evaluation_or_prediction(eager, kind):
+    data, more = SOURCES[kind]()
+    model = model_of(eager)
+    whole = model.evaluate(X, Y, batch_size=4, verbose=0)
+    with pytest.warns(UserWarning, match="3 batches came where 5 were due"):
+        assert model.evaluate(*data, steps=5, verbose=0, **more) == pytest.approx(whole, rel=1e-6)
+    with pytest.warns(UserWarning, match="3 batches came where 5 were due"):
+        found = model.predict(data[0], steps=5, verbose=0, **more)
+    np.testing.assert_allclose(found, model.predict(X, verbose=0), rtol=1e-6)

@@ -274,8 +274,8 @@ class Feed:
 
     Args:
         source: The source.
-        steps_per_epoch: Steps of an epoch; None: one pass over the source. Epochs that are shorter
-            or longer than a pass go on where the last one ended.
+        steps_per_epoch: Steps of an epoch; None: one pass over the source. An epoch that is shorter
+            than a pass goes on where the last one ended; none goes past the end of the source.
     """
 
     def __init__(self, source: Source, steps_per_epoch: int | None = None) -> None:
@@ -346,17 +346,18 @@ class Feed:
         self._empty = False
 
     def _next(self) -> Batch | None:
-        for _ in range(2):
-            if self._going is None:
-                if self._passes and not self.source.restarts:
-                    return None
-                self._going = self.source.batches()
-                self._passes += 1
-            batch = next(self._going, None)
-            if batch is not None:
-                return batch
+        fresh = self._going is None
+        if self._going is None:
+            if self._passes and not self.source.restarts:
+                return None
+            self._going = self.source.batches()
+            self._passes += 1
+        batch = next(self._going, None)
+        if batch is None:
             self._going = None
-        return None
+            if self.count == 0 and not fresh:  # the epoch before took the last one
+                return self._next()
+        return batch
 
     def _say_ran_out(self) -> None:
         kind = type(getattr(self.source, "dataset", getattr(self.source, "stream", None))).__name__
@@ -366,12 +367,12 @@ class Feed:
                 "this one was used before, make a new one, or pass an iterable or a PyDataset "
                 "that starts again."
             )
-        self.ran_out = True
+        self.ran_out = not self.source.restarts or self.count == 0
         due = "more" if self.steps_per_epoch is None else self.steps_per_epoch
         warnings.warn(
             f"The input ran out of data: {self.count} batches came where {due} were due. "
-            "It cannot begin again, so it ends here. "
-            "Pass data with enough batches for the steps of all epochs, or ask for fewer steps.",
+            + ("It cannot begin again, so it ends here. " if self.ran_out else "")
+            + "Pass data with enough batches for the steps of all epochs, or ask for fewer steps.",
             UserWarning,
             stacklevel=2,
         )

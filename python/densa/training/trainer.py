@@ -90,7 +90,8 @@ class Trainer(Steps):
             class_weight: Weight of each class by its index.
             sample_weight: Weight of each row.
             initial_epoch: Number of the first epoch, to go on where a training ended.
-            steps_per_epoch: Batches in an epoch; by default one pass over the data.
+            steps_per_epoch: Batches in an epoch; by default one pass over the data. An epoch
+                ends with the data, with a warning; the next one begins at its first batch.
             validation_steps: Batches in a validation, the same ones in every epoch where the
                 data can begin again.
             validation_batch_size: By default `batch_size`.
