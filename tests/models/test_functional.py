@@ -189,6 +189,53 @@ def test_training_is_fixed_in_the_graph():
     assert np.any(value(restored, X) == 0)
 
 
+class Seen(densa.Layer):
+    """Passes its input on and remembers how it was called."""
+
+    def call(self, x, training=None):
+        self.training = training
+        return x * 1
+
+
+def chosen(model, seen, training):
+    model(X, training=training)
+    return seen.training
+
+
+@pytest.mark.parametrize("fixed", [None, True, False])
+@pytest.mark.parametrize("position", [False, True], ids=["keyword", "position"])
+def test_the_models_training_comes_before_that_of_its_layers(fixed, position):
+    x, seen = densa.Input((4,)), Seen()
+    model = densa.Model(x, seen(x, fixed) if position else seen(x, training=fixed))
+    assert chosen(model, seen, None) is fixed
+    for training in (True, False):
+        assert chosen(model, seen, training) is training
+    twin = copy.deepcopy(model)
+    for training in (True, False):
+        assert chosen(twin, twin.layers[1], training) is training
+
+
+@pytest.mark.parametrize("fixed", [None, True, False])
+def test_a_model_within_a_model_is_trained_as_the_outer_one_says(fixed):
+    x, seen = densa.Input((4,)), Seen()
+    inner = densa.Model(x, seen(x))
+    x = densa.Input((4,))
+    model = densa.Model(x, inner(x, training=fixed))
+    assert chosen(model, seen, None) is fixed
+    for training in (True, False):
+        assert chosen(model, seen, training) is training
+
+
+@pytest.mark.parametrize("eagerly", [False, True])
+def test_dropout_that_a_graph_has_on_is_off_in_predict_and_evaluate(eagerly):
+    x = densa.Input((4,))
+    model = densa.Model(x, L.Dropout(0.5, seed=1)(x, training=True))
+    model.compile("sgd", "mse", run_eagerly=eagerly)
+    np.testing.assert_array_equal(model.predict(X, verbose=0), X)
+    assert model.evaluate(X, X, verbose=0) == 0.0
+    assert np.any(value(model, X) == 0)
+
+
 def test_inputs_are_fitted():
     x = densa.Input((1,))
     model = densa.Model(x, x * 2)

@@ -216,7 +216,8 @@ class Layer(Tracked, Operation):
             set_call_context(outer)
 
     def _symbolic_call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if "training" in kwargs and "training" not in self._call_signature.parameters:
+        parameters = self._call_signature.parameters
+        if "training" in kwargs and "training" not in parameters and not _takes_any(parameters):
             kwargs = {k: v for k, v in kwargs.items() if k != "training"}
         assert_input_compatibility(self.input_spec, self._first(args, kwargs), self.name)
         if not self.built:

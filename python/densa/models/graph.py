@@ -55,6 +55,8 @@ class Graph:
                 f'The name "{double[0]}" is used {names[double[0]]} times in the model. All '
                 "operation names should be unique: pass another name= to one of them."
             )
+        places = {id(node): _training_place(node) for node in self.nodes}
+        self._fixed = {key: place for key, place in places.items() if place is not None}
         self.layers: list[Layer] = [op for op in self.operations if isinstance(op, Layer)]
 
     @property
@@ -63,13 +65,22 @@ class Graph:
         alone = all(len(nodes) == 1 for nodes in self.depths.values())
         return alone and all(len(node.inputs) <= 1 for node in self.nodes)
 
-    def run(self, inputs: list[Any]) -> Any:
-        """Replay the nodes on values, given in the order of `inputs`."""
+    def run(self, inputs: list[Any], training: bool | None = None) -> Any:
+        """Replay the nodes on values, given in the order of `inputs`.
+
+        `training`, where it is known, comes before what a layer was called with in the graph.
+        """
         values: dict[int, Any] = {id(k): v for k, v in zip(self.inputs, inputs, strict=True)}
         for node in self.nodes:
             if node.is_input:
                 continue
             args, kwargs = node.fill(values)
+            if training is not None and id(node) in self._fixed:
+                place = self._fixed[id(node)]
+                if isinstance(place, int):
+                    args = (*args[:place], training, *args[place + 1 :])
+                else:
+                    kwargs["training"] = training
             result = tree.flatten(node.operation(*args, **kwargs))
             for symbol, value in zip(node.outputs, result, strict=True):
                 values[id(symbol)] = value
@@ -150,6 +161,17 @@ class Graph:
             "input_layers": tree.map_structure(history, self.inputs_struct),
             "output_layers": tree.map_structure(history, self.outputs_struct),
         }
+
+
+def _training_place(node: Node) -> int | str | None:
+    """Where in a layer's arguments its use says whether it trains: a position, a name, nowhere."""
+    if not isinstance(node.operation, Layer):
+        return None
+    if node.kwargs.get("training") is not None:
+        return "training"
+    names = list(node.operation._call_signature.parameters)
+    position = names.index("training") - 1 if "training" in names else len(node.args)
+    return position if position < len(node.args) else None
 
 
 def operation_config(operation: Operation) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from densa import _core
-from densa._scope import auto_name
+from densa._scope import auto_name, call_context
 from densa._symbolic import KerasTensor, infer_outputs, is_keras_tensor
 from densa.layers._shapes import is_shape, tree_of_shapes
 from densa.layers.input_spec import InputSpec, assert_input_compatibility
@@ -81,7 +81,10 @@ class Model(Trainer, Layer):
             raise NotImplementedError(
                 f"Model {type(self).__name__} does not have a `call()` method implemented."
             )
-        return self._graph.run(self._standardize_inputs(args[0] if args else kwargs["inputs"]))
+        context = call_context()
+        training = kwargs.get("training") if context is None else context.training
+        inputs = self._standardize_inputs(args[0] if args else kwargs["inputs"])
+        return self._graph.run(inputs, training)
 
     def _own_layers(self) -> list[Layer]:
         found = super()._own_layers()
