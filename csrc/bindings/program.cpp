@@ -5,11 +5,11 @@
 #include <limits>
 #include <optional>
 
-#include "base/threads.h"
 #include "bindings/python.h"
 #include "graph/compile.h"
 #include "graph/plan.h"
 #include "graph/program.h"
+#include "tensor/optimizer_step.h"
 
 namespace densa::bindings {
 namespace {
@@ -275,7 +275,6 @@ void bind_program(py::module_& m) {
       },
       py::arg("kind"), py::arg("hyper"), "Names and first values of an optimizer's slots.");
 
-  // One eager step: gradients are row-major Tensors, variables and slots lie as they lie.
   m.def(
       "optimizer_step",
       [](const std::string& kind, const py::dict& hyper,
@@ -287,48 +286,10 @@ void bind_program(py::module_& m) {
           throw ValueError(
               "optimizer_step: variables, gradients, slots and decay differ in length");
         StepMaker maker(kind, hyper_from(hyper));
-        const OptimizerKernel& kernel = maker.kernel();
-        for (std::size_t i = 0; i < variables.size(); ++i) {
-          const TypeInfo& type = variables[i]->type();
-          if (!grads[i]) continue;
-          if (!(grads[i]->type == type))
-            throw ShapeError(cat("optimizer_step: '", variables[i]->name(), "' is ",
-                                 dtype_name(type.dtype), to_string(type.shape),
-                                 " but its gradient is ", dtype_name(grads[i]->type.dtype),
-                                 to_string(grads[i]->type.shape)));
-          if (static_cast<int>(slots[i].size()) != kernel.slot_count)
-            throw ValueError(cat("optimizer_step: ", kind, " needs ", kernel.slot_count, " slots"));
-          for (const auto& slot : slots[i])
-            if (!(slot->type() == type) || slot->layout() != variables[i]->layout())
-              throw ValueError(cat("optimizer_step: a slot of '", variables[i]->name(),
-                                   "' has another type or layout"));
-        }
-        for (std::size_t i = 0; i < variables.size(); ++i) {
-          if (!grads[i]) continue;
-          const TypeInfo& type = variables[i]->type();
-          // The gradient in the variable's layout; the padding is zero, so whole runs can be
-          // stepped.
-          const auto laid =
-              Variable::create(type, "", false, variables[i]->layout() == Layout::kRows);
-          laid->write(as_tensor(grads[i], "optimizer_step").view());
-          visit_dtype(type.dtype, [&](auto zero) {
-            using T = decltype(zero);
-            if constexpr (std::is_floating_point_v<T>) {
-              T* pointers[kMaxSlots] = {};
-              for (std::size_t k = 0; k < slots[i].size(); ++k)
-                pointers[k] = static_cast<T*>(slots[i][k]->data());
-              const StepNumbers<T> numbers =
-                  maker.numbers<T>(iteration, rate, grad_scale, decay[i]);
-              step_of<T>(kernel)(static_cast<T*>(variables[i]->data()),
-                                 static_cast<const T*>(laid->data()), pointers,
-                                 static_cast<std::ptrdiff_t>(variables[i]->padded_size()), numbers);
-            } else {
-              throw TypeError("optimizer_step: only floating variables can be trained");
-            }
-          });
-          variables[i]->bump_version();
-          for (const auto& slot : slots[i]) slot->bump_version();
-        }
+        std::vector<StepTarget> targets;
+        for (std::size_t i = 0; i < variables.size(); ++i)
+          targets.push_back({variables[i], grads[i], slots[i], decay[i]});
+        optimizer_step(maker, targets, iteration, rate, grad_scale);
       },
       py::arg("kind"), py::arg("hyper"), py::arg("variables"), py::arg("grads"), py::arg("slots"),
       py::arg("decay"), py::arg("iteration"), py::arg("rate"), py::arg("grad_scale") = 1.0);
