@@ -29,6 +29,7 @@ py::tuple philox_words(std::uint64_t key, std::uint64_t step, std::uint64_t bloc
 void bind_testing(py::module_& m) {
   py::module_ testing = m.def_submodule("testing", "Parts of the core that only tests call.");
   testing.def("pack_panels", &pack);
+  bind_testing_plan(testing);
   testing.def("philox", &philox_words, py::arg("key"), py::arg("step"), py::arg("block"));
 }
 
