@@ -1,5 +1,8 @@
 """Speed of single ops: densa beside NumPy and PyTorch, against the machine's limits.
 
+densa's matrix products are timed as a training plan runs them, on panels that stay packed; the rows
+named eager are single calls, which pack their operands. NumPy and PyTorch get row-major arrays.
+
 python benchmarks/ops.py                        # every group, 1 and 2 threads
 python benchmarks/ops.py --groups matmul --threads 1 --quick
 """
@@ -27,6 +30,8 @@ SHAPES = [
     (64, 17, 64),
     (1024, 1024, 1024),
 ]
+EAGER_SHAPES = [(32, 784, 300), (512, 784, 300)]
+PRODUCTS = (("forward", "x·W"), ("dx", "dy·Wᵀ"), ("dw", "xᵀ·dy"))
 UNARY = [
     "relu",
     "sqrt",
@@ -75,12 +80,13 @@ def cases(groups: list[str]) -> list[Case]:
     """Every row of the chosen groups."""
     rows = []
     if "matmul" in groups:
-        for shape in SHAPES:
-            flop = 2.0 * shape[0] * shape[1] * shape[2]
-            for op, name in (("forward", "x·W"), ("dx", "dy·Wᵀ"), ("dw", "xᵀ·dy")):
-                title = f"{name} {','.join(map(str, shape))}"
-                job: dict[str, Any] = {"op": op, "shape": shape}
-                rows.append(Case("matmul", title, job, flop=flop, limit="of FMA peak"))
+        for eager, shapes in ((False, SHAPES), (True, EAGER_SHAPES)):
+            for shape in shapes:
+                flop = 2.0 * shape[0] * shape[1] * shape[2]
+                for op, name in PRODUCTS:
+                    title = f"{'eager ' if eager else ''}{name} {','.join(map(str, shape))}"
+                    job: dict[str, Any] = {"op": op, "shape": shape, "eager": eager}
+                    rows.append(Case("matmul", title, job, flop=flop, limit="of FMA peak"))
     if "unary" in groups:
         for fn in UNARY:
             job = {"op": "unary", "fn": fn, "size": UNARY_SIZE}
@@ -164,7 +170,7 @@ def backward_ratio(rows: list[dict[str, Any]]) -> None:
     for shape in SHAPES:
         text = ",".join(map(str, shape))
         for threads in sorted({row["threads"] for row in rows}):
-            found = [by_title.get((f"{op} {text}", threads)) for op in ("x·W", "dy·Wᵀ", "xᵀ·dy")]
+            found = [by_title.get((f"{name} {text}", threads)) for _, name in PRODUCTS]
             micros = [entry["us"] for entry in found if entry]
             if len(micros) == 3:
                 ratio = (micros[1] + micros[2]) / (2 * micros[0])

@@ -144,6 +144,10 @@ def markdown(results: dict[str, Any]) -> str:
         parts.append(f"A whole `fit` of network A ({data}, batch 32), progress and accuracy on.\n")
         parts += [fit_table(results["fit"]), "", machine_line(results["fit"]), ""]
     if "ops" in results:
-        parts.append("Single operations.\n")
+        parts.append(
+            "Single operations. densa's matrix products run as in a training plan, on panels that"
+            " stay packed (dy·Wᵀ includes turning dy); rows named eager pack their operands in"
+            " every call. NumPy and PyTorch get row-major arrays.\n"
+        )
         parts += [ops_table(results["ops"]), "", machine_line(results["ops"]), ""]
     return "\n".join(parts)

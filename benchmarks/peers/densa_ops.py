@@ -28,22 +28,29 @@ def build(core: Any, job: Job) -> Callable[[], Any]:
     """One call of the op."""
     op, apply = job["op"], core.apply
     if op in ("forward", "dx", "dw"):
-        return matmul(core, job)
+        return (eager_product if job.get("eager") else product)(core, job)
     if op == "unary":
         x = core.from_numpy(op_data.vector(job["size"]))
         fn = job["fn"]
         return lambda: apply(fn, x)
     if op == "optimizer":
         return optimizer(core, job)
-    gather = getattr(getattr(core, "testing", None), "gather", None)
-    if gather is None:
-        raise Unavailable("the gather runs only inside a plan: no hook to time it alone")
     images, next_rows = op_data.images(), op_data.row_source(job["rows"])
+    gather = core.testing.Gather(job["rows"], images.shape[1])
     return lambda: gather(images, next_rows(), 1 / 255)
 
 
-def matmul(core: Any, job: Job) -> Callable[[], Any]:
-    """The products of a dense layer; W is a Variable, so nothing packs it per call."""
+def product(core: Any, job: Job) -> Callable[[], Any]:
+    """A product of a dense layer as a training plan runs it: on panels that stay packed."""
+    rows, fan_in, fan_out = job["shape"]
+    x, w = op_data.matrix(rows, fan_in, 1), op_data.matrix(fan_in, fan_out, 2)
+    products = core.testing.Products(x, w, op_data.matrix(rows, fan_out, 3))
+    call: Callable[[], Any] = getattr(products, job["op"])
+    return call
+
+
+def eager_product(core: Any, job: Job) -> Callable[[], Any]:
+    """The same product as an eager op, which packs its operands in every call."""
     rows, fan_in, fan_out = job["shape"]
     apply = core.apply
     w = core.Variable(op_data.matrix(fan_in, fan_out, 2))
