@@ -66,7 +66,7 @@ struct StepState {
   std::int64_t first = 0;               // position of this batch in the epoch
   std::int64_t ahead = 0;               // rows of the epoch from `first` on
   std::int64_t batch = 0;               // rows of a full batch
-  void* optimizer = nullptr;            // this thread's StepNumbers (see stages_update.cpp)
+  void* optimizer = nullptr;            // this thread's StepNumbers (see stages_update.h)
   std::byte* scratch = nullptr;         // of this thread, as much as the stage asked for
   std::byte* local = nullptr;           // of this thread: the local buffers
 };
