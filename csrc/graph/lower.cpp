@@ -450,7 +450,7 @@ class Lowering final : private UpdateLowering {
     auto stage = std::make_unique<OpStage>();
     stage->op = node.op;
     stage->attrs = node.attrs;
-    stage->error = plan_.error_;
+    stage->failure = plan_.failure_;
     std::vector<TypeInfo> sized;
     for (int id : node.in) {
       stage->in.push_back({need(id, kFlat), nullptr});

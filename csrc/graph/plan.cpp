@@ -203,7 +203,7 @@ StepState Plan::state(std::int64_t position, std::int64_t index, const double* r
   return s;
 }
 
-void Plan::walk(StepState& s, Team& team, int thread, GatherAhead& ahead) {
+bool Plan::walk(StepState& s, Team& team, int thread, GatherAhead& ahead) {
   if (local_bytes_ > 0)  // every thread gathers all rows
     ahead.begin(s, 0, 1);
   else
@@ -222,7 +222,16 @@ void Plan::walk(StepState& s, Team& team, int thread, GatherAhead& ahead) {
         ahead.some();
       });
     team.wait();
+    if (failure_->interval.load(std::memory_order_relaxed) <= s.interval) return false;
+    ++s.interval;
   }
+  return true;
+}
+
+void Plan::throw_failure() {
+  if (!failure_->error) return;
+  failure_->interval = std::numeric_limits<std::int64_t>::max();
+  std::rethrow_exception(std::exchange(failure_->error, nullptr));
 }
 
 std::int64_t Plan::run(std::int64_t max_steps, double seconds, const double* rates,
@@ -246,6 +255,7 @@ std::int64_t Plan::run(std::int64_t max_steps, double seconds, const double* rat
       steps = std::clamp<std::int64_t>(static_cast<std::int64_t>(budget), 1, steps);
     }
     int used = 1;
+    std::int64_t whole = 0;  // steps that went through
     const Clock::time_point chunk_start = Clock::now();
     run_team(next.threads, [&](Team& team, int thread) {
       const FlushDenormals flush;
@@ -253,21 +263,23 @@ std::int64_t Plan::run(std::int64_t max_steps, double seconds, const double* rat
       GatherAhead ahead;
       for (std::int64_t i = 0; i < steps; ++i) {
         StepState s = state(position_ + i * span_.batch, i, rates, rate_count);
-        walk(s, team, thread, ahead);
+        s.interval = i * static_cast<std::int64_t>(schedule_.intervals.size());
+        if (!walk(s, team, thread, ahead)) return;
+        if (thread == 0) ++whole;
       }
     });
     const double chunk_seconds = seconds_since(chunk_start);
     per_step = chunk_seconds / static_cast<double>(steps);
     choice_.record(used, chunk_seconds, steps);
     last_threads_ = used;
-    done += steps;
-    step += steps;
-    steps_in_span_ += steps;
-    position_ = std::min(position_ + steps * span_.batch, span_.end);
-    if (*error_ || (seconds > 0 && seconds_since(start) > seconds)) break;
+    done += whole;
+    step += whole;
+    steps_in_span_ += whole;
+    position_ = std::min(position_ + whole * span_.batch, span_.end);
+    if (failure_->error || (seconds > 0 && seconds_since(start) > seconds)) break;
   }
   for (const auto& variable : written_) variable->bump_version();
-  if (*error_) std::rethrow_exception(std::exchange(*error_, nullptr));
+  throw_failure();
   return done;
 }
 
@@ -331,6 +343,7 @@ std::vector<std::pair<std::string, double>> Plan::profile(std::int64_t steps, do
     step += optimizer_ ? 1 : 0;
   }
   for (const auto& variable : written_) variable->bump_version();
+  throw_failure();
   for (auto& [label, time] : times) time /= static_cast<double>(std::max<std::int64_t>(ran, 1));
   return times;
 }

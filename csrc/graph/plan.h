@@ -110,7 +110,9 @@ class Plan {
   };
   class Binding;
   void bind();
-  void walk(StepState& s, Team& team, int thread, GatherAhead& ahead);
+  void throw_failure();
+  // False if a stage failed; the rest of the step is left out then.
+  bool walk(StepState& s, Team& team, int thread, GatherAhead& ahead);
   StepState state(std::int64_t position, std::int64_t step_index, const double* rates,
                   std::size_t rate_count) const;
 
@@ -128,7 +130,7 @@ class Plan {
   std::vector<std::vector<StepMaker>> makers_;     // per thread
   std::vector<std::shared_ptr<Variable>> written_;
   std::vector<const void*> bound_;  // what variables' memory was bound to
-  std::shared_ptr<std::exception_ptr> error_ = std::make_shared<std::exception_ptr>();
+  std::shared_ptr<Failure> failure_ = std::make_shared<Failure>();
   std::shared_ptr<std::atomic<std::int64_t>> nonfinite_;  // row * inputs + input, or -1
 
   DataSpan span_;

@@ -7,8 +7,11 @@
 // its cache.
 #pragma once
 #include <algorithm>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <exception>
+#include <limits>
 #include <memory>
 #include <string>
 #include <utility>
@@ -67,8 +70,16 @@ struct StepState {
   std::int64_t ahead = 0;               // rows of the epoch from `first` on
   std::int64_t batch = 0;               // rows of a full batch
   void* optimizer = nullptr;            // this thread's StepNumbers (see stages_update.h)
+  std::int64_t interval = 0;            // counts all intervals of a call of Plan::run
   std::byte* scratch = nullptr;         // of this thread, as much as the stage asked for
   std::byte* local = nullptr;           // of this thread: the local buffers
+};
+
+// What went wrong in a stage, an id out of range say. All threads leave behind the barrier that
+// ends the failing interval, before anything that stands behind it in the step changes.
+struct Failure {
+  std::exception_ptr error;
+  std::atomic<std::int64_t> interval{std::numeric_limits<std::int64_t>::max()};
 };
 
 // Where buffers lie. Stages turn buffer numbers into pointers when they are bound.

@@ -134,7 +134,7 @@ class OpStage final : public Stage {
   std::vector<TypeInfo> in_types, out_types;  // with kRows
   std::vector<Ref<std::byte>> in, out;
   std::size_t scratch = 0;
-  std::shared_ptr<std::exception_ptr> error;
+  std::shared_ptr<Failure> failure;
 
   void bind(const Addresses& a) override {
     for (auto& ref : in) ref.bind(a);
@@ -147,8 +147,9 @@ class OpStage final : public Stage {
     if (s.rows != rows_) point(s.rows);
     try {
       op->eval({views_in_, views_out_, attrs, s.scratch, s.step});
-    } catch (...) {  // an id out of range, say: the step is completed, then the plan throws
-      if (!*error) *error = std::current_exception();
+    } catch (...) {  // thread 0 alone runs these
+      if (!failure->error) failure->error = std::current_exception();
+      failure->interval.store(std::min(failure->interval.load(), s.interval));
     }
   }
   std::size_t scratch_bytes() const override { return scratch; }

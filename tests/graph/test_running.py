@@ -211,3 +211,88 @@ def test_a_callback_class_is_refused():
     x, y = rows(64)
     with pytest.raises(ValueError, match=r"EarlyStopping\(\.\.\.\)"):
         model.fit(x, y, callbacks=[densa.callbacks.EarlyStopping], verbose=0)
+
+
+def test_one_model_in_several_python_threads():
+    model = compiled()
+    x, y = rows(512)
+    expected = model.predict(x, verbose=0)
+    loss = model.evaluate(x, y, verbose=0, return_dict=True)["loss"]
+    wrong: list[str] = []
+
+    def work():
+        for _ in range(20):
+            if not np.array_equal(model.predict(x, batch_size=32, verbose=0), expected):
+                wrong.append("predict")
+            if not np.array_equal(model.predict_on_batch(x[:40]), expected[:40]):
+                wrong.append("predict_on_batch")
+            if model.evaluate(x, y, verbose=0, return_dict=True)["loss"] != loss:
+                wrong.append("evaluate")
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+def test_fit_of_a_model_that_another_thread_fits_is_refused():
+    model = compiled()
+    x, y = rows(64)
+    begun, go_on = threading.Event(), threading.Event()
+
+    class Wait(densa.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            begun.set()
+            assert go_on.wait(30)
+
+        def on_epoch_end(self, epoch, logs=None):
+            self.model.evaluate(x, y, verbose=0)  # the same thread may
+
+    fitting = threading.Thread(target=lambda: model.fit(x, y, verbose=0, callbacks=[Wait()]))
+    fitting.start()
+    try:
+        assert begun.wait(30)
+        for call in (model.fit, model.evaluate, model.train_on_batch):
+            with pytest.raises(ValueError, match="in another thread"):
+                call(x, y)
+        assert model.predict(x, verbose=0).shape[0] == 64
+    finally:
+        go_on.set()
+        fitting.join()
+    model.fit(x, y, verbose=0)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_bad_id_ends_before_the_step_that_it_is_in(threads):
+    before = densa.get_num_threads()
+    densa.set_num_threads(threads, exact=True)
+    try:
+        model = densa.Sequential(
+            [
+                densa.Input((4,), dtype="int32"),
+                densa.layers.Embedding(5, 3),
+                densa.layers.Flatten(),
+                densa.layers.Dense(2),
+            ]
+        )
+        model.compile(densa.optimizers.SGD(0.1), "mse")
+        alone = densa.models.clone_model(model)
+        alone.set_weights(model.get_weights())
+        alone.compile(densa.optimizers.SGD(0.1), "mse")
+        ids = np.ones((60, 4), "i4")
+        ids[25, 2] = 7
+        y = np.ones((60, 2), "f4")
+        with pytest.raises(IndexError):
+            model.fit(ids, y, batch_size=10, shuffle=False, verbose=0)
+        assert int(model.optimizer.iterations) == 2
+        # As after two steps alone.
+        alone.fit(ids[:20], y[:20], batch_size=10, shuffle=False, verbose=0)
+        for a, b in zip(model.get_weights(), alone.get_weights(), strict=True):
+            np.testing.assert_array_equal(a, b)
+        ids[25, 2] = 1
+        model.fit(ids, y, batch_size=10, shuffle=False, verbose=0)  # the plan goes on
+        assert int(model.optimizer.iterations) == 8
+    finally:
+        densa.set_num_threads(before)

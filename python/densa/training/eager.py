@@ -19,6 +19,7 @@ from densa.callbacks.logs import LazyLogs
 from densa.utils import tree
 from densa.utils.batches import pack_x_y_sample_weight
 
+from .check import check_labels
 from .data import Batch, Feed, batch_rows
 from .interrupt import DeferInterrupt
 
@@ -64,6 +65,7 @@ class EagerRunner:
         for group in groups(feed.epoch(), model.steps_per_execution):
             begin(step)
             for batch in group:
+                check_labels(model, batch[1])
                 logs = self._one(batch)
             step += len(group)
             end(step - 1, LazyLogs(functools.partial(to_numbers, logs)))

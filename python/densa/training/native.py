@@ -19,6 +19,7 @@ from densa.random import Uses
 from densa.utils import tree
 
 from .arrays import warn_non_finite
+from .check import check_labels
 from .data import ArraySource, Batch, Feed, batch_rows
 from .eager import EagerRunner, Logs, groups, to_numbers
 from .settings import Watched
@@ -269,6 +270,7 @@ class NativeRunner:
         for group in groups(feed.epoch(), model.steps_per_execution):
             begin(step)
             for batch in group:
+                check_labels(model, batch[1])
                 done = self._one(batch)
             step += len(group)
             if done is None:

@@ -19,7 +19,15 @@ Settings = dict[tuple[int, str], Any]
 
 # What fit itself changes on a model.
 _OF_TRAINING = frozenset(
-    ("stop_training", "stop_evaluating", "stop_predicting", "history", "_fitting", "_pending_logs")
+    (
+        "stop_training",
+        "stop_evaluating",
+        "stop_predicting",
+        "history",
+        "_fitting",
+        "_pending_logs",
+        "_turns",
+    )
 )
 _NEW = object()
 

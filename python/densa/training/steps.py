@@ -15,6 +15,7 @@ from densa.utils.batches import unpack_x_y_sample_weight
 
 from .compiled import Compiled, arguments_from_config
 from .eager import EagerRunner, Runner
+from .turns import Turns
 
 
 class Steps:
@@ -28,6 +29,7 @@ class Steps:
         self._compiled: Compiled | None = None
         self._loss_tracker: Mean | None = None
         self._runners: dict[str, Any] = {}
+        self._turns = Turns()
         self.stop_training = False
         self.stop_evaluating = False
         self.stop_predicting = False

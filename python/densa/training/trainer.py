@@ -20,6 +20,7 @@ from .arrays import (
 from .check import check_input_shapes, check_labels
 from .data import ArraySource, Feed, Source, make_source
 from .steps import Steps
+from .turns import one_at_a_time
 
 
 class Trainer(Steps):
@@ -54,6 +55,7 @@ class Trainer(Steps):
 
     # ---- fit -------------------------------------------------------------------------------------
 
+    @one_at_a_time("train")
     def fit(
         self,
         x: Any = None,
@@ -191,6 +193,7 @@ class Trainer(Steps):
 
     # ---- evaluate and predict --------------------------------------------------------------------
 
+    @one_at_a_time("train")
     def evaluate(
         self,
         x: Any = None,
@@ -255,6 +258,7 @@ class Trainer(Steps):
         values = [logs[n] for n in names] + [v for k, v in logs.items() if k not in names]
         return values[0] if len(values) == 1 else values
 
+    @one_at_a_time("predict")
     def predict(
         self,
         x: Any,
@@ -300,6 +304,7 @@ class Trainer(Steps):
 
     # ---- single batches --------------------------------------------------------------------------
 
+    @one_at_a_time("train")
     def train_on_batch(
         self,
         x: Any,
@@ -331,6 +336,7 @@ class Trainer(Steps):
         logs = self._runner("train").run_batch(batch)
         return logs if return_dict else self._in_order(logs)
 
+    @one_at_a_time("train")
     def test_on_batch(
         self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False
     ) -> Any:
@@ -341,6 +347,7 @@ class Trainer(Steps):
         logs = self._runner("test").run_batch(batch)
         return logs if return_dict else self._in_order(logs)
 
+    @one_at_a_time("predict")
     def predict_on_batch(self, x: Any) -> Any:
         """The outputs for one batch, as NumPy arrays."""
         batch = self._batch(x)
@@ -365,6 +372,7 @@ class Trainer(Steps):
         if check_rows(("x", x), ("y", y), ("sample_weight", sample_weight)) == 0:
             raise ValueError("The batch has no rows.")
         check_input_shapes(self, x)
+        check_labels(self, y)
         dtype = self._dtype_name()
         parts = [
             None if part is None else tree.map_structure(lambda a: floats_to(a, dtype), part)
