@@ -80,3 +80,22 @@ def test_the_functions_refuse_them_too():
     with pytest.raises(ValueError, match="indices must be whole numbers"):
         densa.ops.take_along_axis(scores, np.full((2, 1), 2**64 - 1, np.uint64), 1)
     assert not densa.ops.one_hot(np.array([2.0**32 + 1]), 3).numpy().any()
+
+
+@pytest.mark.parametrize("bad", [np.nan, 1e20, 2**40, 2**32 + 1])
+def test_integer_inputs_refuse_what_they_cannot_hold(bad, eagerly):
+    model = densa.Sequential(
+        [densa.Input((2,), dtype="int32", name="ids"), layers.Embedding(5, 3), layers.Flatten()]
+    )
+    model.compile("sgd", "mse", run_eagerly=eagerly)
+    ids = np.ones((12, 2), np.float64 if isinstance(bad, float) else np.int64)
+    ids[5, 1] = bad
+    for call in (
+        lambda: model(ids),
+        lambda: model.predict(ids, verbose=0),
+        lambda: model.fit(ids, np.zeros((12, 6)), batch_size=4, shuffle=False, verbose=0),
+    ):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # NaN is warned of as well
+            with pytest.raises(ValueError, match="input 'ids' must be whole numbers within"):
+                call()

@@ -114,11 +114,12 @@ class Model(Trainer, Layer):
             if isinstance(x, (_core.Tensor, _core.Variable)):
                 if str(x.dtype) == symbol.dtype:
                     return x
-                return _core.apply("cast", x, dtype=symbol.dtype)
+                what = f"Values of input '{symbol.name}'"  # what an integer input cannot hold
+                return _core.apply("cast", x, dtype=symbol.dtype, strict=what)
             if hasattr(x, "__array__") and not is_keras_tensor(x):
                 array = np.asarray(x)
                 if array.dtype.kind in "fiub" and array.dtype != symbol.dtype:
-                    return array.astype(symbol.dtype)
+                    return one(_core.from_numpy(array), symbol)
             return x
 
         leaves = tree.flatten(inputs)
