@@ -203,6 +203,12 @@ def _optimizer(name: str, learning_rate: float | None) -> densa.optimizers.Optim
 
 def _predict(options: argparse.Namespace) -> None:
     _check_writable(options.output)
+    for path, what in ((options.model, "the model"), (options.input, "the input")):
+        if _same_file(options.output, path):
+            raise ValueError(
+                f"{options.output}: is {what}, which the predictions would replace; give another "
+                "name to -o."
+            )
     model = densa.models.load_model(options.model)
     with open(options.input, "rb") as file:
         x = np.load(file, allow_pickle=False)
@@ -218,6 +224,10 @@ def _predict(options: argparse.Namespace) -> None:
         if os.path.exists(temporary):
             os.unlink(temporary)
     print(f"saved {options.output}: {y.dtype} {y.shape}")
+
+
+def _same_file(a: str, b: str) -> bool:
+    return os.path.exists(a) and os.path.exists(b) and os.path.samefile(a, b)
 
 
 def _check_writable(path: str) -> None:

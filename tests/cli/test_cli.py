@@ -154,6 +154,23 @@ def test_predict_errors(capsys):
         assert not os.path.exists("y.npy")
 
 
+@pytest.mark.parametrize("output", ["model.densa", "./x.npy", "link.npy"])
+def test_predictions_never_replace_what_they_are_made_from(capsys, output):
+    # No model and no array: whoever read them first would complain about that.
+    for name in ("model.densa", "x.npy"):
+        with open(name, "w") as file:
+            file.write("precious")
+    os.symlink("x.npy", "link.npy")
+    assert main(["predict", "model.densa", "x.npy", "-o", output]) == 1
+    captured = capsys.readouterr()
+    what = "the model" if output == "model.densa" else "the input"
+    assert f"{output}: is {what}, which the predictions would replace" in captured.err
+    assert captured.out == ""
+    for name in ("model.densa", "x.npy"):
+        with open(name) as file:
+            assert file.read() == "precious"
+
+
 def test_interrupt(monkeypatch, capsys):
     def interrupted(*args, **kwargs):
         raise KeyboardInterrupt
