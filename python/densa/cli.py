@@ -143,7 +143,7 @@ def _train(options: argparse.Namespace) -> None:
     batch_size = options.batch_size or task.batch_size
     # What would fail only after the training is checked before it.
     for path, ending in ((options.output, ".densa"), (options.plot, ".png")):
-        if path:
+        if path is not None:
             _check_writable(path)
             if not path.endswith(ending):
                 raise ValueError(f"the name of the file must end in {ending}; received {path}")
@@ -231,6 +231,8 @@ def _same_file(a: str, b: str) -> bool:
 
 
 def _check_writable(path: str) -> None:
+    if not path:
+        raise ValueError("the name of the file to write is empty; give a name or leave it out.")
     folder = os.path.dirname(path) or "."
     if not os.path.isdir(folder):
         raise FileNotFoundError(f"{path}: there is no folder {folder}.")

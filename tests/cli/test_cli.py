@@ -101,6 +101,8 @@ def test_plot_without_matplotlib_fails_before_training(monkeypatch, capsys):
         (["--output", "none/model.densa"], "there is no folder none"),
         (["--plot", "none/curves.png"], "there is no folder none"),
         (["--output", "."], "is a folder"),
+        (["--output", ""], "the name of the file to write is empty"),
+        (["--plot", ""], "the name of the file to write is empty"),
         (["--output", "model.h5"], "must end in .densa; received model.h5"),
         (["--plot", "curves.pgn"], "must end in .png; received curves.pgn"),
     ],
