@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -52,8 +53,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     run: Callable[[argparse.Namespace], None] = options.run
     try:
         run(options)
-    except (ValueError, OSError, MissingExtraError) as error:
-        print(f"densa {options.command}: error: {error}", file=sys.stderr)
+    except (ValueError, OSError, MemoryError, MissingExtraError) as error:
+        said = str(error) or type(error).__name__  # Python's own MemoryError says nothing
+        print(f"densa {options.command}: error: {said}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print(f"\ndensa {options.command}: stopped", file=sys.stderr)
@@ -210,10 +212,7 @@ def _predict(options: argparse.Namespace) -> None:
                 "name to -o."
             )
     model = densa.models.load_model(options.model)
-    with open(options.input, "rb") as file:
-        x = np.load(file, allow_pickle=False)
-    if not isinstance(x, np.ndarray):
-        raise ValueError(f"{options.input}: an archive of arrays; expected one array (.npy).")
+    x = _read_array(options.input)
     y = np.asarray(model.predict(x, batch_size=options.batch_size, verbose=0))
     temporary = f"{options.output}.{os.getpid()}.part"
     try:
@@ -224,6 +223,19 @@ def _predict(options: argparse.Namespace) -> None:
         if os.path.exists(temporary):
             os.unlink(temporary)
     print(f"saved {options.output}: {y.dtype} {y.shape}")
+
+
+def _read_array(path: str) -> Any:
+    with open(path, "rb") as file:
+        try:
+            x = np.load(file, allow_pickle=False)
+        except (EOFError, zipfile.BadZipFile) as error:
+            raise ValueError(
+                f"{path}: empty or damaged ({error}); expected one array as numpy.save writes it."
+            ) from error
+    if not isinstance(x, np.ndarray):
+        raise ValueError(f"{path}: an archive of arrays; expected one array (.npy).")
+    return x
 
 
 def _same_file(a: str, b: str) -> bool:

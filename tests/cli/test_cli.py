@@ -144,11 +144,16 @@ def test_predict_errors(capsys):
     assert train() == 0
     np.save("flat.npy", np.zeros((3, 7), "float32"))
     np.savez("many.npz", a=np.zeros(3))
+    for name, content in (("empty.npy", b""), ("broken.npz", b"PK\x03\x04 and no more")):
+        with open(name, "wb") as file:
+            file.write(content)
     np.save("objects.npy", np.array([{}], dtype=object), allow_pickle=True)
     for name, message in [
         ("flat.npy", "7"),
         ("many.npz", "archive"),
         ("objects.npy", "allow_pickle"),
+        ("empty.npy", "empty.npy: empty or damaged"),
+        ("broken.npz", "broken.npz: empty or damaged"),
         ("none.npy", "none.npy"),
     ]:
         assert main(["predict", "model.densa", name, "-o", "y.npy"]) == 1
@@ -171,6 +176,25 @@ def test_predictions_never_replace_what_they_are_made_from(capsys, output):
     for name in ("model.densa", "x.npy"):
         with open(name) as file:
             assert file.read() == "precious"
+
+
+def test_a_network_beyond_the_memory_is_one_line(capsys):
+    assert train("--hidden", "99999999999") == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1
+    assert lines[0].startswith("densa train: error: ")
+    # 64 inputs times that many units of 4 bytes.
+    assert "25599999999744 bytes" in lines[0]
+    assert os.listdir() == []
+
+
+def test_an_error_without_words_is_named(monkeypatch, capsys):
+    def no_memory(*args, **kwargs):
+        raise MemoryError
+
+    monkeypatch.setattr(densa.Sequential, "fit", no_memory)
+    assert train() == 1
+    assert capsys.readouterr().err == "densa train: error: MemoryError\n"
 
 
 def test_interrupt(monkeypatch, capsys):
