@@ -151,3 +151,33 @@ def test_no_row_counts_twice_in_an_evaluation_or_prediction(eager, kind):
     with pytest.warns(UserWarning, match="3 batches came where 5 were due"):
         found = model.predict(data[0], steps=5, verbose=0, **more)
     np.testing.assert_allclose(found, model.predict(X, verbose=0), rtol=1e-6)
+
+
+class Batches(densa.utils.PyDataset):
+    def __init__(self, batches):
+        super().__init__()
+        self.batches = batches
+
+    def __len__(self):
+        return len(self.batches)
+
+    def __getitem__(self, index):
+        return self.batches[index]
+
+
+@pytest.mark.parametrize("kind", [iter, Batches], ids=["generator", "dataset"])
+def test_a_batch_without_rows_is_refused_by_its_number(eager, kind):
+    # A full batch comes first, so that a plan exists before the empty one.
+    batches = [part(0), (X[:0], Y[:0]), part(1)]
+    model = model_of(eager)
+    message = r"Batch 1 \(counted from 0\) of `x` .* has no rows"
+    with pytest.raises(ValueError, match=message):
+        model.fit(kind(batches), verbose=0, shuffle=False)
+    # The step before it stands, finite; none came after.
+    _, w = trained([[0]])
+    np.testing.assert_allclose(model.get_weights()[0], w, rtol=1e-4)
+    assert int(model.optimizer.iterations) == 1
+    with pytest.raises(ValueError, match=message):
+        model.evaluate(kind(batches), verbose=0)
+    with pytest.raises(ValueError, match=message):
+        model.predict(kind([(x,) for x, _ in batches]), verbose=0)

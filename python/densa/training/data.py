@@ -181,16 +181,30 @@ class StreamSource(Source):
             self.steps = len(stream)
         self._warned = False
 
+    @property
+    def kind(self) -> str:
+        """Type of what yields the batches, for messages."""
+        return type(self.stream).__name__
+
     def batches(self) -> Iterator[Batch]:
         """What is left of the stream, or all of it again."""
         start = 0
-        for item in self.stream:
-            batch = self.standardize(item, start)
+        for number, item in enumerate(self.stream):
+            batch = self.standardize(item, start, number)
             start += batch_rows(batch)
             yield batch
 
-    def standardize(self, item: Any, start: int = 0) -> Batch:
-        """A batch as arrays, checked."""
+    def standardize(self, item: Any, start: int = 0, number: int = 0) -> Batch:
+        """A batch as arrays, checked.
+
+        Args:
+            item: What the stream gave.
+            start: Rows of the batches before, for messages.
+            number: Number of the batch, for messages.
+
+        Raises:
+            ValueError: It holds no numbers, numbers of rows differ, or there are none.
+        """
         x, y, weight = unpack_x_y_sample_weight(item)
         x = to_arrays(x, "x", self.names)
         y = to_arrays(y, "y")
@@ -199,7 +213,11 @@ class StreamSource(Source):
             if weight is not None:
                 raise ValueError("Pass `class_weight` or sample weights in the batches, not both.")
             weight = class_weights(y, self.class_weight)
-        check_rows(("x", x), ("y", y), ("sample_weight", weight))
+        if check_rows(("x", x), ("y", y), ("sample_weight", weight)) == 0:
+            raise ValueError(
+                f"Batch {number} (counted from 0) of `x` ({self.kind}) has no rows; expected at "
+                "least one. Leave empty batches out."
+            )
         parts = [
             None if part is None else tree.map_structure(lambda a: floats_to(a, self.dtype), part)
             for part in (x, y, weight)
@@ -238,6 +256,11 @@ class PyDatasetSource(StreamSource):
         self.steps = int(count) if count is not None else None
         self._warned = False
 
+    @property
+    def kind(self) -> str:
+        """Type of the dataset, for messages."""
+        return type(self.dataset).__name__
+
     def batches(self) -> Iterator[Batch]:
         """One pass; without end where the number of batches is unknown."""
         begin = getattr(self.dataset, "on_epoch_begin", None)
@@ -249,7 +272,7 @@ class PyDatasetSource(StreamSource):
             numbers = permutation(self.steps) if self.shuffle else range(self.steps)
         start = 0
         for number in numbers:
-            batch = self.standardize(self.dataset[int(number)], start)
+            batch = self.standardize(self.dataset[int(number)], start, int(number))
             start += batch_rows(batch)
             yield batch
 
