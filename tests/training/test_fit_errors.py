@@ -47,6 +47,40 @@ def test_wrong_data_names_the_input():
         pair.fit([x, x[:, :2]], [y, y], verbose=0)
 
 
+@pytest.mark.parametrize("value", [2.5, 32.0, "32", True])
+def test_counts_that_are_no_whole_numbers_are_refused(value):
+    x, y = regression(20)
+    model = linear()
+    model.compile("sgd", "mse")
+    before = model.get_weights()[0]
+    said = f"received {value!r} of type {type(value).__name__}"
+    validation = {"validation_data": (x, y)}
+    for arguments in (
+        {"batch_size": value},
+        {"steps_per_epoch": value},
+        {"validation_batch_size": value, **validation},
+        {"validation_steps": value, **validation},
+    ):
+        with pytest.raises(TypeError, match=said):
+            model.fit(x, y, verbose=0, **arguments)
+    for call in (model.evaluate, model.predict):
+        for name in ("batch_size", "steps"):
+            with pytest.raises(TypeError, match=said):
+                call(x, verbose=0, **{name: value})
+    np.testing.assert_array_equal(model.get_weights()[0], before)
+    assert int(model.optimizer.iterations) == 0
+
+
+def test_counts_may_be_numpys():
+    x, y = regression(20)
+    model = linear()
+    model.compile("sgd", "mse")
+    model.fit(x, y, batch_size=np.int64(4), steps_per_epoch=np.int32(3), verbose=0)
+    assert int(model.optimizer.iterations) == 3
+    with pytest.raises(ValueError, match="number of steps must be at least 1; received 0"):
+        model.fit(x, y, steps_per_epoch=0, verbose=0)
+
+
 def test_labels_out_of_range_are_refused():
     x, labels = classes(20)
     model = linear(4, 3, activation="softmax")

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from densa._numbers import whole_number
 from densa.utils import tree
 from densa.utils.batches import unpack_x_y_sample_weight
 
@@ -299,13 +300,17 @@ class Feed:
         source: The source.
         steps_per_epoch: Steps of an epoch; None: one pass over the source. An epoch that is shorter
             than a pass goes on where the last one ended; none goes past the end of the source.
+
+    Raises:
+        TypeError: The number of steps is no whole number.
+        ValueError: It is below 1.
     """
 
     def __init__(self, source: Source, steps_per_epoch: int | None = None) -> None:
-        if steps_per_epoch is not None and int(steps_per_epoch) < 1:
-            raise ValueError(f"The number of steps must be at least 1; received {steps_per_epoch}.")
+        if steps_per_epoch is not None:
+            steps_per_epoch = whole_number("The number of steps", steps_per_epoch)
         self.source = source
-        self.steps_per_epoch = None if steps_per_epoch is None else int(steps_per_epoch)
+        self.steps_per_epoch = steps_per_epoch
         self.ran_out = False  # for good
         self.count = 0  # batches of this epoch so far
         self._going: Iterator[Batch] | None = None
@@ -428,12 +433,13 @@ def make_source(
         check: Called with the arrays of `x`; raises where they do not fit the model.
 
     Raises:
+        TypeError: `batch_size` is no whole number.
         ValueError: The arguments do not go together, or `x` is none of these.
     """
     if x is None:
         raise ValueError("There is no data: `x` is None.")
-    if batch_size is not None and (isinstance(batch_size, bool) or int(batch_size) < 1):
-        raise ValueError(f"`batch_size` must be at least 1; received {batch_size!r}.")
+    if batch_size is not None:
+        batch_size = whole_number("`batch_size`", batch_size)
     if is_data(x):
         x = to_arrays(x, "x", names)
         y = to_arrays(y, "y")
