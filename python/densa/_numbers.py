@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import numbers
 from typing import Any
 
 
@@ -26,3 +28,19 @@ def whole_number(name: str, value: Any, least: int = 1) -> int:
     if found < least:
         raise ValueError(f"{name} must be at least {least}; received {value!r}.")
     return found
+
+
+def check_real_number(name: str, value: Any, least: float = -math.inf) -> None:
+    """Raise where a value is no number, NaN, or below `least`.
+
+    Raises:
+        TypeError: It is no number.
+        ValueError: It is NaN or too small.
+    """
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise TypeError(
+            f"{name} must be a number; received {value!r} of type {type(value).__name__}."
+        )
+    if not float(value) >= least:
+        bound = "must be a number, not NaN" if math.isnan(value) else f"must be at least {least}"
+        raise ValueError(f"{name} {bound}; received {value!r}.")

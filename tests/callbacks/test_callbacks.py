@@ -150,6 +150,27 @@ def test_learning_rate_scheduler():
         drive(LearningRateScheduler(lambda epoch: "fast"), [1.0])
 
 
+@pytest.mark.parametrize(
+    ("callback", "arguments"),
+    [
+        (EarlyStopping, ("patience", "start_from_epoch", "baseline", "min_delta")),
+        (ReduceLROnPlateau, ("patience", "cooldown", "factor", "min_lr", "min_delta")),
+    ],
+)
+def test_arguments_that_are_no_numbers_are_refused(callback, arguments):
+    for argument in arguments:
+        name = rf"{callback.__name__}: `{argument}`"
+        for value in ("a", True, [3]):
+            with pytest.raises(TypeError, match=f"{name} must be a number; received"):
+                callback(**{argument: value})
+        with pytest.raises(ValueError, match=f"{name} must be a number, not NaN"):
+            callback(**{argument: math.nan})
+    with pytest.raises(ValueError, match="`patience` must be at least 0; received -1"):
+        callback(patience=-1)
+    assert callback(patience=np.int64(3)).patience == 3
+    assert callback(patience=math.inf).patience == math.inf  # never
+
+
 def test_terminate_on_nan(capsys):
     model = FakeModel()
     callbacks = CallbackList([TerminateOnNaN()], model=model)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from densa._numbers import check_real_number
+
 from .monitor import MonitorCallback
 
 
@@ -19,6 +21,10 @@ class EarlyStopping(MonitorCallback):
         baseline: What the number must beat for patience to start again.
         restore_best_weights: Whether to put the weights of the best epoch back at the end.
         start_from_epoch: First epoch that is looked at.
+
+    Raises:
+        TypeError: An argument is no number.
+        ValueError: `patience` or `start_from_epoch` is below 0, or a number is NaN.
 
     Example:
 
@@ -37,6 +43,10 @@ class EarlyStopping(MonitorCallback):
         restore_best_weights: bool = False,
         start_from_epoch: int = 0,
     ) -> None:
+        check_real_number("EarlyStopping: `patience`", patience, least=0)
+        check_real_number("EarlyStopping: `start_from_epoch`", start_from_epoch, least=0)
+        if baseline is not None:
+            check_real_number("EarlyStopping: `baseline`", baseline)
         super().__init__(monitor, mode, min_delta=min_delta)
         self.patience = patience
         self.verbose = verbose

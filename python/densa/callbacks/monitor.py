@@ -6,6 +6,8 @@ import math
 import warnings
 from typing import Any
 
+from densa._numbers import check_real_number
+
 from .callback import Callback
 
 
@@ -33,6 +35,7 @@ class MonitorCallback(Callback):
         best: float | None = None,
         min_delta: float = 0.0,
     ) -> None:
+        check_real_number(f"{type(self).__name__}: `min_delta`", min_delta)
         super().__init__()
         if mode not in ("auto", "min", "max"):
             warnings.warn(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
+from densa._numbers import check_real_number
+
 from .monitor import MonitorCallback
 
 
@@ -22,7 +24,8 @@ class ReduceLROnPlateau(MonitorCallback):
         min_lr: Lowest rate.
 
     Raises:
-        ValueError: `factor` is 1 or more.
+        TypeError: An argument is no number.
+        ValueError: `factor` is 1 or more, `patience` or `cooldown` below 0, or a number NaN.
 
     Example:
 
@@ -42,6 +45,10 @@ class ReduceLROnPlateau(MonitorCallback):
         min_lr: float = 0.0,
         **kwargs: Any,
     ) -> None:
+        check_real_number("ReduceLROnPlateau: `patience`", patience, least=0)
+        check_real_number("ReduceLROnPlateau: `cooldown`", cooldown, least=0)
+        check_real_number("ReduceLROnPlateau: `factor`", factor)
+        check_real_number("ReduceLROnPlateau: `min_lr`", min_lr)
         super().__init__(monitor, mode, min_delta=min_delta)
         if factor >= 1.0:
             raise ValueError(
