@@ -16,6 +16,18 @@ def tensor(*values):
     return densa.ops.convert_to_tensor(np.asarray(values, np.float64))
 
 
+@pytest.mark.parametrize("rate", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("name", ALL)
+def test_rates_that_are_not_finite_are_refused(name, rate):
+    make = getattr(optimizers, name)
+    with pytest.raises(ValueError, match="learning_rate must be a finite number; received"):
+        make(learning_rate=rate)
+    optimizer = make(learning_rate=0.5)
+    with pytest.raises(ValueError, match="learning_rate must be a finite number; received"):
+        optimizer.learning_rate = rate
+    assert float(optimizer.learning_rate) == 0.5
+
+
 def test_rate_can_be_read_and_set():
     optimizer = optimizers.Adam(learning_rate=0.001)
     assert float(optimizer.learning_rate) == 0.001

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -27,14 +28,17 @@ BASE_ARGUMENTS = (
 
 
 def number(value: Any) -> float:
-    """A learning rate as a number; ValueError if it is none."""
+    """A learning rate as a number; ValueError if it is none or not finite."""
     try:
-        return float(value)
+        rate = float(value)
     except (TypeError, ValueError):
         raise ValueError(
             "learning_rate must be a number, a LearningRateSchedule or a function without "
             f"arguments; received {value!r}."
         ) from None
+    if not math.isfinite(rate):
+        raise ValueError(f"learning_rate must be a finite number; received {value!r}.")
+    return rate
 
 
 def without_none(grads: list[Any], variables: list[Variable]) -> list[tuple[Any, Variable]]:
