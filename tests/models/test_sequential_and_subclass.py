@@ -249,6 +249,39 @@ def test_forgotten_call():
         Empty()(X)
 
 
+def two_inputs():
+    a, b = densa.Input((4,)), densa.Input((4,))
+    return densa.Model([a, b], L.Add()([a, b]))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: densa.Sequential([densa.Input((4,)), L.Dense(2)]),
+        lambda: densa.Sequential([L.Dense(2)]),
+        two_inputs,
+        Net,
+    ],
+    ids=["sequential", "unbuilt", "functional", "subclass"],
+)
+@pytest.mark.parametrize(
+    "value", ["a", None, 1.0, ["a"], object()], ids=["text", "none", "number", "list", "object"]
+)
+def test_inputs_that_are_no_tensors_are_refused(make, value):
+    model = make()
+    before = len(model.weights)
+    said = f"Model '{model.name}' expects Tensors, NumPy arrays .*; received .* of type "
+    kind = "str" if value == ["a"] else type(value).__name__
+    with pytest.raises(TypeError, match=f"{said}{kind}"):
+        model(value)
+    assert len(model.weights) == before
+
+
+def test_a_call_without_an_input_says_so():
+    with pytest.raises(TypeError, match="called without an input"):
+        sequential()()
+
+
 # ---- copies --------------------------------------------------------------------------------------
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import reprlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -97,6 +98,8 @@ class Model(Trainer, Layer):
 
     def _eager_call(self, *args: Any, **kwargs: Any) -> Any:
         if self._graph is not None:
+            if not args and "inputs" not in kwargs:
+                raise TypeError(f"Model '{self.name}' was called without an input: model(x).")
             value = args[0] if args else kwargs.pop("inputs")
             args = (self._to_dtypes(value), *args[1:])
         return super()._eager_call(*args, **kwargs)
@@ -156,6 +159,7 @@ class Model(Trainer, Layer):
             )
         else:
             values = tree.flatten(inputs)
+        check_tensors(self.name, values)
         if len(values) != len(symbols):
             raise ValueError(
                 f"Model '{self.name}' expects {len(symbols)} input(s) "
@@ -285,6 +289,7 @@ class Model(Trainer, Layer):
             return
         # The layers inside build themselves when `call` reaches them.
         value = self._first(args, kwargs)
+        check_tensors(self.name, tree.flatten(value))
         self._build_shapes = {
             "input_shape": tree.map_structure(lambda x: (None, *tuple(x.shape)[1:]), value)
         }
@@ -487,6 +492,17 @@ def _same(x: Any, symbol: KerasTensor) -> bool:
     return tuple(x.shape)[1:] == symbol.shape[1:] and (
         symbol.shape[:1] == (None,) == tuple(x.shape)[:1]
     )
+
+
+def check_tensors(name: str, values: list[Any]) -> None:
+    """Raise TypeError, naming the model, where an input is neither tensor nor array."""
+    for value in values:
+        if not hasattr(value, "shape"):
+            kind = type(value).__name__
+            raise TypeError(
+                f"Model '{name}' expects Tensors, NumPy arrays or symbolic inputs, or a list or "
+                f"dict of them; received {reprlib.repr(value)} of type {kind}."
+            )
 
 
 def _fit_rank(x: Any, symbol: KerasTensor, name: str, index: int) -> Any:

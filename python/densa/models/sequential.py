@@ -10,7 +10,8 @@ from densa.layers.embedding import Embedding
 from densa.layers.input_layer import InputLayer
 from densa.layers.layer import Layer
 from densa.models.graph import Graph
-from densa.models.model import Model
+from densa.models.model import Model, check_tensors
+from densa.utils import tree
 
 
 class Sequential(Model):
@@ -173,6 +174,8 @@ class Sequential(Model):
                 self._stack.insert(0, InputLayer(batch_shape=shape, dtype=dtype))
             self.build(self._stack[0].output.shape)
             return
+        if self._stack:
+            check_tensors(self.name, tree.flatten(value))
         self.build(None)
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
