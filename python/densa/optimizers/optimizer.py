@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from densa import _core, ops
+from densa import _core
 from densa._scope import auto_name, name_scope
 from densa.saving.registry import nearest
 from densa.variables import Variable
@@ -17,8 +17,7 @@ from densa.variables import Variable
 from .parts import (
     BASE_ARGUMENTS,
     IGNORED,
-    clip_by_global_norm,
-    clip_by_norm,
+    clip,
     number,
     without_none,
 )
@@ -417,7 +416,8 @@ class Optimizer:
 
     def _update(self, grads: list[Any], variables: list[Variable], rate: float) -> None:
         fused = getattr(_core, "optimizer_step", None) if self.fused_kind() else None
-        grads = self._clip(grads, by_value=fused is None)
+        value = self.clipvalue if fused is None else None  # the fused step cuts values itself
+        grads = clip(grads, self.clipnorm, self.global_clipnorm, value)
         if fused is not None:
             fused(
                 self.fused_kind(),
@@ -485,7 +485,7 @@ class Optimizer:
         }
 
     def _overrides_apply(self) -> bool:
-        names = ("apply", "_apply", "_update", "_clip", "scale_loss")
+        names = ("apply", "_apply", "_update", "scale_loss")
         return any(getattr(type(self), n) is not getattr(Optimizer, n) for n in names)
 
     def rates(self, steps: int) -> Any:
@@ -509,15 +509,6 @@ class Optimizer:
     def scale_loss(self, loss: Any) -> Any:
         """The loss times `loss_scale_factor`; the gradient of this is what `apply` wants."""
         return loss * self.loss_scale_factor if self.loss_scale_factor else loss
-
-    def _clip(self, grads: list[Any], by_value: bool) -> list[Any]:
-        if self.clipnorm:
-            return [clip_by_norm(g, self.clipnorm) for g in grads]
-        if self.global_clipnorm:
-            return clip_by_global_norm(grads, self.global_clipnorm)
-        if self.clipvalue and by_value:
-            return [ops.clip(g, -self.clipvalue, self.clipvalue) for g in grads]
-        return grads
 
     # ---- weight decay ----------------------------------------------------------------------------
 

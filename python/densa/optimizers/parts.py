@@ -56,6 +56,17 @@ def without_none(grads: list[Any], variables: list[Variable]) -> list[tuple[Any,
     return pairs
 
 
+def clip(
+    grads: list[Any], norm: float | None, global_norm: float | None, value: float | None
+) -> list[Any]:
+    """The gradients within the limit that is given: by norm, by common norm, or by value."""
+    if norm:
+        return [clip_by_norm(g, norm) for g in grads]
+    if global_norm:
+        return clip_by_global_norm(grads, global_norm)
+    return [ops.clip(g, -value, value) for g in grads] if value else grads
+
+
 def clip_by_norm(g: Any, limit: float) -> Any:
     """The gradient, scaled so that its Euclidean norm is at most `limit`."""
     norm = ops.sqrt(ops.sum(ops.square(g)))
