@@ -1,5 +1,8 @@
 """Settings shared by all tests."""
 
+import signal
+
+import pytest
 from hypothesis import HealthCheck, settings
 
 # No deadline: a shared machine may be slow at any moment. The long profile is for .ci/long.
@@ -12,3 +15,10 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("default")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def interrupts():
+    """Ctrl-C reaches the tests even where the shell that began them ignores it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
