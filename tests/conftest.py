@@ -5,6 +5,8 @@ import signal
 import pytest
 from hypothesis import HealthCheck, settings
 
+import densa
+
 # No deadline: a shared machine may be slow at any moment. The long profile is for .ci/long.
 settings.register_profile("default", deadline=None, max_examples=50, print_blob=True)
 settings.register_profile(
@@ -22,3 +24,9 @@ def interrupts():
     """Ctrl-C reaches the tests even where the shell that began them ignores it."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(autouse=True)
+def same_numbers():
+    """Weights, masks and orders are the same in every run, whichever tests run before."""
+    densa.utils.set_random_seed(20)

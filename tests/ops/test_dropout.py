@@ -64,7 +64,9 @@ def test_mask(dtype, shape, rate):
         keep = words(x.size, seed, stream, step).reshape(shape) >= round(rate * 2**32)
         scaled = x * np.dtype(dtype).type(1 / (1 - rate))
         assert y.dtype == dtype
-        np.testing.assert_array_equal(y.numpy(), np.where(keep, scaled, 0), strict=True)
+        np.testing.assert_array_equal(
+            y.numpy(), np.where(keep, scaled, x.dtype.type(0)), strict=True
+        )
 
 
 def test_large_and_strided():
