@@ -52,7 +52,8 @@ def test_same_seed_same_weights():
 
 @pytest.mark.parametrize("options", [["--optimizer", "adam"], ["--batch-size", "100"]])
 def test_train_options(capsys, options):
-    assert train(*options) == 0
+    # Enough steps for any first weights: those of one seed differ from one NumPy to another.
+    assert train(*options, "--epochs", "10") == 0
     assert score(capsys.readouterr().out) > 0.5
 
 
