@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from densa._numbers import check_real_number, whole_number
 from densa.callbacks import CallbackList, CSVLogger, ProgbarLogger
 from densa.config import floatx
 from densa.utils import tree
@@ -116,6 +117,10 @@ class Trainer(Steps):
         True
         """
         self._require_compiled("calling `fit()`")
+        epochs = whole_number("epochs", epochs, least=0)
+        initial_epoch = whole_number("initial_epoch", initial_epoch, least=0)
+        if validation_split is not None:
+            check_real_number("validation_split", validation_split)
         x, y, sample_weight, validation_data = _split_off(
             x, y, sample_weight, validation_split, validation_data, class_weight
         )
