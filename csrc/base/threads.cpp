@@ -29,9 +29,9 @@ void relax() {
 }
 
 // Waits until `value` is no longer `old`. The spin is bounded: with a third job on the machine an
-// endless spin burns the very time slice that the other thread needs. It is long against a wake-up
-// (30 to 50 us on a virtual machine): threads that keep waking each other would otherwise all be
-// late for the next barrier, and park there again.
+// endless spin burns the very time slice that the other thread needs. It is meant to be long
+// against a wake-up: threads that keep waking each other would all be late for the next barrier,
+// and park there again.
 void wait_while(const std::atomic<std::uint32_t>& value, std::uint32_t old) {
   using Clock = std::chrono::steady_clock;
   constexpr auto kSpin = std::chrono::microseconds(300);

@@ -13,7 +13,7 @@ namespace densa {
 
 class GatherAhead {
  public:
-  // A new step: what is left of the batch after this one, for `thread` of `threads`.
+  // A new step: the rows to fetch are those of the batch behind it, the share of `thread`.
   void begin(const StepState& s, int thread, int threads) {
     s_ = &s;
     input_ = 0;
