@@ -28,22 +28,25 @@ void relax() {
 #endif
 }
 
-// Waits until `value` is no longer `old`. The spin is bounded: with a third job on the machine an
-// endless spin burns the very time slice that the other thread needs. It is meant to be long
-// against a wake-up: threads that keep waking each other would all be late for the next barrier,
-// and park there again.
+// Waits until `value` is no longer `old`: first spinning, then spinning and offering the core to
+// others, then parked. The offer is for the thread we wait for: a scheduler may have put both on
+// one core, where a plain spin burns the very time slice the other one needs. The spin is bounded,
+// but long against a wake-up: threads that keep waking each other would all be late for the next
+// barrier, and park there again.
 void wait_while(const std::atomic<std::uint32_t>& value, std::uint32_t old) {
   using Clock = std::chrono::steady_clock;
+  constexpr auto kAlone = std::chrono::microseconds(10);
   constexpr auto kSpin = std::chrono::microseconds(300);
   for (int i = 0; i < 200; ++i)
     if (value.load(std::memory_order_acquire) != old) return;
-  const Clock::time_point end = Clock::now() + kSpin;
-  do {
+  const Clock::time_point begin = Clock::now();
+  for (Clock::duration waited{}; waited < kSpin; waited = Clock::now() - begin) {
     for (int i = 0; i < 50; ++i) {
       if (value.load(std::memory_order_acquire) != old) return;
       relax();
     }
-  } while (Clock::now() < end);
+    if (waited > kAlone) std::this_thread::yield();
+  }
   while (value.load(std::memory_order_acquire) == old) value.wait(old, std::memory_order_acquire);
 }
 

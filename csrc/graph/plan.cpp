@@ -75,7 +75,7 @@ void for_pieces(const StageGroup& group, const StepState& s, int thread, int thr
 
 namespace {
 constexpr double kChunkSeconds = 0.01;  // between looks at the clock
-constexpr double kLookSeconds = 0.002;  // a look at the other number of threads
+constexpr double kLookSeconds = 0.001;  // half a look at the other number of threads
 }  // namespace
 
 ThreadChoice::Next ThreadChoice::next(int limit, bool exact) const {
@@ -93,13 +93,20 @@ void ThreadChoice::record(int threads, double seconds, std::int64_t steps) {
     known = known == 0 || per_step < known ? per_step : known + 0.25 * (per_step - known);
     return;
   }
-  known = per_step;
-  since_look_ = 0;
+  // The first half of a look wakes threads and fills caches; the faster half counts. Steps longer
+  // than that do not notice.
+  const bool brief = seconds < 5 * kLookSeconds;
+  if (glance_ == 0 && brief) {
+    glance_ = per_step;
+    return;
+  }
+  known = glance_ == 0 ? per_step : std::min(glance_, per_step);
+  glance_ = since_look_ = 0;
   if (best_[many_] > 0 && known < best_[many_]) {
     many_ = many;
     patience_ = kShortest;
   } else {
-    patience_ = std::min(std::max(2 * patience_, 25 * seconds), kLongest);
+    patience_ = std::max(std::min(2 * patience_, kLongest), 25 * seconds);
   }
 }
 

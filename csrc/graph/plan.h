@@ -64,9 +64,10 @@ class ThreadChoice {
   bool looking() const { return since_look_ >= patience_; }
   bool many_ = true;             // the present choice
   double best_[2] = {0, 0};      // seconds per step of one thread and of all; 0: not yet timed
+  double glance_ = 0;            // seconds per step in the first half of a look; 0: not in one
   double since_look_ = 0;        // seconds
   double patience_ = kShortest;  // until the next look
-  static constexpr double kShortest = 0.02, kLongest = 2;
+  static constexpr double kShortest = 0.02, kLongest = 0.25;
 };
 
 class Plan {
