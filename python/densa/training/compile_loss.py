@@ -16,7 +16,8 @@ class CompileLoss:
     """Sum of the outputs' losses, each times its weight.
 
     Args:
-        loss: A loss, or a list or dict with one per output; None entries are left out.
+        loss: A loss, or a list or dict with one per output; None entries are left out. As in
+            Keras, a dict may leave out names where the outputs are a dict themselves.
         loss_weights: A number, or a list or dict with one per output.
         output_names: The model's output names where it has them.
     """
@@ -41,6 +42,8 @@ class CompileLoss:
         """Settles which loss belongs to which output."""
         names, outputs = outputs_of(y_pred, self.output_names)
         chosen = per_output("`loss`", self.loss, names, spread=True)
+        if isinstance(self.loss, dict) and not isinstance(y_pred, dict):
+            _check_all_named(self.loss, names)
         if len(outputs) > 1 and not isinstance(y_true, list | tuple | dict) and y_true is not None:
             needed = sum(fn is not None for fn in chosen)
             if needed > 1:
@@ -96,6 +99,15 @@ class CompileLoss:
                 value = value * factor
             total = value if total is None else total + value
         return total
+
+
+def _check_all_named(losses: dict[str, Any], names: list[str]) -> None:
+    missing = [name for name in names if name not in losses]
+    if missing:
+        raise ValueError(
+            f"`loss` has the keys {list(losses)} but the model's outputs are {names}; "
+            f"{missing[0]!r} is missing. Give it a loss, or None if it has no part in the training."
+        )
 
 
 def _targets(what: str, y_true: Any, names: list[str], wanted: list[int]) -> list[Any]:
