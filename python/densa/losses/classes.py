@@ -388,6 +388,7 @@ class SparseCategoricalCrossentropy(LossFunctionWrapper):
             axis=axis,
         )
         self.ignore_class = ignore_class
+        self.axis = axis
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         """The reduced loss; ignored samples count neither in the sum nor in the mean."""

@@ -59,37 +59,48 @@ def check_input_shapes(model: Any, x: Any) -> None:
             )
 
 
-def check_labels(model: Any, y: Any) -> None:
-    """Compares labels with the number of classes where the loss is sparse.
+def symbolic_outputs(model: Any) -> Any:
+    """The model's outputs as it was defined, in their structure; None where it has no graph."""
+    try:
+        return model.output
+    except (AttributeError, ValueError):
+        return None
+
+
+def check_labels(model: Any, y: Any, outputs: Any = None) -> None:
+    """Compares labels with the number of classes of the outputs whose loss takes labels.
+
+    Args:
+        model: The model.
+        y: Targets, as arrays.
+        outputs: Whatever has the outputs' shapes; by default those that the model was defined with,
+            if it was: the classes of others show in the first step.
 
     Raises:
-        ValueError: A label is negative, too large or no number; says where.
+        ValueError: A label is negative, too large or no number; says which one.
     """
-    from densa.losses import SparseCategoricalCrossentropy
-
     compiled = model.__dict__.get("_compiled")
     if y is None or compiled is None or compiled.loss is None:
         return
-    loss = compiled.loss.loss
-    if not isinstance(loss, SparseCategoricalCrossentropy) or loss.ignore_class is not None:
-        return
-    try:
-        outputs = list(model.outputs)
-    except (AttributeError, ValueError):
-        return
-    leaves = tree.flatten(y)
-    if len(outputs) != 1 or len(leaves) != 1 or leaves[0].size == 0:
-        return
-    classes = outputs[0].shape[-1]
-    labels = leaves[0]
-    if classes is None or labels.dtype.kind not in "iuf":
-        return
-    low, high = labels.min(), labels.max()
-    # Labels given as floats are cut to whole numbers; NaN lies nowhere.
-    if not (low > -1 and high < classes):
-        bad = ~((labels > -1) & (labels < classes))
-        row = int(bad.reshape(labels.shape[0], -1).any(axis=1).argmax())
-        raise ValueError(
-            f"The labels must lie between 0 and {classes - 1}, because the output has {classes} "
-            f"classes; y goes from {low} to {high} (first in row {row})."
-        )
+    if outputs is None:
+        outputs = symbolic_outputs(model)
+    if outputs is not None:
+        compiled.loss.check_labels(y, outputs)
+
+
+class Shaped:
+    """The shape of an output."""
+
+    def __init__(self, output: Any) -> None:
+        self.shape = tuple(output.shape)
+
+
+def shapes_for_labels(model: Any, y_pred: Any) -> Any:
+    """The outputs' shapes in a step, where labels could not be checked without; else None."""
+    compiled = model.__dict__.get("_compiled")
+    if compiled is None or compiled.loss is None or not compiled.loss.has_labels:
+        return None
+    known = symbolic_outputs(model)
+    if known is not None and all(None not in tuple(o.shape)[1:] for o in tree.flatten(known)):
+        return None
+    return tree.map_structure(Shaped, y_pred)

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from densa import _core
 from densa import losses as losses_module
+from densa.losses import SparseCategoricalCrossentropy
 from densa.losses.loss import Loss, LossFunctionWrapper
 from densa.metrics import Mean
 from densa.metrics.reduction import row_count
+from densa.utils import tree
 
+from .labels import check_labels_of
 from .structure import outputs_have_names, outputs_of, per_output, unused
 
 
@@ -70,8 +74,41 @@ class CompileLoss:
         self._parts = parts
         self.metrics = [tracker for *_, tracker in parts if tracker is not None]
 
+    @property
+    def has_labels(self) -> bool:
+        """Whether a loss takes class numbers as targets."""
+        return any(isinstance(fn, SparseCategoricalCrossentropy) for fn in tree.flatten(self.loss))
+
+    def check_labels(self, y_true: Any, y_pred: Any) -> None:
+        """Compares labels with the number of classes of their output.
+
+        Args:
+            y_true: Targets: arrays or Tensors.
+            y_pred: Outputs, or whatever has their shapes. What is unknown of them is not looked at,
+                and what does not fit together is left for the loss to say.
+
+        Raises:
+            ValueError: A label is negative, too large or no number; says which one.
+        """
+        if y_true is None or not self.has_labels:
+            return
+        try:
+            names, outputs = outputs_of(y_pred, self.output_names)
+            chosen = per_output("`loss`", self.loss, names, spread=True)
+            wanted = [i for i, fn in enumerate(chosen) if fn is not None]
+            targets = _targets("targets", y_true, names, wanted)
+        except ValueError:
+            return
+        for name, fn, labels, output in zip(names, chosen, targets, outputs, strict=True):
+            if isinstance(fn, SparseCategoricalCrossentropy):
+                shape = tuple(output.shape)
+                classes = shape[fn.axis] if -len(shape) <= fn.axis < len(shape) else None
+                check_labels_of(name, labels, classes, fn.ignore_class)
+
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         """The total loss; None where no output has a loss."""
+        if not _core.recording():
+            self.check_labels(y_true, y_pred)
         if self._parts is None:
             self.build(y_true, y_pred)
         assert self._parts is not None
@@ -143,8 +180,6 @@ def _resolve(loss: Any) -> Any:
 
 def as_loss(fn: Any, name: str | None = None) -> Loss:
     """A function as a loss; a built-in one with what its class does beside the function."""
-    classes = {
-        losses_module.sparse_categorical_crossentropy: losses_module.SparseCategoricalCrossentropy
-    }
+    classes = {losses_module.sparse_categorical_crossentropy: SparseCategoricalCrossentropy}
     made = classes.get(fn)
     return made() if made is not None else LossFunctionWrapper(fn, name=name)

@@ -19,7 +19,7 @@ from densa.random import Uses
 from densa.utils import tree
 
 from .arrays import warn_non_finite
-from .check import check_labels
+from .check import check_labels, shapes_for_labels
 from .data import ArraySource, Batch, Feed, batch_rows
 from .eager import EagerRunner, Logs, groups, to_numbers
 from .settings import Watched
@@ -65,7 +65,7 @@ class _Bound:
 
     def __init__(self, plan: Any, struct: Any, leaves: list[Any]) -> None:
         self.plan = plan
-        self.struct = struct  # of the outputs, predict only
+        self.struct = struct  # of the outputs; but for predict only where labels need their shapes
         self.leaves = leaves  # symbolic outputs, predict only
         self.alive: Any = None  # what the key's addresses belong to
 
@@ -180,11 +180,13 @@ class NativeRunner:
                 for i, leaf in enumerate(leaves):
                     program.output(f"out{i}", leaf)
                 return program, struct, leaves
-            loss, _, results = model._forward(x, y, sample_weight, training=self.kind == "train")
+            loss, y_pred, results = model._forward(
+                x, y, sample_weight, training=self.kind == "train"
+            )
             if results is not None:  # an overridden compute_metrics returns its own logs
                 return None
             program.output("loss", loss)
-        return program, None, []
+            return program, shapes_for_labels(model, y_pred), []
 
     def _build(self, x: Any) -> None:
         # Variables are made outside the recording: they are values, not ops.
@@ -209,6 +211,8 @@ class NativeRunner:
         bound = self._bound(parts, _largest(source))
         if bound is None:
             return self._eager.run_epoch(feed, callbacks)
+        if bound.struct is not None:
+            check_labels(self.model, source.y, bound.struct)
         return self._run_arrays(bound, source, callbacks)
 
     def _run_arrays(self, bound: _Bound, source: ArraySource, callbacks: CallbackList) -> Logs:
@@ -299,6 +303,8 @@ class NativeRunner:
         bound = self._bound(batch, rows)
         if bound is None:
             return self._eager.run_batch(batch)
+        if bound.struct is not None:
+            check_labels(self.model, batch[1], bound.struct)
         bound.plan.begin(_rows_of(batch), None, 0, rows, rows)
         self._advance(bound.plan, 1, 0.0, self._rates(1))
         return None
