@@ -6,6 +6,7 @@ from typing import Any
 
 from densa import metrics as metrics_module
 from densa.metrics import MeanMetricWrapper, Metric
+from densa.utils import tree
 from densa.variables import Variable
 
 from .structure import outputs_have_names, outputs_of, per_output, unused
@@ -46,6 +47,14 @@ class CompileMetrics(Metric):
     def metrics(self) -> list[Metric]:
         """The metrics; empty before the first batch."""
         return [part[2] for part in self._parts or []]
+
+    @property
+    def objects(self) -> list[Metric]:
+        """The metrics; before the first batch those that were given as objects."""
+        if self._parts is None:
+            given = tree.flatten(list(self._given.values()))
+            return [item for item in given if isinstance(item, Metric)]
+        return self.metrics
 
     @property
     def variables(self) -> list[Variable]:

@@ -1,12 +1,15 @@
-"""What a recorded step has settled although it can be changed later: attributes of layers, losses.
+"""What a recorded step has settled although it can be changed later: attributes of layers, losses
+and metrics.
 
 A recording reads `layer.rate` once. The runner compares these settings when a fit, evaluation or
-prediction begins, and records again where one of them is no longer what it was.
+prediction begins, and records again where one of them is no longer what it was. Losses and metrics,
+which have little state, are compared with all that they hold: private attributes, Tensors, what is
+in lists and dicts, losses within losses. What changes inside of an array or on a class is not seen.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from operator import is_
 from typing import Any
 
@@ -78,6 +81,9 @@ class Watched:
         for owner in _owners(self._model):
             self._seen.append((owner, list(_values(owner))))
             self._now.update(_settings(owner))
+        for owner in _held(_of_compile(self._model)):
+            self._seen.append((owner, list(_values(owner))))
+            self._now.update(_all_settings(owner))
         self.key = self._key()
 
     def _key(self) -> Any:
@@ -85,6 +91,10 @@ class Watched:
 
 
 def _values(owner: Any) -> Any:
+    if type(owner) is list:
+        return owner
+    if type(owner) is dict:
+        return [*owner, *owner.values()]
     attributes = vars(owner)
     if "stop_training" in attributes:
         return [value for name, value in attributes.items() if name not in _OF_TRAINING]
@@ -96,11 +106,25 @@ def _settings(owner: Any) -> Iterator[tuple[tuple[int, str], Any]]:
     for name, value in vars(owner).items():
         if name in _OF_TRAINING or (name[0] == "_" and name != "_trainable"):
             continue
-        kind = type(value)
-        if kind in PLAIN or (kind is tuple and all(type(item) in PLAIN for item in value)):
-            yield (at, name), (kind, value)
-        elif kind is not _core.Tensor:
-            yield (at, name), id(value)
+        if type(value) is not _core.Tensor:
+            yield (at, name), _setting(value)
+
+
+def _all_settings(owner: Any) -> Iterator[tuple[tuple[int, str], Any]]:
+    at = id(owner)
+    if isinstance(owner, list | dict):
+        # As one: a step that puts something in has made all of it state.
+        yield (at, ""), tuple(map(_setting, _values(owner)))
+    else:
+        for name, value in vars(owner).items():
+            yield (at, name), _setting(value)
+
+
+def _setting(value: Any) -> Any:
+    kind = type(value)
+    if kind in PLAIN or (kind is tuple and all(type(item) in PLAIN for item in value)):
+        return kind, value
+    return id(value)
 
 
 def _owners(model: Any) -> Iterator[Any]:
@@ -110,9 +134,28 @@ def _owners(model: Any) -> Iterator[Any]:
             # Regularizers and the like, which a user may also have made.
             if type(value) not in PLAIN and name[0] != "_" and _is_part(value):
                 yield value
+
+
+def _of_compile(model: Any) -> Iterator[Any]:
     compiled = model.__dict__.get("_compiled")
     if compiled is not None and compiled.loss is not None:
         yield from (loss for loss in tree.flatten(compiled.loss.loss) if loss is not None)
+    if compiled is not None and compiled.metrics is not None:
+        yield from compiled.metrics.objects
+
+
+def _held(parts: Iterable[Any]) -> Iterator[Any]:
+    """The parts and what they hold, each once."""
+    known: set[int] = set()
+    waiting = list(parts)
+    while waiting:
+        part = waiting.pop()
+        if id(part) not in known:
+            known.add(id(part))
+            yield part
+            waiting.extend(
+                value for value in _values(part) if type(value) in (dict, list) or _is_part(value)
+            )
 
 
 def _is_part(value: Any) -> bool:
