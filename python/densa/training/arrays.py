@@ -132,8 +132,12 @@ def leaf_names(data: Any, name: str, names: list[str] | None = None) -> list[str
     return [label for label, _ in _named(data, name, names)]
 
 
-def check_rows(*parts: tuple[str, Any]) -> int:
+def check_rows(*parts: tuple[str, Any], names: list[str] | None = None) -> int:
     """The number of rows that all arrays have.
+
+    Args:
+        *parts: What the user calls it, and its structure of arrays.
+        names: What the inputs are called in messages.
 
     Raises:
         ValueError: They differ; says how.
@@ -145,9 +149,17 @@ def check_rows(*parts: tuple[str, Any]) -> int:
     }
     found = {size for some in sizes.values() for size in some}
     if len(found) > 1:
-        text = "\n".join(
-            f"'{name}' sizes: {', '.join(map(str, some))}" for name, some in sizes.items()
-        )
+        lines = []
+        for name, data in parts:
+            if name in sizes:
+                line = f"'{name}' sizes: {', '.join(map(str, sizes[name]))}"
+                labels = leaf_names(data, name, names if name == "x" else None)
+                if len(labels) > 1:
+                    some = zip(labels, tree.flatten(data), strict=True)
+                    rows = [f"{label}: {leaf.shape[0]}" for label, leaf in some if leaf is not None]
+                    line += f" ({'; '.join(rows)})"
+                lines.append(line)
+        text = "\n".join(lines)
         raise ValueError(
             "Data cardinality is ambiguous. Make sure all arrays contain the same number of "
             f"samples.\n{text}"

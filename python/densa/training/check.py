@@ -11,7 +11,7 @@ def check_input_shapes(model: Any, x: Any) -> None:
     """Compares arrays with the model's symbolic inputs, where it has them.
 
     Raises:
-        ValueError: Their number or a shape does not fit; names the input.
+        ValueError: Their number or a shape does not fit, or one is None; names the input.
     """
     try:
         symbols = list(model.inputs or [])
@@ -32,7 +32,7 @@ def check_input_shapes(model: Any, x: Any) -> None:
                 f"Missing data for input {missing[0]!r}. You passed a data dictionary with keys "
                 f"{list(x)}. Expected the following keys: {list(wanted)}"
             )
-        pairs = [(k, x[k], s) for k, s in wanted.items() if x[k] is not None]
+        pairs = [(k, x[k], s) for k, s in wanted.items()]
     else:
         leaves = tree.flatten(x)
         if len(leaves) != len(symbols):
@@ -41,8 +41,13 @@ def check_input_shapes(model: Any, x: Any) -> None:
                 f"Model {model.name!r} expects {len(symbols)} input(s) {names}, but received "
                 f"{len(leaves)} array(s) of shapes {shapes}."
             )
-        pairs = [(n, a, s) for n, a, s in zip(names, leaves, symbols, strict=True) if a is not None]
+        pairs = list(zip(names, leaves, symbols, strict=True))
     for name, array, symbol in pairs:
+        if array is None:
+            raise ValueError(
+                f"Missing data for input {name!r} of model {model.name!r}: received None, expected "
+                f"an array of shape {tuple(symbol.shape)}."
+            )
         have, want = tuple(array.shape), tuple(symbol.shape)
         if len(have) == len(want) + 1 and have[-1] == 1:
             have = have[:-1]

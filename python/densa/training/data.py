@@ -82,7 +82,7 @@ class ArraySource(Source):
         names: list[str] | None = None,
     ) -> None:
         self.x, self.y, self.sample_weight = x, y, sample_weight
-        self.rows = check_rows(("x", x), ("y", y), ("sample_weight", sample_weight))
+        self.rows = check_rows(("x", x), ("y", y), ("sample_weight", sample_weight), names=names)
         if self.rows == 0:
             raise ValueError("The data has no rows: pass arrays with at least one row.")
         self.batch_size = int(batch_size)
@@ -214,25 +214,26 @@ class StreamSource(Source):
             if weight is not None:
                 raise ValueError("Pass `class_weight` or sample weights in the batches, not both.")
             weight = class_weights(y, self.class_weight)
-        if check_rows(("x", x), ("y", y), ("sample_weight", weight)) == 0:
+        parts = (("x", x), ("y", y), ("sample_weight", weight))
+        if check_rows(*parts, names=self.names) == 0:
             raise ValueError(
                 f"Batch {number} (counted from 0) of `x` ({self.kind}) has no rows; expected at "
                 "least one. Leave empty batches out."
             )
-        parts = [
+        cast = [
             None if part is None else tree.map_structure(lambda a: floats_to(a, self.dtype), part)
             for part in (x, y, weight)
         ]
         if not self._warned:
             names = [*leaf_names(x, "x", self.names), *leaf_names(y, "y")]
-            leaves = [leaf for part in parts[:2] if part is not None for leaf in tree.flatten(part)]
+            leaves = [leaf for part in cast[:2] if part is not None for leaf in tree.flatten(part)]
             for name, leaf in zip(names, leaves, strict=True):
                 found = first_non_finite(leaf)
                 if found is not None:
                     self._warned = True
                     warn_non_finite(name, start + found)
                     break
-        return parts[0], parts[1], parts[2]
+        return cast[0], cast[1], cast[2]
 
 
 class PyDatasetSource(StreamSource):
@@ -438,6 +439,12 @@ def make_source(
     """
     if x is None:
         raise ValueError("There is no data: `x` is None.")
+    # An empty list without targets may have been meant as one of batches.
+    if isinstance(x, list | tuple | dict) and not x and (y is not None or isinstance(x, dict)):
+        wanted = f" for the inputs {names}" if names else ""
+        raise ValueError(
+            f"There is no data: `x` is an empty {type(x).__name__}; pass arrays{wanted}."
+        )
     if batch_size is not None:
         batch_size = whole_number("`batch_size`", batch_size)
     if is_data(x):

@@ -367,14 +367,16 @@ class Trainer(Steps):
     def _batch(
         self, x: Any, y: Any = None, sample_weight: Any = None, class_weight: Any = None
     ) -> tuple[Any, Any, Any]:
+        names = self._names("input_names")
         if not is_data(x):
             raise ValueError(f"`x` must hold arrays; received {type(x).__name__}.")
-        x = to_arrays(x, "x", self._names("input_names"))
+        x = to_arrays(x, "x", names)
         y = to_arrays(y, "y")
         sample_weight = to_arrays(sample_weight, "sample_weight")
         if class_weight is not None:
             sample_weight = class_weights(y, class_weight)
-        if check_rows(("x", x), ("y", y), ("sample_weight", sample_weight)) == 0:
+        given = (("x", x), ("y", y), ("sample_weight", sample_weight))
+        if check_rows(*given, names=names) == 0:
             raise ValueError("The batch has no rows.")
         check_input_shapes(self, x)
         check_labels(self, y)
