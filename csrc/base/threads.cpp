@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <cstdlib>
 #include <fstream>
 #include <memory>
@@ -63,7 +64,7 @@ int cgroup_threads() {
   double period = 0;
   if (!(file >> quota >> period) || quota == "max" || period <= 0) return kMaxThreads;
   const double cpus = std::strtod(quota.c_str(), nullptr) / period;
-  return std::max(1, static_cast<int>(cpus + 0.5));
+  return std::max(1, static_cast<int>(std::lround(cpus)));
 }
 
 int count_available() {

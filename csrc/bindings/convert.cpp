@@ -86,7 +86,7 @@ TensorPtr from_array(const py::array& array, bool copy) {
   auto storage =
       Storage::borrow(const_cast<void*>(array.data()), static_cast<std::size_t>(array.nbytes()),
                       keep_alive(array), array.writeable());
-  return std::make_shared<TensorNode>(std::move(type), std::move(storage), 0, strides);
+  return std::make_shared<TensorNode>(type, std::move(storage), 0, strides);
 }
 
 py::array to_array(const Value& value, const char* where) {

@@ -46,6 +46,7 @@ void bind_errors(py::module_& m) {
       PyExc_ValueError, nullptr);
   m.add_object("SymbolicError", symbolic_error);
   m.add_object("NeedsRows", needs_rows);
+  // NOLINTNEXTLINE(performance-unnecessary-value-param): pybind11 sets the signature.
   py::register_exception_translator([](std::exception_ptr pointer) {
     if (!pointer) return;
     try {

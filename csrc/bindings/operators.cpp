@@ -123,7 +123,7 @@ void* slot(F* function) {
 
 }  // namespace
 
-const PyType_Slot operator_slots[] = {
+const PyType_Slot kOperatorSlots[] = {
     {Py_nb_add, slot(&add)},
     {Py_nb_subtract, slot(&subtract)},
     {Py_nb_multiply, slot(&multiply)},

@@ -28,7 +28,7 @@ inline bool is_py_tensor(PyObject* object) { return Py_TYPE(object) == tensor_ty
 // A new reference; None for a null value.
 PyObject* wrap(Value value);
 // Arithmetic and comparisons, as slots of the type (operators.cpp); ends with {0, nullptr}.
-extern const PyType_Slot operator_slots[];
+extern const PyType_Slot kOperatorSlots[];
 inline py::object to_python(Value value) {
   return py::reinterpret_steal<py::object>(wrap(std::move(value)));
 }

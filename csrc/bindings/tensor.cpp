@@ -263,7 +263,7 @@ void release_buffer(PyObject*, Py_buffer* view) {
   delete static_cast<BufferShape*>(view->internal);
 }
 
-const PyType_Slot own_slots[] = {
+const PyType_Slot kOwnSlots[] = {
     {Py_tp_new, reinterpret_cast<void*>(&refuse_new)},
     {Py_tp_dealloc, reinterpret_cast<void*>(&deallocate)},
     {Py_tp_getset, attributes},
@@ -311,8 +311,8 @@ py::object item_of(const Value& self) {
 }  // namespace
 
 void bind_tensor(py::module_& m) {
-  std::vector<PyType_Slot> slots(std::begin(own_slots), std::end(own_slots));
-  for (const PyType_Slot* slot = operator_slots; slot->slot != 0; ++slot) slots.push_back(*slot);
+  std::vector<PyType_Slot> slots(std::begin(kOwnSlots), std::end(kOwnSlots));
+  for (const PyType_Slot* slot = kOperatorSlots; slot->slot != 0; ++slot) slots.push_back(*slot);
   slots.push_back({0, nullptr});
   PyType_Spec spec{"densa._core.Tensor", sizeof(PyTensor), 0, Py_TPFLAGS_DEFAULT, slots.data()};
   tensor_type = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&spec));

@@ -3,6 +3,7 @@
 #include <memory>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "graph/placement.h"
@@ -187,7 +188,8 @@ class UpdateLowering : protected Placement {
       scale->parts.push_back({{sums, nullptr}, shape.units});
       touch(*scale, sums, false, false);
       scales_[node.variable.get()] = scale->scale.buffer;
-      if (!global) add(std::move(scale), cat("clip factor of ", node.variable->name()));
+      if (!global)
+        add(std::exchange(scale, nullptr), cat("clip factor of ", node.variable->name()));
     }
     if (scale) add(std::move(scale), "global clip factor");
   }

@@ -228,8 +228,8 @@ class Placement {
     if (buffer >= 0) stage.accesses.push_back({buffer, write, own, plan_.buffers_[buffer].local});
   }
   template <class S>
-  void add(std::unique_ptr<S> stage, std::string label) {
-    stage->label = std::move(label);
+  void add(std::unique_ptr<S> stage, const std::string& label) {
+    stage->label = label;
     plan_.stages_.push_back(std::move(stage));
   }
 

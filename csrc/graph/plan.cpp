@@ -210,7 +210,7 @@ StepState Plan::state(std::int64_t position, std::int64_t index, const double* r
   return s;
 }
 
-bool Plan::walk(StepState& s, Team& team, int thread, GatherAhead& ahead) {
+bool Plan::walk(StepState s, Team& team, int thread, GatherAhead& ahead) {
   if (local_bytes_ > 0)  // every thread gathers all rows
     ahead.begin(s, 0, 1);
   else

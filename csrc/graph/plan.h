@@ -113,7 +113,7 @@ class Plan {
   void bind();
   void throw_failure();
   // False if a stage failed; the rest of the step is left out then.
-  bool walk(StepState& s, Team& team, int thread, GatherAhead& ahead);
+  bool walk(StepState s, Team& team, int thread, GatherAhead& ahead);
   StepState state(std::int64_t position, std::int64_t step_index, const double* rates,
                   std::size_t rate_count) const;
 

@@ -8,7 +8,7 @@ int Program::add_input(std::string name, TypeInfo type) {
   for (int id : inputs)
     if (values[id].name == name)
       throw ValueError(cat("program: there already is an input '", name, "'"));
-  values.push_back({.type = std::move(type), .source = Source::kInput, .name = std::move(name)});
+  values.push_back({.type = type, .source = Source::kInput, .name = std::move(name)});
   inputs.push_back(static_cast<int>(values.size()) - 1);
   return inputs.back();
 }
@@ -34,7 +34,7 @@ int Program::add_number(TypeInfo type, double number) {
     const int one = add_number({type.dtype, {}}, number);
     return add_op("broadcast_to", {one}, {{"shape", Ints(type.shape.begin(), type.shape.end())}});
   }
-  values.push_back({.type = std::move(type), .source = Source::kConstant, .number = number});
+  values.push_back({.type = type, .source = Source::kConstant, .number = number});
   return static_cast<int>(values.size()) - 1;
 }
 
@@ -48,7 +48,7 @@ std::vector<int> Program::add_op(const Op& op, std::span<const int> in, const At
   std::vector<int> out;
   for (TypeInfo& type : op.infer(types, attrs)) {
     out.push_back(static_cast<int>(values.size()));
-    values.push_back({.type = std::move(type), .node = static_cast<int>(nodes.size())});
+    values.push_back({.type = type, .node = static_cast<int>(nodes.size())});
   }
   nodes.push_back({.op = &op, .in = {in.begin(), in.end()}, .out = out, .attrs = attrs});
   return out;

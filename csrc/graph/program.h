@@ -52,8 +52,7 @@ class Program;
 struct Symbol final : ValueNode {
   Program* program;
   int id;
-  Symbol(Program* owner, int value, TypeInfo t)
-      : ValueNode(std::move(t)), program(owner), id(value) {}
+  Symbol(Program* owner, int value, TypeInfo t) : ValueNode(t), program(owner), id(value) {}
 };
 
 class Program {

@@ -56,7 +56,7 @@ class Attrs {
 // What gradient rules and composed ops compute with: a Tensor (tensor/) or a Symbol (graph/).
 struct ValueNode {
   TypeInfo type;
-  explicit ValueNode(TypeInfo t) : type(std::move(t)) {}
+  explicit ValueNode(TypeInfo t) : type(t) {}
   ValueNode(const ValueNode&) = delete;
   ValueNode& operator=(const ValueNode&) = delete;
   virtual ~ValueNode() = default;

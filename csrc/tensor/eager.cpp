@@ -90,7 +90,7 @@ class EagerBuilder final : public TensorBuilder {
     out.reserve(out_types.size());
     if (op.alias) {
       const TensorPtr from = make_contiguous(std::static_pointer_cast<TensorNode>(in[0]));
-      auto to = std::make_shared<TensorNode>(std::move(out_types[0]), from->storage);
+      auto to = std::make_shared<TensorNode>(out_types[0], from->storage);
       to->offset_bytes = from->offset_bytes;
       out.push_back(std::move(to));
     } else {

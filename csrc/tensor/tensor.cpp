@@ -9,14 +9,14 @@ namespace densa {
 
 TensorNode::TensorNode(TypeInfo t, std::shared_ptr<Storage> s, std::int64_t offset,
                        const Dims& step)
-    : ValueNode(std::move(t)),
+    : ValueNode(t),
       storage(std::move(s)),
       offset_bytes(offset),
       strides(step),
       contiguous(is_contiguous(type.shape, step)) {}
 
 TensorNode::TensorNode(TypeInfo t, std::shared_ptr<Storage> s)
-    : ValueNode(std::move(t)), storage(std::move(s)), strides(contiguous_strides(type.shape)) {}
+    : ValueNode(t), storage(std::move(s)), strides(contiguous_strides(type.shape)) {}
 
 TensorNode::~TensorNode() = default;
 

@@ -40,10 +40,10 @@ bool same(T a, T b) {
 // A matrix in panels with spare rows and aligned storage.
 template <class T>
 struct Matrix {
-  Matrix(std::int64_t rows_, std::int64_t cols_, std::int64_t spare, T padding)
-      : rows(rows_),
-        cols(cols_),
-        capacity(rows_ + spare),
+  Matrix(std::int64_t row_count, std::int64_t col_count, std::int64_t spare, T padding)
+      : rows(row_count),
+        cols(col_count),
+        capacity(row_count + spare),
         store(panel_count(cols) * capacity * kPanel + 16, static_cast<T>(kCanary)) {
     data = reinterpret_cast<T*>((reinterpret_cast<std::uintptr_t>(store.data()) + 63) / 64 * 64);
     for (std::int64_t r = 0; r < rows; ++r)
@@ -136,14 +136,14 @@ void test_backward(const densa::DenseKernels<T>& k, const Context& c) {
   Matrix<T> x(c.rows, c.in, 2, nan<T>()), w(c.in, c.out, 0, nan<T>());
   Matrix<T> dy(c.rows, c.out, 3, nan<T>());
   // Row-panels: the "rows" of this matrix are the columns of dy.
-  Matrix<T> dyT(c.out, c.rows, 1, 0);
-  dyT.fill(static_cast<T>(kCanary));
+  Matrix<T> dy_t(c.out, c.rows, 1, 0);
+  dy_t.fill(static_cast<T>(kCanary));
   for (long p = 0; p < panel_count(c.out); ++p)
-    k.transpose({dy.view(), dyT.panels(), c.rows, c.out, p, p + 1});
+    k.transpose({dy.view(), dy_t.panels(), c.rows, c.out, p, p + 1});
   for (long n = 0; n < c.out; ++n)
     for (long r = 0; r < padded(c.rows); ++r)
-      CHECK(same(dyT.at(n, r), r < c.rows ? dy.at(r, n) : T(0)), WHERE(c));
-  CHECK(dyT.spare_untouched(), WHERE(c));
+      CHECK(same(dy_t.at(n, r), r < c.rows ? dy.at(r, n) : T(0)), WHERE(c));
+  CHECK(dy_t.spare_untouched(), WHERE(c));
 
   for (int add = 0; add < 2; ++add) {
     Matrix<T> dx(c.rows, c.in, 2, 0);
@@ -159,8 +159,8 @@ void test_backward(const densa::DenseKernels<T>& k, const Context& c) {
       for (long r = 0; r < c.rows; ++r)
         for (long i = 0; i < padded(c.in); ++i) dx.at(r, i) = nan<T>();
     const long half = panel_count(c.in) / 2;
-    k.dx({dyT.view(), w.view(), dx.panels(), c.rows, c.in, c.out, 0, half, add == 1});
-    k.dx({dyT.view(), w.view(), dx.panels(), c.rows, c.in, c.out, half, panel_count(c.in),
+    k.dx({dy_t.view(), w.view(), dx.panels(), c.rows, c.in, c.out, 0, half, add == 1});
+    k.dx({dy_t.view(), w.view(), dx.panels(), c.rows, c.in, c.out, half, panel_count(c.in),
           add == 1});
     for (long r = 0; r < c.rows; ++r)
       for (long i = 0; i < padded(c.in); ++i)

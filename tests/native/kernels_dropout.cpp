@@ -1,6 +1,7 @@
 // Dropout on every CPU level, row-major and over panels, against the scalar Philox of the contract:
 // same bits everywhere, any column count, panel ranges, block numbers around 2^32, memory beyond
 // the ends untouched.
+#include <cmath>
 #include <cstdint>
 #include <vector>
 
@@ -20,7 +21,7 @@ T expected(T x, std::int64_t index, double rate, std::uint64_t seed, std::uint64
   const auto i = static_cast<std::uint64_t>(index);
   const std::uint32_t word =
       densa::philox(densa::philox_key(seed, stream), step, i / 4).word[i % 4];
-  const auto threshold = static_cast<std::uint64_t>(rate * 0x1p32 + 0.5);
+  const auto threshold = static_cast<std::uint64_t>(std::llround(rate * 0x1p32));
   return word >= threshold ? x * static_cast<T>(1.0 / (1.0 - rate)) : T(0);
 }
 

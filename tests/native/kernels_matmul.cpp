@@ -49,6 +49,7 @@ std::vector<T> run(const char* name, const std::vector<View>& in, const densa::A
                    Dims& shape) {
   const densa::Op& op = densa::find_op(name);
   std::vector<TypeInfo> types;
+  types.reserve(in.size());
   for (const View& v : in) types.push_back({v.dtype, v.shape});
   const TypeInfo out = op.infer(types, attrs)[0];
   shape = out.shape;

@@ -125,13 +125,13 @@ std::vector<float> to_panels(const float* x, std::int64_t rows, std::int64_t col
   return out;
 }
 
-void same(const char* level, const char* what, const std::vector<float>& panels, const float* rows_,
-          std::int64_t rows, std::int64_t cols, std::int64_t capacity) {
+void same(const char* level, const char* what, const std::vector<float>& panels,
+          const float* row_major, std::int64_t rows, std::int64_t cols, std::int64_t capacity) {
   for (std::int64_t r = 0; r < rows; ++r)
     for (std::int64_t c = 0; c < padded(cols); ++c) {
       const float got =
           panels[static_cast<std::size_t>((c / kPanel * capacity + r) * kPanel + c % kPanel)];
-      check(got == (c < cols ? rows_[r * cols + c] : 0.0f), level, what,
+      check(got == (c < cols ? row_major[r * cols + c] : 0.0f), level, what,
             static_cast<std::size_t>(cols));
     }
 }

@@ -89,7 +89,8 @@ void visit(const std::vector<T>& x, Worst& worst) {
     densa::store(out, F::value(densa::load(in)));
     for (std::size_t i = 0; i < kWide; ++i) {
       const T alone = F::value(in[i]);
-      if (std::memcmp(&alone, &out[i], sizeof alone) && !(alone != alone && out[i] != out[i])) {
+      if (std::memcmp(&alone, &out[i], sizeof alone) != 0 &&
+          !(alone != alone && out[i] != out[i])) {
         if (!worst.differ++) std::printf("  lane and scalar differ at %a\n", double(in[i]));
       }
       const Wide want = F::exact(static_cast<Wide>(in[i]));

@@ -70,6 +70,7 @@ void nested_runs_alone() {
 void many_callers() {
   std::atomic<long> sum{0};
   std::vector<std::thread> callers;
+  callers.reserve(4);
   for (int c = 0; c < 4; ++c)
     callers.emplace_back([&] {
       for (int i = 0; i < 200; ++i)

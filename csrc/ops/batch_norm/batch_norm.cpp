@@ -134,7 +134,8 @@ void eval_batch_norm(const EvalCall& call) {
   T* y = call.out[0].as<T>();
   double* mean = static_cast<double*>(call.scratch);
   double* variance = mean + walk.channels;
-  const double n = walk.channels > 0 ? static_cast<double>(walk.count / walk.channels) : 0;
+  const std::int64_t per_channel = walk.channels > 0 ? walk.count / walk.channels : 0;
+  const double n = static_cast<double>(per_channel);
   if (training) {
     std::fill(mean, mean + 2 * walk.channels, 0.0);
     walk.each([&](std::int64_t e, std::int64_t c) { mean[c] += x[e]; });
@@ -183,7 +184,8 @@ void eval_grad(const EvalCall& call) {
     call.out[1].as<T>()[c] = static_cast<T>(dgamma[c]);
     call.out[2].as<T>()[c] = static_cast<T>(dbeta[c]);
   }
-  const double n = walk.channels > 0 ? static_cast<double>(walk.count / walk.channels) : 0;
+  const std::int64_t per_channel = walk.channels > 0 ? walk.count / walk.channels : 0;
+  const double n = static_cast<double>(per_channel);
   walk.each([&](std::int64_t e, std::int64_t c) {
     const double s = 1 / std::sqrt(variance[c] + epsilon);
     const double h = (static_cast<double>(x[e]) - mean[c]) * s;

@@ -55,12 +55,11 @@ std::vector<TypeInfo> infer(std::span<const TypeInfo> in, const Attrs& attrs) {
 
 // dy through the activation. A slope that needs the value before it has that computed again.
 Value before_activation(const GradCall& call, const Value& dy) {
-  const std::string name = call.attrs.get_string("activation", "");
-  if (name.empty()) return dy;
   const UnaryKernel* kernel = Activation(call.attrs).kernel;
+  if (kernel == nullptr) return dy;
   if (kernel->saved == Saved::kNone) return nullptr;
   Attrs attrs;
-  attrs.set("fn", name);
+  attrs.set("fn", call.attrs.get_string("activation", ""));
   if (kernel->attribute != nullptr && call.attrs.has(kernel->attribute))
     attrs.set(kernel->attribute, call.attrs.get_double(kernel->attribute, 0));
   const Value saved = kernel->saved == Saved::kOutput

@@ -129,25 +129,25 @@ std::vector<Value> grad_grad(const GradCall& call) {
   const Value& g = call.dy[0];
   if (g == nullptr) return out;
   Builder& build = call.build;
-  const Terms terms_ = terms<kIsSparse>(call);
+  const Terms parts = terms<kIsSparse>(call);
   const Attrs last = last_axis(g);
   const auto mul = [&](const Value& a, const Value& b) { return build.apply("multiply", {a, b}); };
   const auto times_total = [&](const Value& v) {
-    return terms_.total == nullptr ? v : mul(v, terms_.total);
+    return parts.total == nullptr ? v : mul(v, parts.total);
   };
   const Value dy = widen(build, call.in[2]);
   if (call.needs[0]) {  // through the softmax
     const Value v = times_total(mul(g, dy));
-    const Value mean = build.apply("sum", {mul(v, terms_.p)}, last);
-    out[0] = mul(terms_.p, build.apply("subtract", {v, mean}));
+    const Value mean = build.apply("sum", {mul(v, parts.p)}, last);
+    out[0] = mul(parts.p, build.apply("subtract", {v, mean}));
   }
   if (!kIsSparse && call.needs[1]) {
-    const Value mean = build.apply("sum", {mul(g, terms_.p)}, last);
+    const Value mean = build.apply("sum", {mul(g, parts.p)}, last);
     const Value v = mul(dy, build.apply("subtract", {mean, g}));
     out[1] = mul(v, scalar_of(build, v, 1 - smoothing_of(call.attrs)));
   }
   if (call.needs[2]) {
-    const Value slope = build.apply("subtract", {times_total(terms_.p), terms_.t});
+    const Value slope = build.apply("subtract", {times_total(parts.p), parts.t});
     const Attrs drop{{"axis", Ints{g->type.shape.rank() - 1}}};
     out[2] = build.apply("sum", {mul(g, slope)}, drop);
   }
