@@ -255,7 +255,7 @@ void eval_accuracy(const EvalCall& call) {
 namespace ops {
 std::span<const Op> loss();
 std::span<const Op> loss() {
-  static const Op kOps[] = {
+  static const Op all[] = {
       {kDense, &infer<false, false>, &grad_loss<false>, &eval<false, false>, &scratch_bytes<false>},
       {kSparse, &infer<true, false>, &grad_loss<true>, &eval<true, false>, &scratch_bytes<true>},
       {kDenseGrad, &infer<false, true>, &grad_grad<false>, &eval<false, true>,
@@ -263,7 +263,7 @@ std::span<const Op> loss() {
       {kSparseGrad, &infer<true, true>, &grad_grad<true>, &eval<true, true>, &scratch_bytes<true>},
       {"accuracy_sparse", &infer_accuracy, nullptr, &eval_accuracy},
   };
-  return kOps;
+  return all;
 }
 }  // namespace ops
 

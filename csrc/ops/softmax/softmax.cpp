@@ -108,8 +108,8 @@ struct Softmax {
 namespace ops {
 std::span<const Op> softmax();
 std::span<const Op> softmax() {
-  static const Op kOps[] = {Softmax<false>::op(), Softmax<true>::op()};
-  return kOps;
+  static const Op all[] = {Softmax<false>::op(), Softmax<true>::op()};
+  return all;
 }
 }  // namespace ops
 
