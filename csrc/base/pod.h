@@ -7,11 +7,11 @@
 #include <cstddef>
 #include <cstdint>
 
-#define DENSA_ALWAYS_INLINE inline __attribute__((always_inline))
-
 // Marks what runs on the host and on a CUDA device; empty for the host compiler.
 #ifdef __CUDACC__
 #define DENSA_HD __host__ __device__
 #else
 #define DENSA_HD
 #endif
+
+#define DENSA_ALWAYS_INLINE DENSA_HD inline __attribute__((always_inline))

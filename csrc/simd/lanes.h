@@ -13,7 +13,9 @@
 
 #include "base/pod.h"
 #include "simd/level.h"
-#ifdef __aarch64__
+#if !DENSA_VECTORS
+#include "simd/native_gpu.h"
+#elif defined(__aarch64__)
 #include "simd/native_neon.h"
 #else
 #include "simd/native_x86.h"
@@ -25,7 +27,7 @@ inline constexpr std::size_t kVectorBytes = native::kBytes;
 inline constexpr bool kFusedMulAdd = DENSA_LEVEL != DENSA_LEVEL_v2;
 
 template <class T>
-inline constexpr std::size_t kLanes = kVectorBytes / sizeof(T);
+inline constexpr std::size_t kLanes = DENSA_VECTORS ? kVectorBytes / sizeof(T) : 1;
 
 namespace detail {
 
@@ -33,6 +35,7 @@ namespace detail {
 template <class T>
 struct LaneTraits;
 
+#if DENSA_VECTORS
 #define DENSA_LANE_VECTOR(T) typedef std::T T##Vector __attribute__((vector_size(native::kBytes)));
 typedef float floatVector __attribute__((vector_size(native::kBytes)));
 typedef double doubleVector __attribute__((vector_size(native::kBytes)));
@@ -58,6 +61,17 @@ DENSA_LANE_VECTOR(uint64_t)
     using UInt = uint##kBits##_tVector;                               \
     static constexpr std::size_t kWidth = native::kBytes / sizeof(T); \
   };
+#else  // the vector of a type is the type
+#define DENSA_LANE_TYPE(T, VectorOfT, kBits) \
+  template <>                                \
+  struct LaneTraits<T> {                     \
+    using Element = T;                       \
+    using Int = std::int##kBits##_t;         \
+    using UInt = std::uint##kBits##_t;       \
+    using Vector = T;                        \
+    static constexpr std::size_t kWidth = 1; \
+  };
+#endif
 DENSA_LANE_TYPE(float, floatVector, 32)
 DENSA_LANE_TYPE(double, doubleVector, 64)
 DENSA_LANE_TYPE(std::int32_t, int32_tVector, 32)
@@ -128,7 +142,9 @@ DENSA_ALWAYS_INLINE To convert(From from) {
   if constexpr (kWidth<From> == 1) {
     return static_cast<To>(from);
   } else {
+#if DENSA_VECTORS
     return __builtin_convertvector(from, To);
+#endif
   }
 }
 
@@ -141,10 +157,12 @@ DENSA_ALWAYS_INLINE Vec<T> load(const T* p) {
   __builtin_memcpy(&v, p, sizeof v);
   return v;
 }
+#if DENSA_VECTORS
 template <class T>
 DENSA_ALWAYS_INLINE void store(T* p, Vec<T> v) {
   __builtin_memcpy(p, &v, sizeof v);
 }
+#endif
 template <class T>
 DENSA_ALWAYS_INLINE void store(T* p, T x) {
   *p = x;
@@ -160,6 +178,7 @@ template <class V, class From>
 DENSA_ALWAYS_INLINE V load_as(const From* p) {
   if constexpr (kWidth<V> == 1) {
     return static_cast<V>(*p);
+#if DENSA_VECTORS
   } else if constexpr (sizeof(From) == 1 && kIsFloat<Element<V>>) {
     return (V)native::from_bytes(p);
   } else {
@@ -167,9 +186,11 @@ DENSA_ALWAYS_INLINE V load_as(const From* p) {
     Source s;
     __builtin_memcpy(&s, p, sizeof s);
     return __builtin_convertvector(s, V);
+#endif
   }
 }
 
+#if DENSA_VECTORS
 // The first n lanes, 0 <= n <= kLanes<T>; the rest are zero. Touches nothing past p + n.
 template <class T>
 DENSA_ALWAYS_INLINE Vec<T> load_part(const T* p, std::size_t n) {
@@ -187,6 +208,7 @@ DENSA_ALWAYS_INLINE void store_part(T* p, Vec<T> v, std::size_t n) {
     native::store_part(reinterpret_cast<double*>(p), bit_cast<native::F64>(v), n);
   }
 }
+#endif
 
 // ---- arithmetic ----
 
@@ -195,14 +217,17 @@ DENSA_ALWAYS_INLINE float mul_add(float a, float b, float c) { return native::mu
 DENSA_ALWAYS_INLINE double mul_add(double a, double b, double c) {
   return native::mul_add(a, b, c);
 }
+#if DENSA_VECTORS
 DENSA_ALWAYS_INLINE Vec<float> mul_add(Vec<float> a, Vec<float> b, Vec<float> c) {
   return (Vec<float>)native::mul_add((native::F32)a, (native::F32)b, (native::F32)c);
 }
 DENSA_ALWAYS_INLINE Vec<double> mul_add(Vec<double> a, Vec<double> b, Vec<double> c) {
   return (Vec<double>)native::mul_add((native::F64)a, (native::F64)b, (native::F64)c);
 }
+#endif
 
 // sqrt, and rounding to a whole number: ties to even, down, towards zero.
+#if DENSA_VECTORS
 #define DENSA_NATIVE_UNARY(name, call)                                  \
   DENSA_ALWAYS_INLINE float name(float x) { return native::call(x); }   \
   DENSA_ALWAYS_INLINE double name(double x) { return native::call(x); } \
@@ -212,6 +237,11 @@ DENSA_ALWAYS_INLINE Vec<double> mul_add(Vec<double> a, Vec<double> b, Vec<double
   DENSA_ALWAYS_INLINE Vec<double> name(Vec<double> v) {                 \
     return (Vec<double>)native::call((native::F64)v);                   \
   }
+#else
+#define DENSA_NATIVE_UNARY(name, call)                                \
+  DENSA_ALWAYS_INLINE float name(float x) { return native::call(x); } \
+  DENSA_ALWAYS_INLINE double name(double x) { return native::call(x); }
+#endif
 DENSA_NATIVE_UNARY(sqrt, sqrt)
 DENSA_NATIVE_UNARY(round_even, round<native::kToNearestEven>)
 DENSA_NATIVE_UNARY(floor, round<native::kDown>)
@@ -225,6 +255,7 @@ DENSA_ALWAYS_INLINE V select(M mask, V a, V b) {
 }
 
 // a > b ? a : b and a < b ? a : b, in one instruction: b where either is NaN.
+#if DENSA_VECTORS
 #define DENSA_NATIVE_CHOICE(name, compare)                                            \
   DENSA_ALWAYS_INLINE float name(float a, float b) { return a compare b ? a : b; }    \
   DENSA_ALWAYS_INLINE double name(double a, double b) { return a compare b ? a : b; } \
@@ -234,6 +265,11 @@ DENSA_ALWAYS_INLINE V select(M mask, V a, V b) {
   DENSA_ALWAYS_INLINE Vec<double> name(Vec<double> a, Vec<double> b) {                \
     return (Vec<double>)native::name((native::F64)a, (native::F64)b);                 \
   }
+#else
+#define DENSA_NATIVE_CHOICE(name, compare)                                         \
+  DENSA_ALWAYS_INLINE float name(float a, float b) { return a compare b ? a : b; } \
+  DENSA_ALWAYS_INLINE double name(double a, double b) { return a compare b ? a : b; }
+#endif
 DENSA_NATIVE_CHOICE(max_fast, >)
 DENSA_NATIVE_CHOICE(min_fast, <)
 #undef DENSA_NATIVE_CHOICE
@@ -261,6 +297,7 @@ DENSA_ALWAYS_INLINE V copy_sign(V magnitude, V sign) {
   return from_bits<V>(bits(abs(magnitude)) | bits(sign_bit(sign)));
 }
 
+#if DENSA_VECTORS
 // ---- across the lanes: halves are folded, lane i with lane i + width / 2, until one is left ----
 
 namespace detail {
@@ -371,5 +408,7 @@ DENSA_ALWAYS_INLINE void transpose16(const double* src, std::ptrdiff_t src_strid
     }
   }
 }
+
+#endif  // DENSA_VECTORS
 
 }  // namespace densa::inline DENSA_ISA

@@ -1,13 +1,15 @@
 // The namespace of this CPU level, and a check that the compiler's flags fit it.
 //
 // A kernel file is compiled once per level with -DDENSA_ISA=v2, v3, v4, v4x or baseline. Everything
-// it defines lives in `namespace densa::inline DENSA_ISA`, so no two levels share a symbol.
+// it defines lives in `namespace densa::inline DENSA_ISA`, so no two levels share a symbol. CUDA
+// code is level gpu: a thread is one lane, so there are no vectors.
 #pragma once
 
 #ifndef DENSA_ISA
-#error "define DENSA_ISA: v2, v3, v4, v4x (x86-64) or baseline (aarch64)"
+#error "define DENSA_ISA: v2, v3, v4, v4x (x86-64), baseline (aarch64) or gpu"
 #endif
 
+#define DENSA_LEVEL_gpu 0
 #define DENSA_LEVEL_baseline 1
 #define DENSA_LEVEL_v2 2
 #define DENSA_LEVEL_v3 3
@@ -17,7 +19,13 @@
 #define DENSA_LEVEL_OF(isa) DENSA_LEVEL_JOIN(DENSA_LEVEL_, isa)
 #define DENSA_LEVEL DENSA_LEVEL_OF(DENSA_ISA)
 
-#if DENSA_LEVEL == DENSA_LEVEL_baseline
+#define DENSA_VECTORS (DENSA_LEVEL != DENSA_LEVEL_gpu)
+
+#if DENSA_LEVEL == DENSA_LEVEL_gpu
+#if !defined(__CUDACC__) && !defined(DENSA_EMULATED)
+#error "DENSA_ISA=gpu is for CUDA, real or emulated"
+#endif
+#elif DENSA_LEVEL == DENSA_LEVEL_baseline
 #ifndef __aarch64__
 #error "DENSA_ISA=baseline is aarch64 with Neon"
 #endif
@@ -34,5 +42,5 @@
 #error "DENSA_ISA=v4 needs -march=x86-64-v4"
 #endif
 #else
-#error "unknown DENSA_ISA: use v2, v3, v4, v4x or baseline"
+#error "unknown DENSA_ISA: use v2, v3, v4, v4x, baseline or gpu"
 #endif

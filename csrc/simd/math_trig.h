@@ -47,6 +47,7 @@ DENSA_ALWAYS_INLINE float sine32(float x) {
   return static_cast<float>(sine_near(static_cast<double>(x), F::kQuarter));
 }
 
+#if DENSA_VECTORS
 template <class F>
 DENSA_ALWAYS_INLINE Vec<float> sine32(Vec<float> x) {
   typedef float Half __attribute__((vector_size(kVectorBytes / 2)));
@@ -67,6 +68,7 @@ DENSA_ALWAYS_INLINE Vec<float> sine32(Vec<float> x) {
   }
   return load(lanes);
 }
+#endif
 
 }  // namespace detail
 

@@ -1,0 +1,97 @@
+// Kernel launches and the few driver services behind them, for code that includes no CUDA header.
+//
+// launch(stream, grid, kernel, arguments...) replaces kernel<<<...>>>(arguments...), which a host
+// compiler cannot read. cuda/runtime.cpp implements this on hardware, emulation/runtime.cpp
+// without.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+
+#if defined(DENSA_EMULATED)
+#include "cuda/emulation/grid.h"
+#endif
+
+namespace densa::cuda {
+
+struct Size3 {
+  unsigned x = 1, y = 1, z = 1;
+};
+
+struct Grid {
+  Size3 blocks, threads;
+  std::size_t shared_bytes = 0;  // beyond the kernel's own Shared<> arrays
+};
+
+inline constexpr unsigned kThreads = 256;  // of a block, where nothing asks for another number
+
+// Enough blocks of kThreads for n elements, but no more than a GPU is kept busy by.
+inline Grid grid_for(std::int64_t n, std::int64_t most_blocks = 1 << 14) {
+  const std::int64_t blocks = (n + kThreads - 1) / kThreads;
+  return {{static_cast<unsigned>(blocks < most_blocks ? blocks : most_blocks)}, {kThreads}};
+}
+
+struct StreamState;
+using Stream = StreamState*;  // a cudaStream_t, or the emulation's
+
+// Throws std::runtime_error with CUDA's words; MemoryError where memory is short.
+void launch_raw(Stream stream, const Grid& grid, const void* kernel, void** arguments);
+
+// A grid without threads does nothing.
+template <class... P, class... A>
+void launch(Stream stream, const Grid& grid, void (*kernel)(P...), A&&... arguments) {
+  static_assert(sizeof...(P) == sizeof...(A), "launch: number of arguments");
+  if (grid.blocks.x == 0 || grid.blocks.y == 0 || grid.blocks.z == 0) return;
+#if defined(DENSA_EMULATED)
+  emulation::launch(stream, grid,
+                    [kernel, ... values = P(std::forward<A>(arguments))] { kernel(values...); });
+#else
+  [&](P... values) {
+    void* list[] = {static_cast<void*>(&values)..., nullptr};
+    launch_raw(stream, grid, reinterpret_cast<const void*>(kernel), list);
+  }(P(std::forward<A>(arguments))...);
+#endif
+}
+
+// ---- devices, memory, streams -------------------------------------------------------------------
+
+struct DeviceFacts {
+  std::string name;
+  int major = 0, minor = 0;  // compute capability
+  int multiprocessors = 0;
+  std::size_t memory_bytes = 0, shared_bytes_per_block = 0;
+  int runtime_version = 0, driver_version = 0;  // 12040 is 12.4
+};
+
+int count_devices(std::string* why_none);
+DeviceFacts facts(int device);
+std::size_t free_memory(int device);
+
+void* allocate(int device, std::size_t bytes);  // null if there is not enough
+void release(int device, void* memory);
+void* allocate_pinned(std::size_t bytes);
+void release_pinned(void* memory);
+
+Stream create_stream(int device);
+void destroy_stream(Stream stream);
+void synchronize(Stream stream);
+
+enum class Direction : std::uint8_t { kToDevice, kToHost, kOnDevice };
+void copy(Stream stream, void* to, const void* from, std::size_t bytes, Direction direction);
+void fill_zero(Stream stream, void* memory, std::size_t bytes);
+
+// What was launched between begin_capture and end_capture, to be launched again as one.
+class Graph;
+void begin_capture(Stream stream);
+Graph* end_capture(Stream stream);
+void launch_graph(Stream stream, Graph* graph);
+void destroy_graph(Graph* graph);
+
+// Tells the emulation that `memory` is a part of its own of a larger allocation, so that an access
+// past its end is an error; does nothing on hardware. forget_part undoes it.
+void mark_part(const void* memory, std::size_t bytes);
+void forget_parts(const void* memory, std::size_t bytes);
+
+}  // namespace densa::cuda
