@@ -1,5 +1,6 @@
 """Settings shared by all tests."""
 
+import os
 import signal
 
 import pytest
@@ -17,6 +18,12 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("default")
+
+
+# The same tests on another device: DENSA_TEST_DEVICE=cuda, with DENSA_CUDA_EMULATED=1 where there is
+# no GPU.
+if device := os.environ.get("DENSA_TEST_DEVICE"):
+    densa.set_device(device)
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -86,8 +86,14 @@ void give_block(void* block, std::size_t bytes) {
 Storage::Storage(std::size_t bytes)
     : data_(take_block(bytes)), bytes_(bytes), owned_(true), writable_(true) {}
 
-Storage::Storage(void* data, std::size_t bytes, std::shared_ptr<void> owner, bool writable)
-    : data_(data), bytes_(bytes), owned_(false), writable_(writable), owner_(std::move(owner)) {}
+Storage::Storage(void* data, std::size_t bytes, std::shared_ptr<void> owner, bool writable,
+                 Device device)
+    : data_(data),
+      bytes_(bytes),
+      owned_(false),
+      writable_(writable),
+      device_(device),
+      owner_(std::move(owner)) {}
 
 Storage::~Storage() {
   if (owned_) give_block(data_, bytes_);
@@ -104,8 +110,8 @@ std::shared_ptr<Storage> Storage::zeros(std::size_t bytes) {
 }
 
 std::shared_ptr<Storage> Storage::borrow(void* data, std::size_t bytes, std::shared_ptr<void> owner,
-                                         bool writable) {
-  return std::make_shared<Storage>(data, bytes, std::move(owner), writable);
+                                         bool writable, Device device) {
+  return std::make_shared<Storage>(data, bytes, std::move(owner), writable, device);
 }
 
 }  // namespace densa

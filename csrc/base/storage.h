@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <memory>
 
+#include "base/device.h"
+
 namespace densa {
 
 class Storage {
@@ -16,15 +18,16 @@ class Storage {
   static std::shared_ptr<Storage> zeros(std::size_t bytes);
   // Memory of somebody else; `owner` keeps it alive.
   static std::shared_ptr<Storage> borrow(void* data, std::size_t bytes, std::shared_ptr<void> owner,
-                                         bool writable);
+                                         bool writable, Device device = kCpu);
 
   explicit Storage(std::size_t bytes);
-  Storage(void* data, std::size_t bytes, std::shared_ptr<void> owner, bool writable);
+  Storage(void* data, std::size_t bytes, std::shared_ptr<void> owner, bool writable, Device device);
   ~Storage();
   Storage(const Storage&) = delete;
   Storage& operator=(const Storage&) = delete;
 
-  void* data() const { return data_; }
+  void* data() const { return data_; }  // an address of the device
+  Device device() const { return device_; }
   std::size_t bytes() const { return bytes_; }
   bool writable() const { return writable_; }
   void make_read_only() { writable_ = false; }  // for Python: C++ may still write
@@ -38,6 +41,7 @@ class Storage {
   std::size_t bytes_;
   bool owned_;
   bool writable_;
+  Device device_;
   std::shared_ptr<void> owner_;
   std::atomic<std::uint64_t> version_{0};
 };

@@ -82,7 +82,7 @@ TensorPtr from_array(const py::array& array, bool copy) {
     strides.push_back(bytes / static_cast<py::ssize_t>(item));
   }
   if (!expressible) return from_array(py::array(array.attr("copy")()), false);
-  if (copy) return copy_tensor({const_cast<void*>(array.data()), kind, type.shape, strides});
+  if (copy) return copy_tensor(View{const_cast<void*>(array.data()), kind, type.shape, strides});
   auto storage =
       Storage::borrow(const_cast<void*>(array.data()), static_cast<std::size_t>(array.nbytes()),
                       keep_alive(array), array.writeable());
@@ -90,6 +90,11 @@ TensorPtr from_array(const py::array& array, bool copy) {
 }
 
 py::array to_array(const Value& value, const char* where) {
+  if (const TensorPtr there = as_tensor_ptr(value, where); !there->device().is_cpu()) {
+    const TensorPtr here = to_device(there, kCpu);
+    here->storage->make_read_only();  // a write here would not reach the tensor
+    return to_array(here, where);
+  }
   const TensorNode& tensor = as_tensor(value, where);
   const auto item = static_cast<py::ssize_t>(item_size(tensor.type.dtype));
   std::vector<py::ssize_t> shape, strides;
@@ -178,7 +183,8 @@ py::array as_array(PyObject* object) {
 
 Value array_value(const py::array& array, TensorBuilder& build) {
   // A recording outlives the call, so it keeps the numbers of now.
-  return from_array(array, build.recording());
+  const TensorPtr tensor = from_array(array, build.recording());
+  return build.recording() ? tensor : to_device(tensor, default_device());
 }
 
 }  // namespace

@@ -73,7 +73,11 @@ PyObject* getter(PyObject* self, void*) {
 PyObject* get_shape(const Value& value) { return shape_tuple(value->type.shape).release().ptr(); }
 PyObject* get_dtype(const Value& value) { return Py_NewRef(dtype_string(value->type.dtype)); }
 PyObject* get_ndim(const Value& value) { return PyLong_FromLong(value->type.shape.rank()); }
-PyObject* get_device(const Value&) { return PyUnicode_InternFromString("cpu"); }
+PyObject* get_device(const Value& value) {
+  if (!is_tensor(value.get())) return PyUnicode_InternFromString("cpu");
+  const Device device = static_cast<const TensorNode&>(*value).device();
+  return PyUnicode_InternFromString(to_string(device).c_str());
+}
 PyObject* get_symbolic(const Value& value) { return PyBool_FromLong(!is_tensor(value.get())); }
 PyObject* get_id(const Value& value) { return PyLong_FromVoidPtr(value.get()); }
 
@@ -222,6 +226,10 @@ int get_buffer(PyObject* self, Py_buffer* view, int flags) {
     return -1;
   }
   const auto& tensor = static_cast<const TensorNode&>(*value);
+  if (!tensor.device().is_cpu()) {
+    PyErr_SetString(PyExc_BufferError, "this tensor lies on a GPU; use .numpy() for a copy");
+    return -1;
+  }
   const bool writable = tensor.storage->writable();
   if ((flags & PyBUF_WRITABLE) != 0 && !writable) {
     PyErr_SetString(PyExc_BufferError, "this tensor is read-only");
@@ -296,7 +304,8 @@ py::object item_of(const Value& self) {
   if (element_count(tensor.type.shape) != 1)
     throw ValueError(cat("item() needs a tensor of one element; this one has shape ",
                          to_string(tensor.type.shape)));
-  const void* data = tensor.data();
+  const TensorPtr here = to_device(as_tensor_ptr(self, "item()"), kCpu);
+  const void* data = here->data();
   if (tensor.type.dtype == DType::kBool) return py::bool_(*static_cast<const bool*>(data));
   return visit_dtype(tensor.type.dtype, [&](auto zero) -> py::object {
     using T = decltype(zero);
@@ -306,6 +315,11 @@ py::object item_of(const Value& self) {
       return py::int_(*static_cast<const T*>(data));
     }
   });
+}
+
+// A tensor that stands for itself, not beside another one: on the default device.
+Value placed(const TensorBuilder& build, const Value& value) {
+  return build.recording() ? value : to_device(as_tensor_ptr(value, "to_tensor"), default_device());
 }
 
 }  // namespace
@@ -334,6 +348,13 @@ void bind_tensor(py::module_& m) {
   method(
       "_written", [](const Value& self) { as_tensor(self, "a write").storage->bump_version(); },
       "Say that the memory has been written to.");
+  method(
+      "to",
+      [](const Value& self, const std::string& device) -> Value {
+        return to_device(as_tensor_ptr(self, "to()"), device_from_name(device));
+      },
+      py::arg("device"),
+      "The tensor itself if it lies on the device, else a copy there, off the tape.");
   m.def(
       "from_numpy",
       [](const py::object& array, bool copy) -> Value {
@@ -347,8 +368,10 @@ void bind_tensor(py::module_& m) {
   m.def(
       "full",
       [](const std::vector<std::int64_t>& shape, double number, const py::object& dtype) -> Value {
-        return current_builder().full({dtype.is_none() ? floatx() : to_dtype(dtype), Dims(shape)},
-                                      number);
+        const TypeInfo type{dtype.is_none() ? floatx() : to_dtype(dtype), Dims(shape)};
+        TensorBuilder& build = current_builder();
+        return build.recording() ? build.full(type, number)
+                                 : full_tensor(type, number, default_device());
       },
       py::arg("shape"), py::arg("number"), py::arg("dtype") = py::none());
   m.def(
@@ -357,8 +380,9 @@ void bind_tensor(py::module_& m) {
         TensorBuilder& build = current_builder();
         Operand operand = to_operand(x.ptr(), build);
         if (const Weak* number = std::get_if<Weak>(&operand))
-          return constant(build, *number,
-                          dtype.is_none() ? result_dtype({&operand, 1}) : to_dtype(dtype));
+          return placed(build,
+                        constant(build, *number,
+                                 dtype.is_none() ? result_dtype({&operand, 1}) : to_dtype(dtype)));
         const Value value = std::get<Value>(operand);
         return dtype.is_none() ? value : cast(build, value, to_dtype(dtype));
       },

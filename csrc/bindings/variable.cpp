@@ -1,5 +1,7 @@
 #include <pybind11/stl.h>
 
+#include <optional>
+
 #include "bindings/python.h"
 
 namespace densa::bindings {
@@ -8,11 +10,12 @@ namespace {
 using VariablePtr = std::shared_ptr<Variable>;
 
 VariablePtr make_variable(const py::object& array, const std::string& name, bool trainable,
-                          bool rows) {
+                          bool rows, const std::optional<std::string>& device) {
   const TensorPtr from =
       as_tensor_ptr(to_value(array.ptr(), eager_builder()), "the first value of a Variable");
-  VariablePtr variable = Variable::create(from->type, name, trainable, rows);
-  variable->write(from->view());
+  VariablePtr variable = Variable::create(from->type, name, trainable, rows,
+                                          device ? device_from_name(*device) : default_device());
+  variable->write(*from);
   return variable;
 }
 
@@ -47,7 +50,7 @@ py::list slot_list(const Arena& arena) {
 void bind_variable(py::module_& m) {
   py::class_<Variable, VariablePtr>(m, "Variable", "A named value that training changes.")
       .def(py::init(&make_variable), py::arg("array"), py::kw_only(), py::arg("name") = "",
-           py::arg("trainable") = true, py::arg("rows") = false)
+           py::arg("trainable") = true, py::arg("rows") = false, py::arg("device") = py::none())
       .def_property_readonly("shape",
                              [](const Variable& self) { return shape_tuple(self.type().shape); })
       .def_property_readonly(
@@ -57,6 +60,8 @@ void bind_variable(py::module_& m) {
           })
       .def_property("name", &Variable::name, &Variable::set_name)
       .def_property("trainable", &Variable::trainable, &Variable::set_trainable)
+      .def_property_readonly("device",
+                             [](const Variable& self) { return to_string(self.device()); })
       .def_property_readonly("version", &Variable::version)
       .def_property_readonly(
           "layout",

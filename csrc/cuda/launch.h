@@ -10,6 +10,7 @@
 #include <string>
 #include <utility>
 
+#include "base/gpu.h"
 #if defined(DENSA_EMULATED)
 #include "cuda/emulation/grid.h"
 #endif
@@ -33,9 +34,6 @@ inline Grid grid_for(std::int64_t n, std::int64_t most_blocks = 1 << 14) {
   return {{static_cast<unsigned>(blocks < most_blocks ? blocks : most_blocks)}, {kThreads}};
 }
 
-struct StreamState;
-using Stream = StreamState*;  // a cudaStream_t, or the emulation's
-
 // Throws std::runtime_error with CUDA's words; MemoryError where memory is short.
 void launch_raw(Stream stream, const Grid& grid, const void* kernel, void** arguments);
 
@@ -57,14 +55,6 @@ void launch(Stream stream, const Grid& grid, void (*kernel)(P...), A&&... argume
 
 // ---- devices, memory, streams -------------------------------------------------------------------
 
-struct DeviceFacts {
-  std::string name;
-  int major = 0, minor = 0;  // compute capability
-  int multiprocessors = 0;
-  std::size_t memory_bytes = 0, shared_bytes_per_block = 0;
-  int runtime_version = 0, driver_version = 0;  // 12040 is 12.4
-};
-
 int count_devices(std::string* why_none);
 DeviceFacts facts(int device);
 std::size_t free_memory(int device);
@@ -78,12 +68,10 @@ Stream create_stream(int device);
 void destroy_stream(Stream stream);
 void synchronize(Stream stream);
 
-enum class Direction : std::uint8_t { kToDevice, kToHost, kOnDevice };
 void copy(Stream stream, void* to, const void* from, std::size_t bytes, Direction direction);
 void fill_zero(Stream stream, void* memory, std::size_t bytes);
 
 // What was launched between begin_capture and end_capture, to be launched again as one.
-class Graph;
 void begin_capture(Stream stream);
 Graph* end_capture(Stream stream);
 void launch_graph(Stream stream, Graph* graph);

@@ -209,7 +209,7 @@ int Recorder::id_of(const Value& value) {
           "a tensor of another recording is used here: keep tensors made in call() inside call()");
     return symbol->id;
   }
-  return program_.add_constant(value);
+  return program_.add_constant(to_device(as_tensor_ptr(value, "a constant"), kCpu));
 }
 
 std::vector<Value> Recorder::apply_op(const Op& op, std::span<const Value> in, const Attrs& attrs) {

@@ -1,6 +1,8 @@
 // The builder that computes at once.
 #include <array>
+#include <climits>
 
+#include "ops/backend.h"
 #include "tensor/builder.h"
 #include "tensor/large_work.h"
 #include "tensor/tape.h"
@@ -93,13 +95,16 @@ class EagerBuilder final : public TensorBuilder {
       auto to = std::make_shared<TensorNode>(out_types[0], from->storage);
       to->offset_bytes = from->offset_bytes;
       out.push_back(std::move(to));
-    } else {
+    } else if (const Device device = device_of(op, in); device.is_cpu()) {
       evaluate(op, in, attrs, types.span(), out_types, out);
+    } else {
+      evaluate_on(device, op, in, attrs, types.span(), out_types, out);
     }
     record(op, in, attrs, out);
     return out;
   }
 
+  // On the CPU: it is copied to where the value beside it lies.
   Value full(const TypeInfo& type, double number) override { return full_tensor(type, number); }
 
   Value read_variable(const std::shared_ptr<Variable>& variable) override {
@@ -117,16 +122,77 @@ class EagerBuilder final : public TensorBuilder {
     const auto* last =
         first + variable->padded_size() * static_cast<std::ptrdiff_t>(item_size(to.dtype));
     const auto* data = static_cast<const std::byte*>(from.data());
-    const bool overlaps = data >= first && data < last;
-    if (from.type.dtype == to.dtype && !overlaps) return variable->write(from.view());
-    const TensorPtr converted = empty_tensor(to);  // also when it reads the memory it writes
-    cast_view(converted->view(), from.view());
-    variable->write(converted->view());
+    const bool overlaps = data >= first && data < last;  // it reads the memory it writes
+    if (from.type.dtype != to.dtype) {
+      const GradMode off(false);
+      const Attrs attrs{{"dtype", std::string(dtype_name(to.dtype))}};
+      variable->write(
+          as_tensor(apply("cast", {detach(as_tensor_ptr(value, "assign"))}, attrs), "assign"));
+    } else if (overlaps) {
+      variable->write(*copy_tensor(from));
+    } else {
+      variable->write(from);
+    }
   }
 
   bool recording() const override { return false; }
 
  private:
+  // The GPU of any input; the CPU's tensors beside it are copied there. Without inputs, the
+  // default.
+  static Device device_of(const Op& op, std::span<const Value> in) {
+    if (!has_backend()) return kCpu;
+    if (in.empty()) return default_device();
+    Device found = kCpu;
+    for (const Value& value : in) {
+      const Device device = static_cast<const TensorNode&>(*value).device();
+      if (device.is_cpu()) continue;
+      if (!found.is_cpu() && !(found == device))
+        throw ValueError(cat(op.name, ": its inputs lie on ", to_string(found), " and ",
+                             to_string(device), "; bring them together with .to(device)"));
+      found = device;
+    }
+    return found;
+  }
+
+  static void evaluate_on(Device device, const Op& op, std::span<const Value> in,
+                          const Attrs& attrs, std::span<const TypeInfo> types,
+                          std::vector<TypeInfo>& out_types, std::vector<Value>& out) {
+    const DeviceOp& on_gpu = device_op(op.name);
+    Few<View> in_views(in.size());
+    std::vector<TensorPtr> copies;  // keeps what was moved or made contiguous alive
+    for (std::size_t i = 0; i < in.size(); ++i) {
+      TensorPtr tensor = to_device(std::static_pointer_cast<TensorNode>(in[i]), device);
+      if (!on_gpu.any_strides) tensor = make_contiguous(tensor);
+      in_views[i] = tensor->view();
+      if (tensor->contiguous) in_views[i].strides = contiguous_strides(tensor->type.shape);
+      copies.push_back(std::move(tensor));
+    }
+    Few<View> out_views(out_types.size());
+    for (std::size_t i = 0; i < out_types.size(); ++i) {
+      TensorPtr tensor = empty_tensor(out_types[i], device);
+      out_views[i] = tensor->view();
+      out.push_back(std::move(tensor));
+    }
+    Backend& gpu = backend();
+    std::shared_ptr<Storage> scratch, status;
+    if (on_gpu.scratch_bytes != nullptr)
+      if (const std::size_t bytes = on_gpu.scratch_bytes(types, attrs); bytes > 0)
+        scratch = allocate_on(device, bytes);
+    DeviceCall call{in_views.span(), out_views.span(),
+                    attrs,           scratch == nullptr ? nullptr : scratch->data(),
+                    nullptr,         gpu.stream(device)};
+    if (on_gpu.report == nullptr) return on_gpu.eval(call);
+    constexpr long long kFine = LLONG_MAX;
+    status = allocate_on(device, sizeof kFine);
+    call.status = static_cast<long long*>(status->data());
+    gpu.copy(device, call.status, &kFine, sizeof kFine, cuda::Direction::kToDevice);
+    on_gpu.eval(call);
+    long long code = kFine;
+    gpu.copy(device, &code, call.status, sizeof code, cuda::Direction::kToHost);
+    if (code != kFine) on_gpu.report(call, code);
+  }
+
   static void evaluate(const Op& op, std::span<const Value> in, const Attrs& attrs,
                        std::span<const TypeInfo> types, std::vector<TypeInfo>& out_types,
                        std::vector<Value>& out) {

@@ -59,12 +59,12 @@ bool overlap(const Variable& variable, const void* data, std::size_t bytes) {
 // The gradient in row-major memory of its own: kernels do not take one that they write to.
 TensorPtr row_major(const StepTarget& target) {
   const TensorPtr gradient = as_tensor_ptr(target.gradient, "optimizer_step");
-  if (!gradient->contiguous) return copy_tensor(gradient->view());
+  if (!gradient->contiguous) return copy_tensor(*gradient);
   const auto bytes = static_cast<std::size_t>(element_count(gradient->type.shape)) *
                      item_size(gradient->type.dtype);
   bool shared = overlap(*target.variable, gradient->data(), bytes);
   for (const auto& slot : target.slots) shared |= overlap(*slot, gradient->data(), bytes);
-  return shared ? copy_tensor(gradient->view()) : gradient;
+  return shared ? copy_tensor(*gradient) : gradient;
 }
 
 template <class T>

@@ -218,7 +218,7 @@ Value seed_of(const Value& root, const Value& dy) {
       throw ValueError(cat("backward: a tensor of shape ", to_string(tensor.type.shape),
                            " has more than one element, so it needs the gradient argument: "
                            "t.backward(dy), or reduce it first, as in ops.sum(t).backward()"));
-    return full_tensor(tensor.type, 1.0);
+    return full_tensor(tensor.type, 1.0, tensor.device());
   }
   const TensorNode& weight = as_tensor(dy, "backward");
   if (!(weight.type == tensor.type))
@@ -255,7 +255,7 @@ void backward(const Value& root, const Value& dy, bool create_graph) {
     auto& tensor = static_cast<TensorNode&>(*leaf);
     const auto variable = tensor.variable.lock();
     Value total = variable != nullptr ? variable->grad() : tensor.grad;
-    sweep.sum(total, gradient);
+    sweep.sum(total, to_device(as_tensor_ptr(gradient, "backward"), tensor.device()));
     if (variable != nullptr) variable->set_grad(total);
     tensor.grad = std::move(total);
   }

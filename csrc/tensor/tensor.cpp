@@ -1,8 +1,10 @@
 #include "tensor/tensor.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 
+#include "ops/backend.h"
 #include "tensor/tape.h"
 
 namespace densa {
@@ -36,12 +38,23 @@ TensorPtr as_tensor_ptr(const Value& value, const char* where) {
   return std::static_pointer_cast<TensorNode>(value);
 }
 
-TensorPtr empty_tensor(const TypeInfo& type) {
-  const std::size_t bytes = byte_count(type.shape, item_size(type.dtype));
-  return std::make_shared<TensorNode>(type, Storage::allocate(bytes));
+namespace {
+
+std::atomic<int> default_gpu{kCpu.gpu};
+
+std::size_t bytes_of(const TypeInfo& type) { return byte_count(type.shape, item_size(type.dtype)); }
+
+}  // namespace
+
+Device default_device() { return {default_gpu.load(std::memory_order_relaxed)}; }
+void set_default_device(Device device) { default_gpu.store(device.gpu, std::memory_order_relaxed); }
+
+TensorPtr empty_tensor(const TypeInfo& type, Device device) {
+  return std::make_shared<TensorNode>(type, allocate_on(device, bytes_of(type)));
 }
 
-TensorPtr full_tensor(const TypeInfo& type, double number) {
+TensorPtr full_tensor(const TypeInfo& type, double number, Device device) {
+  if (!device.is_cpu()) return to_device(full_tensor(type, number), device);
   TensorPtr tensor = empty_tensor(type);
   visit_dtype(type.dtype, [&](auto zero) {
     using T = decltype(zero);
@@ -62,8 +75,37 @@ TensorPtr copy_tensor(const View& from) {
   return tensor;
 }
 
+TensorPtr copy_tensor(const TensorNode& from) {
+  if (from.device().is_cpu()) return copy_tensor(from.view());
+  TensorPtr tensor = empty_tensor(from.type, from.device());
+  Backend& gpu = backend();
+  if (from.contiguous) {
+    gpu.copy(from.device(), tensor->data(), from.data(), bytes_of(from.type),
+             cuda::Direction::kOnDevice);
+  } else {
+    const View in = from.view(), out = tensor->view();
+    device_op("copy").eval({{&in, 1}, {&out, 1}, {}, nullptr, nullptr, gpu.stream(from.device())});
+  }
+  return tensor;
+}
+
 TensorPtr make_contiguous(const TensorPtr& tensor) {
-  return tensor->contiguous ? tensor : copy_tensor(tensor->view());
+  return tensor->contiguous ? tensor : copy_tensor(*tensor);
+}
+
+TensorPtr to_device(const TensorPtr& tensor, Device device) {
+  if (tensor->device() == device) return tensor;
+  const TensorPtr from = make_contiguous(tensor);
+  TensorPtr to = empty_tensor(tensor->type, device);
+  const std::size_t bytes = bytes_of(tensor->type);
+  if (from->device().is_cpu()) {
+    backend().copy(device, to->data(), from->data(), bytes, cuda::Direction::kToDevice);
+  } else if (device.is_cpu()) {
+    backend().copy(from->device(), to->data(), from->data(), bytes, cuda::Direction::kToHost);
+  } else {
+    return to_device(to_device(from, kCpu), device);
+  }
+  return to;
 }
 
 TensorPtr detach(const TensorPtr& tensor) {

@@ -34,6 +34,7 @@ struct TensorNode final : ValueNode {
   TensorNode(TypeInfo t, std::shared_ptr<Storage> s);
   ~TensorNode() override;
 
+  Device device() const { return storage->device(); }
   void* data() const { return static_cast<std::byte*>(storage->data()) + offset_bytes; }
   View view() const { return {data(), type.dtype, type.shape, strides}; }
   bool is_leaf() const { return tape == nullptr; }
@@ -48,17 +49,29 @@ TensorNode& as_tensor(const Value& value, const char* where);
 TensorPtr as_tensor_ptr(const Value& value, const char* where);
 
 // Uninitialised, row-major.
-TensorPtr empty_tensor(const TypeInfo& type);
+TensorPtr empty_tensor(const TypeInfo& type, Device device = kCpu);
 // Every element is `number`, cast to the dtype.
-TensorPtr full_tensor(const TypeInfo& type, double number);
-// Row-major copy of any view of the same dtype.
+TensorPtr full_tensor(const TypeInfo& type, double number, Device device = kCpu);
+// Row-major copy of any view of the CPU's memory.
 TensorPtr copy_tensor(const View& from);
+// Row-major copy on the same device.
+TensorPtr copy_tensor(const TensorNode& from);
+// The tensor itself if it lies on `device`, else a row-major copy there (off the tape).
+TensorPtr to_device(const TensorPtr& tensor, Device device);
 // The tensor itself if it is row-major, else a row-major copy (off the tape).
 TensorPtr make_contiguous(const TensorPtr& tensor);
 // The same memory without tape, gradient and guard.
 TensorPtr detach(const TensorPtr& tensor);
 
 bool is_contiguous(const Dims& shape, const Dims& strides);
+
+// Where new tensors of the eager builder go that have no input to lie beside: the CPU, until
+// densa.set_device says otherwise.
+Device default_device();
+void set_default_device(Device device);
+
+// ---- the CPU's memory --------------------------------------------------------------------------
+
 // Copies between views of one shape and item size, any strides.
 void copy_view(const View& to, const View& from);
 // Copies and converts: floating to integer truncates, anything to bool is `!= 0`.

@@ -5,30 +5,32 @@
 #include <unordered_set>
 
 #include "base/pack.h"
+#include "ops/backend.h"
 #include "tensor/tensor.h"
 
 namespace densa {
 
-Variable::Variable(const TypeInfo& type, std::string name, bool trainable, bool rows)
+Variable::Variable(const TypeInfo& type, std::string name, bool trainable, bool rows, Device device)
     : type_(type),
       name_(std::move(name)),
-      layout_(is_floating(type.dtype) && type.shape.rank() == 2 && !rows ? Layout::kPanels
-                                                                         : Layout::kRows),
+      layout_(is_floating(type.dtype) && type.shape.rank() == 2 && !rows && device.is_cpu()
+                  ? Layout::kPanels
+                  : Layout::kRows),
       trainable_(trainable),
       shares_(rows),
       padded_size_(layout_ == Layout::kPanels ? panel_elements(type.shape[0], type.shape[1])
                                               : padded(element_count(type.shape))),
-      storage_(Storage::zeros(static_cast<std::size_t>(padded_size_) * item_size(type.dtype))) {}
+      storage_(zeros_on(device, bytes())) {}
 
 std::shared_ptr<Variable> Variable::create(const TypeInfo& type, std::string name, bool trainable,
-                                           bool rows) {
+                                           bool rows, Device device) {
   for (std::int64_t d : type.shape)
     if (d < 0)
       throw ShapeError(
           cat("variable '", name, "': shape ", to_string(type.shape), " is not fully known"));
   byte_count(type.shape, item_size(type.dtype));  // throws for sizes beyond reason
   if (trainable && !is_floating(type.dtype)) trainable = false;
-  return std::shared_ptr<Variable>(new Variable(type, std::move(name), trainable, rows));
+  return std::shared_ptr<Variable>(new Variable(type, std::move(name), trainable, rows, device));
 }
 
 void Variable::bump_version() {
@@ -61,18 +63,34 @@ void from_panels(const View& to, const void* data) {
 
 }  // namespace
 
-void Variable::write(const View& from) {
-  if (layout_ == Layout::kRows) {
-    copy_view({data(), type_.dtype, type_.shape, contiguous_strides(type_.shape)}, from);
+std::size_t Variable::bytes_used() const { return byte_count(type_.shape, item_size(type_.dtype)); }
+
+void Variable::write(const TensorNode& from) {
+  if (!device().is_cpu() || !from.device().is_cpu()) {
+    TensorPtr moved =
+        std::make_shared<TensorNode>(from.type, from.storage, from.offset_bytes, from.strides);
+    if (device().is_cpu()) return write(*to_device(moved, kCpu));
+    if (!(from.device() == device()) && !from.device().is_cpu()) moved = to_device(moved, kCpu);
+    moved = make_contiguous(moved);
+    backend().copy(
+        device(), data(), moved->data(), bytes_used(),
+        moved->device().is_cpu() ? cuda::Direction::kToDevice : cuda::Direction::kOnDevice);
+  } else if (const View view = from.view(); layout_ == Layout::kRows) {
+    copy_view({data(), type_.dtype, type_.shape, contiguous_strides(type_.shape)}, view);
   } else if (type_.dtype == DType::kFloat32) {
-    to_panels<float>(data(), from);
+    to_panels<float>(data(), view);
   } else {
-    to_panels<double>(data(), from);
+    to_panels<double>(data(), view);
   }
   bump_version();
 }
 
 void Variable::read(const View& to) const {
+  if (!device().is_cpu()) {
+    const TensorPtr here = empty_tensor(type_);
+    backend().copy(device(), here->data(), data(), bytes_used(), cuda::Direction::kToHost);
+    return copy_view(to, here->view());
+  }
   if (layout_ == Layout::kRows) {
     copy_view(to, {data(), type_.dtype, type_.shape, contiguous_strides(type_.shape)});
   } else if (type_.dtype == DType::kFloat32) {
@@ -86,13 +104,15 @@ Value Variable::value() {
   if (leaf_ != nullptr && leaf_version_ == version()) return leaf_;
   TensorPtr leaf;
   if (shares_) {
-    if (window_ == nullptr)
-      window_ = Storage::borrow(
-          data(), static_cast<std::size_t>(padded_size_) * item_size(type_.dtype), storage_, false);
+    if (window_ == nullptr) window_ = Storage::borrow(data(), bytes(), storage_, false, device());
     leaf = std::make_shared<TensorNode>(type_, window_);
   } else {
-    leaf = empty_tensor(type_);
-    read(leaf->view());
+    leaf = empty_tensor(type_, device());
+    if (device().is_cpu()) {
+      read(leaf->view());
+    } else {
+      backend().copy(device(), leaf->data(), data(), bytes_used(), cuda::Direction::kOnDevice);
+    }
     leaf->storage->make_read_only();  // a write here would not reach the variable
   }
   leaf->requires_grad = trainable_;
@@ -111,8 +131,12 @@ void Variable::set_grad(Value grad) {
 }
 
 void Variable::move_to(std::shared_ptr<Storage> storage, std::size_t offset_bytes) {
-  std::memcpy(static_cast<std::byte*>(storage->data()) + offset_bytes, data(),
-              static_cast<std::size_t>(padded_size_) * item_size(type_.dtype));
+  auto* const to = static_cast<std::byte*>(storage->data()) + offset_bytes;
+  if (device().is_cpu()) {
+    std::memcpy(to, data(), bytes());
+  } else {
+    backend().copy(device(), to, data(), bytes(), cuda::Direction::kOnDevice);
+  }
   storage_ = std::move(storage);
   offset_bytes_ = offset_bytes;
   leaf_ = nullptr;  // it may share the memory left behind
@@ -123,6 +147,7 @@ std::shared_ptr<Arena> Arena::place(std::span<const std::shared_ptr<Variable>> v
   if (variables.empty()) throw ValueError("arena: there are no variables to place");
   auto arena = std::make_shared<Arena>();
   arena->dtype_ = variables[0]->type().dtype;
+  const Device device = variables[0]->device();
   const std::size_t item = item_size(arena->dtype_);
   std::unordered_set<const Variable*> seen;
   for (const auto& variable : variables) {
@@ -130,6 +155,10 @@ std::shared_ptr<Arena> Arena::place(std::span<const std::shared_ptr<Variable>> v
       throw ValueError(cat("arena: variable '", variable->name(), "' is ",
                            dtype_name(variable->type().dtype), " but '", variables[0]->name(),
                            "' is ", dtype_name(arena->dtype_)));
+    if (!(variable->device() == device))
+      throw ValueError(cat("arena: variable '", variable->name(), "' lies on ",
+                           to_string(variable->device()), " but '", variables[0]->name(), "' on ",
+                           to_string(device)));
     if (!seen.insert(variable.get()).second)
       throw ValueError(cat("arena: variable '", variable->name(), "' is given twice"));
     // 16 elements fill 64 bytes only from 4 bytes per element on.
@@ -138,7 +167,7 @@ std::shared_ptr<Arena> Arena::place(std::span<const std::shared_ptr<Variable>> v
     arena->slots_.push_back({variable, arena->size_, variable->padded_size()});
     arena->size_ += variable->padded_size();
   }
-  arena->storage_ = Storage::zeros(static_cast<std::size_t>(arena->size_) * item);
+  arena->storage_ = zeros_on(device, static_cast<std::size_t>(arena->size_) * item);
   for (const Slot& slot : arena->slots_)
     slot.variable->move_to(arena->storage_, static_cast<std::size_t>(slot.offset) * item);
   return arena;

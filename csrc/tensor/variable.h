@@ -12,14 +12,18 @@
 
 namespace densa {
 
+struct TensorNode;
+
 enum class Layout : std::uint8_t { kRows, kPanels };
 
 class Variable : public std::enable_shared_from_this<Variable> {
  public:
   // Zero-filled. Floating rank-2 variables use panels unless `rows` is set. The shape holds no
   // kRows.
+  // On a GPU all are row-major.
   static std::shared_ptr<Variable> create(const TypeInfo& type, std::string name = "",
-                                          bool trainable = true, bool rows = false);
+                                          bool trainable = true, bool rows = false,
+                                          Device device = kCpu);
 
   const TypeInfo& type() const { return type_; }
   const std::string& name() const { return name_; }
@@ -32,6 +36,7 @@ class Variable : public std::enable_shared_from_this<Variable> {
   // calls bump_version() afterwards.
   void* data() const { return static_cast<std::byte*>(storage_->data()) + offset_bytes_; }
   const std::shared_ptr<Storage>& storage() const { return storage_; }
+  Device device() const { return storage_->device(); }
   std::size_t offset_bytes() const { return offset_bytes_; }
 
   std::uint64_t version() const { return version_.load(std::memory_order_relaxed); }
@@ -40,8 +45,9 @@ class Variable : public std::enable_shared_from_this<Variable> {
   bool trainable() const { return trainable_; }
   void set_trainable(bool trainable);
 
-  // Copies from, or to, a strided view of the same shape and dtype. `write` bumps the version.
-  void write(const View& from);
+  // Copies from a tensor of the same shape and dtype, on any device, and bumps the version.
+  void write(const TensorNode& from);
+  // Copies to a strided view of the CPU's memory.
   void read(const View& to) const;
 
   // A row-major leaf Tensor of the current contents; it requires a gradient if trainable. The same
@@ -56,7 +62,11 @@ class Variable : public std::enable_shared_from_this<Variable> {
   void move_to(std::shared_ptr<Storage> storage, std::size_t offset_bytes);
 
  private:
-  Variable(const TypeInfo& type, std::string name, bool trainable, bool rows);
+  Variable(const TypeInfo& type, std::string name, bool trainable, bool rows, Device device);
+  std::size_t bytes() const {
+    return static_cast<std::size_t>(padded_size_) * item_size(type_.dtype);
+  }
+  std::size_t bytes_used() const;  // row-major: without the padding behind the last element
 
   TypeInfo type_;
   std::string name_;

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     )
     from densa._symbolic import KerasTensor
     from densa.config import DTypePolicy
+    from densa.device import get_device, set_device
     from densa.initializers import Initializer
     from densa.layers import Input, InputSpec, Layer
     from densa.losses import Loss
@@ -80,9 +81,11 @@ _NAMES = {
     "Variable": "densa.variables",
     "asarray": "densa.tensor",
     "enable_grad": "densa.tensor",
+    "get_device": "densa.device",
     "get_num_threads": "densa.utils.runtime",
     "no_grad": "densa.tensor",
     "profile": "densa.training.native",
+    "set_device": "densa.device",
     "set_num_threads": "densa.utils.runtime",
     "show_config": "densa.utils.runtime",
     "value_and_grad": "densa.tensor",
@@ -131,6 +134,7 @@ __all__ = [
     "constraints",
     "datasets",
     "enable_grad",
+    "get_device",
     "get_num_threads",
     "initializers",
     "layers",
@@ -144,6 +148,7 @@ __all__ = [
     "random",
     "regularizers",
     "saving",
+    "set_device",
     "set_num_threads",
     "show_config",
     "utils",

@@ -1,0 +1,67 @@
+#include "cuda/allocator.h"
+
+#include "base/error.h"
+#include "cuda/launch.h"
+
+namespace densa::cuda {
+namespace {
+
+#if defined(DENSA_EMULATED)
+constexpr bool kKeeps = false;  // every block between guard zones of its own
+#else
+constexpr bool kKeeps = true;
+#endif
+
+// Small blocks in steps of 512 bytes, large ones in steps of 1/8 of their power of two.
+std::size_t rounded(std::size_t bytes) {
+  if (!kKeeps) return bytes;
+  std::size_t step = 512;
+  while (step * 16 <= bytes) step *= 2;
+  return (bytes + step - 1) / step * step + (bytes == 0 ? step : 0);
+}
+
+double gib(std::size_t bytes) { return static_cast<double>(bytes) / (std::size_t{1} << 30); }
+
+}  // namespace
+
+void* Allocator::take(std::size_t bytes) {
+  const std::size_t size = rounded(bytes);
+  const std::scoped_lock locked(busy_);
+  if (auto at = kept_.find(size); at != kept_.end() && !at->second.empty()) {
+    void* const memory = at->second.back();
+    at->second.pop_back();
+    kept_bytes_ -= size;
+    used_bytes_ += size;
+    return memory;
+  }
+  void* memory = allocate(device_, size);
+  if (memory == nullptr && kept_bytes_ > 0) {
+    give_back();
+    memory = allocate(device_, size);
+  }
+  if (memory == nullptr)
+    throw MemoryError(cat("out of memory on cuda:", device_, ": ", bytes, " bytes (", gib(bytes),
+                          " GiB) were asked for, ", gib(free_memory(device_)), " GiB are free of ",
+                          gib(facts(device_).memory_bytes), " GiB, densa holds ", gib(used_bytes_),
+                          " GiB. Use smaller layers or batches"));
+  used_bytes_ += size;
+  return memory;
+}
+
+void Allocator::give(void* memory, std::size_t bytes) {
+  const std::size_t size = rounded(bytes);
+  const std::scoped_lock locked(busy_);
+  used_bytes_ -= size;
+  if (!kKeeps) return release(device_, memory);
+  kept_[size].push_back(memory);
+  kept_bytes_ += size;
+}
+
+void Allocator::give_back() {
+  for (auto& [size, blocks] : kept_)
+    for (void* memory : blocks) release(device_, memory);
+  kept_.clear();
+  kept_bytes_ = 0;
+}
+
+}  // namespace densa::cuda

@@ -1,0 +1,27 @@
+// Device memory that is asked for again and again: released blocks are kept by size and given out
+// once more. All work of a device goes to one stream, so a block may be reused at once.
+#pragma once
+#include <cstddef>
+#include <map>
+#include <mutex>
+#include <vector>
+
+namespace densa::cuda {
+
+class Allocator {
+ public:
+  explicit Allocator(int device) : device_(device) {}
+  // Throws MemoryError with the sizes when the device, with nothing kept, has no such block.
+  void* take(std::size_t bytes);
+  void give(void* memory, std::size_t bytes);
+  std::size_t kept_bytes() const { return kept_bytes_; }
+  void give_back();  // everything that is kept
+
+ private:
+  const int device_;
+  std::mutex busy_;
+  std::map<std::size_t, std::vector<void*>> kept_;  // by rounded size
+  std::size_t kept_bytes_ = 0, used_bytes_ = 0;
+};
+
+}  // namespace densa::cuda

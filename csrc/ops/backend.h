@@ -1,0 +1,94 @@
+// What densa._cuda offers to the engine: memory, streams and one evaluation per op.
+//
+// The engine never links CUDA. densa._cuda is loaded when a GPU is first asked for and hands over
+// one Backend; ops that have no entry there are missing, not stubs. All work of a device goes to
+// one stream, so it happens in the order of the calls.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "base/gpu.h"
+#include "base/storage.h"
+#include "ops/op.h"
+
+namespace densa {
+
+// What changes from step to step, in device memory: launches that are captured once read it when
+// they are replayed.
+struct DeviceStep {
+  std::int64_t step;   // optimizer steps over the model's life: the dropout counter
+  std::int64_t first;  // position of the batch in the epoch
+  std::int64_t index;  // steps since the span began: which learning rate
+};
+
+struct DeviceCall {
+  std::span<const View> in;
+  std::span<const View> out;  // allocated, row-major contiguous, never aliasing an input
+  const Attrs& attrs;
+  void* scratch;      // DeviceOp::scratch_bytes(...) bytes, 256-byte aligned, uninitialised
+  long long* status;  // device memory, LLONG_MAX: a kernel lowers it to the number of what is wrong
+  cuda::Stream stream;
+  const DeviceStep* step = nullptr;  // null: eager
+};
+
+struct DeviceOp {
+  const char* name;
+  // Launches; never waits, never allocates.
+  void (*eval)(const DeviceCall& call);
+  std::size_t (*scratch_bytes)(std::span<const TypeInfo> in, const Attrs& attrs) = nullptr;
+  // True: eval reads inputs with any strides. False: the caller makes them contiguous first.
+  bool any_strides = false;
+  // Null: cannot fail. Else throws the error that `status` stands for.
+  void (*report)(const DeviceCall& call, long long status) = nullptr;
+};
+
+class Backend {
+ public:
+  virtual ~Backend() = default;
+
+  // 0, with the reason, where there is no GPU that can be used.
+  virtual int device_count(std::string* why_none) = 0;
+  virtual cuda::DeviceFacts facts(Device device) = 0;
+  virtual bool emulated() const = 0;
+
+  // Uninitialised. Throws MemoryError with the sizes.
+  virtual void* allocate(Device device, std::size_t bytes) = 0;
+  virtual void release(Device device, void* memory, std::size_t bytes) = 0;
+  virtual std::size_t kept_bytes(Device device) = 0;  // released, but not yet given back
+  virtual void give_back(Device device) = 0;
+
+  virtual cuda::Stream stream(Device device) = 0;
+  virtual void synchronize(Device device) = 0;
+  // kToHost waits until the bytes are there; kToDevice until `from` may be written again.
+  virtual void copy(Device device, void* to, const void* from, std::size_t bytes,
+                    cuda::Direction direction) = 0;
+  virtual void fill_zero(Device device, void* memory, std::size_t bytes) = 0;
+
+  virtual const DeviceOp* find(std::string_view op) = 0;  // null: no evaluation on a GPU
+
+  virtual void begin_capture(Device device) = 0;
+  virtual cuda::Graph* end_capture(Device device) = 0;
+  virtual void launch(Device device, cuda::Graph* graph) = 0;
+  virtual void destroy(cuda::Graph* graph) = 0;
+
+  // For the emulation's checks; see cuda/launch.h.
+  virtual void mark_part(const void* memory, std::size_t bytes) = 0;
+  virtual void forget_parts(const void* memory, std::size_t bytes) = 0;
+};
+
+// The backend that was handed over; throws RuntimeError where none was.
+Backend& backend();
+bool has_backend();
+// The evaluation of an op on a GPU; throws RuntimeError naming an op that has none.
+const DeviceOp& device_op(std::string_view name);
+void set_backend(Backend* backend);  // which stays for good
+
+// Memory on any device; zeros where asked for.
+std::shared_ptr<Storage> allocate_on(Device device, std::size_t bytes);
+std::shared_ptr<Storage> zeros_on(Device device, std::size_t bytes);
+
+}  // namespace densa

@@ -1,0 +1,58 @@
+"""Which device new tensors and variables go to: the CPU, or a GPU through `densa._cuda`."""
+
+from __future__ import annotations
+
+import importlib
+import os
+
+from densa import _core
+
+# Tests take the emulated GPU; it is never in a wheel.
+_MODULE = "_cuda_emulated" if os.environ.get("DENSA_CUDA_EMULATED") == "1" else "_cuda"
+
+
+def _load_backend() -> None:
+    """Loads the GPU's side once; a RuntimeError says why there is none."""
+    if _core.has_backend():
+        return
+    try:
+        module = importlib.import_module(f"densa.{_MODULE}")
+    except ImportError as error:
+        raise RuntimeError(
+            f"this build of densa has no GPU part (densa.{_MODULE}: {error}). "
+            "Build it with CUDA's nvcc on the PATH: pip install . -C cmake.define.DENSA_CUDA=ON"
+        ) from error
+    if module.__version__ != _core.__version__:
+        raise RuntimeError(
+            f"densa._cuda is of version {module.__version__}, densa._core of {_core.__version__}; "
+            "reinstall densa"
+        )
+    _core.set_backend(module.backend())
+
+
+def set_device(device: str) -> None:
+    """Sets where new tensors and variables go.
+
+    Args:
+        device: `"cpu"` (the default), `"cuda"` (the first GPU) or `"cuda:N"`.
+
+    Raises:
+        ValueError: unknown name, or no GPU of that number.
+        RuntimeError: no GPU can be used; the message says why (no GPU part in this build, no
+            driver, a driver that is too old, no device).
+
+    Example:
+        >>> densa.set_device("cpu")
+        >>> densa.get_device()
+        'cpu'
+    """
+    if not isinstance(device, str):
+        raise TypeError(f"set_device expects a name such as 'cuda', got {type(device).__name__}")
+    if device.startswith("cuda"):
+        _load_backend()
+    _core.set_default_device(device)
+
+
+def get_device() -> str:
+    """Returns where new tensors and variables go: `"cpu"` or `"cuda:N"`."""
+    return str(_core.default_device())
