@@ -7,7 +7,7 @@
 
 #include "bindings/python.h"
 #include "graph/compile.h"
-#include "graph/plan.h"
+#include "graph/any_plan.h"
 #include "graph/program.h"
 #include "tensor/optimizer_step.h"
 
@@ -69,7 +69,7 @@ T* number_in(const Variable& variable, DType dtype) {
 
 class Counting {
  public:
-  Counting(Plan& plan, Variable* counter) : plan_(plan), counter_(counter) {
+  Counting(AnyPlan& plan, Variable* counter) : plan_(plan), counter_(counter) {
     if (counter_ != nullptr)
       plan_.step = *(number_ = number_in<std::int64_t>(*counter_, DType::kInt64));
   }
@@ -82,18 +82,19 @@ class Counting {
   Counting& operator=(const Counting&) = delete;
 
  private:
-  Plan& plan_;
+  AnyPlan& plan_;
   Variable* counter_;
   std::int64_t* number_ = nullptr;
 };
 
 // A plan with the Python objects whose memory it reads and writes.
 struct PyPlan {
-  std::unique_ptr<Plan> plan;
+  std::unique_ptr<AnyPlan> plan;
   std::vector<py::object> held;
 
   void begin(const py::sequence& sources, const py::object& order, std::int64_t first,
-             std::int64_t last, std::int64_t batch, const py::sequence& results) {
+             std::int64_t last, std::int64_t batch, const py::sequence& results,
+             bool unchanged) {
     DataSpan span;
     std::vector<py::object> keep;
     const auto& program = plan->program();
@@ -148,6 +149,7 @@ struct PyPlan {
     span.begin = first;
     span.end = last;
     span.batch = batch;
+    span.unchanged = unchanged;
     plan->begin(std::move(span));
     held = std::move(keep);
   }
@@ -214,13 +216,14 @@ void bind_program(py::module_& m) {
              auto spec = optimizer_from(optimizer);
              Program compiled = compile_program(program.program, loss, collect, spec.get());
              return PyPlan{
-                 std::make_unique<Plan>(std::move(compiled), capacity, std::move(spec), collect),
+                 make_plan(std::move(compiled), capacity, std::move(spec), collect),
                  {}};
            }),
            py::arg("program"), py::arg("capacity"), py::kw_only(), py::arg("loss") = "loss",
            py::arg("optimizer") = py::none(), py::arg("collect") = std::vector<std::string>{})
       .def("begin", &PyPlan::begin, py::arg("sources"), py::arg("order"), py::arg("first"),
-           py::arg("last"), py::arg("batch"), py::arg("results") = py::tuple())
+           py::arg("last"), py::arg("batch"), py::arg("results") = py::tuple(),
+           py::arg("unchanged") = false)
       .def("run", &PyPlan::run, py::arg("max_steps") = std::numeric_limits<std::int64_t>::max(),
            py::arg("seconds") = 0.0, py::arg("rate") = 0.0, py::arg("counter") = py::none())
       .def_property_readonly("done", [](const PyPlan& self) { return self.plan->done(); })

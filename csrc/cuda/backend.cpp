@@ -52,6 +52,9 @@ class CudaBackend final : public Backend {
   void release(Device device, void* memory, std::size_t bytes) override {
     state(device).allocator.give(memory, bytes);
   }
+  std::size_t free_memory(Device device) override {
+    return cuda::free_memory(device.gpu) + state(device).allocator.kept_bytes();
+  }
   std::size_t kept_bytes(Device device) override { return state(device).allocator.kept_bytes(); }
   void give_back(Device device) override { state(device).allocator.give_back(); }
 
@@ -88,6 +91,8 @@ class CudaBackend final : public Backend {
     return at != ops->end() && at->name == op ? &*at : nullptr;
   }
 
+  std::size_t update_scratch_bytes(const DeviceUpdate&) override { return 0; }
+  void update(const DeviceUpdate&) override {}
   void begin_capture(Device device) override { cuda::begin_capture(state(device).stream); }
   Graph* end_capture(Device device) override { return cuda::end_capture(state(device).stream); }
   void launch(Device device, Graph* graph) override {

@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "graph/plan.h"
+#include "graph/any_plan.h"
 #include "graph/program.h"
 
 namespace densa {

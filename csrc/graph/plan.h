@@ -1,4 +1,4 @@
-// Plan: a Program bound to kernels and memory; one call runs many steps.
+// Plan: a Program bound to kernels and memory of the CPU; one call runs many steps.
 //
 // Built once for a largest batch (`capacity`); a smaller batch uses the first rows of each buffer.
 // A step allocates nothing. Results do not depend on the number of threads, so the plan times one
@@ -13,39 +13,11 @@
 #include <vector>
 
 #include "base/storage.h"
-#include "graph/program.h"
+#include "graph/any_plan.h"
 #include "graph/stage.h"
 #include "ops/optimizer/step_maker.h"
 
 namespace densa {
-
-// How the trainable variables of a Program are updated.
-struct OptimizerPlan {
-  std::string kind;  // "sgd", "adam", ...
-  Attrs hyper;       // Keras' constructor arguments
-  struct Target {
-    std::shared_ptr<Variable> variable;
-    std::vector<std::shared_ptr<Variable>> slots;
-    bool decay = true;
-    int gradient = -1;  // program value
-  };
-  std::vector<Target> targets;
-  double clip_norm = 0;         // per variable; 0: off
-  double global_clip_norm = 0;  // over all variables; 0: off
-};
-
-struct DataSpan {
-  std::vector<SourceArray> sources;  // one per program input
-  std::vector<ResultArray> results;  // one per program output that is collected
-  const std::int64_t* order = nullptr;
-  std::int64_t begin = 0, end = 0;  // positions in the epoch
-  std::int64_t batch = 32;
-};
-
-struct NonFinite {  // the first non-finite number met while gathering; input < 0: none
-  int input = -1;
-  std::int64_t row = -1;
-};
 
 class GatherAhead;
 
@@ -70,33 +42,26 @@ class ThreadChoice {
   static constexpr double kShortest = 0.02, kLongest = 0.25;
 };
 
-class Plan {
+class Plan final : public AnyPlan {
  public:
   // `optimizer` may be null (evaluate, predict). Outputs named in `collect` are written row by row
   // to the caller's arrays.
   Plan(Program program, std::int64_t capacity, std::unique_ptr<OptimizerPlan> optimizer,
        const std::vector<std::string>& collect);
-  ~Plan();
+  ~Plan() override;
 
-  const Program& program() const { return program_; }
-  std::int64_t capacity() const { return capacity_; }
-
-  // Points the plan at data; run() then goes through it batch by batch.
-  void begin(DataSpan span);
-  // Runs at most `max_steps` further steps, or until about `seconds` have passed (0: no limit);
-  // returns how many ran. `rates` holds one learning rate, or one per step from `begin` on.
+  const Program& program() const override { return program_; }
+  std::int64_t capacity() const override { return capacity_; }
+  void begin(DataSpan span) override;
   std::int64_t run(std::int64_t max_steps, double seconds, const double* rates,
-                   std::size_t rate_count);
-  std::int64_t position() const { return position_; }
-  bool done() const { return position_ >= span_.end; }
-
-  std::int64_t step = 0;  // steps so far: they number updates and dropout masks
-  NonFinite nonfinite() const;
-  int last_threads() const { return last_threads_; }
-
-  std::string explain() const;
-  // Runs `steps` steps of the current span on one thread; (label, seconds per step) per stage.
-  std::vector<std::pair<std::string, double>> profile(std::int64_t steps, double rate);
+                   std::size_t rate_count) override;
+  std::int64_t position() const override { return position_; }
+  bool done() const override { return position_ >= span_.end; }
+  NonFinite nonfinite() const override;
+  int last_threads() const override { return last_threads_; }
+  std::string explain() const override;
+  // On one thread.
+  std::vector<std::pair<std::string, double>> profile(std::int64_t steps, double rate) override;
 
  private:
   friend class Placement;

@@ -19,6 +19,7 @@
 
 #include "base/panel.h"
 #include "base/threads.h"
+#include "graph/span.h"
 #include "ops/op.h"
 
 namespace densa {
@@ -43,18 +44,6 @@ struct Access {
   bool write;
   bool own;            // unit u touches only the part of the buffer that belongs to unit u
   bool local = false;  // each thread has such a buffer of its own
-};
-
-struct SourceArray {  // one input of the program, as the user's array holds it
-  const std::byte* data = nullptr;
-  DType dtype = DType::kFloat32;
-  std::int64_t rows = 0;
-  std::ptrdiff_t row_bytes = 0;
-};
-
-struct ResultArray {  // where one output of the program goes, row-major, batch after batch
-  std::byte* data = nullptr;
-  std::ptrdiff_t row_bytes = 0;
 };
 
 // What changes from step to step; each thread has its own.

@@ -14,6 +14,7 @@
 #include "base/gpu.h"
 #include "base/storage.h"
 #include "ops/op.h"
+#include "ops/optimizer/optimizer.h"
 
 namespace densa {
 
@@ -46,6 +47,26 @@ struct DeviceOp {
   void (*report)(const DeviceCall& call, long long status) = nullptr;
 };
 
+struct DeviceTarget {
+  void* w;
+  const void* g;
+  void* slots[kMaxSlots];
+  std::int64_t n;
+  std::int64_t decay;
+};
+struct DeviceUpdate {
+  const char* kind;
+  DType dtype;
+  const DeviceTarget* targets;
+  int count;
+  std::int64_t longest;
+  const void* numbers;
+  double clip_norm, global_clip_norm;
+  void* scratch;
+  cuda::Stream stream;
+  const DeviceStep* step;
+};
+
 class Backend {
  public:
   virtual ~Backend() = default;
@@ -58,6 +79,7 @@ class Backend {
   // Uninitialised. Throws MemoryError with the sizes.
   virtual void* allocate(Device device, std::size_t bytes) = 0;
   virtual void release(Device device, void* memory, std::size_t bytes) = 0;
+  virtual std::size_t free_memory(Device device) = 0;
   virtual std::size_t kept_bytes(Device device) = 0;  // released, but not yet given back
   virtual void give_back(Device device) = 0;
 
@@ -69,6 +91,9 @@ class Backend {
   virtual void fill_zero(Device device, void* memory, std::size_t bytes) = 0;
 
   virtual const DeviceOp* find(std::string_view op) = 0;  // null: no evaluation on a GPU
+
+  virtual std::size_t update_scratch_bytes(const DeviceUpdate&) = 0;
+  virtual void update(const DeviceUpdate&) = 0;
 
   virtual void begin_capture(Device device) = 0;
   virtual cuda::Graph* end_capture(Device device) = 0;

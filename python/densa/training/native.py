@@ -68,6 +68,7 @@ class _Bound:
         self.struct = struct  # of the outputs; but for predict only where labels need their shapes
         self.leaves = leaves  # symbolic outputs, predict only
         self.alive: Any = None  # what the key's addresses belong to
+        self.source: Any = None  # of the last epoch: a GPU keeps its rows
 
 
 class NativeRunner:
@@ -225,7 +226,9 @@ class NativeRunner:
             0,
             source.rows,
             batch,
+            unchanged=bound.source is source,
         )
+        bound.source = source
         steps = source.steps or 0
         rates, at = self._rates(steps), 0
 

@@ -1,0 +1,592 @@
+#include "graph/gpu_plan.h"
+
+#include <algorithm>
+#include <chrono>
+#include <climits>
+#include <cstdlib>
+#include <cstring>
+#include <sstream>
+#include <utility>
+
+#include "graph/gpu_rows.h"
+#include "graph/internal_ops.h"
+#include "graph/plan.h"
+#include "graph/stage.h"
+
+namespace densa {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+constexpr double kChunkSeconds = 0.01;    // between looks at the clock
+constexpr std::int64_t kMostSteps = 4096;  // whose learning rates are sent at once
+constexpr long long kFine = LLONG_MAX;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+template <class T>
+void put(Backend& gpu, Device device, const std::shared_ptr<Storage>& to, const T* from,
+         std::size_t count) {
+  gpu.copy(device, to->data(), from, count * sizeof(T), cuda::Direction::kToDevice);
+}
+
+}  // namespace
+
+std::unique_ptr<AnyPlan> make_plan(Program program, std::int64_t capacity,
+                                   std::unique_ptr<OptimizerPlan> optimizer,
+                                   const std::vector<std::string>& collect) {
+  std::vector<std::shared_ptr<Variable>> variables;
+  for (const ProgramValue& value : program.values)
+    if (value.source == Source::kVariable) variables.push_back(value.variable);
+  for (const ProgramNode& node : program.nodes)
+    if (node.variable) variables.push_back(node.variable);
+  if (optimizer)
+    for (const OptimizerPlan::Target& target : optimizer->targets)
+      variables.insert(variables.end(), target.slots.begin(), target.slots.end());
+  const Device device = variables.empty() ? default_device() : variables.front()->device();
+  for (const auto& variable : variables)
+    if (!(variable->device() == device))
+      throw ValueError(cat("variable '", variable->name(), "' lies on ",
+                           to_string(variable->device()), ", '", variables.front()->name(),
+                           "' on ", to_string(device),
+                           "; build the whole model under one densa.set_device"));
+  if (device.is_cpu())
+    return std::make_unique<Plan>(std::move(program), capacity, std::move(optimizer), collect);
+  return std::make_unique<GpuPlan>(std::move(program), capacity, std::move(optimizer), collect,
+                                   device);
+}
+
+GpuPlan::GpuPlan(Program program, std::int64_t capacity, std::unique_ptr<OptimizerPlan> optimizer,
+                 const std::vector<std::string>& collect, Device device)
+    : program_(std::move(program)),
+      capacity_(capacity),
+      optimizer_(std::move(optimizer)),
+      device_(device),
+      gpu_(backend()),
+      places_(program_.values.size()) {
+  if (capacity < 1) throw ValueError(cat("plan: batch size must be at least 1, got ", capacity));
+  if (optimizer_) maker_ = std::make_unique<StepMaker>(optimizer_->kind, optimizer_->hyper);
+  status_count_ = static_cast<int>(program_.inputs.size());
+  place_values(collect);
+  place_arena();
+  step_ = zeros_on(device_, sizeof(DeviceStep));
+  status_ = allocate_on(device_, sizeof(long long) * static_cast<std::size_t>(status_count_ + 1));
+}
+
+GpuPlan::~GpuPlan() {
+  forget_recorded();
+  if (arena_ != nullptr) gpu_.forget_parts(arena_->data(), arena_bytes_);
+}
+
+// ---- places -----------------------------------------------------------------------------------
+
+std::size_t GpuPlan::bytes_of(int value) const {
+  return byte_count(with_rows(type(value).shape, capacity_), item_size(type(value).dtype));
+}
+
+int GpuPlan::new_buffer(int value) {
+  const int now = static_cast<int>(works_.size());
+  buffers_.push_back({bytes_of(value), now, now});
+  places_[value] = {Place::kArena, nullptr, nullptr, static_cast<int>(buffers_.size()) - 1, -1};
+  return places_[value].buffer;
+}
+
+void GpuPlan::touch(int value) {
+  Place& place = places_[value];
+  if (place.kind == Place::kNowhere) {
+    const ProgramValue& known = program_.values[value];
+    if (known.source == Source::kVariable) {
+      place.kind = Place::kVariable;
+      place.variable = known.variable;
+    } else if (known.source == Source::kConstant) {
+      place.kind = Place::kFixed;
+      const TensorPtr here = known.constant != nullptr
+                                 ? as_tensor_ptr(known.constant, "plan")
+                                 : full_tensor(known.type, known.number);
+      place.fixed = make_contiguous(to_device(here, device_))->storage;
+    } else {
+      throw ValueError(cat("plan: value %", value, " is read before it is made"));
+    }
+  }
+  if (place.kind == Place::kArena)
+    buffers_[place.buffer].last =
+        std::max(buffers_[place.buffer].last, static_cast<int>(works_.size()));
+}
+
+void GpuPlan::place_values(const std::vector<std::string>& collect) {
+  for (std::size_t i = 0; i < program_.inputs.size(); ++i)
+    places_[program_.inputs[i]] = {Place::kInput, nullptr, nullptr, -1, static_cast<int>(i)};
+  for (const ProgramNode& node : program_.nodes)
+    if (node.kind == NodeKind::kOp) add(node);
+  int result = 0;
+  for (const std::string& name : collect) add_result(name, result++);
+  // Variables change at the end: everything above reads them as they were at the start.
+  for (const ProgramNode& node : program_.nodes) {
+    if (node.kind == NodeKind::kOp) continue;
+    touch(node.in[0]);
+    written_.push_back(node.variable);
+    if (node.kind == NodeKind::kAssign) {
+      assigns_.push_back({node.variable, node.in[0]});
+      continue;
+    }
+    const auto target = std::find_if(
+        optimizer_->targets.begin(), optimizer_->targets.end(),
+        [&](const OptimizerPlan::Target& one) { return one.variable == node.variable; });
+    const DType dtype = node.variable->type().dtype;
+    auto group = std::find_if(updates_.begin(), updates_.end(),
+                              [&](const Updates& one) { return one.dtype == dtype; });
+    if (group == updates_.end()) {
+      updates_.emplace_back();
+      group = std::prev(updates_.end());
+      group->dtype = dtype;
+    }
+    group->targets.push_back(&*target);
+    group->gradients.push_back(node.in[0]);
+    for (const auto& slot : target->slots) written_.push_back(slot);
+  }
+}
+
+void GpuPlan::add(const ProgramNode& node) {
+  if (std::string_view(node.op->name) == "row_count") {
+    places_[node.out[0]].kind = Place::kRowCount;
+    row_counts_.push_back(node.out[0]);
+    return;
+  }
+  const bool feeds = node.op == &feed_op();
+  for (int id : node.in)
+    if (!feeds) touch(id);
+  if (node.op->alias) {  // the same memory under another name
+    places_[node.out[0]] = places_[node.in[0]];
+    return;
+  }
+  Work work{&device_op(node.op->name), node.in, node.out, node.attrs, -1, -1, -1, {}};
+  work.label = node.op->name;
+  for (int id : node.in) work.label += cat(" %", id);
+  work.label += cat(" -> %", node.out[0]);
+  if (feeds) {
+    work.input = places_[node.in[0]].input;
+    work.status = work.input;
+  } else if (work.op->report != nullptr) {
+    work.status = status_count_++;
+  }
+  for (int id : node.out) new_buffer(id);
+  works_.push_back(std::move(work));
+}
+
+void GpuPlan::add_result(const std::string& name, int result) {
+  for (const auto& [output, id] : program_.outputs) {
+    if (output != name) continue;
+    if (type(id).shape.empty() || type(id).shape[0] != kRows)
+      throw ValueError(cat("plan: output '", name, "' has no batch axis"));
+    touch(id);
+    Work work{&device_op("emit"), {id}, {}, {}, -1, result, -1, cat("result ", name)};
+    works_.push_back(std::move(work));
+    results_.push_back(id);
+    return;
+  }
+  throw ValueError(cat("plan: no output named '", name, "'"));
+}
+
+void GpuPlan::place_arena() {
+  std::vector<BufferLife> lives;
+  for (const Buffer& buffer : buffers_) lives.push_back({buffer.bytes, buffer.first, buffer.last});
+  if (gpu_.emulated()) {  // nobody shares: the emulation checks that each stays in its own
+    const int end = static_cast<int>(works_.size());
+    for (BufferLife& life : lives) life = {life.bytes, 0, end};
+  }
+  const ArenaPlan plan = place_buffers(lives);
+  offsets_ = plan.offsets;
+  arena_bytes_ = std::max<std::size_t>(plan.bytes, 64);
+  arena_ = zeros_on(device_, arena_bytes_);
+  if (gpu_.emulated())
+    for (std::size_t b = 0; b < buffers_.size(); ++b)
+      gpu_.mark_part(static_cast<std::byte*>(arena_->data()) + offsets_[b], buffers_[b].bytes);
+  std::size_t scratch = 0;
+  for (const Work& work : works_) {
+    if (work.op->scratch_bytes == nullptr) continue;
+    std::vector<TypeInfo> types;
+    for (int id : work.in)
+      types.push_back({type(id).dtype, with_rows(type(id).shape, capacity_)});
+    scratch = std::max(scratch, work.op->scratch_bytes(types, work.attrs));
+  }
+  if (scratch > 0) scratch_ = allocate_on(device_, scratch);
+}
+
+// ---- binding to a number of rows ----------------------------------------------------------------
+
+void* GpuPlan::address(const Recorded& recorded, int value) const {
+  const Place& place = places_[value];
+  switch (place.kind) {
+    case Place::kVariable: return place.variable->data();
+    case Place::kFixed: return place.fixed->data();
+    case Place::kArena:
+      return static_cast<std::byte*>(arena_->data()) + offsets_[static_cast<std::size_t>(place.buffer)];
+    case Place::kInput: return sources_[static_cast<std::size_t>(place.input)]->data();
+    case Place::kRowCount: {
+      const auto at = std::find(row_counts_.begin(), row_counts_.end(), value);
+      return static_cast<std::byte*>(recorded.row_counts->data()) + 8 * (at - row_counts_.begin());
+    }
+    case Place::kNowhere: break;
+  }
+  throw ValueError(cat("plan: value %", value, " has no place"));
+}
+
+View GpuPlan::view(const Recorded& recorded, int value) const {
+  const Dims shape = with_rows(type(value).shape, recorded.rows);
+  return {address(recorded, value), type(value).dtype, shape, contiguous_strides(shape)};
+}
+
+void GpuPlan::forget_recorded() {
+  for (const auto& one : recorded_)
+    if (one->graph != nullptr) gpu_.destroy(one->graph);
+  recorded_.clear();
+}
+
+GpuPlan::Recorded& GpuPlan::recorded(std::int64_t rows) {
+  std::vector<const void*> memory;
+  for (const Place& place : places_)
+    if (place.kind == Place::kVariable) memory.push_back(place.variable->data());
+  for (const auto& variable : written_) memory.push_back(variable->data());
+  for (const auto& source : sources_) memory.push_back(source->data());
+  for (const auto& result : result_rows_) memory.push_back(result->data());
+  memory.push_back(order_ == nullptr ? nullptr : order_->data());
+  // Numbers that the views and attributes of a launch hold, too.
+  const auto number = [&](std::int64_t n) { memory.push_back(reinterpret_cast<const void*>(n)); };
+  number(span_.batch);
+  number(resident_ ? span_.end : loaded_last_ - loaded_first_);
+  for (const SourceArray& source : span_.sources) number(resident_ ? source.rows : 0);
+  if (memory != bound_) forget_recorded();
+  bound_ = std::move(memory);
+  for (const auto& one : recorded_)
+    if (one->rows == rows) return *one;
+
+  auto made = std::make_unique<Recorded>();
+  made->rows = rows;
+  if (!row_counts_.empty()) {
+    std::vector<std::byte> numbers(8 * row_counts_.size());
+    for (std::size_t i = 0; i < row_counts_.size(); ++i)
+      visit_dtype(type(row_counts_[i]).dtype, [&](auto zero) {
+        const auto count = static_cast<decltype(zero)>(rows);
+        std::memcpy(&numbers[8 * i], &count, sizeof count);
+      });
+    made->row_counts = allocate_on(device_, numbers.size());
+    put(gpu_, device_, made->row_counts, numbers.data(), numbers.size());
+  }
+  for (const Work& work : works_) {
+    Launch launch{&work, {}, {}};
+    if (work.input >= 0) {
+      const std::int64_t held = resident_ ? span_.sources[static_cast<std::size_t>(work.input)].rows
+                                          : loaded_last_ - loaded_first_;
+      const Dims shape = with_rows(type(work.in[0]).shape, held);
+      launch.in.push_back({sources_[static_cast<std::size_t>(work.input)]->data(),
+                           type(work.in[0]).dtype, shape, contiguous_strides(shape)});
+      if (order_ != nullptr)
+        launch.in.push_back({order_->data(), DType::kInt64, {span_.end}, {1}});
+    } else {
+      for (int id : work.in) launch.in.push_back(view(*made, id));
+    }
+    for (int id : work.out) launch.out.push_back(view(*made, id));
+    if (work.result >= 0) {
+      const auto& storage = result_rows_[static_cast<std::size_t>(work.result)];
+      Dims shape = launch.in[0].shape;
+      shape[0] = resident_ ? span_.end : loaded_last_ - loaded_first_;
+      launch.out.push_back(
+          {storage->data(), launch.in[0].dtype, shape, contiguous_strides(shape)});
+    }
+    made->launches.push_back(std::move(launch));
+  }
+  bind_updates(*made);
+  recorded_.push_back(std::move(made));
+  return *recorded_.back();
+}
+
+void GpuPlan::bind_updates(Recorded& recorded) {
+  for (Updates& group : updates_) {
+    std::vector<DeviceTarget> table;
+    DeviceUpdate call{};
+    for (std::size_t i = 0; i < group.targets.size(); ++i) {
+      const OptimizerPlan::Target& target = *group.targets[i];
+      if (static_cast<int>(target.slots.size()) != maker_->kernel().slot_count)
+        throw ValueError(cat("plan: optimizer ", optimizer_->kind, " needs ",
+                             maker_->kernel().slot_count, " slots for '", target.variable->name(),
+                             "', got ", target.slots.size()));
+      DeviceTarget one{};
+      one.w = target.variable->data();
+      one.g = address(recorded, group.gradients[i]);
+      for (std::size_t k = 0; k < target.slots.size(); ++k) one.slots[k] = target.slots[k]->data();
+      one.n = element_count(target.variable->type().shape);
+      one.decay = target.decay ? 1 : 0;
+      call.longest = std::max(call.longest, one.n);
+      table.push_back(one);
+    }
+    if (group.table == nullptr)
+      group.table = allocate_on(device_, table.size() * sizeof(DeviceTarget));
+    put(gpu_, device_, group.table, table.data(), table.size());
+    if (group.numbers == nullptr)
+      group.numbers = allocate_on(
+          device_, static_cast<std::size_t>(kMostSteps) * 2 *
+                       (group.dtype == DType::kFloat64 ? sizeof(StepNumbers<double>)
+                                                       : sizeof(StepNumbers<float>)));
+    call.kind = maker_->kernel().name;
+    call.dtype = group.dtype;
+    call.targets = static_cast<const DeviceTarget*>(group.table->data());
+    call.count = static_cast<int>(table.size());
+    call.numbers = group.numbers->data();
+    call.clip_norm = optimizer_->clip_norm;
+    call.global_clip_norm = optimizer_->global_clip_norm;
+    call.stream = gpu_.stream(device_);
+    call.step = static_cast<const DeviceStep*>(step_->data());
+    if (const std::size_t bytes = gpu_.update_scratch_bytes(call); bytes > 0) {
+      if (group.scratch == nullptr || group.scratch->bytes() < bytes)
+        group.scratch = allocate_on(device_, bytes);
+      call.scratch = group.scratch->data();
+    }
+    recorded.updates.push_back(call);
+  }
+}
+
+// ---- launching ----------------------------------------------------------------------------------
+
+void GpuPlan::launch_one(const Launch& launch) {
+  const Work& work = *launch.work;
+  DeviceCall call{launch.in,
+                  launch.out,
+                  work.attrs,
+                  scratch_ == nullptr ? nullptr : scratch_->data(),
+                  work.status < 0 ? nullptr
+                                  : static_cast<long long*>(status_->data()) + work.status,
+                  gpu_.stream(device_),
+                  static_cast<const DeviceStep*>(step_->data())};
+  work.op->eval(call);
+}
+
+void GpuPlan::launch_updates(const Recorded& recorded) {
+  for (const DeviceUpdate& update : recorded.updates) gpu_.update(update);
+  for (const Assign& assign : assigns_) {
+    const void* from = address(recorded, assign.value);
+    if (from == assign.variable->data()) continue;
+    const TypeInfo& to = assign.variable->type();
+    gpu_.copy(device_, assign.variable->data(), from, byte_count(to.shape, item_size(to.dtype)),
+              cuda::Direction::kOnDevice);
+  }
+}
+
+void GpuPlan::launch_all(const Recorded& recorded) {
+  for (const Launch& launch : recorded.launches) launch_one(launch);
+  launch_updates(recorded);
+  static const DeviceOp& advance = device_op("advance");
+  const View step{step_->data(), DType::kInt64, {3}, {1}};
+  const Attrs attrs{{"batch", span_.batch}};
+  advance.eval({{}, {&step, 1}, attrs, nullptr, nullptr, gpu_.stream(device_)});
+}
+
+// ---- running ------------------------------------------------------------------------------------
+
+void GpuPlan::begin(DataSpan span) {
+  if (span.batch < 1 || span.batch > capacity_)
+    throw ValueError(cat("plan: batch of ", span.batch, " rows, but the plan holds ", capacity_));
+  if (span.sources.size() != program_.inputs.size())
+    throw ValueError(
+        cat("plan: ", program_.inputs.size(), " inputs expected, got ", span.sources.size()));
+  const bool loaded = span.unchanged && resident_ && loaded_last_ > 0;
+  span_ = std::move(span);
+  position_ = span_.begin;
+  steps_in_span_ = 0;
+  loaded_first_ = loaded_last_ = 0;
+  nonfinite_ = {};
+  if (loaded) {
+    load_order();
+    loaded_last_ = span_.end;
+    return;
+  }
+  resident_ = rows_fit(gpu_, device_, program_, span_, sources_, results_);
+}
+
+void GpuPlan::load_order() {
+  if (span_.order == nullptr) {
+    order_ = nullptr;
+    return;
+  }
+  const std::size_t bytes = static_cast<std::size_t>(span_.end) * sizeof(std::int64_t);
+  if (order_ == nullptr || order_->bytes() != bytes) order_ = allocate_on(device_, bytes);
+  put(gpu_, device_, order_, span_.order, static_cast<std::size_t>(span_.end));
+}
+
+// Brings rows from `position_` on to the GPU; returns up to which position they lie there.
+std::int64_t GpuPlan::upload_rows() {
+  if (position_ < loaded_last_) return loaded_last_;
+  loaded_first_ = position_;
+  loaded_last_ = resident_ ? span_.end : std::min(span_.end, position_ + staged_rows(program_, span_));
+  if (resident_) {
+    load_all(gpu_, device_, program_, span_, sources_);
+    load_order();
+  } else {
+    order_ = nullptr;
+    load_part(gpu_, device_, program_, span_, loaded_first_, loaded_last_, sources_);
+  }
+  const std::int64_t rows = resident_ ? span_.end : loaded_last_ - loaded_first_;
+  result_rows_.resize(results_.size());
+  for (std::size_t i = 0; i < results_.size(); ++i) {
+    const std::size_t bytes =
+        byte_count(with_rows(type(results_[i]).shape, rows), item_size(type(results_[i]).dtype));
+    if (result_rows_[i] == nullptr || result_rows_[i]->bytes() != bytes)
+      result_rows_[i] = allocate_on(device_, bytes);
+  }
+  return loaded_last_;
+}
+
+void GpuPlan::upload_numbers(std::int64_t steps, const double* rates, std::size_t rate_count) {
+  for (const Updates& group : updates_) {
+    const auto fill = [&](auto zero) {
+      using T = decltype(zero);
+      std::vector<StepNumbers<T>> numbers;
+      for (std::int64_t i = 0; i < steps; ++i) {
+        const auto at = static_cast<std::size_t>(steps_in_span_ + i);
+        const double rate = rate_count > 0 ? rates[std::min(at, rate_count - 1)] : 0;
+        for (const bool decay : {false, true})
+          numbers.push_back(maker_->numbers<T>(step + i, rate, 1, decay));
+      }
+      put(gpu_, device_, group.numbers, numbers.data(), numbers.size());
+    };
+    if (group.dtype == DType::kFloat64) {
+      fill(double{});
+    } else {
+      fill(float{});
+    }
+  }
+}
+
+void GpuPlan::upload_step() {
+  const DeviceStep now{step, resident_ ? position_ : position_ - loaded_first_, 0};
+  put(gpu_, device_, step_, &now, 1);
+}
+
+std::int64_t GpuPlan::run(std::int64_t max_steps, double seconds, const double* rates,
+                          std::size_t rate_count) {
+  const Clock::time_point start = Clock::now();
+  std::vector<long long> fine(static_cast<std::size_t>(status_count_) + 1, kFine);
+  put(gpu_, device_, status_, fine.data(), fine.size());
+  std::int64_t done_steps = 0;
+  while (done_steps < max_steps && !done()) {
+    const std::int64_t last = upload_rows();
+    const std::int64_t first = position_;
+    std::int64_t left = (last - position_ + span_.batch - 1) / span_.batch;
+    left = std::min({left, max_steps - done_steps, kMostSteps});
+    if (left > 1)
+      left = std::clamp<std::int64_t>(
+          per_step_ > 0 ? static_cast<std::int64_t>(kChunkSeconds / per_step_) : 4, 1, left);
+    const Clock::time_point chunk = Clock::now();
+    upload_step();
+    // Binding makes the table of numbers, so it comes first.
+    recorded(std::min(span_.batch, last - position_));
+    upload_numbers(left, rates, rate_count);
+    for (std::int64_t i = 0; i < left; ++i) {
+      Recorded& now = recorded(std::min(span_.batch, last - position_));
+      if (now.graph != nullptr) {
+        gpu_.launch(device_, now.graph);
+      } else if (now.runs == 0) {
+        launch_all(now);
+      } else {
+        gpu_.begin_capture(device_);
+        launch_all(now);
+        now.graph = gpu_.end_capture(device_);
+        gpu_.launch(device_, now.graph);
+      }
+      ++now.runs;
+      position_ = std::min(position_ + span_.batch, last);
+    }
+    read_results(first, position_);
+    gpu_.synchronize(device_);
+    per_step_ = seconds_since(chunk) / static_cast<double>(left);
+    step += left;
+    steps_in_span_ += left;
+    done_steps += left;
+    if (seconds > 0 && seconds_since(start) > seconds) break;
+  }
+  for (const auto& variable : written_) variable->bump_version();
+  read_status(done_steps > 0);
+  return done_steps;
+}
+
+void GpuPlan::read_results(std::int64_t from, std::int64_t to) {
+  const std::int64_t base = resident_ ? 0 : loaded_first_;
+  for (std::size_t i = 0; i < results_.size(); ++i) {
+    const ResultArray& result = span_.results[i];
+    const auto row = static_cast<std::int64_t>(
+        byte_count(with_rows(type(results_[i]).shape, 1), item_size(type(results_[i]).dtype)));
+    gpu_.copy(device_, result.data + from * result.row_bytes,
+              static_cast<const std::byte*>(result_rows_[i]->data()) + (from - base) * row,
+              static_cast<std::size_t>((to - from) * row), cuda::Direction::kToHost);
+  }
+}
+
+void GpuPlan::read_status(bool steps_ran) {
+  if (!steps_ran) return;
+  std::vector<long long> codes(static_cast<std::size_t>(status_count_));
+  gpu_.copy(device_, codes.data(), status_->data(), codes.size() * sizeof(long long),
+            cuda::Direction::kToHost);
+  for (std::size_t i = 0; i < program_.inputs.size(); ++i) {
+    if (codes[i] == kFine || nonfinite_.input >= 0) continue;
+    std::int64_t row = codes[i];
+    if (!resident_) {
+      row += loaded_first_;
+      if (span_.order != nullptr) row = span_.order[row];
+    }
+    nonfinite_ = {static_cast<int>(i), row};
+  }
+  for (const auto& one : recorded_)
+    for (const Launch& launch : one->launches) {
+      const Work& work = *launch.work;
+      if (work.op->report == nullptr || work.status < 0) continue;
+      const long long code = codes[static_cast<std::size_t>(work.status)];
+      if (code == kFine) continue;
+      const DeviceCall call{launch.in, launch.out, work.attrs, nullptr, nullptr,
+                            gpu_.stream(device_)};
+      work.op->report(call, code);
+    }
+}
+
+// ---- looking inside -----------------------------------------------------------------------------
+
+std::string GpuPlan::explain() const {
+  std::ostringstream out;
+  out << "plan on " << to_string(device_) << " for batches of up to " << capacity_ << " rows, "
+      << arena_bytes_ << " bytes of work memory, " << works_.size() << " launches\n";
+  for (const Work& work : works_) out << "  " << work.label << '\n';
+  for (const Updates& group : updates_)
+    out << "  update of " << group.targets.size() << " variables, " << dtype_name(group.dtype)
+        << '\n';
+  for (const Assign& assign : assigns_) out << "  assign " << assign.variable->name() << '\n';
+  return out.str();
+}
+
+std::vector<std::pair<std::string, double>> GpuPlan::profile(std::int64_t steps, double rate) {
+  std::vector<std::pair<std::string, double>> times;
+  for (const Work& work : works_) times.emplace_back(work.label, 0);
+  times.emplace_back("updates and assignments", 0);
+  std::int64_t ran = 0;
+  for (; ran < steps && !done(); ++ran) {
+    const std::int64_t last = upload_rows();
+    upload_step();
+    const Recorded& now = recorded(std::min(span_.batch, last - position_));
+    upload_numbers(1, &rate, 1);
+    const auto timed = [&](std::size_t at, const auto& work) {
+      const Clock::time_point start = Clock::now();
+      work();
+      gpu_.synchronize(device_);
+      times[at].second += seconds_since(start);
+    };
+    for (std::size_t i = 0; i < now.launches.size(); ++i)
+      timed(i, [&] { launch_one(now.launches[i]); });
+    timed(now.launches.size(), [&] { launch_updates(now); });
+    position_ = std::min(position_ + span_.batch, last);
+    ++steps_in_span_;
+    step += optimizer_ ? 1 : 0;
+  }
+  for (const auto& variable : written_) variable->bump_version();
+  for (auto& [label, time] : times) time /= static_cast<double>(std::max<std::int64_t>(ran, 1));
+  return times;
+}
+
+}  // namespace densa

@@ -1,0 +1,143 @@
+// GpuPlan: a Program bound to launches and memory of a GPU.
+//
+// Every value has its place in one allocation; a step is a list of launches over those places. The
+// first step with a number of rows is launched one by one, the second is captured, all others
+// replay it. What changes from step to step (row of the data set, number of the step, learning
+// rate) lies in device memory, so a replay needs nothing from the host.
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "graph/any_plan.h"
+#include "ops/backend.h"
+#include "ops/optimizer/step_maker.h"
+
+namespace densa {
+
+class GpuPlan final : public AnyPlan {
+ public:
+  GpuPlan(Program program, std::int64_t capacity, std::unique_ptr<OptimizerPlan> optimizer,
+          const std::vector<std::string>& collect, Device device);
+  ~GpuPlan() override;
+
+  const Program& program() const override { return program_; }
+  std::int64_t capacity() const override { return capacity_; }
+  void begin(DataSpan span) override;
+  std::int64_t run(std::int64_t max_steps, double seconds, const double* rates,
+                   std::size_t rate_count) override;
+  std::int64_t position() const override { return position_; }
+  bool done() const override { return position_ >= span_.end; }
+  NonFinite nonfinite() const override { return nonfinite_; }
+  int last_threads() const override { return 1; }
+  std::string explain() const override;
+  std::vector<std::pair<std::string, double>> profile(std::int64_t steps, double rate) override;
+
+ private:
+  // Where a value lies.
+  struct Place {
+    enum Kind : std::uint8_t { kNowhere, kVariable, kFixed, kArena, kInput, kRowCount } kind;
+    std::shared_ptr<Variable> variable;
+    std::shared_ptr<Storage> fixed;
+    int buffer = -1;  // kArena
+    int input = -1;   // kInput
+  };
+  struct Work {  // one op, before rows are known
+    const DeviceOp* op;
+    std::vector<int> in, out;
+    Attrs attrs;
+    int input = -1;   // feed: which input of the program
+    int result = -1;  // emit: which collected output
+    int status = -1;  // slot in status_; -1: cannot fail
+    std::string label;
+  };
+  struct Launch {  // the same for a number of rows
+    const Work* work;
+    std::vector<View> in, out;
+  };
+  struct Assign {
+    std::shared_ptr<Variable> variable;
+    int value;
+  };
+  struct Updates {  // of one dtype
+    DType dtype = DType::kFloat32;
+    std::vector<const OptimizerPlan::Target*> targets;
+    std::vector<int> gradients;
+    std::shared_ptr<Storage> table, numbers, scratch;
+    DeviceUpdate call{};
+  };
+  struct Recorded {  // everything for one number of rows
+    std::int64_t rows = 0, runs = 0;
+    std::shared_ptr<Storage> row_counts;
+    std::vector<Launch> launches;
+    std::vector<DeviceUpdate> updates;
+    cuda::Graph* graph = nullptr;
+  };
+
+  void place_values(const std::vector<std::string>& collect);
+  void add(const ProgramNode& node);
+  void add_result(const std::string& name, int result);
+  int new_buffer(int value);
+  void touch(int value);
+  void place_arena();
+
+  const TypeInfo& type(int value) const { return program_.values[value].type; }
+  std::size_t bytes_of(int value) const;
+  void* address(const Recorded& recorded, int value) const;
+  View view(const Recorded& recorded, int value) const;
+
+  Recorded& recorded(std::int64_t rows);
+  void forget_recorded();
+  void bind_updates(Recorded& recorded);
+  void launch_all(const Recorded& recorded);
+  void launch_one(const Launch& launch);
+  void launch_updates(const Recorded& recorded);
+  std::int64_t upload_rows();
+  void load_order();
+  void upload_numbers(std::int64_t steps, const double* rates, std::size_t rate_count);
+  void upload_step();
+  void read_results(std::int64_t from, std::int64_t to);
+  void read_status(bool steps_ran);
+
+  Program program_;
+  std::int64_t capacity_;
+  std::unique_ptr<OptimizerPlan> optimizer_;
+  std::unique_ptr<StepMaker> maker_;
+  Device device_;
+  Backend& gpu_;
+
+  std::vector<Place> places_;
+  std::vector<Work> works_;
+  std::vector<Assign> assigns_;
+  std::vector<Updates> updates_;
+  std::vector<int> row_counts_;  // values that are the number of rows
+  std::vector<int> results_;     // collected values
+  std::vector<std::shared_ptr<Variable>> written_;
+
+  struct Buffer {
+    std::size_t bytes;
+    int first, last;  // index of the work that makes it, and that reads it last
+  };
+  std::vector<Buffer> buffers_;
+  std::vector<std::size_t> offsets_;
+  std::shared_ptr<Storage> arena_, scratch_, step_, status_;
+  std::size_t arena_bytes_ = 0;
+  int status_count_ = 0;
+
+  DataSpan span_;
+  std::int64_t position_ = 0, steps_in_span_ = 0;
+  NonFinite nonfinite_;
+  // The rows of the span that lie on the GPU: all of them, or a part that the order has been
+  // applied to already.
+  std::int64_t loaded_first_ = 0, loaded_last_ = 0;
+  bool resident_ = false;
+  std::vector<std::shared_ptr<Storage>> sources_, result_rows_;
+  std::shared_ptr<Storage> order_;
+  std::vector<std::unique_ptr<Recorded>> recorded_;
+  std::vector<const void*> bound_;
+  double per_step_ = 0;  // seconds
+};
+
+}  // namespace densa
