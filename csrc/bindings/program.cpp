@@ -6,8 +6,8 @@
 #include <optional>
 
 #include "bindings/python.h"
-#include "graph/compile.h"
 #include "graph/any_plan.h"
+#include "graph/compile.h"
 #include "graph/program.h"
 #include "tensor/optimizer_step.h"
 
@@ -93,8 +93,7 @@ struct PyPlan {
   std::vector<py::object> held;
 
   void begin(const py::sequence& sources, const py::object& order, std::int64_t first,
-             std::int64_t last, std::int64_t batch, const py::sequence& results,
-             bool unchanged) {
+             std::int64_t last, std::int64_t batch, const py::sequence& results, bool unchanged) {
     DataSpan span;
     std::vector<py::object> keep;
     const auto& program = plan->program();
@@ -215,9 +214,7 @@ void bind_program(py::module_& m) {
                        const py::object& optimizer, const std::vector<std::string>& collect) {
              auto spec = optimizer_from(optimizer);
              Program compiled = compile_program(program.program, loss, collect, spec.get());
-             return PyPlan{
-                 make_plan(std::move(compiled), capacity, std::move(spec), collect),
-                 {}};
+             return PyPlan{make_plan(std::move(compiled), capacity, std::move(spec), collect), {}};
            }),
            py::arg("program"), py::arg("capacity"), py::kw_only(), py::arg("loss") = "loss",
            py::arg("optimizer") = py::none(), py::arg("collect") = std::vector<std::string>{})

@@ -17,7 +17,7 @@ namespace densa {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-constexpr double kChunkSeconds = 0.01;    // between looks at the clock
+constexpr double kChunkSeconds = 0.01;     // between looks at the clock
 constexpr std::int64_t kMostSteps = 4096;  // whose learning rates are sent at once
 constexpr long long kFine = LLONG_MAX;
 
@@ -48,8 +48,8 @@ std::unique_ptr<AnyPlan> make_plan(Program program, std::int64_t capacity,
   for (const auto& variable : variables)
     if (!(variable->device() == device))
       throw ValueError(cat("variable '", variable->name(), "' lies on ",
-                           to_string(variable->device()), ", '", variables.front()->name(),
-                           "' on ", to_string(device),
+                           to_string(variable->device()), ", '", variables.front()->name(), "' on ",
+                           to_string(device),
                            "; build the whole model under one densa.set_device"));
   if (device.is_cpu())
     return std::make_unique<Plan>(std::move(program), capacity, std::move(optimizer), collect);
@@ -101,9 +101,8 @@ void GpuPlan::touch(int value) {
       place.variable = known.variable;
     } else if (known.source == Source::kConstant) {
       place.kind = Place::kFixed;
-      const TensorPtr here = known.constant != nullptr
-                                 ? as_tensor_ptr(known.constant, "plan")
-                                 : full_tensor(known.type, known.number);
+      const TensorPtr here = known.constant != nullptr ? as_tensor_ptr(known.constant, "plan")
+                                                       : full_tensor(known.type, known.number);
       place.fixed = make_contiguous(to_device(here, device_))->storage;
     } else {
       throw ValueError(cat("plan: value %", value, " is read before it is made"));
@@ -206,8 +205,7 @@ void GpuPlan::place_arena() {
   for (const Work& work : works_) {
     if (work.op->scratch_bytes == nullptr) continue;
     std::vector<TypeInfo> types;
-    for (int id : work.in)
-      types.push_back({type(id).dtype, with_rows(type(id).shape, capacity_)});
+    for (int id : work.in) types.push_back({type(id).dtype, with_rows(type(id).shape, capacity_)});
     scratch = std::max(scratch, work.op->scratch_bytes(types, work.attrs));
   }
   if (scratch > 0) scratch_ = allocate_on(device_, scratch);
@@ -221,7 +219,8 @@ void* GpuPlan::address(const Recorded& recorded, int value) const {
     case Place::kVariable: return place.variable->data();
     case Place::kFixed: return place.fixed->data();
     case Place::kArena:
-      return static_cast<std::byte*>(arena_->data()) + offsets_[static_cast<std::size_t>(place.buffer)];
+      return static_cast<std::byte*>(arena_->data()) +
+             offsets_[static_cast<std::size_t>(place.buffer)];
     case Place::kInput: return sources_[static_cast<std::size_t>(place.input)]->data();
     case Place::kRowCount: {
       const auto at = std::find(row_counts_.begin(), row_counts_.end(), value);
@@ -281,8 +280,7 @@ GpuPlan::Recorded& GpuPlan::recorded(std::int64_t rows) {
       const Dims shape = with_rows(type(work.in[0]).shape, held);
       launch.in.push_back({sources_[static_cast<std::size_t>(work.input)]->data(),
                            type(work.in[0]).dtype, shape, contiguous_strides(shape)});
-      if (order_ != nullptr)
-        launch.in.push_back({order_->data(), DType::kInt64, {span_.end}, {1}});
+      if (order_ != nullptr) launch.in.push_back({order_->data(), DType::kInt64, {span_.end}, {1}});
     } else {
       for (int id : work.in) launch.in.push_back(view(*made, id));
     }
@@ -291,8 +289,7 @@ GpuPlan::Recorded& GpuPlan::recorded(std::int64_t rows) {
       const auto& storage = result_rows_[static_cast<std::size_t>(work.result)];
       Dims shape = launch.in[0].shape;
       shape[0] = resident_ ? span_.end : loaded_last_ - loaded_first_;
-      launch.out.push_back(
-          {storage->data(), launch.in[0].dtype, shape, contiguous_strides(shape)});
+      launch.out.push_back({storage->data(), launch.in[0].dtype, shape, contiguous_strides(shape)});
     }
     made->launches.push_back(std::move(launch));
   }
@@ -324,10 +321,10 @@ void GpuPlan::bind_updates(Recorded& recorded) {
       group.table = allocate_on(device_, table.size() * sizeof(DeviceTarget));
     put(gpu_, device_, group.table, table.data(), table.size());
     if (group.numbers == nullptr)
-      group.numbers = allocate_on(
-          device_, static_cast<std::size_t>(kMostSteps) * 2 *
-                       (group.dtype == DType::kFloat64 ? sizeof(StepNumbers<double>)
-                                                       : sizeof(StepNumbers<float>)));
+      group.numbers =
+          allocate_on(device_, static_cast<std::size_t>(kMostSteps) * 2 *
+                                   (group.dtype == DType::kFloat64 ? sizeof(StepNumbers<double>)
+                                                                   : sizeof(StepNumbers<float>)));
     call.kind = maker_->kernel().name;
     call.dtype = group.dtype;
     call.targets = static_cast<const DeviceTarget*>(group.table->data());
@@ -350,14 +347,14 @@ void GpuPlan::bind_updates(Recorded& recorded) {
 
 void GpuPlan::launch_one(const Launch& launch) {
   const Work& work = *launch.work;
-  DeviceCall call{launch.in,
-                  launch.out,
-                  work.attrs,
-                  scratch_ == nullptr ? nullptr : scratch_->data(),
-                  work.status < 0 ? nullptr
-                                  : static_cast<long long*>(status_->data()) + work.status,
-                  gpu_.stream(device_),
-                  static_cast<const DeviceStep*>(step_->data())};
+  DeviceCall call{
+      launch.in,
+      launch.out,
+      work.attrs,
+      scratch_ == nullptr ? nullptr : scratch_->data(),
+      work.status < 0 ? nullptr : static_cast<long long*>(status_->data()) + work.status,
+      gpu_.stream(device_),
+      static_cast<const DeviceStep*>(step_->data())};
   work.op->eval(call);
 }
 
@@ -417,7 +414,8 @@ void GpuPlan::load_order() {
 std::int64_t GpuPlan::upload_rows() {
   if (position_ < loaded_last_) return loaded_last_;
   loaded_first_ = position_;
-  loaded_last_ = resident_ ? span_.end : std::min(span_.end, position_ + staged_rows(program_, span_));
+  loaded_last_ =
+      resident_ ? span_.end : std::min(span_.end, position_ + staged_rows(program_, span_));
   if (resident_) {
     load_all(gpu_, device_, program_, span_, sources_);
     load_order();
@@ -541,8 +539,8 @@ void GpuPlan::read_status(bool steps_ran) {
       if (work.op->report == nullptr || work.status < 0) continue;
       const long long code = codes[static_cast<std::size_t>(work.status)];
       if (code == kFine) continue;
-      const DeviceCall call{launch.in, launch.out, work.attrs, nullptr, nullptr,
-                            gpu_.stream(device_)};
+      const DeviceCall call{launch.in, launch.out, work.attrs,
+                            nullptr,   nullptr,    gpu_.stream(device_)};
       work.op->report(call, code);
     }
 }

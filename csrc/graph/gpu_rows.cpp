@@ -83,15 +83,14 @@ void load_part(Backend& gpu, Device device, const Program& program, const DataSp
     const auto bytes = static_cast<std::size_t>((last - first) * packed);
     const auto rows = Storage::allocate(bytes);
     auto* const line = static_cast<std::byte*>(rows->data());
-    parallel_for(last - first, 1 + (1 << 16) / (packed + 1),
-                 [&](std::int64_t begin, std::int64_t end) {
-                   for (std::int64_t r = begin; r < end; ++r) {
-                     const std::int64_t at =
-                         span.order != nullptr ? span.order[first + r] : first + r;
-                     std::memcpy(line + r * packed, source.data + at * source.row_bytes,
-                                 static_cast<std::size_t>(packed));
-                   }
-                 });
+    parallel_for(
+        last - first, 1 + (1 << 16) / (packed + 1), [&](std::int64_t begin, std::int64_t end) {
+          for (std::int64_t r = begin; r < end; ++r) {
+            const std::int64_t at = span.order != nullptr ? span.order[first + r] : first + r;
+            std::memcpy(line + r * packed, source.data + at * source.row_bytes,
+                        static_cast<std::size_t>(packed));
+          }
+        });
     gpu.copy(device, room(device, sources[i], bytes), line, bytes, cuda::Direction::kToDevice);
   }
 }

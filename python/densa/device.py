@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import os
+from types import ModuleType
 
 from densa import _core
 
-# Tests take the emulated GPU; it is never in a wheel.
-_MODULE = "_cuda_emulated" if os.environ.get("DENSA_CUDA_EMULATED") == "1" else "_cuda"
+
+def _cuda() -> ModuleType:
+    # Tests take the emulated GPU, which is never in a wheel: by the path of its file, or by its
+    # name where it lies beside _core.
+    emulated = os.environ.get("DENSA_CUDA_EMULATED", "")
+    if not os.path.isfile(emulated):
+        return importlib.import_module("densa._cuda_emulated" if emulated else "densa._cuda")
+    spec = importlib.util.spec_from_file_location("densa._cuda_emulated", emulated)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{emulated} is no module")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def _load_backend() -> None:
@@ -16,10 +29,10 @@ def _load_backend() -> None:
     if _core.has_backend():
         return
     try:
-        module = importlib.import_module(f"densa.{_MODULE}")
+        module = _cuda()
     except ImportError as error:
         raise RuntimeError(
-            f"this build of densa has no GPU part (densa.{_MODULE}: {error}). "
+            f"this build of densa has no GPU part ({error}). "
             "Build it with CUDA's nvcc on the PATH: pip install . -C cmake.define.DENSA_CUDA=ON"
         ) from error
     if module.__version__ != _core.__version__:

@@ -12,6 +12,7 @@ CSRC = ROOT / "csrc"
 MAY_INCLUDE = {
     "base": {"base"},
     "simd": {"base", "simd"},
+    "cuda": {"base", "simd", "cuda"},
     "ops": {"base", "ops"},
     "tensor": {"base", "ops", "tensor"},
     "graph": {"base", "ops", "tensor", "graph"},
@@ -30,6 +31,10 @@ SOURCES = sorted(
     for path in CSRC.rglob("*")
     if path.suffix in {".h", ".cpp", ".inc", ".cu"}
 )
+# CUDA sources sit in their op's folder and see the launcher, lanes and what an op is.
+CUDA_MAY_INCLUDE = {"base", "simd", "cuda", "ops"}
+# What code on the GPU's side knows of ops.
+OP_CONTRACT = {"ops/op.h", "ops/backend.h", "ops/list.inc"}
 KERNELS = [source for source in SOURCES if source.endswith(".kernel.cpp")]
 
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^>"]+)[>"]', re.MULTILINE)
@@ -69,7 +74,8 @@ def test_folders(source):
         assert (CSRC / name).is_file(), f"csrc/{source} includes {name}: not a path from csrc/"
         target = name.split("/")[0]
         assert (
-            target in MAY_INCLUDE[folder]
+            target in (CUDA_MAY_INCLUDE if source.endswith(".cu") else MAY_INCLUDE[folder])
+            or (folder == "cuda" and name in OP_CONTRACT)
             or name in ANYONE_MAY_INCLUDE
             or in_kernel_only(source, name)
         ), f"csrc/{source} may not include {name}"
@@ -95,10 +101,22 @@ def test_kernels(kernel):
         assert allowed, f"csrc/{kernel} reaches {name} through csrc/{includer}"
 
 
-@pytest.mark.parametrize("source", [s for s in SOURCES if not s.startswith("bindings/")])
+@pytest.mark.parametrize(
+    "source",
+    [s for s in SOURCES if not s.startswith("bindings/") and s != "cuda/module.cpp"],
+)
 def test_only_bindings_see_python(source):
     for _, name in includes(source):
         assert not name.startswith(("pybind11/", "Python.h", "numpy/")), f"csrc/{source}: {name}"
+
+
+@pytest.mark.parametrize("source", [s for s in SOURCES if not s.endswith(".cu")])
+def test_cuda_headers_stay_on_their_side(source):
+    """The engine never sees CUDA, and kernels reach it by one header."""
+    may = {"cuda/runtime.cpp", "cuda/hardware_kernel.h", "cuda/hardware_mma.h"}
+    for _, name in includes(source):
+        assert not name.startswith(("cuda_", "cuda.h")) or source in may, f"csrc/{source}: {name}"
+        assert not name.startswith("cuda/") or source.startswith("cuda/"), f"csrc/{source}: {name}"
 
 
 @pytest.mark.parametrize("source", [s for s in SOURCES if s.endswith(".cpp")])
