@@ -20,8 +20,8 @@ settings.register_profile(
 settings.load_profile("default")
 
 
-# The same tests on another device: DENSA_TEST_DEVICE=cuda, with DENSA_CUDA_EMULATED=1 where there is
-# no GPU.
+# The same tests on another device: DENSA_TEST_DEVICE=cuda, with DENSA_CUDA_EMULATED naming the
+# emulated module where there is no GPU.
 if device := os.environ.get("DENSA_TEST_DEVICE"):
     densa.set_device(device)
 

@@ -7,7 +7,7 @@ import importlib.util
 import os
 from types import ModuleType
 
-from densa import _core
+from densa import __version__, _core
 
 
 def _cuda() -> ModuleType:
@@ -35,9 +35,10 @@ def _load_backend() -> None:
             f"this build of densa has no GPU part ({error}). "
             "Build it with CUDA's nvcc on the PATH: pip install . -C cmake.define.DENSA_CUDA=ON"
         ) from error
-    if module.__version__ != _core.__version__:
+    version = str(getattr(module, "__version__", "unknown"))
+    if version != __version__:
         raise RuntimeError(
-            f"densa._cuda is of version {module.__version__}, densa._core of {_core.__version__}; "
+            f"densa._cuda is of version {version}, densa._core of {__version__}; "
             "reinstall densa"
         )
     _core.set_backend(module.backend())
