@@ -355,6 +355,12 @@ void bind_tensor(py::module_& m) {
       },
       py::arg("device"),
       "The tensor itself if it lies on the device, else a copy there, off the tape.");
+  method(
+      "_overwrite",
+      [](const Value& self, const Value& from) {
+        overwrite(*as_tensor_ptr(self, "a write"), as_tensor_ptr(from, "a write"));
+      },
+      "Copy the values of another tensor into this one's memory.");
   m.def(
       "from_numpy",
       [](const py::object& array, bool copy) -> Value {

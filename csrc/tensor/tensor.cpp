@@ -89,6 +89,15 @@ TensorPtr copy_tensor(const TensorNode& from) {
   return tensor;
 }
 
+void overwrite(TensorNode& to, const TensorPtr& from) {
+  if (!to.contiguous || !(from->type == to.type))
+    throw ValueError("a write to a GPU's memory needs a row-major tensor of the same type");
+  const TensorPtr there = make_contiguous(to_device(from, to.device()));
+  backend().copy(to.device(), to.data(), there->data(), bytes_of(to.type),
+                 cuda::Direction::kOnDevice);
+  to.storage->bump_version();
+}
+
 TensorPtr make_contiguous(const TensorPtr& tensor) {
   return tensor->contiguous ? tensor : copy_tensor(*tensor);
 }

@@ -56,6 +56,8 @@ TensorPtr full_tensor(const TypeInfo& type, double number, Device device = kCpu)
 TensorPtr copy_tensor(const View& from);
 // Row-major copy on the same device.
 TensorPtr copy_tensor(const TensorNode& from);
+// Copies into the memory of `to`, a row-major tensor of the same type on a GPU.
+void overwrite(TensorNode& to, const TensorPtr& from);
 // The tensor itself if it lies on `device`, else a row-major copy there (off the tape).
 TensorPtr to_device(const TensorPtr& tensor, Device device);
 // The tensor itself if it is row-major, else a row-major copy (off the tape).

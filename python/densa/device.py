@@ -24,7 +24,7 @@ def _cuda() -> ModuleType:
     return module
 
 
-def _load_backend() -> None:
+def load_backend() -> None:
     """Loads the GPU's side once; a RuntimeError says why there is none."""
     if _core.has_backend():
         return
@@ -38,8 +38,7 @@ def _load_backend() -> None:
     version = str(getattr(module, "__version__", "unknown"))
     if version != __version__:
         raise RuntimeError(
-            f"densa._cuda is of version {version}, densa._core of {__version__}; "
-            "reinstall densa"
+            f"densa._cuda is of version {version}, densa._core of {__version__}; reinstall densa"
         )
     _core.set_backend(module.backend())
 
@@ -63,7 +62,7 @@ def set_device(device: str) -> None:
     if not isinstance(device, str):
         raise TypeError(f"set_device expects a name such as 'cuda', got {type(device).__name__}")
     if device.startswith("cuda"):
-        _load_backend()
+        load_backend()
     _core.set_default_device(device)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from densa import _core, _indexing
+from densa import _core, _indexing, device
 from densa._core import Tensor, apply, enable_grad, no_grad
 
 __all__ = [
@@ -20,6 +20,9 @@ __all__ = [
     "no_grad",
     "value_and_grad",
 ]
+
+
+_DLPACK_CUDA = 2  # a device type of DLPack
 
 
 # ---- making tensors ------------------------------------------------------------------------------
@@ -52,7 +55,8 @@ def asarray(x: Any, dtype: Any = None, *, copy: bool | None = None) -> Tensor:
     if copy is False and not same and not shared:
         raise ValueError("asarray: these values cannot be used without a copy; pass copy=None")
     if copy and not out.is_symbolic and (same or shared):
-        return _core.from_numpy(out.numpy(), copy=True)
+        copied: Tensor = _copy(out)
+        return copied
     return out
 
 
@@ -80,7 +84,7 @@ def convert_to_tensor(x: Any, dtype: Any = None, sparse: bool | None = None) -> 
 
 
 def from_dlpack(x: Any) -> Tensor:
-    """Return a Tensor over the memory of another library's CPU array.
+    """Return a Tensor over the memory of another library's array, on the CPU or on a GPU.
 
     Args:
         x: an object with `__dlpack__`.
@@ -88,11 +92,29 @@ def from_dlpack(x: Any) -> Tensor:
     Returns:
         A Tensor that shares x's memory.
 
+    Raises:
+        RuntimeError: x lies on a GPU, and densa cannot use one here.
+
     Example:
         >>> densa.tensor.from_dlpack(np.ones(3)).shape
         (3,)
     """
-    return _core.from_numpy(np.from_dlpack(x))
+    kind, number = x.__dlpack_device__()
+    if kind != _DLPACK_CUDA:
+        return _core.from_numpy(np.from_dlpack(x))
+    device.load_backend()
+    return _core.from_dlpack(x.__dlpack__(stream=_core.device_stream(f"cuda:{number}")))
+
+
+def _dlpack(self: Tensor, **options: Any) -> Any:
+    if self.device == "cpu":
+        return self.numpy().__dlpack__(**options)
+    newest = options.get("max_version") or (0, 0)
+    return _core.to_dlpack(self, newest[0] >= 1)
+
+
+def _dlpack_device(self: Tensor) -> tuple[int, int]:
+    return (1, 0) if self.device == "cpu" else (_DLPACK_CUDA, int(self.device.split(":")[1]))
 
 
 # ---- operators -----------------------------------------------------------------------------------
@@ -308,7 +330,7 @@ def _clip(self: Tensor, min: Any = None, max: Any = None) -> Any:
 
 def _copy(self: Tensor) -> Any:
     """The values in memory of their own, off the tape."""
-    return _core.from_numpy(self.numpy(), copy=True)
+    return _core.from_numpy(self.numpy(), copy=True).to(self.device)
 
 
 def _array(self: Tensor, dtype: Any = None, copy: bool | None = None) -> Any:
@@ -377,12 +399,18 @@ def _setitem(self: Tensor, key: Any, value: Any) -> None:
             "a Tensor that requires a gradient cannot be written to; use ops.where, or detach()"
         )
     keys = tuple(_plain(k) for k in key) if isinstance(key, tuple) else _plain(key)
-    self.numpy()[keys] = _plain(value)
-    self._written()
+    if self.device == "cpu":
+        self.numpy()[keys] = _plain(value)
+        self._written()
+    else:
+        array = self.numpy().copy()
+        array[keys] = _plain(value)
+        self._overwrite(_core.from_numpy(array))
 
 
-def _rebuild(array: Any, requires_grad: bool) -> Tensor:
-    out: Tensor = _core.from_numpy(array, copy=True)
+def _rebuild(array: Any, requires_grad: bool, device: str | None = None) -> Tensor:
+    # A pickle may come from a machine with a GPU to one without.
+    out: Tensor = _core.from_numpy(array, copy=True).to(device or _core.default_device())
     out.requires_grad = requires_grad
     return out
 
@@ -392,7 +420,7 @@ def _reduce(self: Tensor) -> Any:
 
 
 def _deepcopy(self: Tensor, memo: dict[int, Any]) -> Tensor:
-    return _rebuild(self.numpy(), self.requires_grad)
+    return _rebuild(self.numpy(), self.requires_grad, self.device)
 
 
 def _array_ufunc(self: Tensor, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
@@ -457,8 +485,9 @@ def _attach() -> None:
         "__array_ufunc__": _array_ufunc,
         "__array_function__": _array_function,
         "__array_priority__": 200,
-        "__dlpack__": lambda self, **options: self.numpy().__dlpack__(**options),
-        "__dlpack_device__": lambda self: (1, 0),
+        "__dlpack__": _dlpack,
+        "__dlpack_device__": _dlpack_device,
+        "__cuda_array_interface__": property(_core.cuda_array_interface),
         "__reduce__": _reduce,
         "__copy__": _copy,
         "__deepcopy__": _deepcopy,
