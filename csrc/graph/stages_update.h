@@ -150,8 +150,7 @@ class NormScaleStage final : public Stage {
     double total = 0;
     for (const Part& part : parts)
       for (std::int64_t i = 0; i < part.count; ++i) total += part.sums.p[i];
-    const double norm = std::sqrt(total);
-    *scale.p = norm > limit ? limit / norm : norm == norm ? 1.0 : norm;
+    *scale.p = clip_factor(std::sqrt(total), limit);
   }
 };
 

@@ -6,6 +6,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "base/pod.h"
+
 namespace densa {
 
 inline constexpr int kMaxSlots = 3;
@@ -32,6 +34,11 @@ struct StepNumbers {
 template <class T>
 using StepFn = void (*)(T* w, const T* g, T* const* slots, std::ptrdiff_t n, const StepNumbers<T>&);
 
+// What brings a gradient of this norm down to the limit, as Keras' clip_by_norm; NaN for NaN.
+DENSA_ALWAYS_INLINE double clip_factor(double norm, double limit) {
+  return norm > limit ? limit / norm : norm == norm ? 1.0 : norm;
+}
+
 // One rule on one CPU level.
 struct OptimizerKernel {
   const char* name;  // "adam", "adam_amsgrad", ...
@@ -40,6 +47,7 @@ struct OptimizerKernel {
   StepFn<float> step_f32;
   StepFn<double> step_f64;
 };
+
 // Sum of g[i]^2 in double, in an order fixed by n alone: the same on every level and thread count.
 // Norms over several runs add these in the caller's order.
 double sum_squares(const float* g, std::ptrdiff_t n);

@@ -3,45 +3,11 @@
 #include "ops/optimizer/optimizer.h"
 #include "ops/optimizer/formula.h"
 #include "ops/optimizer/parts.h"
+#include "ops/optimizer/step_lanes.h"
 #include "simd/lanes.h"
 
 namespace densa::inline DENSA_ISA {
 namespace {
-
-template <class V>
-struct Lanes {
-  V grad_scale, clip_high, clip_low, decay, lr, epsilon, momentum, rho, one_minus_rho, beta_1,
-      one_minus_beta_1, beta_2, one_minus_beta_2, alpha, m_factor, g_factor, v_factor;
-};
-
-template <class V, class T>
-DENSA_ALWAYS_INLINE Lanes<V> lanes_of(const StepNumbers<T>& c) {
-  return {lane<V>(c.grad_scale),
-          lane<V>(c.clip_value),
-          lane<V>(-c.clip_value),
-          lane<V>(c.decay),
-          lane<V>(c.lr),
-          lane<V>(c.epsilon),
-          lane<V>(c.momentum),
-          lane<V>(c.rho),
-          lane<V>(c.one_minus_rho),
-          lane<V>(c.beta_1),
-          lane<V>(c.one_minus_beta_1),
-          lane<V>(c.beta_2),
-          lane<V>(c.one_minus_beta_2),
-          lane<V>(c.alpha),
-          lane<V>(c.m_factor),
-          lane<V>(c.g_factor),
-          lane<V>(c.v_factor)};
-}
-
-template <class F, bool kDecay, class V>
-DENSA_ALWAYS_INLINE void step_lanes(V& w, V g, V* s, const Lanes<V>& c) {
-  g = g * c.grad_scale;
-  g = max_fast(c.clip_low, min_fast(c.clip_high, g));  // NaN stays
-  if constexpr (kDecay) w -= w * c.decay;
-  F::step(w, g, s, c);
-}
 
 template <class F, bool kDecay, class T>
 DENSA_ALWAYS_INLINE void run(T* __restrict w, const T* __restrict g, T* const* slots,
@@ -57,7 +23,7 @@ DENSA_ALWAYS_INLINE void run(T* __restrict w, const T* __restrict g, T* const* s
     V weight = load(w + i);
 #pragma GCC unroll 3
     for (int j = 0; j < F::kSlots; ++j) v[j] = load(s[j] + i);
-    step_lanes<F, kDecay, V>(weight, load(g + i), v, c);
+    step_lanes<F>(weight, load(g + i), v, c, kDecay);
 #pragma GCC unroll 3
     for (int j = 0; j < F::kSlots; ++j) store(s[j] + i, v[j]);
     store(w + i, weight);
@@ -67,7 +33,7 @@ DENSA_ALWAYS_INLINE void run(T* __restrict w, const T* __restrict g, T* const* s
     V weight = load_part(w + i, rest);
 #pragma GCC unroll 3
     for (int j = 0; j < F::kSlots; ++j) v[j] = load_part(s[j] + i, rest);
-    step_lanes<F, kDecay, V>(weight, load_part(g + i, rest), v, c);
+    step_lanes<F>(weight, load_part(g + i, rest), v, c, kDecay);
 #pragma GCC unroll 3
     for (int j = 0; j < F::kSlots; ++j) store_part(s[j] + i, v[j], rest);
     store_part(w + i, weight, rest);
