@@ -10,16 +10,20 @@
 #include "cuda/allocator.h"
 #include "cuda/launch.h"
 
-// Every op folder may define its evaluations; one that does not is missing. `feed` and `optimizer`
-// are no ops: plans call them.
+// Every op folder may define its evaluations; one that does not is missing. `feed` is no op: plans
+// call it.
 #define DENSA_OP_FOLDER(folder)                             \
   namespace densa::cuda_ops {                               \
   std::span<const DeviceOp> folder() __attribute__((weak)); \
   }
 #include "ops/list.inc"
 DENSA_OP_FOLDER(feed)
-DENSA_OP_FOLDER(optimizer)
 #undef DENSA_OP_FOLDER
+
+namespace densa::cuda_ops {
+std::size_t update_scratch_bytes(const DeviceUpdate& update);  // ops/optimizer/optimizer.cu
+void update(const DeviceUpdate& update);
+}  // namespace densa::cuda_ops
 
 namespace densa::cuda {
 namespace {
@@ -78,7 +82,6 @@ class CudaBackend final : public Backend {
     for (const DeviceOp& one : cuda_ops::folder()) all->push_back(one);
 #include "ops/list.inc"
       DENSA_OP_FOLDER(feed)
-      DENSA_OP_FOLDER(optimizer)
 #undef DENSA_OP_FOLDER
       std::sort(all->begin(), all->end(), [](const DeviceOp& a, const DeviceOp& b) {
         return std::strcmp(a.name, b.name) < 0;
@@ -91,8 +94,11 @@ class CudaBackend final : public Backend {
     return at != ops->end() && at->name == op ? &*at : nullptr;
   }
 
-  std::size_t update_scratch_bytes(const DeviceUpdate&) override { return 0; }
-  void update(const DeviceUpdate&) override {}
+  std::size_t update_scratch_bytes(const DeviceUpdate& update) override {
+    return cuda_ops::update_scratch_bytes(update);
+  }
+  void update(const DeviceUpdate& update) override { cuda_ops::update(update); }
+
   void begin_capture(Device device) override { cuda::begin_capture(state(device).stream); }
   Graph* end_capture(Device device) override { return cuda::end_capture(state(device).stream); }
   void launch(Device device, Graph* graph) override {

@@ -301,7 +301,6 @@ GpuPlan::Recorded& GpuPlan::recorded(std::int64_t rows) {
 void GpuPlan::bind_updates(Recorded& recorded) {
   for (Updates& group : updates_) {
     std::vector<DeviceTarget> table;
-    DeviceUpdate call{};
     for (std::size_t i = 0; i < group.targets.size(); ++i) {
       const OptimizerPlan::Target& target = *group.targets[i];
       if (static_cast<int>(target.slots.size()) != maker_->kernel().slot_count)
@@ -314,33 +313,37 @@ void GpuPlan::bind_updates(Recorded& recorded) {
       for (std::size_t k = 0; k < target.slots.size(); ++k) one.slots[k] = target.slots[k]->data();
       one.n = element_count(target.variable->type().shape);
       one.decay = target.decay ? 1 : 0;
-      call.longest = std::max(call.longest, one.n);
       table.push_back(one);
     }
-    if (group.table == nullptr)
-      group.table = allocate_on(device_, table.size() * sizeof(DeviceTarget));
-    put(gpu_, device_, group.table, table.data(), table.size());
+    const std::int64_t pieces = cut_into_pieces(table);
+    // Each number of rows has a table of its own: gradients may lie elsewhere, and what was
+    // captured reads it.
+    recorded.tables.push_back(allocate_on(device_, table.size() * sizeof(DeviceTarget)));
+    put(gpu_, device_, recorded.tables.back(), table.data(), table.size());
     if (group.numbers == nullptr)
       group.numbers =
           allocate_on(device_, static_cast<std::size_t>(kMostSteps) * 2 *
                                    (group.dtype == DType::kFloat64 ? sizeof(StepNumbers<double>)
                                                                    : sizeof(StepNumbers<float>)));
-    call.kind = maker_->kernel().name;
-    call.dtype = group.dtype;
-    call.targets = static_cast<const DeviceTarget*>(group.table->data());
-    call.count = static_cast<int>(table.size());
-    call.numbers = group.numbers->data();
-    call.clip_norm = optimizer_->clip_norm;
-    call.global_clip_norm = optimizer_->global_clip_norm;
-    call.stream = gpu_.stream(device_);
-    call.step = static_cast<const DeviceStep*>(step_->data());
-    if (const std::size_t bytes = gpu_.update_scratch_bytes(call); bytes > 0) {
-      if (group.scratch == nullptr || group.scratch->bytes() < bytes)
-        group.scratch = allocate_on(device_, bytes);
-      call.scratch = group.scratch->data();
-    }
-    recorded.updates.push_back(call);
+    recorded.groups.push_back({group.dtype,
+                               static_cast<const DeviceTarget*>(recorded.tables.back()->data()),
+                               static_cast<int>(table.size()), pieces, group.numbers->data()});
   }
+  if (recorded.groups.empty()) return;
+  if (const std::size_t bytes = gpu_.update_scratch_bytes(update_of(recorded)); bytes > 0)
+    if (update_scratch_ == nullptr) update_scratch_ = allocate_on(device_, bytes);
+}
+
+DeviceUpdate GpuPlan::update_of(const Recorded& recorded) const {
+  DeviceUpdate update;
+  update.kind = maker_->kernel().name;
+  update.groups = recorded.groups;
+  update.clip_norm = optimizer_->clip_norm;
+  update.global_clip_norm = optimizer_->global_clip_norm;
+  update.scratch = update_scratch_ == nullptr ? nullptr : update_scratch_->data();
+  update.stream = gpu_.stream(device_);
+  update.step = static_cast<const DeviceStep*>(step_->data());
+  return update;
 }
 
 // ---- launching ----------------------------------------------------------------------------------
@@ -359,7 +362,7 @@ void GpuPlan::launch_one(const Launch& launch) {
 }
 
 void GpuPlan::launch_updates(const Recorded& recorded) {
-  for (const DeviceUpdate& update : recorded.updates) gpu_.update(update);
+  if (!recorded.groups.empty()) gpu_.update(update_of(recorded));
   for (const Assign& assign : assigns_) {
     const void* from = address(recorded, assign.value);
     if (from == assign.variable->data()) continue;

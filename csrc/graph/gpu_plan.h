@@ -65,14 +65,14 @@ class GpuPlan final : public AnyPlan {
     DType dtype = DType::kFloat32;
     std::vector<const OptimizerPlan::Target*> targets;
     std::vector<int> gradients;
-    std::shared_ptr<Storage> table, numbers, scratch;
-    DeviceUpdate call{};
+    std::shared_ptr<Storage> numbers;
   };
   struct Recorded {  // everything for one number of rows
     std::int64_t rows = 0, runs = 0;
     std::shared_ptr<Storage> row_counts;
     std::vector<Launch> launches;
-    std::vector<DeviceUpdate> updates;
+    std::vector<DeviceTargets> groups;
+    std::vector<std::shared_ptr<Storage>> tables;  // of the groups
     cuda::Graph* graph = nullptr;
   };
 
@@ -93,6 +93,7 @@ class GpuPlan final : public AnyPlan {
   void bind_updates(Recorded& recorded);
   void launch_all(const Recorded& recorded);
   void launch_one(const Launch& launch);
+  DeviceUpdate update_of(const Recorded& recorded) const;
   void launch_updates(const Recorded& recorded);
   std::int64_t upload_rows();
   void load_order();
@@ -112,6 +113,7 @@ class GpuPlan final : public AnyPlan {
   std::vector<Work> works_;
   std::vector<Assign> assigns_;
   std::vector<Updates> updates_;
+  std::shared_ptr<Storage> update_scratch_;
   std::vector<int> row_counts_;  // values that are the number of rows
   std::vector<int> results_;     // collected values
   std::vector<std::shared_ptr<Variable>> written_;

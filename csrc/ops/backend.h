@@ -14,7 +14,7 @@
 #include "base/gpu.h"
 #include "base/storage.h"
 #include "ops/op.h"
-#include "ops/optimizer/optimizer.h"
+#include "ops/optimizer/device_update.h"
 
 namespace densa {
 
@@ -47,26 +47,6 @@ struct DeviceOp {
   void (*report)(const DeviceCall& call, long long status) = nullptr;
 };
 
-struct DeviceTarget {
-  void* w;
-  const void* g;
-  void* slots[kMaxSlots];
-  std::int64_t n;
-  std::int64_t decay;
-};
-struct DeviceUpdate {
-  const char* kind;
-  DType dtype;
-  const DeviceTarget* targets;
-  int count;
-  std::int64_t longest;
-  const void* numbers;
-  double clip_norm, global_clip_norm;
-  void* scratch;
-  cuda::Stream stream;
-  const DeviceStep* step;
-};
-
 class Backend {
  public:
   virtual ~Backend() = default;
@@ -92,8 +72,9 @@ class Backend {
 
   virtual const DeviceOp* find(std::string_view op) = 0;  // null: no evaluation on a GPU
 
-  virtual std::size_t update_scratch_bytes(const DeviceUpdate&) = 0;
-  virtual void update(const DeviceUpdate&) = 0;
+  // One optimizer step; launches only, as DeviceOp::eval.
+  virtual std::size_t update_scratch_bytes(const DeviceUpdate& update) = 0;
+  virtual void update(const DeviceUpdate& update) = 0;
 
   virtual void begin_capture(Device device) = 0;
   virtual cuda::Graph* end_capture(Device device) = 0;
