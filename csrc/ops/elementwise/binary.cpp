@@ -4,6 +4,7 @@
 
 #include "ops/check.h"
 #include "ops/elementwise/elementwise.h"
+#include "ops/elementwise/integers.h"
 #include "ops/elementwise/parts.h"
 #include "ops/walk.h"
 #include "simd/pick.h"
@@ -23,54 +24,16 @@ const BinaryKernel* find_binary(const char* name) {
 
 namespace {
 
-enum BinaryIndex : int {
-#define DENSA_BINARY(name, Formula, doc) k_##name,
-#include "ops/elementwise/list.inc"
-};
-
-template <class T>
-T integer_power(T base, T exponent) {
-  if (exponent < T{0}) return base == T{1} ? T{1} : T{0};  // truncated towards zero
-  std::uint64_t result = 1, factor = static_cast<std::uint64_t>(base);
-  for (auto e = static_cast<std::uint64_t>(exponent); e != 0; e >>= 1) {
-    if (e & 1) result *= factor;
-    factor *= factor;
-  }
-  return static_cast<T>(result);
-}
-
-// Wraps around as NumPy's integers do.
-template <class T>
-T integer_value(int index, T a, T b) {
-  const auto wide_a = static_cast<std::uint64_t>(a), wide_b = static_cast<std::uint64_t>(b);
-  switch (index) {
-    case k_add: return static_cast<T>(wide_a + wide_b);
-    case k_subtract: return static_cast<T>(wide_a - wide_b);
-    case k_multiply: return static_cast<T>(wide_a * wide_b);
-    case k_maximum: return a > b ? a : b;
-    case k_minimum: return a < b ? a : b;
-    default: return integer_power(a, b);
-  }
-}
+using namespace elementwise;
 
 bool knows_integers(int index) { return index != k_divide && index != k_sigmoid_cross_entropy; }
 
-// bool: add and maximum are "or", multiply and minimum are "and", as in NumPy and Keras.
 bool knows_bools(int index) {
   return index == k_add || index == k_multiply || index == k_maximum || index == k_minimum;
 }
 
 template <class T>
-T plain_value(int index, T a, T b) {
-  if constexpr (std::is_same_v<T, bool>) {
-    return index == k_add || index == k_maximum ? a || b : a && b;
-  } else {
-    return integer_value(index, a, b);
-  }
-}
-
-template <class T>
-void eval_plain(int index, const EvalCall& call) {
+void eval_plain(BinaryIndex index, const EvalCall& call) {
   map_rows<T, 2>(call.out[0], {call.in[0], call.in[1]},
                  [&](T* y, const auto& src, const auto& scalar, std::size_t n) {
                    for (std::size_t i = 0; i < n; ++i)
@@ -125,7 +88,7 @@ Pair grad_power(const GradCall& call) {
   return out;
 }
 
-template <int kIndex>
+template <BinaryIndex kIndex>
 Pair pair_grad(const GradCall& call) {
   Builder& build = call.build;
   const Value &a = call.in[0], &b = call.in[1], &dy = call.dy[0];
@@ -159,7 +122,7 @@ Pair pair_grad(const GradCall& call) {
   return out;
 }
 
-template <int kIndex>
+template <BinaryIndex kIndex>
 struct BinaryOp {
   static const BinaryKernel& kernel() { return binary_table().kernels[kIndex]; }
 
@@ -195,7 +158,7 @@ struct BinaryOp {
   }
 };
 
-template <int kIndex>
+template <BinaryIndex kIndex>
 Op binary_op(const char* name) {
   using This = BinaryOp<kIndex>;
   Op op{name, &This::infer, &This::grad, &This::eval};

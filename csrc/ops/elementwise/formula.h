@@ -340,6 +340,22 @@ struct Mish : FromInput {
   }
 };
 
+// y = f(z) and s = f'(z) from one evaluation.
+template <class V, class F>
+DENSA_ALWAYS_INLINE void both(const F& f, V z, V& y, V& s) {
+  if constexpr (F::kSaved == Saved::kOutput) {
+    y = f.value(z);
+    s = f.slope(y);
+  } else if constexpr (requires { f.slope_of(z, z); }) {  // z * gate: one gate for both
+    const V gate = f.gate(z);
+    y = detail::gated(z, gate);
+    s = f.slope_of(z, gate);
+  } else {
+    y = f.value(z);
+    s = f.slope(z);
+  }
+}
+
 // ---- two operands -------------------------------------------------------------------------------
 
 struct AddPair {

@@ -1,9 +1,6 @@
 // Comparisons, logic and tests on every dtype, and the rare binary ops: ordinary loops. Only mod
 // and arctan2 have a gradient; floor_divide is a staircase, its slope is zero.
-#include <cmath>
-#include <limits>
-#include <type_traits>
-
+#include "ops/elementwise/plain.h"
 #include "ops/check.h"
 #include "ops/elementwise/parts.h"
 #include "ops/walk.h"
@@ -11,103 +8,7 @@
 namespace densa {
 namespace {
 
-// Python's and NumPy's rule: the remainder has the sign of the divisor.
-template <class T>
-T modulo(T a, T b) {
-  if constexpr (std::is_floating_point_v<T>) {
-    T r = std::fmod(a, b);
-    if (r != 0) {
-      if ((b < 0) != (r < 0)) r += b;
-    } else {
-      r = std::copysign(T{0}, b);
-    }
-    return b == 0 ? std::numeric_limits<T>::quiet_NaN() : r;
-  } else if constexpr (std::is_same_v<T, bool>) {
-    return false;
-  } else {
-    if (b == 0) return 0;
-    if constexpr (std::is_signed_v<T>) {
-      if (b == T{-1}) return 0;  // the smallest number divided by -1 would trap
-    }
-    const T r = static_cast<T>(a % b);
-    return static_cast<T>(r != 0 && ((r < 0) != (b < 0)) ? r + b : r);
-  }
-}
-
-template <class T>
-T floor_quotient(T a, T b) {
-  if constexpr (std::is_floating_point_v<T>) {
-    if (b == 0) return a / b;
-    const T q = (a - modulo(a, b)) / b;
-    const T whole = std::floor(q);
-    return q - whole > T{0.5} ? whole + 1 : whole;
-  } else if constexpr (std::is_same_v<T, bool>) {
-    return a && b;
-  } else {
-    if (b == 0) return 0;
-    if constexpr (std::is_signed_v<T>) {
-      if (b == T{-1}) return static_cast<T>(std::uint64_t{0} - static_cast<std::uint64_t>(a));
-    }
-    const T q = static_cast<T>(a / b);
-    return static_cast<T>(a % b != 0 && ((a < 0) != (b < 0)) ? q - 1 : q);
-  }
-}
-
-#define DENSA_PLAIN(Name, expression) \
-  struct Name {                       \
-    template <class T>                \
-    static auto of(T a, T b) {        \
-      return expression;              \
-    }                                 \
-  };
-DENSA_PLAIN(Equal, a == b)
-DENSA_PLAIN(NotEqual, a != b)
-DENSA_PLAIN(Less, a < b)
-DENSA_PLAIN(LessEqual, a <= b)
-DENSA_PLAIN(Greater, a > b)
-DENSA_PLAIN(GreaterEqual, a >= b)
-DENSA_PLAIN(And, static_cast<bool>(a) && static_cast<bool>(b))
-DENSA_PLAIN(Or, static_cast<bool>(a) || static_cast<bool>(b))
-DENSA_PLAIN(Xor, static_cast<bool>(a) != static_cast<bool>(b))
-DENSA_PLAIN(FloorDivide, floor_quotient(a, b))
-DENSA_PLAIN(Mod, modulo(a, b))
-#undef DENSA_PLAIN
-struct ArcTan2 {
-  template <class T>
-  static auto of(T a, T b) {
-    if constexpr (std::is_floating_point_v<T>) {
-      return std::atan2(a, b);
-    } else {
-      return a;
-    }
-  }
-};
-struct IsNan {
-  template <class T>
-  static bool of(T a) {
-    return a != a;
-  }
-};
-struct IsInf {
-  template <class T>
-  static bool of(T a) {
-    if constexpr (std::is_floating_point_v<T>) return std::isinf(a);
-    return false;
-  }
-};
-struct IsFinite {
-  template <class T>
-  static bool of(T a) {
-    if constexpr (std::is_floating_point_v<T>) return std::isfinite(a);
-    return true;
-  }
-};
-struct Not {
-  template <class T>
-  static bool of(T a) {
-    return !static_cast<bool>(a);
-  }
-};
+using namespace elementwise;
 
 enum class Kind : std::uint8_t { kCompare, kLogic, kArithmetic, kFloat };
 
@@ -196,26 +97,11 @@ Op plain_op(const char* name, Gradient grad) {
   return op;
 }
 
-#define DENSA_NAMES(X)                             \
-  X(equal, Equal, kCompare, kFlat)                 \
-  X(not_equal, NotEqual, kCompare, kFlat)          \
-  X(less, Less, kCompare, kFlat)                   \
-  X(less_equal, LessEqual, kCompare, kFlat)        \
-  X(greater, Greater, kCompare, kFlat)             \
-  X(greater_equal, GreaterEqual, kCompare, kFlat)  \
-  X(logical_and, And, kLogic, kFlat)               \
-  X(logical_or, Or, kLogic, kFlat)                 \
-  X(logical_xor, Xor, kLogic, kFlat)               \
-  X(floor_divide, FloorDivide, kArithmetic, kFlat) \
-  X(mod, Mod, kArithmetic, grad_mod)               \
-  X(arctan2, ArcTan2, kFloat, grad_arctan2)
-#define DENSA_TESTS(X) X(isnan, IsNan) X(isinf, IsInf) X(isfinite, IsFinite) X(logical_not, Not)
-
 #define DENSA_NAME(name, F, kind, grad) constexpr char n_##name[] = #name;
-DENSA_NAMES(DENSA_NAME)
+DENSA_PLAIN_BINARY(DENSA_NAME)
 #undef DENSA_NAME
 #define DENSA_NAME(name, F) constexpr char n_##name[] = #name;
-DENSA_TESTS(DENSA_NAME)
+DENSA_PLAIN_UNARY(DENSA_NAME)
 #undef DENSA_NAME
 
 }  // namespace
@@ -223,10 +109,10 @@ DENSA_TESTS(DENSA_NAME)
 std::vector<Op> elementwise::plain_ops() {
   return {
 #define DENSA_ENTRY(name, F, kind, grad) plain_op<TwoInputs<F, Kind::kind, n_##name>>(#name, grad),
-      DENSA_NAMES(DENSA_ENTRY)
+      DENSA_PLAIN_BINARY(DENSA_ENTRY)
 #undef DENSA_ENTRY
 #define DENSA_ENTRY(name, F) plain_op<OneInput<F, n_##name>>(#name, kFlat),
-          DENSA_TESTS(DENSA_ENTRY)
+          DENSA_PLAIN_UNARY(DENSA_ENTRY)
 #undef DENSA_ENTRY
   };
 }

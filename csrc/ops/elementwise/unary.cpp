@@ -4,6 +4,7 @@
 
 #include "ops/check.h"
 #include "ops/elementwise/elementwise.h"
+#include "ops/elementwise/integers.h"
 #include "ops/elementwise/parts.h"
 #include "ops/walk.h"
 #include "simd/pick.h"
@@ -23,11 +24,7 @@ const UnaryKernel* find_unary(const char* name) {
 
 namespace {
 
-enum UnaryIndex : int {
-#define DENSA_UNARY(name, Formula, doc) k_##name,
-#define DENSA_UNARY_WITH(name, Formula, attribute, missing, doc) k_##name,
-#include "ops/elementwise/list.inc"
-};
+using namespace elementwise;
 
 double parameter(const UnaryKernel& kernel, const Attrs& attrs) {
   if (kernel.attribute == nullptr) return 0;
@@ -53,23 +50,7 @@ bool knows_integers(int index) {
   }
 }
 
-template <class T>
-T integer_value(int index, T z) {
-  const T zero = 0;
-  const bool below = z < zero;
-  switch (index) {
-    case k_negative: return static_cast<T>(zero - static_cast<std::make_unsigned_t<T>>(z));
-    case k_abs: return below ? static_cast<T>(zero - static_cast<std::make_unsigned_t<T>>(z)) : z;
-    case k_square:
-      return static_cast<T>(static_cast<std::uint64_t>(z) * static_cast<std::uint64_t>(z));
-    case k_relu: return below ? zero : z;
-    case k_relu6: return below ? zero : z > T{6} ? T{6} : z;
-    case k_sign: return below ? static_cast<T>(-1) : static_cast<T>(z > zero);
-    default: return z;  // floor, ceil, round
-  }
-}
-
-void eval_integers(int index, const View& out, const View& in) {
+void eval_integers(UnaryIndex index, const View& out, const View& in) {
   visit_dtype(out.dtype, [&](auto zero) {
     using T = decltype(zero);
     if constexpr (std::is_integral_v<T> && !std::is_same_v<T, bool>) {
@@ -112,7 +93,7 @@ void map_filled(const View& out, const std::array<View, N>& in, const F& f) {
   });
 }
 
-template <int kIndex>
+template <UnaryIndex kIndex>
 struct UnaryOp {
   static const UnaryKernel& kernel() { return unary_table().kernels[kIndex]; }
 
@@ -204,7 +185,7 @@ std::vector<TypeInfo> infer_curve(std::span<const TypeInfo> in, const Attrs& att
   return infer_slope_of(in, attrs, "unary_curve");
 }
 
-template <int kIndex>
+template <UnaryIndex kIndex>
 Op unary_op(const char* name) {
   using This = UnaryOp<kIndex>;
   Op op{name, &This::infer, &This::grad, &This::eval};

@@ -58,21 +58,6 @@ void curve(T* dx, const T* dy, const T* saved, std::size_t n, const double* para
       });
 }
 
-template <class V, class F>
-DENSA_ALWAYS_INLINE void both(const F& f, V z, V& y, V& s) {
-  if constexpr (F::kSaved == Saved::kOutput) {
-    y = f.value(z);
-    s = f.slope(y);
-  } else if constexpr (requires { f.slope_of(z, z); }) {  // z * gate: one gate for both
-    const V gate = f.gate(z);
-    y = detail::gated(z, gate);
-    s = f.slope_of(z, gate);
-  } else {
-    y = f.value(z);
-    s = f.slope(z);
-  }
-}
-
 template <class T, class F>
 void value_and_slope(T* y, T* s, const T* z, std::size_t n, const double* params) {
   const F f = make<F>(params);

@@ -1,0 +1,15 @@
+// How the .cu files of this folder share one list of evaluations.
+#pragma once
+#include <span>
+
+#include "ops/backend.h"
+
+namespace densa::elementwise {
+
+std::span<const DeviceOp> plain_device_ops();
+
+constexpr DeviceOp strided(const char* name, void (*eval)(const DeviceCall&)) {
+  return {.name = name, .eval = eval, .any_strides = true};
+}
+
+}  // namespace densa::elementwise
