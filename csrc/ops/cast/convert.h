@@ -1,0 +1,44 @@
+// One number of any dtype as any other, once for all devices. Floats go to integers towards zero;
+// NaN and what does not fit become 0, integers wrap. To bool: not equal to 0.
+#pragma once
+#include <cstdint>
+#include <type_traits>
+
+#include "base/pod.h"
+
+namespace densa::casting {
+
+template <class To, class From>
+DENSA_ALWAYS_INLINE To convert(From x) {
+  if constexpr (std::is_same_v<To, bool>) {
+    return x != From{};
+  } else if constexpr (std::is_integral_v<To> && std::is_floating_point_v<From>) {
+    constexpr bool kUnsignedWide = std::is_same_v<To, std::uint64_t>;
+    constexpr double kLimit = kUnsignedWide ? 0x1p64 : 0x1p63;
+    const auto wide = static_cast<double>(x);
+    if (!(wide < kLimit && wide >= -0x1p63)) return 0;
+    if (kUnsignedWide && wide >= 0) return static_cast<To>(static_cast<std::uint64_t>(wide));
+    return static_cast<To>(static_cast<std::int64_t>(wide));
+  } else {
+    return static_cast<To>(x);
+  }
+}
+
+// Whether an integer type holds x, less its fraction. True where To or From is no type of numbers.
+template <class To, class From>
+DENSA_ALWAYS_INLINE bool fits(From x) {
+  constexpr bool kNumbers = !std::is_same_v<To, bool> && !std::is_same_v<From, bool>;
+  if constexpr (!kNumbers || !std::is_integral_v<To>) {
+    return true;
+  } else if constexpr (std::is_integral_v<From>) {
+    const To same = static_cast<To>(x);
+    return static_cast<From>(same) == x && (same < To{}) == (x < From{});
+  } else {
+    constexpr double kHalf = static_cast<double>(std::uint64_t{1} << (8 * sizeof(To) - 1));
+    constexpr double kLimit = std::is_signed_v<To> ? kHalf : 2 * kHalf;
+    const double wide = __builtin_trunc(static_cast<double>(x));
+    return wide < kLimit && wide >= (std::is_signed_v<To> ? -kLimit : 0.0);
+  }
+}
+
+}  // namespace densa::casting
