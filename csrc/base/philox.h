@@ -6,7 +6,9 @@
 #pragma once
 #include <cstdint>
 
-#define DENSA_PHILOX inline __attribute__((always_inline))
+#include "base/pod.h"
+
+#define DENSA_PHILOX DENSA_ALWAYS_INLINE
 
 namespace densa {
 
@@ -64,7 +66,8 @@ DENSA_PHILOX double uniform_double(std::uint32_t high, std::uint32_t low) {
 }
 
 // Two independent standard normals from a block (Box-Muller in double). It calls the C library, so
-// it is for filling tensors, not for kernel files that need one result on every CPU level.
+// it is for filling tensors, not for kernel files that need one result on every CPU level. A GPU's
+// library differs from it by a few ulp of a double.
 DENSA_PHILOX void normal_pair(const PhiloxBlock& block, double& first, double& second) {
   const double u = uniform_double(block.word[0], block.word[1]);
   const double v = uniform_double(block.word[2], block.word[3]);

@@ -5,13 +5,14 @@
 #pragma once
 #include <cstdint>
 
+#include "base/pod.h"
 #include "ops/op.h"
 
 namespace densa {
 
 struct Draw {
   std::int64_t step = -1, every = 1, use = 0;
-  std::uint64_t at(std::int64_t plan_step) const {
+  DENSA_HD std::uint64_t at(std::int64_t plan_step) const {
     return static_cast<std::uint64_t>(step < 0 ? plan_step * every + use : step);
   }
 };

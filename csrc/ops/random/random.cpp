@@ -1,14 +1,10 @@
 // random_uniform and random_normal: tensors addressed by (seed, stream, step) and element index.
-//
-// With key = philox_key(seed, stream) and block b = philox(key, step, b): a float32 uniform takes
-// word i % 4 of block i / 4, a float64 one takes two words of block i / 2, normals come in pairs
-// from block i / 2 whatever their type.
 #include <cmath>
 
-#include "base/philox.h"
 #include "base/threads.h"
 #include "ops/check.h"
 #include "ops/random/draw.h"
+#include "ops/random/formula.h"
 #include "ops/walk.h"
 
 namespace densa {
@@ -47,56 +43,33 @@ std::vector<TypeInfo> infer_normal(std::span<const TypeInfo> in, const Attrs& at
   return {type_of(attrs, "random_normal")};
 }
 
-// put(block, made) turns a block into `per_block` elements; the last ones may not be wanted.
-template <class T, class F>
-void each_block(const EvalCall& call, std::int64_t per_block, const F& put) {
+template <class T, class Made>
+void fill(const EvalCall& call, const Made& make) {
   const Attrs& attrs = call.attrs;
   const PhiloxKey key = philox_key(static_cast<std::uint64_t>(attrs.get_int("seed", 0)),
                                    static_cast<std::uint64_t>(attrs.get_int("stream", 0)));
   const std::uint64_t step = draw_of(attrs, "random").at(call.step);
   const std::int64_t n = element_count(call.out[0].shape);
   T* y = call.out[0].as<T>();
-  const std::int64_t blocks = (n + per_block - 1) / per_block;
+  const std::int64_t blocks = (n + Made::kCount - 1) / Made::kCount;
   parallel_for(blocks, kParallelGrain / 16, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t b = begin; b < end; ++b) {
-      const PhiloxBlock words = philox(key, step, static_cast<std::uint64_t>(b));
-      T made[4];
-      put(words, made);
-      for (std::int64_t k = 0; k < per_block && b * per_block + k < n; ++k)
-        y[b * per_block + k] = made[k];
+      T made[Made::kCount];
+      make(philox(key, step, static_cast<std::uint64_t>(b)), made);
+      for (std::int64_t k = 0; k < Made::kCount && b * Made::kCount + k < n; ++k)
+        y[b * Made::kCount + k] = made[k];
     }
   });
 }
 
 template <class T>
 void uniform(const EvalCall& call) {
-  const double low = call.attrs.get_double("low", 0), high = call.attrs.get_double("high", 1);
-  const T top = std::nextafter(static_cast<T>(high), static_cast<T>(low));
-  const auto place = [&](double u) {  // rounding must not reach `high`
-    const T x = static_cast<T>(low + (high - low) * u);
-    return low < high && x >= static_cast<T>(high) ? top : x;
-  };
-  if constexpr (sizeof(T) == 4) {
-    each_block<T>(call, 4, [&](const PhiloxBlock& block, T* made) {
-      for (int k = 0; k < 4; ++k) made[k] = place(double{uniform_float(block.word[k])});
-    });
-  } else {
-    each_block<T>(call, 2, [&](const PhiloxBlock& block, T* made) {
-      made[0] = place(uniform_double(block.word[0], block.word[1]));
-      made[1] = place(uniform_double(block.word[2], block.word[3]));
-    });
-  }
+  fill<T>(call, Uniform<T>(call.attrs.get_double("low", 0), call.attrs.get_double("high", 1)));
 }
 
 template <class T>
 void normal(const EvalCall& call) {
-  const double mean = call.attrs.get_double("mean", 0), stddev = call.attrs.get_double("stddev", 1);
-  each_block<T>(call, 2, [&](const PhiloxBlock& block, T* made) {
-    double first = 0, second = 0;
-    normal_pair(block, first, second);
-    made[0] = static_cast<T>(mean + stddev * first);
-    made[1] = static_cast<T>(mean + stddev * second);
-  });
+  fill<T>(call, Normal<T>{call.attrs.get_double("mean", 0), call.attrs.get_double("stddev", 1)});
 }
 
 template <void (*kF32)(const EvalCall&), void (*kF64)(const EvalCall&)>
