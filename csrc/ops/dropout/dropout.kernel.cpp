@@ -5,6 +5,7 @@
 // counter words that all blocks share, so half of their products are made once per call.
 #include "ops/dropout/dropout.h"
 #include "base/philox.h"
+#include "ops/dropout/keep.h"
 #include "simd/lanes.h"
 
 namespace densa::inline DENSA_ISA {
@@ -188,19 +189,6 @@ DENSA_ALWAYS_INLINE void fill(const Shared& s, const std::uint64_t (&block)[kCel
 }
 
 template <class T>
-struct Keep {
-  std::uint32_t threshold;
-  T scale;
-};
-
-template <class T>
-Keep<T> keep_of(double rate) {
-  const double scaled = rate * 0x1p32 + 0.5;  // rounded to the nearest whole number
-  return {scaled >= 0x1p32 ? 0xFFFFFFFFu : static_cast<std::uint32_t>(scaled),
-          static_cast<T>(1.0 / (1.0 - rate))};
-}
-
-template <class T>
 DENSA_ALWAYS_INLINE void apply16(const std::uint32_t* words, const T* x, T* y,
                                  const Keep<T>& keep) {
 #pragma GCC unroll 8
@@ -232,8 +220,7 @@ void on_run(const DropoutRun<T>& a) {
         apply16(words[c], x, y, keep);
         continue;
       }
-      for (std::int64_t j = 0; j < n - 16 * c; ++j)
-        y[j] = words[c][j] >= keep.threshold ? x[j] * keep.scale : T(0);
+      for (std::int64_t j = 0; j < n - 16 * c; ++j) y[j] = keep.of(words[c][j], x[j]);
     }
   }
 }
