@@ -42,7 +42,7 @@ PYTHON
 }
 
 clang_format_check() {
-  git ls-files -z -- 'csrc/*.h' 'csrc/*.cpp' 'tests/native/*.h' 'tests/native/*.cpp' |
+  git ls-files -z -- 'csrc/*.h' 'csrc/*.cpp' 'csrc/*.cu' 'tests/native/*.h' 'tests/native/*.cpp' |
     xargs -0 --no-run-if-empty clang-format --dry-run -Werror
 }
 
@@ -60,6 +60,17 @@ clang_tidy_check() {
       clang-tidy-14 -p "$folder" --quiet --warnings-as-errors='*' \
       2> >(grep -v 'warnings\? generated' >&2)
 }
+
+# The emulated GPU, from the same sources as the real one; sets DENSA_CUDA_EMULATED.
+emulated_gpu() {
+  cmake -S . -B build/emulated -G Ninja -DDENSA_CUDA=OFF -DDENSA_CUDA_EMULATION=ON >/dev/null
+  cmake --build build/emulated --target _cuda_emulated -- --quiet
+  DENSA_CUDA_EMULATED=$(ls "$PWD"/build/emulated/_cuda_emulated*.so)
+  export DENSA_CUDA_EMULATED
+}
+
+# on_gpu ARGUMENTS...: pytest with every new tensor and variable on the GPU.
+on_gpu() { DENSA_TEST_DEVICE=cuda pytest -q "$@"; }
 
 # native_tests FOLDER CMAKE-ARGUMENTS...: configures, builds and runs tests/native.
 native_tests() {

@@ -26,6 +26,15 @@ if device := os.environ.get("DENSA_TEST_DEVICE"):
     densa.set_device(device)
 
 
+def pytest_collection_modifyitems(items):
+    """Leaves out on a GPU what is about the CPU."""
+    if not device:
+        return
+    for item in items:
+        if mark := item.get_closest_marker("cpu_only"):
+            item.add_marker(pytest.mark.skip(reason=f"CPU only: {mark.args[0]}"))
+
+
 @pytest.fixture(autouse=True, scope="session")
 def interrupts():
     """Ctrl-C reaches the tests even where the shell that began them ignores it."""
