@@ -1,10 +1,18 @@
 # tests/native: plain main() programs, free of Python so that sanitizers see only our own code.
 #
-# simd_*.cpp are compiled once per CPU level, with its flags, as <name>_<level>; the others link the
-# engine. A program exits 0 if it passed and 77 if this machine cannot run it.
+# simd_*.cpp are compiled once per CPU level, with its flags, as <name>_<level>; cuda_*.cpp hold
+# kernels for a GPU, or include a .cu file, and run in the emulation; the others link the engine. A
+# program exits 0 if it passed and 77 if this machine cannot run it.
 
 enable_testing()
 file(GLOB native_tests CONFIGURE_DEPENDS tests/native/*.cpp)
+
+file(GLOB densa_emulation CONFIGURE_DEPENDS csrc/cuda/emulation/*.cpp)
+add_library(densa_emulation STATIC ${densa_emulation})
+target_include_directories(densa_emulation PUBLIC csrc)
+target_compile_definitions(densa_emulation PUBLIC DENSA_EMULATED DENSA_ISA=gpu)
+target_compile_options(densa_emulation PUBLIC -fno-math-errno -fno-trapping-math)
+target_link_libraries(densa_emulation PUBLIC densa_engine)
 
 function(densa_native_test target source)
   add_executable(${target} ${source})
@@ -25,6 +33,8 @@ foreach(source IN LISTS native_tests)
     foreach(level IN LISTS DENSA_ISAS)
       densa_native_test(${name}_${level} ${source} densa_level_${level})
     endforeach()
+  elseif(name MATCHES "^cuda_")
+    densa_native_test(${name} ${source} densa_emulation)
   else()
     densa_native_test(${name} ${source})
   endif()

@@ -34,6 +34,14 @@ __device__ __forceinline__ T shuffle(T value, int lane) {
 __device__ __forceinline__ bool any_in_warp(bool value) {
   return __any_sync(kAllLanes, value ? 1 : 0) != 0;
 }
+// Bit l: what lane l said.
+__device__ __forceinline__ unsigned lanes_where(bool value) {
+  return __ballot_sync(kAllLanes, value ? 1 : 0);
+}
+__device__ __forceinline__ int first_lane(unsigned lanes) {
+  return __ffs(static_cast<int>(lanes)) - 1;
+}
+__device__ __forceinline__ int count_lanes(unsigned lanes) { return __popc(lanes); }
 
 __device__ __forceinline__ void atomic_min(long long* p, long long value) { atomicMin(p, value); }
 __device__ __forceinline__ void atomic_add(int* p, int value) { atomicAdd(p, value); }

@@ -3,8 +3,10 @@
 //   Global<T>     a pointer into device memory: T* on hardware, checked against bounds when
 //   emulated Shared<T, N>  N elements of a block's shared memory, read by x[i] and written by
 //   x.set(i, v) threadIdx blockIdx blockDim gridDim __global__ __device__ __shared__ __syncthreads
-//   __syncwarp shuffle_xor shuffle_down shuffle any_in_warp: across the 32 threads of a warp, all
-//   of which call atomic_min atomic_add: on whole numbers, so that the order does not matter
+//   __syncwarp shuffle_xor shuffle_down shuffle any_in_warp lanes_where: across the 32 threads of a
+//   warp, all of which call
+//   first_lane count_lanes: of a mask that lanes_where gave
+//   atomic_min atomic_add: on whole numbers, so that the order does not matter
 //
 // Formulas (simd/, */formula.h) are used as they are: a thread is one lane.
 #pragma once

@@ -69,6 +69,12 @@ __global__ void warp_totals(Global<float> y) {
   const float total = warp_sum(static_cast<float>(threadIdx.x));
   y[threadIdx.x] = total;
 }
+// Each thread's place among those of its warp whose number is no multiple of 3.
+__global__ void places(Global<int> y) {
+  const auto t = static_cast<int>(threadIdx.x), lane = t % kWarp;
+  const unsigned chosen = lanes_where(lane % 3 != 0);
+  y[t] = lane % 3 == 0 ? -first_lane(chosen) : count_lanes(chosen & ((1u << lane) - 1));
+}
 __global__ void block_totals(Global<float> y) {
   __shared__ Shared<float, 4> room;
   y[threadIdx.x] = block_sum<128>(static_cast<float>(threadIdx.x), room);
@@ -173,6 +179,13 @@ void test_warps(cuda::Stream stream) {
     for (float total : y.host(stream)) CHECK(total == 8128, "%g", double{total});
     Device<int> z(kBlock);
     cuda::launch(stream, {{1}, {kBlock}}, neighbours, z.get());
+    Device<int> place(kBlock);
+    cuda::launch(stream, {{1}, {kBlock}}, places, place.get());
+    const std::vector<int> found = place.host(stream);
+    for (int i = 0; i < kBlock; ++i) {
+      const int lane = i % kWarp, want = lane % 3 == 0 ? -1 : lane - lane / 3 - 1;
+      CHECK(found[static_cast<std::size_t>(i)] == want, "%d", i);
+    }
     const std::vector<int> swapped = z.host(stream);
     for (int i = 0; i < kBlock; ++i)
       CHECK(swapped[static_cast<std::size_t>(i)] == (i ^ 1), "%d", i);

@@ -1,6 +1,7 @@
 // The words of cuda/kernel.h for an ordinary compiler. Every access to shared and global memory is
 // checked; a fault ends the launch with an error that names block and thread.
 #pragma once
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -172,6 +173,14 @@ inline bool any_in_warp(bool value) {
   for (int lane = 0; lane < 32; ++lane) any = any || all[lane] != 0;
   return any;
 }
+inline unsigned lanes_where(bool value) {
+  const std::uint64_t* all = emulation::exchange(value ? 1 : 0);
+  unsigned lanes = 0;
+  for (int lane = 0; lane < 32; ++lane) lanes |= static_cast<unsigned>(all[lane]) << lane;
+  return lanes;
+}
+inline int first_lane(unsigned lanes) { return std::countr_zero(lanes); }
+inline int count_lanes(unsigned lanes) { return std::popcount(lanes); }
 
 inline void atomic_min(Global<long long> p, long long value) {
   if (value < *p) *p = value;
