@@ -5,6 +5,7 @@
 
 #include "ops/check.h"
 #include "ops/copy.h"
+#include "ops/shape/cut.h"
 
 namespace densa {
 namespace shape {
@@ -102,24 +103,6 @@ std::vector<TypeInfo> infer_stop(std::span<const TypeInfo> in, const Attrs&) {
 }
 
 // ---- transpose ------------------------------------------------------------------------------
-
-Dims permutation(const Attrs& attrs, int rank) {
-  const Ints given = attrs.get_ints("perm");
-  Dims perm;
-  if (given.empty())
-    for (int i = rank - 1; i >= 0; --i) perm.push_back(i);
-  std::array<bool, kMaxRank> seen{};
-  for (std::int64_t axis : given) {
-    const int i = normalize_axis(axis, rank, "transpose");
-    if (seen[i]) throw ValueError(cat("transpose: axis ", axis, " is given twice"));
-    seen[i] = true;
-    perm.push_back(i);
-  }
-  if (perm.rank() != rank)
-    throw ValueError(
-        cat("transpose: ", perm.rank(), " axes are given for an array of rank ", rank));
-  return perm;
-}
 
 std::vector<TypeInfo> infer_transpose(std::span<const TypeInfo> in, const Attrs& attrs) {
   check_inputs(in, 1, "transpose");

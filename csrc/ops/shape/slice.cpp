@@ -1,47 +1,14 @@
 // slice and pad_slice, its gradient.
-//
-// begin, end and step hold one number per axis, as Python's slice.indices gives them: begin counts
-// from 0, end is -1 for "down to the first one" when step is negative, kToEnd means the last one.
 #include <algorithm>
 #include <cstring>
 
 #include "ops/check.h"
 #include "ops/copy.h"
+#include "ops/shape/cut.h"
 #include "ops/shape/shape.h"
 
 namespace densa::shape {
 namespace {
-
-struct Cut {
-  Ints begin, end, step;
-};
-
-Cut cut_of(const Attrs& attrs, int rank, const char* op, bool with_end) {
-  Cut cut{attrs.get_ints("begin"), attrs.get_ints("end"), attrs.get_ints("step")};
-  const auto n = static_cast<std::size_t>(rank);
-  if (cut.step.empty()) cut.step.assign(n, 1);
-  if (cut.begin.size() != n || cut.step.size() != n || (with_end && cut.end.size() != n))
-    throw ValueError(cat(op, ": begin, end and step need one number for each of ", rank, " axes"));
-  for (std::int64_t s : cut.step)
-    if (s == 0) throw ValueError(cat(op, ": step 0"));
-  return cut;
-}
-
-// Where axis i of size n begins and how many elements it takes.
-struct Taken {
-  std::int64_t begin, count;
-};
-Taken taken(const Cut& cut, std::size_t i, std::int64_t n) {
-  const std::int64_t step = cut.step[i];
-  if (step > 0) {
-    const std::int64_t b = std::clamp<std::int64_t>(cut.begin[i], 0, n);
-    const std::int64_t e = std::clamp<std::int64_t>(cut.end[i], b, std::max(b, n));
-    return {b, (e - b + step - 1) / step};
-  }
-  const std::int64_t b = std::clamp<std::int64_t>(cut.begin[i], -1, n - 1);
-  const std::int64_t e = std::clamp<std::int64_t>(cut.end[i], -1, b);
-  return {b, (b - e - step - 1) / -step};
-}
 
 std::vector<TypeInfo> infer_slice(std::span<const TypeInfo> in, const Attrs& attrs) {
   check_inputs(in, 1, "slice");
@@ -70,24 +37,10 @@ std::vector<Value> grad_slice(const GradCall& call) {
                            {{"begin", begin}, {"step", cut.step}, {"shape", to_ints(shape)}})};
 }
 
-// Strides and first element of the part of an array with these (element) strides.
-std::int64_t part(const Cut& cut, const Dims& shape, Dims& strides) {
-  std::int64_t offset = 0;
-  for (int i = 0; i < shape.rank(); ++i) {
-    const auto k = static_cast<std::size_t>(i);
-    offset += cut.begin[k] * strides[i];
-    strides[i] *= cut.step[k];
-  }
-  return offset;
-}
-
 void eval_slice(const EvalCall& call) {
   const View &x = call.in[0], &y = call.out[0];
-  Cut cut = cut_of(call.attrs, x.shape.rank(), "slice", true);
-  for (std::size_t i = 0; i < cut.begin.size(); ++i)
-    cut.begin[i] = taken(cut, i, x.shape[static_cast<int>(i)]).begin;
-  Dims strides = x.strides;
-  const std::int64_t offset = part(cut, x.shape, strides);
+  Dims strides;
+  const std::int64_t offset = sliced(x, call.attrs, strides);
   const auto item = static_cast<std::int64_t>(item_size(x.dtype));
   if (element_count(y.shape) == 0) return;
   copy_strided(x.dtype, y.shape, y.data, contiguous_strides(y.shape),

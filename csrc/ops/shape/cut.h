@@ -1,0 +1,82 @@
+// Reading the attributes of transpose, slice and pad_slice: the same on every device.
+//
+// begin, end and step hold one number per axis, as Python's slice.indices gives them: begin counts
+// from 0, end is -1 for "down to the first one" when step is negative, kToEnd means the last one.
+#pragma once
+#include <algorithm>
+#include <array>
+
+#include "ops/op.h"
+
+namespace densa::shape {
+
+inline Dims permutation(const Attrs& attrs, int rank) {
+  const Ints given = attrs.get_ints("perm");
+  Dims perm;
+  if (given.empty())
+    for (int i = rank - 1; i >= 0; --i) perm.push_back(i);
+  std::array<bool, kMaxRank> seen{};
+  for (std::int64_t axis : given) {
+    const int i = normalize_axis(axis, rank, "transpose");
+    if (seen[i]) throw ValueError(cat("transpose: axis ", axis, " is given twice"));
+    seen[i] = true;
+    perm.push_back(i);
+  }
+  if (perm.rank() != rank)
+    throw ValueError(
+        cat("transpose: ", perm.rank(), " axes are given for an array of rank ", rank));
+  return perm;
+}
+
+struct Cut {
+  Ints begin, end, step;
+};
+
+inline Cut cut_of(const Attrs& attrs, int rank, const char* op, bool with_end) {
+  Cut cut{attrs.get_ints("begin"), attrs.get_ints("end"), attrs.get_ints("step")};
+  const auto n = static_cast<std::size_t>(rank);
+  if (cut.step.empty()) cut.step.assign(n, 1);
+  if (cut.begin.size() != n || cut.step.size() != n || (with_end && cut.end.size() != n))
+    throw ValueError(cat(op, ": begin, end and step need one number for each of ", rank, " axes"));
+  for (std::int64_t s : cut.step)
+    if (s == 0) throw ValueError(cat(op, ": step 0"));
+  return cut;
+}
+
+// Where axis i of size n begins and how many elements it takes.
+struct Taken {
+  std::int64_t begin, count;
+};
+inline Taken taken(const Cut& cut, std::size_t i, std::int64_t n) {
+  const std::int64_t step = cut.step[i];
+  if (step > 0) {
+    const std::int64_t b = std::clamp<std::int64_t>(cut.begin[i], 0, n);
+    const std::int64_t e = std::clamp<std::int64_t>(cut.end[i], b, std::max(b, n));
+    return {b, (e - b + step - 1) / step};
+  }
+  const std::int64_t b = std::clamp<std::int64_t>(cut.begin[i], -1, n - 1);
+  const std::int64_t e = std::clamp<std::int64_t>(cut.end[i], -1, b);
+  return {b, (b - e - step - 1) / -step};
+}
+
+// Strides and first element of the part of an array with these (element) strides.
+inline std::int64_t part(const Cut& cut, const Dims& shape, Dims& strides) {
+  std::int64_t offset = 0;
+  for (int i = 0; i < shape.rank(); ++i) {
+    const auto k = static_cast<std::size_t>(i);
+    offset += cut.begin[k] * strides[i];
+    strides[i] *= cut.step[k];
+  }
+  return offset;
+}
+
+// slice's part of x: its strides, and the offset of its first element.
+inline std::int64_t sliced(const View& x, const Attrs& attrs, Dims& strides) {
+  Cut cut = cut_of(attrs, x.shape.rank(), "slice", true);
+  for (std::size_t i = 0; i < cut.begin.size(); ++i)
+    cut.begin[i] = taken(cut, i, x.shape[static_cast<int>(i)]).begin;
+  strides = x.strides;
+  return part(cut, x.shape, strides);
+}
+
+}  // namespace densa::shape
