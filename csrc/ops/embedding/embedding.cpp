@@ -36,10 +36,7 @@ void check_ids(const View& ids, std::int64_t rows, const char* op) {
   const std::int64_t count = element_count(ids.shape);
   for (std::int64_t i = 0; i < count; ++i) {
     const std::int64_t id = id_at(ids, i);
-    if (id < 0 || id >= rows)
-      throw IndexError(cat(op, ": id ", id_text(ids, i), " (element ", i, " of ids ",
-                           to_string(ids.shape), ") is out of range for a table of ", rows,
-                           " rows: ids go from 0 to ", rows - 1));
+    if (id < 0 || id >= rows) throw_bad_id(op, id_text(ids, i), i, ids.shape, rows);
   }
 }
 

@@ -27,4 +27,12 @@ inline std::string id_text(const View& ids, std::int64_t i) {
                                      : std::to_string(id_at(ids, i));
 }
 
+// embedding and its gradient: `text`, element i of ids of this shape, is no row of the table.
+[[noreturn]] inline void throw_bad_id(const char* op, const std::string& text, std::int64_t i,
+                                      const Dims& ids, std::int64_t rows) {
+  throw IndexError(cat(op, ": id ", text, " (element ", i, " of ids ", to_string(ids),
+                       ") is out of range for a table of ", rows, " rows: ids go from 0 to ",
+                       rows - 1));
+}
+
 }  // namespace densa

@@ -9,32 +9,17 @@
 
 #include "ops/check.h"
 #include "ops/embedding/ids.h"
+#include "ops/take/split.h"
 #include "ops/walk.h"
 
 namespace densa {
 namespace {
 
-// x as [outer][size of the axis][inner].
-struct Split {
-  std::int64_t outer = 1, size = 1, inner = 1;
-  Split(const Dims& shape, int axis) : size(shape[axis]) {
-    for (int i = 0; i < axis; ++i) outer *= shape[i];
-    for (int i = axis + 1; i < shape.rank(); ++i) inner *= shape[i];
-  }
-};
-
-int axis_of(const Dims& shape, const Attrs& attrs, const char* op) {
-  if (shape.empty()) throw ShapeError(cat(op, ": a scalar has no axis"));
-  return normalize_axis(attrs.get_int("axis", 0), shape.rank(), op);
-}
-
 void check_ids(const View& ids, std::int64_t size, const char* op) {
   for (std::int64_t i = 0, n = element_count(ids.shape); i < n; ++i) {
     const std::int64_t id = id_at(ids, i);
     const bool huge = id < 0 && ids.dtype == DType::kUInt64;  // beyond int64
-    if (huge || id < -size || id >= size)
-      throw IndexError(
-          cat(op, ": index ", id_text(ids, i), " is out of bounds for an axis of size ", size));
+    if (huge || id < -size || id >= size) throw_out_of_bounds(op, id_text(ids, i), size);
   }
 }
 
