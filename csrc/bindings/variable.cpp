@@ -12,7 +12,9 @@ using VariablePtr = std::shared_ptr<Variable>;
 VariablePtr make_variable(const py::object& array, const std::string& name, bool trainable,
                           bool rows, const std::optional<std::string>& device) {
   const TensorPtr from =
-      as_tensor_ptr(to_value(array.ptr(), eager_builder()), "the first value of a Variable");
+      py::isinstance<py::array>(array)
+          ? from_array(py::reinterpret_borrow<py::array>(array), false)
+          : as_tensor_ptr(to_value(array.ptr(), eager_builder()), "the first value of a Variable");
   VariablePtr variable = Variable::create(from->type, name, trainable, rows,
                                           device ? device_from_name(*device) : default_device());
   variable->write(*from);
@@ -30,6 +32,9 @@ py::array copy_out(const Variable& variable) {
 
 void assign(const VariablePtr& variable, const py::object& x) {
   TensorBuilder& build = current_builder();
+  // Straight from the CPU's memory to the variable, wherever new tensors go.
+  if (!build.recording() && py::isinstance<py::array>(x))
+    return build.assign_variable(variable, from_array(py::reinterpret_borrow<py::array>(x), false));
   const Operand operand = to_operand(x.ptr(), build);
   if (const Weak* number = std::get_if<Weak>(&operand)) {
     build.assign_variable(variable, constant(build, *number, variable->type().dtype));

@@ -34,6 +34,7 @@ class Variable(_core.Variable):
         aggregation: accepted for Keras; without meaning on one device.
         name: its name; made up if None.
         rows: keep the rows of a table together in memory (embeddings).
+        device: where it lies, `"cpu"` or `"cuda:N"`; None means where `set_device` says.
 
     Raises:
         ValueError: for a shape that does not fit the value, or a function without a shape.
@@ -80,15 +81,17 @@ class Variable(_core.Variable):
         name: str | None = None,
         *,
         rows: bool = False,
+        device: str | None = None,
     ) -> None:
         name = name or auto_name("variable")
         if not isinstance(name, str) or "/" in name:
             raise ValueError(f"A variable's name must be a string without '/'; got {name!r}.")
         array = _initial_array(initializer, shape, dtype, name)
-        super().__init__(array, name=name, trainable=bool(trainable), rows=rows)
+        super().__init__(array, name=name, trainable=bool(trainable), rows=rows, device=device)
         path = current_path()
         self._path = f"{path}/{name}" if path else name
         self._rows = rows
+        self._device = device  # as asked for: a copy on another machine follows it, or set_device
         self.can_train = bool(trainable)  # what unfreezing a layer goes back to
         self._initializer = initializer if callable(initializer) else None
         self.regularizer: Callable[[Any], Any] | None = None
@@ -207,10 +210,16 @@ class Variable(_core.Variable):
         return self.value != other if _is_value(other) else self is not other
 
     def __reduce__(self) -> Any:
-        state = {
-            k: v for k, v in self.__dict__.items() if k not in ("_initializer", "_path", "_rows")
-        }
-        arguments = (self.numpy(), self.name, self.trainable, self._rows, self._path)
+        given = ("_initializer", "_path", "_rows", "_device")
+        state = {k: v for k, v in self.__dict__.items() if k not in given}
+        arguments = (
+            self.numpy(),
+            self.name,
+            self.trainable,
+            self._rows,
+            self._path,
+            self._device,
+        )
         return _restore, arguments, state
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Variable:
@@ -235,8 +244,12 @@ def _is_value(x: Any) -> bool:
     return isinstance(x, (int, float, list, tuple, np.generic, np.ndarray, _core.Tensor))
 
 
-def _restore(array: Any, name: str, trainable: bool, rows: bool, path: str) -> Variable:
-    new = Variable(array, dtype=str(array.dtype), trainable=trainable, name=name, rows=rows)
+def _restore(
+    array: Any, name: str, trainable: bool, rows: bool, path: str, device: str | None = None
+) -> Variable:
+    new = Variable(
+        array, dtype=str(array.dtype), trainable=trainable, name=name, rows=rows, device=device
+    )
     new._path = path
     return new
 

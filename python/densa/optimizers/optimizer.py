@@ -19,6 +19,7 @@ from .parts import (
     IGNORED,
     clip,
     number,
+    scalar,
     without_none,
 )
 from .schedules import LearningRateSchedule
@@ -139,9 +140,7 @@ class Optimizer:
         self._decay_excluded: list[Variable] = []
         self._decay_excluded_names: list[str] = []
         with name_scope(self.name.replace("/", "_")):
-            self._iterations = Variable(
-                np.zeros((), np.int64), dtype="int64", trainable=False, name="iteration"
-            )
+            self._iterations = scalar(np.int64(0), "iteration")
             self._own.append(self._iterations)
             self._learning_rate: Any = None
             if callable(learning_rate) and not isinstance(learning_rate, Variable):
@@ -150,9 +149,7 @@ class Optimizer:
                 rate = number(learning_rate)
                 if rate < 0:
                     raise ValueError(f"learning_rate must be at least 0; received {rate}.")
-                self._learning_rate = Variable(
-                    np.float64(rate), dtype="float64", trainable=False, name="learning_rate"
-                )
+                self._learning_rate = scalar(np.float64(rate), "learning_rate")
                 self._own.append(self._learning_rate)
 
     # ---- rate and step ---------------------------------------------------------------------------
@@ -304,6 +301,7 @@ class Optimizer:
                 trainable=False,
                 name=f"{str(path).replace('/', '_')}_{name}",
                 rows=rows,
+                device=variable.device,
             )
 
     def _place(self, variable: Variable) -> int:

@@ -41,6 +41,11 @@ def number(value: Any) -> float:
     return rate
 
 
+def scalar(value: Any, name: str) -> Variable:
+    """A number of the optimizer's own, which Python reads at every step: it lies on the CPU."""
+    return Variable(value, dtype=str(value.dtype), trainable=False, name=name, device="cpu")
+
+
 def without_none(grads: list[Any], variables: list[Variable]) -> list[tuple[Any, Variable]]:
     pairs = [(g, v) for g, v in zip(grads, variables, strict=True) if g is not None]
     if not pairs:
