@@ -280,7 +280,8 @@ void bind_program(py::module_& m) {
       [](const std::string& kind, const py::dict& hyper,
          const std::vector<std::shared_ptr<Variable>>& variables, const std::vector<Value>& grads,
          const std::vector<std::vector<std::shared_ptr<Variable>>>& slots,
-         const std::vector<bool>& decay, std::int64_t iteration, double rate, double grad_scale) {
+         const std::vector<bool>& decay, std::int64_t iteration, double rate, double clip_norm,
+         double global_clip_norm) {
         if (variables.size() != grads.size() || variables.size() != slots.size() ||
             variables.size() != decay.size())
           throw ValueError(
@@ -289,10 +290,11 @@ void bind_program(py::module_& m) {
         std::vector<StepTarget> targets;
         for (std::size_t i = 0; i < variables.size(); ++i)
           targets.push_back({variables[i], grads[i], slots[i], decay[i]});
-        optimizer_step(maker, targets, iteration, rate, grad_scale);
+        optimizer_step(maker, targets, iteration, rate, {clip_norm, global_clip_norm});
       },
       py::arg("kind"), py::arg("hyper"), py::arg("variables"), py::arg("grads"), py::arg("slots"),
-      py::arg("decay"), py::arg("iteration"), py::arg("rate"), py::arg("grad_scale") = 1.0);
+      py::arg("decay"), py::arg("iteration"), py::arg("rate"), py::arg("clip_norm") = 0.0,
+      py::arg("global_clip_norm") = 0.0);
 }
 
 }  // namespace densa::bindings

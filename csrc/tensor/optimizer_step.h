@@ -18,11 +18,16 @@ struct StepTarget {
   bool decay = true;
 };
 
-// Steps every target that has a gradient; padding stays zero and versions are bumped. Throws before
-// anything changes: TypeError for a variable that is not floating, ShapeError for a gradient of
-// another type than its variable, ValueError for slots that do not fit. The bits do not depend on
-// the number of threads.
+// The largest norm of one gradient, or of all together; 0: no limit.
+struct NormLimits {
+  double each = 0, all = 0;
+};
+
+// Steps every target that has a gradient, on any device; padding stays zero and versions are
+// bumped. Throws before anything changes: TypeError for a variable that is not floating, ShapeError
+// for a gradient of another type than its variable, ValueError for slots that do not fit and for a
+// common norm over several devices. The bits do not depend on the number of threads.
 void optimizer_step(StepMaker& maker, std::span<const StepTarget> targets, std::int64_t iteration,
-                    double rate, double grad_scale);
+                    double rate, const NormLimits& limits);
 
 }  // namespace densa

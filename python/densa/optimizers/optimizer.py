@@ -414,8 +414,6 @@ class Optimizer:
 
     def _update(self, grads: list[Any], variables: list[Variable], rate: float) -> None:
         fused = getattr(_core, "optimizer_step", None) if self.fused_kind() else None
-        value = self.clipvalue if fused is None else None  # the fused step cuts values itself
-        grads = clip(grads, self.clipnorm, self.global_clipnorm, value)
         if fused is not None:
             fused(
                 self.fused_kind(),
@@ -426,8 +424,11 @@ class Optimizer:
                 [self._use_weight_decay(v) for v in variables],
                 int(self.iterations),
                 rate,
+                self.clipnorm or 0.0,
+                self.global_clipnorm or 0.0,
             )
             return
+        grads = clip(grads, self.clipnorm, self.global_clipnorm, self.clipvalue)
         if self.weight_decay:
             for variable in variables:
                 if self._use_weight_decay(variable):
