@@ -93,8 +93,8 @@ def test_padding_of_panels_stays_zero():
     """Padding that is not zero would reach the product with a matrix of fewer columns."""
     rng = np.random.default_rng(9)
     w, g = (rng.standard_normal((20, 19)).astype(np.float32) for _ in range(2))
-    one = _core.Variable(w)
-    m, v = (_core.Variable(np.zeros_like(w)) for _ in range(2))
+    one = _core.Variable(w, device="cpu")  # a GPU has no panels
+    m, v = (_core.Variable(np.zeros_like(w), device="cpu") for _ in range(2))
     for i in range(3):
         _core.optimizer_step("adam", {}, [one], [_core.from_numpy(g)], [[m, v]], [True], i, 0.1)
     # Two panels of 20 rows; a plan of the bias-free layer reads the padding of the second.
@@ -102,7 +102,8 @@ def test_padding_of_panels_stays_zero():
     with program:
         x = program.input("x", (None, 20))
         y = _core.apply("matmul", x, one)
-        program.output("y", _core.apply("matmul", y, _core.Variable(np.eye(19, dtype=np.float32))))
+        eye = _core.Variable(np.eye(19, dtype=np.float32), device="cpu")
+        program.output("y", _core.apply("matmul", y, eye))
     found = np.empty((5, 19), np.float32)
     data = rng.standard_normal((5, 20)).astype(np.float32)
     plan = _core.Plan(program, 5, loss="", collect=["y"])
