@@ -92,6 +92,7 @@ TensorPtr copy_tensor(const TensorNode& from) {
 void overwrite(TensorNode& to, const TensorPtr& from) {
   if (!to.contiguous || !(from->type == to.type))
     throw ValueError("a write to a GPU's memory needs a row-major tensor of the same type");
+  if (!to.storage->writable()) throw ValueError("assignment destination is read-only");
   const TensorPtr there = make_contiguous(to_device(from, to.device()));
   backend().copy(to.device(), to.data(), there->data(), bytes_of(to.type),
                  cuda::Direction::kOnDevice);

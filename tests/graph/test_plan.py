@@ -272,6 +272,7 @@ def test_non_finite_input_is_named():
         model.fit(x, y, epochs=1, verbose=0)
 
 
+@pytest.mark.cpu_only("threads")
 def test_input_of_products_is_gathered_by_every_thread():
     before = densa.get_num_threads()
     try:

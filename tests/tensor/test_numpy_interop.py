@@ -111,6 +111,7 @@ def test_buffer_protocol():
     assert memoryview(turned).tolist() == turned.tolist()
 
 
+@pytest.mark.cpu_only("shared memory")
 def test_asarray():
     a = np.arange(3.0)
     assert np.shares_memory(densa.asarray(a).numpy(), a)

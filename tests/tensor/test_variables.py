@@ -7,6 +7,7 @@ from densa import _core
 from densa._core import Arena, Variable, from_numpy
 
 
+@pytest.mark.cpu_only("panels")
 @pytest.mark.parametrize("rows", [0, 1, 2, 7, 33])
 @pytest.mark.parametrize("cols", [0, 1, 15, 16, 17, 33])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -43,6 +44,7 @@ def test_other_variables_are_rows(array):
     np.testing.assert_array_equal(v.numpy(), array)
 
 
+@pytest.mark.cpu_only("shared memory")
 def test_rows_keeps_a_table_row_major_and_shares_it():
     a = np.arange(6, dtype=np.float32).reshape(3, 2)
     v = Variable(a, name="table", rows=True)
@@ -160,6 +162,7 @@ def test_arena():
     assert not arena.holds_all
 
 
+@pytest.mark.cpu_only("shared memory")
 def test_arena_moves_tables():
     table = Variable(np.ones((3, 2), np.float32), rows=True)
     other = Variable(np.ones(3, np.float32))
