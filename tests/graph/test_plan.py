@@ -174,6 +174,7 @@ def test_a_row_does_not_depend_on_the_others(make):
     np.testing.assert_array_equal(whole, model.predict(x, batch_size=7, verbose=0))
 
 
+@pytest.mark.cpu_only("panels")
 def test_padding_stays_zero():
     model, _ = trained(lambda: dense_net("sigmoid"), OPTIMIZERS["adam"], False)
     for variable in model.trainable_variables:
