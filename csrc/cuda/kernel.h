@@ -22,6 +22,13 @@
 #include "cuda/hardware_kernel.h"
 #endif
 
+// Before a loop of fixed length over an array that is to live in registers.
+#if defined(__CUDACC__)
+#define DENSA_UNROLL _Pragma("unroll")
+#else
+#define DENSA_UNROLL
+#endif
+
 namespace densa::inline DENSA_ISA {
 
 inline constexpr int kWarp = 32;

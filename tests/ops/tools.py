@@ -14,8 +14,13 @@ SIZES = (0, 1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 65, 100)
 SPECIAL = np.array([0.0, -0.0, np.inf, -np.inf, np.nan, 1e-40, -1e-40, 1e-45, 3e38, -3e38])
 
 
+def on_device(tensor):
+    """The tensor, moved to the device that is tested."""
+    return tensor.to(str(_core.default_device()))
+
+
 def tensor(array, *, grad=False):
-    out = _core.from_numpy(np.array(array), copy=True)
+    out = on_device(_core.from_numpy(np.array(array), copy=True))
     if grad:
         out.requires_grad = True
     return out
@@ -23,7 +28,7 @@ def tensor(array, *, grad=False):
 
 def run(op, *arrays, **attrs):
     """The op on arrays, as an array (or a tuple of them)."""
-    out = _core.apply(op, *(_core.from_numpy(a) for a in arrays), **attrs)
+    out = _core.apply(op, *(on_device(_core.from_numpy(a)) for a in arrays), **attrs)
     return tuple(o.numpy() for o in out) if isinstance(out, tuple) else out.numpy()
 
 

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <vector>
 
-#include "ops/op.h"
+#include "ops/batch_norm/axes.h"
 #include "simd/pick.h"
 
 namespace densa {
@@ -22,19 +22,6 @@ const BatchNormKernels<double>& batch_norm_kernels<double>() {
 }
 
 namespace {
-
-// The axes that are channels, ascending.
-Ints channel_axes(const Attrs& attrs, int rank) {
-  Ints axes;
-  for (std::int64_t axis : attrs.get_ints("axis", {-1}))
-    axes.push_back(normalize_axis(axis, rank, "batch_norm"));
-  std::sort(axes.begin(), axes.end());
-  return axes;
-}
-
-bool is_channel(const Ints& axes, int axis) {
-  return std::find(axes.begin(), axes.end(), axis) != axes.end();
-}
 
 void check_parameters(std::span<const TypeInfo> in, const Ints& axes, int first, const char* op) {
   Dims channels;

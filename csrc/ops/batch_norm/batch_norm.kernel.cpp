@@ -1,6 +1,8 @@
 // Compiled once per CPU level. A panel's 16 columns are worked on a few vectors at a time, so that
 // sums stay in registers while the panel, still in cache, is walked twice.
 #include "ops/batch_norm/batch_norm.h"
+
+#include "ops/batch_norm/formula.h"
 #include "simd/lanes.h"
 
 namespace densa::inline DENSA_ISA {
@@ -43,7 +45,8 @@ DENSA_ALWAYS_INLINE void scale_rows(const T* x, T* y, std::int64_t rows, const V
   for (std::int64_t r = 0; r < rows; ++r)
 #pragma GCC unroll 4
     for (int v = 0; v < kVecs<T>; ++v)
-      store(y + at<T>(r, v), mul_add(load(x + at<T>(r, v)) - mean[v], scale[v], shift[v]));
+      store(y + at<T>(r, v),
+            BatchNormOf::value(load(x + at<T>(r, v)), mean[v], scale[v], shift[v]));
 }
 
 template <class T>
@@ -68,7 +71,7 @@ void train(const BatchNorm<T>& a) {
         const std::int64_t c = column + at<T>(0, v);
         store(a.mean + c, mean[v]);
         store(a.variance + c, variance[v]);
-        scale[v] = load(a.gamma + c) / sqrt(variance[v] + lane<Vec<T>>(a.epsilon));
+        scale[v] = BatchNormOf::scale(load(a.gamma + c), variance[v], lane<Vec<T>>(a.epsilon));
         shift[v] = load(a.beta + c);
       }
       scale_rows<T>(x, a.y.panel(p) + part, a.rows, mean, scale, shift);
@@ -85,7 +88,8 @@ void infer(const BatchNorm<T>& a) {
       for (int v = 0; v < kVecs<T>; ++v) {
         const std::int64_t c = column + at<T>(0, v);
         mean[v] = load(a.mean + c);
-        scale[v] = load(a.gamma + c) / sqrt(load(a.variance + c) + lane<Vec<T>>(a.epsilon));
+        scale[v] =
+            BatchNormOf::scale(load(a.gamma + c), load(a.variance + c), lane<Vec<T>>(a.epsilon));
         shift[v] = load(a.beta + c);
       }
       scale_rows<T>(a.x.panel(p) + part, a.y.panel(p) + part, a.rows, mean, scale, shift);
@@ -101,35 +105,32 @@ void grad(const BatchNormGrad<T>& a) {
       const T* dy = a.dy.panel(p) + part;
       T* dx = a.dx.panel(p) + part;
       const std::int64_t column = p * kPanel + part;
-      Vec<T> mean[kVecs<T>], s[kVecs<T>], dbeta[kVecs<T>], dgamma[kVecs<T>], slope[kVecs<T>];
+      Vec<T> mean[kVecs<T>], dbeta[kVecs<T>], dot[kVecs<T>];
+      BatchNormSlope<Vec<T>> slope[kVecs<T>];
 #pragma GCC unroll 4
       for (int v = 0; v < kVecs<T>; ++v) {
         const std::int64_t c = column + at<T>(0, v);
         mean[v] = load(a.mean + c);
-        s[v] = lane<Vec<T>>(T(1)) / sqrt(load(a.variance + c) + lane<Vec<T>>(a.epsilon));
       }
       sum_rows<T>(a.rows, dbeta,
                   [&](Vec<T> sum, std::int64_t r, int v) { return sum + load(dy + at<T>(r, v)); });
-      sum_rows<T>(a.rows, dgamma, [&](Vec<T> sum, std::int64_t r, int v) {
+      sum_rows<T>(a.rows, dot, [&](Vec<T> sum, std::int64_t r, int v) {
         return mul_add(load(dy + at<T>(r, v)), load(x + at<T>(r, v)) - mean[v], sum);
       });
 #pragma GCC unroll 4
       for (int v = 0; v < kVecs<T>; ++v) {
         const std::int64_t c = column + at<T>(0, v);
-        dgamma[v] *= s[v];
+        const Vec<T> inverse =
+            BatchNormSlope<Vec<T>>::inverse(load(a.variance + c), lane<Vec<T>>(a.epsilon));
+        slope[v] = BatchNormSlope<Vec<T>>::of(load(a.gamma + c), inverse, dbeta[v], dot[v], n);
         store(a.dbeta + c, dbeta[v]);
-        store(a.dgamma + c, dgamma[v]);
-        dbeta[v] /= n;
-        dgamma[v] = dgamma[v] * s[v] / n;  // times (x - mean) it is h dgamma / n
-        slope[v] = load(a.gamma + c) * s[v];
+        store(a.dgamma + c, slope[v].dgamma);
       }
       for (std::int64_t r = 0; r < a.rows; ++r)
 #pragma GCC unroll 4
-        for (int v = 0; v < kVecs<T>; ++v) {
-          const Vec<T> centred = load(x + at<T>(r, v)) - mean[v];
-          const Vec<T> g = load(dy + at<T>(r, v)) - dbeta[v] - centred * dgamma[v];
-          store(dx + at<T>(r, v), g * slope[v]);
-        }
+        for (int v = 0; v < kVecs<T>; ++v)
+          store(dx + at<T>(r, v),
+                slope[v].dx(load(x + at<T>(r, v)), mean[v], load(dy + at<T>(r, v))));
     }
 }
 

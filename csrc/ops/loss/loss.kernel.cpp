@@ -1,6 +1,8 @@
 // Blocks of 16 rows, transposed to [class][row]: zt holds the scores, then exp(z - max), then dz;
 // tt holds the targets after smoothing.
 #include "ops/loss/loss.h"
+
+#include "ops/loss/formula.h"
 #include "simd/rows.h"
 
 namespace densa::inline DENSA_ISA {
@@ -77,12 +79,12 @@ DENSA_ALWAYS_INLINE void rows_of_block(const SoftmaxLoss<T>& a, T* zt, T* tt, co
       const Vec<T> z = load(zt + c * 16);
       if constexpr (!kLabels) {
         Vec<T> t = load(tt + c * 16);
-        if (a.smoothing != T{0}) t = t * keep + even;
+        if (a.smoothing != T{0}) t = CrossEntropy::smoothed(t, keep, even);
         store(tt + c * 16, t);
         part_weight += t;
-        part_dot += select(t == Vec<T>{}, Vec<T>{}, t * (top - z));
+        part_dot += CrossEntropy::term(t, top, z);
       }
-      const Vec<T> e = exp(z - top);
+      const Vec<T> e = CrossEntropy::power(z, top);
       store(zt + c * 16, e);
       part_sum += e;
     }
@@ -91,11 +93,11 @@ DENSA_ALWAYS_INLINE void rows_of_block(const SoftmaxLoss<T>& a, T* zt, T* tt, co
     dot += part_dot;
   }
   const Vec<T> log_sum = log(sum);
-  store(loss, kLabels ? log_sum : weight * log_sum + dot);
+  store(loss, kLabels ? log_sum : CrossEntropy::loss(weight, log_sum, dot));
   store(top_of, top);
   if (a.dz.data == nullptr) return;
   const Vec<T> g = load(dy);
-  const Vec<T> factor = (kLabels ? g : g * weight) / sum;
+  const Vec<T> factor = kLabels ? g / sum : CrossEntropy::factor(g, weight, sum);
   for (std::int64_t c = 0; c < a.classes; ++c) {
     Vec<T> d = load(zt + c * 16) * factor;
     if constexpr (!kLabels) d -= g * load(tt + c * 16);

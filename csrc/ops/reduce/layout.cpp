@@ -4,18 +4,6 @@
 
 namespace densa::reduce {
 
-std::array<bool, kMaxRank> reduced_axes(const Ints& axes, int rank, std::string_view op) {
-  std::array<bool, kMaxRank> reduced{};
-  if (axes.empty())
-    for (int i = 0; i < rank; ++i) reduced[i] = true;
-  for (std::int64_t axis : axes) {
-    const int i = normalize_axis(axis, rank, op);
-    if (reduced[i]) throw ValueError(cat(op, ": axis ", axis, " is given twice"));
-    reduced[i] = true;
-  }
-  return reduced;
-}
-
 Dims result_shape(const Dims& shape, const std::array<bool, kMaxRank>& reduced, bool keepdims) {
   Dims out;
   for (int i = 0; i < shape.rank(); ++i) {

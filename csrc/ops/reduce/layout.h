@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <string_view>
 
-#include "ops/op.h"
+#include "ops/reduce/axes.h"
 
 namespace densa::reduce {
 
@@ -17,8 +17,6 @@ struct Layout {
   Dims moved_shape, moved_strides;  // of x in the order of the copy
 };
 
-// `axes` empty: all of them. Throws ValueError for an axis out of range or given twice.
-std::array<bool, kMaxRank> reduced_axes(const Ints& axes, int rank, std::string_view op);
 Dims result_shape(const Dims& shape, const std::array<bool, kMaxRank>& reduced, bool keepdims);
 Layout layout_of(const Dims& shape, const std::array<bool, kMaxRank>& reduced);
 

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "ops/op.h"
+#include "ops/reduce/plain.h"
 
 namespace densa::reduce {
 
@@ -11,9 +12,9 @@ std::vector<Op> float_ops();  // sum mean max min prod var logsumexp sum_to, int
 std::vector<Op> plain_ops();  // any all argmax argmin
 
 // Integer and bool reductions: plain loops in index order.
-enum class Plain : std::uint8_t { kSum, kProd, kMax, kMin, kAny, kAll };
-void plain_reduce(Plain kind, const View& x, const View& y,
-                  const std::array<bool, kMaxRank>& reduced, void* scratch);
+template <Plain kKind>
+void plain_reduce(const View& x, const View& y, const std::array<bool, kMaxRank>& reduced,
+                  void* scratch);
 
 }  // namespace densa::reduce
 

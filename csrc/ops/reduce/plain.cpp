@@ -1,5 +1,4 @@
 // Reductions without a vector kernel: integers and bool, any and all, argmax and argmin.
-#include <limits>
 #include <type_traits>
 
 #include "ops/check.h"
@@ -11,62 +10,20 @@ namespace densa {
 namespace reduce {
 namespace {
 
-template <class T>
-T neutral(Plain kind) {
-  switch (kind) {
-    case Plain::kSum:
-    case Plain::kAny: return T(0);
-    case Plain::kProd:
-    case Plain::kAll: return T(1);
-    case Plain::kMax: return std::numeric_limits<T>::lowest();
-    default: return std::numeric_limits<T>::max();
-  }
-}
-
-template <class T>
-T join(Plain kind, T a, T b) {
-  switch (kind) {
-    case Plain::kSum:
-      return static_cast<T>(static_cast<std::uint64_t>(a) + static_cast<std::uint64_t>(b));
-    case Plain::kProd:
-      return static_cast<T>(static_cast<std::uint64_t>(a) * static_cast<std::uint64_t>(b));
-    case Plain::kMax: return a < b ? b : a;
-    case Plain::kMin: return b < a ? b : a;
-    case Plain::kAny: return a || b;
-    default: return a && b;
-  }
-}
-
-template <class T>
-void loops(Plain kind, const Layout& layout, const T* x, T* y) {
+template <Plain kKind, class T>
+void loops(const Layout& layout, const T* x, T* y) {
+  using Fold = PlainFold<kKind, T>;
   const std::int64_t reduced = layout.reduced, inner = layout.inner;
   parallel_for(layout.outer, 1 + kParallelGrain / (reduced * inner + 1),
                [&](std::int64_t begin, std::int64_t end) {
                  for (std::int64_t o = begin; o < end; ++o) {
                    T* out = y + o * inner;
-                   for (std::int64_t i = 0; i < inner; ++i) out[i] = neutral<T>(kind);
+                   for (std::int64_t i = 0; i < inner; ++i) out[i] = Fold::neutral();
                    const T* from = x + o * reduced * inner;
                    for (std::int64_t r = 0; r < reduced; ++r, from += inner)
-                     for (std::int64_t i = 0; i < inner; ++i) out[i] = join(kind, out[i], from[i]);
+                     for (std::int64_t i = 0; i < inner; ++i) out[i] = Fold::of(out[i], from[i]);
                  }
                });
-}
-
-struct ArgCall {
-  std::int64_t outer = 1, count = 1, inner = 1;
-};
-
-ArgCall arg_call(const Dims& shape, const Attrs& attrs, const char* op) {
-  ArgCall out;
-  if (attrs.get_bool("flat", false)) {
-    out.count = element_count(shape);
-    return out;
-  }
-  const int axis = normalize_axis(attrs.get_int("axis", -1), shape.rank(), op);
-  for (int i = 0; i < axis; ++i) out.outer *= shape[i];
-  out.count = shape[axis];
-  for (int i = axis + 1; i < shape.rank(); ++i) out.inner *= shape[i];
-  return out;
 }
 
 // The first largest (smallest) one; the first NaN if there is any.
@@ -81,8 +38,7 @@ void arg_loops(const ArgCall& call, const T* x, std::int64_t* y) {
                      T top = from[0];
                      for (std::int64_t r = 1; r < call.count; ++r) {
                        const T v = from[r * call.inner];
-                       const bool better = kMax ? v > top : v < top;
-                       if (better || (v != v && top == top)) {
+                       if (beats<kMax>(v, top)) {
                          best = r;
                          top = v;
                        }
@@ -137,8 +93,9 @@ struct Truth {
   }
   static void eval(const EvalCall& call) {
     const View& x = call.in[0];
-    plain_reduce(kAll ? Plain::kAll : Plain::kAny, x, call.out[0],
-                 reduced_axes(call.attrs.get_ints("axis"), x.shape.rank(), kName), call.scratch);
+    plain_reduce<kAll ? Plain::kAll : Plain::kAny>(
+        x, call.out[0], reduced_axes(call.attrs.get_ints("axis"), x.shape.rank(), kName),
+        call.scratch);
   }
   static std::size_t scratch(std::span<const TypeInfo> in, const Attrs&) {
     return static_cast<std::size_t>(element_count(in[0].shape));
@@ -147,8 +104,9 @@ struct Truth {
 
 }  // namespace
 
-void plain_reduce(Plain kind, const View& x, const View& y,
-                  const std::array<bool, kMaxRank>& reduced, void* scratch) {
+template <Plain kKind>
+void plain_reduce(const View& x, const View& y, const std::array<bool, kMaxRank>& reduced,
+                  void* scratch) {
   const Layout layout = layout_of(x.shape, reduced);
   const void* from = x.data;
   if (layout.permute) {
@@ -158,9 +116,18 @@ void plain_reduce(Plain kind, const View& x, const View& y,
   visit_dtype(x.dtype, [&](auto zero) {
     using T = decltype(zero);
     if constexpr (std::is_integral_v<T>)
-      loops(kind, layout, static_cast<const T*>(from), y.as<T>());
+      loops<kKind>(layout, static_cast<const T*>(from), y.as<T>());
   });
 }
+
+template void plain_reduce<Plain::kSum>(const View&, const View&, const std::array<bool, kMaxRank>&,
+                                        void*);
+template void plain_reduce<Plain::kProd>(const View&, const View&,
+                                         const std::array<bool, kMaxRank>&, void*);
+template void plain_reduce<Plain::kMax>(const View&, const View&, const std::array<bool, kMaxRank>&,
+                                        void*);
+template void plain_reduce<Plain::kMin>(const View&, const View&, const std::array<bool, kMaxRank>&,
+                                        void*);
 
 std::vector<Op> plain_ops() {
   return {

@@ -99,14 +99,6 @@ void eval_layout(Kind kind, const Layout& layout, const T* x, T* y, T* shift) {
   }
 }
 
-// The axes along which x was stretched from `shape`.
-std::array<bool, kMaxRank> stretched_axes(const Dims& x, const Dims& shape) {
-  std::array<bool, kMaxRank> reduced{};
-  const int shift = x.rank() - shape.rank();
-  for (int i = 0; i < x.rank(); ++i) reduced[i] = i < shift || (shape[i - shift] == 1 && x[i] != 1);
-  return reduced;
-}
-
 std::array<bool, kMaxRank> axes_of(Kind kind, const Dims& x, const Dims& y, const Attrs& attrs) {
   if (kind == Kind::kSumTo) return stretched_axes(x, y);
   return reduced_axes(attrs.get_ints("axis"), x.rank(), kNames[static_cast<int>(kind)]);
@@ -171,7 +163,7 @@ struct Reduce {
                                : kKind == Kind::kMax ? Plain::kMax
                                : kKind == Kind::kMin ? Plain::kMin
                                                      : Plain::kSum;
-      return plain_reduce(kPlain, x, y, reduced, call.scratch);
+      return plain_reduce<kPlain>(x, y, reduced, call.scratch);
     }
     visit_dtype(x.dtype, [&](auto zero) {
       using T = decltype(zero);

@@ -1,64 +1,14 @@
 // One accumulation for rows and columns: a sequence of 16-lane groups, in blocks, pairwise.
 #include "ops/reduce/reduce.h"
+
+#include "ops/reduce/formula.h"
 #include "simd/group.h"
-#include "simd/math.h"
 
 namespace densa::inline DENSA_ISA {
 namespace {
 
 inline constexpr std::size_t kBlock = 64;
 inline constexpr std::size_t kGroup = static_cast<std::size_t>(kPanel);
-
-struct Add {
-  static constexpr double kNeutral = 0;
-  template <class V>
-  DENSA_ALWAYS_INLINE static V of(V a, V b) {
-    return a + b;
-  }
-};
-struct Multiply {
-  static constexpr double kNeutral = 1;
-  template <class V>
-  DENSA_ALWAYS_INLINE static V of(V a, V b) {
-    return a * b;
-  }
-};
-struct Larger {
-  static constexpr double kNeutral = -__builtin_huge_val();
-  template <class V>
-  DENSA_ALWAYS_INLINE static V of(V a, V b) {  // NaN wins; halves of vectors too
-    return select(a != a, a, select(a > b, a, b));
-  }
-};
-struct Smaller {
-  static constexpr double kNeutral = __builtin_huge_val();
-  template <class V>
-  DENSA_ALWAYS_INLINE static V of(V a, V b) {
-    return select(a != a, a, select(a < b, a, b));
-  }
-};
-
-struct Plain {
-  static constexpr bool kShift = false;
-  template <class V>
-  DENSA_ALWAYS_INLINE static V of(V x, V) {
-    return x;
-  }
-};
-struct SquareFrom {
-  static constexpr bool kShift = true;
-  template <class V>
-  DENSA_ALWAYS_INLINE static V of(V x, V shift) {
-    return (x - shift) * (x - shift);
-  }
-};
-struct ExpFrom {
-  static constexpr bool kShift = true;
-  template <class V>
-  DENSA_ALWAYS_INLINE static V of(V x, V shift) {
-    return exp(x - shift);
-  }
-};
 
 // Fetch(i) is group i of the sequence, 0 <= i < count.
 template <class T, class Fold, class Fetch>
@@ -123,10 +73,10 @@ constexpr ReduceFns<T> both() {
 
 }  // namespace
 
-#define DENSA_FNS(T)                                                                   \
-  {                                                                                    \
-    both<T, Add, Plain>(), both<T, Multiply, Plain>(), both<T, Larger, Plain>(),       \
-        both<T, Smaller, Plain>(), both<T, Add, SquareFrom>(), both<T, Add, ExpFrom>() \
+#define DENSA_FNS(T)                                                                    \
+  {                                                                                     \
+    both<T, Add, Itself>(), both<T, Multiply, Itself>(), both<T, Larger, Itself>(),     \
+        both<T, Smaller, Itself>(), both<T, Add, SquareFrom>(), both<T, Add, ExpFrom>() \
   }
 extern const ReduceTable reduce_kernels;
 constinit const ReduceTable reduce_kernels = {DENSA_FNS(float), DENSA_FNS(double)};

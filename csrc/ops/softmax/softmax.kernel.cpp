@@ -1,5 +1,7 @@
 // Row by row: maximum, exponentials kept in y while they are summed, one pass to scale.
 #include "ops/softmax/softmax.h"
+
+#include "ops/softmax/formula.h"
 #include "simd/rows.h"
 
 namespace densa::inline DENSA_ISA {
@@ -15,8 +17,9 @@ void softmax(const Rows<T>& y, const Rows<const T>& x, std::int64_t row_begin, s
     const T sum = fold_row<T, AddLanes>(
         row.groups(), [&](std::int64_t g) __attribute__((always_inline)) {
           const Group<T> e = map_group(
-              row.get(g, low), [&](Vec<T> v)
-                                   __attribute__((always_inline)) { return exp(v - shift); });
+              row.get(g, low), [&](Vec<T> v) __attribute__((always_inline)) {
+                return SoftmaxShare::power(v, shift);
+              });
           put(y, r, g, e, row.width(g));
           return keep_lanes(e, row.width(g), T{0});
         });
@@ -25,8 +28,8 @@ void softmax(const Rows<T>& y, const Rows<const T>& x, std::int64_t row_begin, s
     for (std::int64_t g = 0; g < row.groups(); ++g)
       put(y, r, g,
           map_group(
-              kept.get(g, T{0}), [&](Vec<T> v)
-                                     __attribute__((always_inline)) { return v / scale; }),
+              kept.get(g, T{0}), [&](Vec<T> v) __attribute__((
+                                     always_inline)) { return SoftmaxShare::value(v, scale); }),
           row.width(g));
   }
 }
@@ -41,8 +44,10 @@ void log_softmax(const Rows<T>& y, const Rows<const T>& x, std::int64_t row_begi
     for (std::int64_t g = 0; g < row.groups(); ++g)
       put(y, r, g,
           map_group(
-              row.get(g, T{0}), [&](Vec<T> v)
-                                    __attribute__((always_inline)) { return (v - shift) - rest; }),
+              row.get(g, T{0}),
+              [&](Vec<T> v) __attribute__((always_inline)) {
+                return SoftmaxShare::logarithm(v, shift, rest);
+              }),
           row.width(g));
   }
 }
