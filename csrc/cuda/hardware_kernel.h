@@ -12,10 +12,25 @@ using Global = T*;
 
 template <class T, int N>
 struct Shared {
-  T data[N];
+  alignas(16) T data[N];
   __device__ __forceinline__ T operator[](int i) const { return data[i]; }
   __device__ __forceinline__ void set(int i, T value) { data[i] = value; }
+  __device__ __forceinline__ Four<T> four(int i) const {
+    return *reinterpret_cast<const Four<T>*>(data + i);
+  }
+  __device__ __forceinline__ void set_four(int i, Four<T> value) {
+    *reinterpret_cast<Four<T>*>(data + i) = value;
+  }
 };
+
+template <class T>
+__device__ __forceinline__ Four<T> load_four(const T* p, std::ptrdiff_t i) {
+  return *reinterpret_cast<const Four<T>*>(p + i);
+}
+template <class T>
+__device__ __forceinline__ void store_four(T* p, std::ptrdiff_t i, Four<T> value) {
+  *reinterpret_cast<Four<T>*>(p + i) = value;
+}
 
 inline constexpr unsigned kAllLanes = 0xffffffffu;
 

@@ -1,12 +1,13 @@
 // What a .cu file may use: CUDA's own words on hardware, the same words in the emulation.
 //
-//   Global<T>     a pointer into device memory: T* on hardware, checked against bounds when
-//   emulated Shared<T, N>  N elements of a block's shared memory, read by x[i] and written by
-//   x.set(i, v) threadIdx blockIdx blockDim gridDim __global__ __device__ __shared__ __syncthreads
-//   __syncwarp shuffle_xor shuffle_down shuffle any_in_warp lanes_where: across the 32 threads of a
-//   warp, all of which call
-//   first_lane count_lanes: of a mask that lanes_where gave
-//   atomic_min atomic_add: on whole numbers, so that the order does not matter
+// - Global<T>: a pointer into device memory: T* on hardware, checked against bounds when emulated
+// - Shared<T, N>: N elements of a block's shared memory, read by x[i] and written by x.set(i, v)
+// - Four<T>: four neighbours at once, from a place that is a multiple of 16 bytes:
+//   load_four(p, i), store_four(p, i, v), x.four(i), x.set_four(i, v)
+// - threadIdx blockIdx blockDim gridDim __global__ __device__ __shared__ __syncthreads __syncwarp
+// - shuffle_xor shuffle_down shuffle any_in_warp lanes_where: across a warp, all 32 threads of which
+//   call; first_lane count_lanes: of a mask that lanes_where gave
+// - atomic_min atomic_add: on whole numbers, so that the order does not matter
 //
 // Formulas (simd/, */formula.h) are used as they are: a thread is one lane.
 #pragma once
@@ -15,6 +16,15 @@
 
 #include "base/pod.h"
 #include "simd/level.h"
+
+namespace densa::inline DENSA_ISA {
+
+template <class T>
+struct alignas(16) Four {
+  T x[4];
+};
+
+}  // namespace densa::inline DENSA_ISA
 
 #if defined(DENSA_EMULATED)
 #include "cuda/emulation/kernel.h"

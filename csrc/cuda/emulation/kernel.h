@@ -103,6 +103,14 @@ class Shared {
     cell.written = now();
     cell.value = value;
   }
+  Four<T> four(int i) const {
+    check_four(i);
+    return {(*this)[i], (*this)[i + 1], (*this)[i + 2], (*this)[i + 3]};
+  }
+  void set_four(int i, Four<T> value) {
+    check_four(i);
+    for (int j = 0; j < 4; ++j) set(i + j, value.x[j]);
+  }
 
  private:
   static constexpr int kNone = -1, kMany = -2;
@@ -121,6 +129,11 @@ class Shared {
       emulation::fault("shared memory: index " + std::to_string(i) + " of " + std::to_string(N));
     return cells_[i];
   }
+  static void check_four(int i) {
+    if (i * sizeof(T) % alignof(Four<T>) != 0)
+      emulation::fault("shared memory: four elements from " + std::to_string(i) +
+                       ", which is not a multiple of 16 bytes");
+  }
   static Moment now() { return {*emulation::running->interval, emulation::running->warp_interval}; }
   // Whether what `thread` did at `moment` is ordered before what this thread does now.
   static bool before(Moment moment, int thread) {
@@ -135,6 +148,19 @@ class Shared {
 
   mutable Cell cells_[N];
 };
+
+template <class T>
+Four<std::remove_const_t<T>> load_four(const Global<T>& p, std::ptrdiff_t i) {
+  if (reinterpret_cast<std::uintptr_t>(p.pointer() + i) % alignof(Four<T>) != 0)
+    emulation::bad_access(p.pointer() + i, alignof(Four<T>), p.bounds());
+  return {p[i], p[i + 1], p[i + 2], p[i + 3]};
+}
+template <class T>
+void store_four(const Global<T>& p, std::ptrdiff_t i, Four<T> value) {
+  if (reinterpret_cast<std::uintptr_t>(p.pointer() + i) % alignof(Four<T>) != 0)
+    emulation::bad_access(p.pointer() + i, alignof(Four<T>), p.bounds());
+  for (int j = 0; j < 4; ++j) p[i + j] = value.x[j];
+}
 
 namespace detail {
 

@@ -1,0 +1,62 @@
+// The unary formulas by number, for kernels that end in one: the place of its line in list.inc.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+#include "base/pod.h"
+#include "ops/elementwise/formula.h"
+
+namespace densa::inline DENSA_ISA {
+
+enum class Formula : int {
+  kNone = -1,
+#define DENSA_UNARY(name, Formula, doc) k_##name,
+#define DENSA_UNARY_WITH(name, Formula, attribute, missing, doc) k_##name,
+#include "ops/elementwise/list.inc"
+};
+
+struct NumberedFormula {
+  const char* name;
+  const char* attribute;  // null: no parameter
+  double missing;
+};
+inline constexpr NumberedFormula kNumberedFormulas[] = {
+#define DENSA_UNARY(name, Formula, doc) {#name, nullptr, 0},
+#define DENSA_UNARY_WITH(name, Formula, attribute, missing, doc) {#name, attribute, missing},
+#include "ops/elementwise/list.inc"
+};
+
+template <class F, class T>
+DENSA_ALWAYS_INLINE T formula_value(double parameter, T z) {
+  if constexpr (__is_empty(F)) {
+    return F{}.value(z);
+  } else {
+    return F{{}, parameter}.value(z);
+  }
+}
+
+// All formulas in one function that is called, not inlined: kernels stay small.
+template <class T>
+DENSA_HD __attribute__((noinline)) T any_formula(Formula which, double parameter, T z) {
+#define DENSA_IF(name, F) \
+  if (which == Formula::k_##name) return formula_value<F>(parameter, z);
+#define DENSA_UNARY(name, F, doc) DENSA_IF(name, F)
+#define DENSA_UNARY_WITH(name, F, attribute, missing, doc) DENSA_IF(name, F)
+#include "ops/elementwise/list.inc"
+#undef DENSA_IF
+  return z;
+}
+
+// A formula and its parameter as a kernel takes them.
+template <class T>
+struct Finish {
+  Formula formula = Formula::kNone;
+  double parameter = 0;
+  DENSA_ALWAYS_INLINE T operator()(T z) const {
+    if (formula == Formula::kNone) return z;
+    if (formula == Formula::k_relu) return Relu{}.value(z);
+    return any_formula(formula, parameter, z);
+  }
+};
+
+}  // namespace densa::inline DENSA_ISA

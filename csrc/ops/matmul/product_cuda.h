@@ -1,0 +1,48 @@
+// Products of matrices on a GPU, for the ops that need one: any strides, batches, bias, activation.
+//
+//   y[i] = f(b + a[i] * w[i])    a (m, k), w (k, n), y (m, n) row-major; i over the batch
+//
+// Every sum has an order that the sizes alone decide: one chain of multiply-adds in ascending k
+// that begins with the bias; or, where too few results would leave a GPU idle, several such chains
+// over equal parts of k whose results are added in order.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+#include "base/dtype.h"
+#include "base/gpu.h"
+#include "base/shape.h"
+#include "ops/elementwise/numbered.h"
+
+namespace densa::inline DENSA_ISA {
+
+struct ProductSizes {
+  std::int64_t m = 0, n = 0, k = 0, batch = 1;
+};
+
+struct ProductOperand {
+  const void* data = nullptr;
+  std::ptrdiff_t row_stride = 0, col_stride = 0;
+  Dims batch_strides;  // for each dimension of ProductCall::batch; 0 where one matrix serves all
+};
+
+struct ProductCall {
+  DType dtype = DType::kFloat32;  // or kFloat64
+  std::int64_t m = 0, n = 0, k = 0;
+  Dims batch;  // its shape
+  ProductOperand a, w;
+  const void* bias = nullptr;  // n numbers, or null
+  void* y = nullptr;
+  Formula formula = Formula::kNone;
+  double parameter = 0;
+  // What the order of the sums follows: those of the call, or of an equal one that is cut
+  // differently.
+  ProductSizes sizes;
+  void* scratch = nullptr;
+  cuda::Stream stream = nullptr;
+};
+
+std::size_t product_scratch_bytes(DType dtype, const ProductSizes& sizes);
+void launch_product(const ProductCall& call);
+
+}  // namespace densa::inline DENSA_ISA
