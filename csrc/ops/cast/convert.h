@@ -32,7 +32,10 @@ DENSA_ALWAYS_INLINE bool fits(From x) {
     return true;
   } else if constexpr (std::is_integral_v<From>) {
     const To same = static_cast<To>(x);
-    return static_cast<From>(same) == x && (same < To{}) == (x < From{});
+    if (static_cast<From>(same) != x) return false;
+    if constexpr (std::is_signed_v<To> && std::is_unsigned_v<From>) return same >= 0;
+    if constexpr (std::is_unsigned_v<To> && std::is_signed_v<From>) return x >= 0;
+    return true;
   } else {
     constexpr double kHalf = static_cast<double>(std::uint64_t{1} << (8 * sizeof(To) - 1));
     constexpr double kLimit = std::is_signed_v<To> ? kHalf : 2 * kHalf;

@@ -28,9 +28,11 @@ DENSA_ALWAYS_INLINE T modulo(T a, T b) {
     if (b == 0) return 0;
     if constexpr (std::is_signed_v<T>) {
       if (b == T{-1}) return 0;  // the smallest number divided by -1 would trap
+      const T r = static_cast<T>(a % b);
+      return static_cast<T>(r != 0 && ((r < 0) != (b < 0)) ? r + b : r);
+    } else {
+      return static_cast<T>(a % b);
     }
-    const T r = static_cast<T>(a % b);
-    return static_cast<T>(r != 0 && ((r < 0) != (b < 0)) ? r + b : r);
   }
 }
 
@@ -52,9 +54,11 @@ DENSA_ALWAYS_INLINE T floor_quotient(T a, T b) {
     if (b == 0) return 0;
     if constexpr (std::is_signed_v<T>) {
       if (b == T{-1}) return static_cast<T>(std::uint64_t{0} - static_cast<std::uint64_t>(a));
+      const T q = static_cast<T>(a / b);
+      return static_cast<T>(a % b != 0 && ((a < 0) != (b < 0)) ? q - 1 : q);
+    } else {
+      return static_cast<T>(a / b);
     }
-    const T q = static_cast<T>(a / b);
-    return static_cast<T>(a % b != 0 && ((a < 0) != (b < 0)) ? q - 1 : q);
   }
 }
 
