@@ -57,7 +57,8 @@ __device__ inline void tell(Global<long long> status, std::int64_t position) {
 
 // ---- looking up ---------------------------------------------------------------------------------
 
-__global__ inline void check_ids(Ids ids, Global<long long> status) {
+template <class AnyIds>
+__global__ void check_ids(AnyIds ids, Global<long long> status) {
   for (std::int64_t i = GridStride::begin(); i < ids.count; i += GridStride::step())
     if (ids.row(i) < 0) tell(status, i);
 }
@@ -78,7 +79,7 @@ __global__ void gather_rows(std::int64_t n, std::int64_t width, Ids ids, Global<
 inline void launch_gather(const DeviceCall& call, std::int64_t outer, const Ids& ids,
                           std::int64_t row_bytes, const void* x, void* y) {
   if (outer * row_bytes == 0) {
-    cuda::launch(call.stream, cuda::grid_for(ids.count), check_ids, ids, call.status);
+    cuda::launch(call.stream, cuda::grid_for(ids.count), check_ids<Ids>, ids, call.status);
     return;
   }
   const std::int64_t bytes = widest_word({bits_of(x), bits_of(y), row_bytes});
@@ -204,7 +205,7 @@ void launch_sum(const DeviceCall& call, std::int64_t outer, const Ids& ids, std:
                 const T* dy, T* dx) {
   const std::int64_t n = outer * ids.size * width;
   if (n == 0) {
-    cuda::launch(call.stream, cuda::grid_for(ids.count), check_ids, ids, call.status);
+    cuda::launch(call.stream, cuda::grid_for(ids.count), check_ids<Ids>, ids, call.status);
     return;
   }
   if (ids.count <= kFewIds && width < kWarp) {
