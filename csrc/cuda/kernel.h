@@ -5,7 +5,8 @@
 // - Four<T>: four neighbours at once, from a place that is a multiple of 16 bytes:
 //   load_four(p, i), store_four(p, i, v), x.four(i), x.set_four(i, v)
 // - threadIdx blockIdx blockDim gridDim __global__ __device__ __shared__ __syncthreads __syncwarp
-// - shuffle_xor shuffle_down shuffle any_in_warp lanes_where: across a warp, all 32 threads of which
+// - shuffle_xor shuffle_down shuffle any_in_warp lanes_where: across a warp, all 32 threads of
+// which
 //   call; first_lane count_lanes: of a mask that lanes_where gave
 // - atomic_min atomic_add: on whole numbers, so that the order does not matter
 //

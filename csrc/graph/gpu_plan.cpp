@@ -160,13 +160,13 @@ void GpuPlan::add(const ProgramNode& node) {
     return;
   }
   Work work{&device_op(node.op->name), node.in, node.out, node.attrs, -1, -1, -1, {}};
-  work.label = node.op->name;
+  work.label = node.op == &loss_pair_op() ? "softmax loss" : node.op->name;
   for (int id : node.in) work.label += cat(" %", id);
   work.label += cat(" -> %", node.out[0]);
   if (feeds) {
     work.input = places_[node.in[0]].input;
     work.status = work.input;
-  } else if (work.op->report != nullptr) {
+  } else if (work.op->fails(work.attrs)) {
     work.status = status_count_++;
   }
   for (int id : node.out) new_buffer(id);
@@ -372,8 +372,11 @@ void GpuPlan::launch_updates(const Recorded& recorded) {
   }
 }
 
-void GpuPlan::launch_all(const Recorded& recorded) {
+void GpuPlan::launch_ops(const Recorded& recorded) {
   for (const Launch& launch : recorded.launches) launch_one(launch);
+}
+
+void GpuPlan::launch_end(const Recorded& recorded) {
   launch_updates(recorded);
   static const DeviceOp& advance = device_op("advance");
   const View step{step_->data(), DType::kInt64, {3}, {1}};
@@ -469,6 +472,7 @@ std::int64_t GpuPlan::run(std::int64_t max_steps, double seconds, const double* 
   std::vector<long long> fine(static_cast<std::size_t>(status_count_) + 1, kFine);
   put(gpu_, device_, status_, fine.data(), fine.size());
   std::int64_t done_steps = 0;
+  std::exception_ptr error;
   while (done_steps < max_steps && !done()) {
     const std::int64_t last = upload_rows();
     const std::int64_t first = position_;
@@ -482,15 +486,23 @@ std::int64_t GpuPlan::run(std::int64_t max_steps, double seconds, const double* 
     // Binding makes the table of numbers, so it comes first.
     recorded(std::min(span_.batch, last - position_));
     upload_numbers(left, rates, rate_count);
-    for (std::int64_t i = 0; i < left; ++i) {
+    std::int64_t ran = 0;
+    for (; ran < left && error == nullptr; ++ran) {
       Recorded& now = recorded(std::min(span_.batch, last - position_));
-      if (now.graph != nullptr) {
+      if (status_count_ > static_cast<int>(program_.inputs.size())) {
+        // A step that fails changes nothing, so the host looks before variables change.
+        launch_ops(now);
+        if ((error = failure(now)) != nullptr) break;
+        launch_end(now);
+      } else if (now.graph != nullptr) {
         gpu_.launch(device_, now.graph);
       } else if (now.runs == 0) {
-        launch_all(now);
+        launch_ops(now);
+        launch_end(now);
       } else {
         gpu_.begin_capture(device_);
-        launch_all(now);
+        launch_ops(now);
+        launch_end(now);
         now.graph = gpu_.end_capture(device_);
         gpu_.launch(device_, now.graph);
       }
@@ -499,14 +511,16 @@ std::int64_t GpuPlan::run(std::int64_t max_steps, double seconds, const double* 
     }
     read_results(first, position_);
     gpu_.synchronize(device_);
-    per_step_ = seconds_since(chunk) / static_cast<double>(left);
-    step += left;
-    steps_in_span_ += left;
-    done_steps += left;
+    per_step_ = seconds_since(chunk) / static_cast<double>(std::max<std::int64_t>(ran, 1));
+    step += ran;
+    steps_in_span_ += ran;
+    done_steps += ran;
+    if (error != nullptr) break;
     if (seconds > 0 && seconds_since(start) > seconds) break;
   }
   for (const auto& variable : written_) variable->bump_version();
-  read_status(done_steps > 0);
+  read_nonfinite();
+  if (error != nullptr) std::rethrow_exception(error);
   return done_steps;
 }
 
@@ -522,12 +536,12 @@ void GpuPlan::read_results(std::int64_t from, std::int64_t to) {
   }
 }
 
-void GpuPlan::read_status(bool steps_ran) {
-  if (!steps_ran) return;
-  std::vector<long long> codes(static_cast<std::size_t>(status_count_));
+void GpuPlan::read_nonfinite() {
+  std::vector<long long> codes(program_.inputs.size());
+  if (codes.empty()) return;
   gpu_.copy(device_, codes.data(), status_->data(), codes.size() * sizeof(long long),
             cuda::Direction::kToHost);
-  for (std::size_t i = 0; i < program_.inputs.size(); ++i) {
+  for (std::size_t i = 0; i < codes.size(); ++i) {
     if (codes[i] == kFine || nonfinite_.input >= 0) continue;
     std::int64_t row = codes[i];
     if (!resident_) {
@@ -536,16 +550,26 @@ void GpuPlan::read_status(bool steps_ran) {
     }
     nonfinite_ = {static_cast<int>(i), row};
   }
-  for (const auto& one : recorded_)
-    for (const Launch& launch : one->launches) {
-      const Work& work = *launch.work;
-      if (work.op->report == nullptr || work.status < 0) continue;
-      const long long code = codes[static_cast<std::size_t>(work.status)];
-      if (code == kFine) continue;
-      const DeviceCall call{launch.in, launch.out, work.attrs,
-                            nullptr,   nullptr,    gpu_.stream(device_)};
-      work.op->report(call, code);
+}
+
+// The error of the first op of a step that failed, or null.
+std::exception_ptr GpuPlan::failure(const Recorded& recorded) {
+  std::vector<long long> codes(static_cast<std::size_t>(status_count_));
+  gpu_.copy(device_, codes.data(), status_->data(), codes.size() * sizeof(long long),
+            cuda::Direction::kToHost);
+  for (const Launch& launch : recorded.launches) {
+    const Work& work = *launch.work;
+    if (work.input >= 0 || work.status < 0) continue;
+    const long long code = codes[static_cast<std::size_t>(work.status)];
+    if (code == kFine) continue;
+    try {
+      work.op->report({launch.in, launch.out, work.attrs, nullptr, nullptr, gpu_.stream(device_)},
+                      code);
+    } catch (...) {
+      return std::current_exception();
     }
+  }
+  return nullptr;
 }
 
 // ---- looking inside -----------------------------------------------------------------------------

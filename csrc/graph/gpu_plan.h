@@ -6,6 +6,7 @@
 // rate) lies in device memory, so a replay needs nothing from the host.
 #pragma once
 #include <cstdint>
+#include <exception>
 #include <memory>
 #include <string>
 #include <utility>
@@ -91,7 +92,8 @@ class GpuPlan final : public AnyPlan {
   Recorded& recorded(std::int64_t rows);
   void forget_recorded();
   void bind_updates(Recorded& recorded);
-  void launch_all(const Recorded& recorded);
+  void launch_ops(const Recorded& recorded);
+  void launch_end(const Recorded& recorded);  // updates, assignments, the next step's numbers
   void launch_one(const Launch& launch);
   DeviceUpdate update_of(const Recorded& recorded) const;
   void launch_updates(const Recorded& recorded);
@@ -100,7 +102,8 @@ class GpuPlan final : public AnyPlan {
   void upload_numbers(std::int64_t steps, const double* rates, std::size_t rate_count);
   void upload_step();
   void read_results(std::int64_t from, std::int64_t to);
-  void read_status(bool steps_ran);
+  void read_nonfinite();
+  std::exception_ptr failure(const Recorded& recorded);
 
   Program program_;
   std::int64_t capacity_;

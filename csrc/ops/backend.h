@@ -45,6 +45,12 @@ struct DeviceOp {
   bool any_strides = false;
   // Null: cannot fail. Else throws the error that `status` stands for.
   void (*report)(const DeviceCall& call, long long status) = nullptr;
+  // Null: wherever there is a report. Else whether these attributes let it fail.
+  bool (*may_fail)(const Attrs& attrs) = nullptr;
+
+  bool fails(const Attrs& attrs) const {
+    return report != nullptr && (may_fail == nullptr || may_fail(attrs));
+  }
 };
 
 class Backend {

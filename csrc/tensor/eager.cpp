@@ -182,7 +182,7 @@ class EagerBuilder final : public TensorBuilder {
     DeviceCall call{in_views.span(), out_views.span(),
                     attrs,           scratch == nullptr ? nullptr : scratch->data(),
                     nullptr,         gpu.stream(device)};
-    if (on_gpu.report == nullptr) return on_gpu.eval(call);
+    if (!on_gpu.fails(attrs)) return on_gpu.eval(call);
     constexpr long long kFine = LLONG_MAX;
     status = allocate_on(device, sizeof kFine);
     call.status = static_cast<long long*>(status->data());

@@ -137,6 +137,7 @@ def test_stop_training_from_a_batch_hook():
     assert int(model.optimizer.iterations) == 4
 
 
+@pytest.mark.cpu_only("panels")
 def test_explain_plan_and_profile():
     model = compiled()
     x, y = rows(320)

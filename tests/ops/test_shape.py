@@ -43,6 +43,7 @@ def test_reshape(dtype):
     assert run("reshape", numbers((), dtype), shape=(1, 1)).shape == (1, 1)
 
 
+@pytest.mark.cpu_only("shared memory")
 def test_reshape_shares_memory():
     x = tensor(numbers((4, 6)))
     y = _core.apply("reshape", x, shape=[24])

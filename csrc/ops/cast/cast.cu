@@ -38,6 +38,7 @@ __global__ void cast_elements(std::int64_t n, Strided<1> walk, Global<To> y, DTy
   }
 }
 
+bool is_strict(const Attrs& attrs) { return !attrs.get_string("strict", "").empty(); }
 std::string strict_name(const DeviceCall& call) { return call.attrs.get_string("strict", ""); }
 
 void cast(const DeviceCall& call) {
@@ -81,7 +82,7 @@ void copy(const DeviceCall& call) {
 }
 
 constexpr DeviceOp kOps[] = {
-    {.name = "cast", .eval = &cast, .any_strides = true, .report = &report},
+    {.name = "cast", .eval = &cast, .any_strides = true, .report = &report, .may_fail = &is_strict},
     {.name = "copy", .eval = &copy, .any_strides = true},
 };
 
