@@ -29,6 +29,7 @@ def rows(n=4096, features=32):
     return rng.normal(size=(n, features)).astype("f4"), rng.integers(0, 4, n)
 
 
+@pytest.mark.cpu_only("it is timed, and an emulated step is slow")
 @pytest.mark.skipif(sys.platform == "win32", reason="sends SIGINT")
 def test_interrupt_stops_between_steps_and_leaves_a_model():
     model = compiled()
