@@ -2,12 +2,12 @@
 //
 // - Global<T>: a pointer into device memory: T* on hardware, checked against bounds when emulated
 // - Shared<T, N>: N elements of a block's shared memory, read by x[i] and written by x.set(i, v)
-// - Four<T>: four neighbours at once, from a place that is a multiple of 16 bytes:
-//   load_four(p, i), store_four(p, i, v), x.four(i), x.set_four(i, v)
+// - Four<T>: four neighbours at once, from a place that is a multiple of their size, or of 16
+// bytes:
+//   load_four(p, i), store_four(p, i, v), where fits_four(p); x.four(i), x.set_four(i, v)
 // - threadIdx blockIdx blockDim gridDim __global__ __device__ __shared__ __syncthreads __syncwarp
-// - shuffle_xor shuffle_down shuffle any_in_warp lanes_where: across a warp, all 32 threads of
-// which
-//   call; first_lane count_lanes: of a mask that lanes_where gave
+// - shuffle_xor shuffle_down shuffle any_in_warp lanes_where: across a warp, all 32 of
+//   which call; first_lane count_lanes: of a mask that lanes_where gave
 // - atomic_min atomic_add: on whole numbers, so that the order does not matter
 //
 // Formulas (simd/, */formula.h) are used as they are: a thread is one lane.
@@ -21,9 +21,14 @@
 namespace densa::inline DENSA_ISA {
 
 template <class T>
-struct alignas(16) Four {
+struct alignas(sizeof(T) < 4 ? 4 * sizeof(T) : 16) Four {
   T x[4];
 };
+// Whether elements 0, 4, 8 and so on of p are such places.
+template <class T>
+DENSA_HD bool fits_four(const T* p) {
+  return reinterpret_cast<std::uintptr_t>(p) % alignof(Four<T>) == 0;
+}
 
 }  // namespace densa::inline DENSA_ISA
 
@@ -38,6 +43,12 @@ struct alignas(16) Four {
 #define DENSA_UNROLL _Pragma("unroll")
 #else
 #define DENSA_UNROLL
+#endif
+// Before a loop that the compiler would copy several times for nothing.
+#if defined(__CUDACC__)
+#define DENSA_ROLLED _Pragma("unroll 1")
+#else
+#define DENSA_ROLLED
 #endif
 
 namespace densa::inline DENSA_ISA {

@@ -1,4 +1,5 @@
-// One thread per element over operands of any strides: what elementwise ops share.
+// Elementwise kernels over operands of any strides: one thread per element, or per four of them
+// where memory lets it.
 //
 //   launch_map<R, T, U>(stream, f, out, a, b)
 //
@@ -19,6 +20,7 @@ namespace densa::inline DENSA_ISA {
 template <int N>
 struct Strided {
   int rank = 0;
+  bool narrow = true;  // indices fit 32 bits
   std::int64_t shape[kMaxRank] = {};
   std::int64_t step[N][kMaxRank] = {};
 
@@ -38,26 +40,48 @@ struct Strided {
       out.rank = 1;
       out.shape[0] = 1;
     }
+    out.narrow = element_count(shape) < std::int64_t{1} << 31;
     return out;
   }
   // Whether every operand is one run of memory, or one element for all.
   bool flat() const { return rank == 1; }
+  // Whether elements 4j ... 4j + 3 are neighbours in every operand, or one element, for all j, and
+  // in operands that start well aligned they are so too; when flat, less the last n % 4.
+  bool fours() const {
+    bool fine = rank == 1 || shape[rank - 1] % 4 == 0;
+    for (int k = 0; k < N; ++k) {
+      fine = fine && (inner(k) == 0 || inner(k) == 1);
+      for (int d = 0; d + 1 < rank; ++d) fine = fine && (inner(k) == 0 || step[k][d] % 4 == 0);
+    }
+    return fine;
+  }
+  DENSA_HD std::int64_t inner(int k) const { return step[k][rank - 1]; }
 
   DENSA_HD void locate(std::int64_t i, std::int64_t (&at)[N]) const {
-    for (int k = 0; k < N; ++k) at[k] = 0;
-    for (int d = rank - 1; d > 0; --d) {
-      const std::int64_t rest = divide(i, shape[d]), index = i - rest * shape[d];
-      for (int k = 0; k < N; ++k) at[k] += index * step[k][d];
-      i = rest;
+    if (narrow) {
+      divide(static_cast<std::uint32_t>(i), at);
+    } else {
+      divide(static_cast<std::uint64_t>(i), at);
     }
-    for (int k = 0; k < N; ++k) at[k] += i * step[k][0];
   }
 
  private:
   // A GPU divides 64 bits in about a hundred instructions, 32 bits in about twenty.
-  DENSA_HD static std::int64_t divide(std::int64_t a, std::int64_t b) {
-    if (((a | b) >> 32) == 0) return static_cast<std::uint32_t>(a) / static_cast<std::uint32_t>(b);
-    return a / b;
+  template <class Index>
+  DENSA_HD void divide(Index i, std::int64_t (&at)[N]) const {
+    for (int k = 0; k < N; ++k) at[k] = 0;
+    DENSA_ROLLED
+    for (int d = rank - 1; d > 0; --d) {
+      const Index size = static_cast<Index>(shape[d]), rest = i / size;
+      advance(at, static_cast<std::int64_t>(i - rest * size), d, std::make_index_sequence<N>{});
+      i = rest;
+    }
+    advance(at, static_cast<std::int64_t>(i), 0, std::make_index_sequence<N>{});
+  }
+  template <std::size_t... K>
+  DENSA_HD void advance(std::int64_t (&at)[N], std::int64_t index, int d,
+                        std::index_sequence<K...>) const {
+    ((at[K] += index * step[K][d]), ...);
   }
 };
 
@@ -71,12 +95,54 @@ __device__ auto apply_at(const F& f, const std::int64_t (&at)[sizeof...(T)],
 template <class F, class R, class... T>
 __global__ void map_elements(std::int64_t n, Strided<sizeof...(T)> walk, F f, Global<R> y,
                              Global<const T>... x) {
+  DENSA_ROLLED
   for (std::int64_t i = GridStride::begin(); i < n; i += GridStride::step()) {
     std::int64_t at[sizeof...(T)];
     walk.locate(i, at);
     y[i] = apply_at(f, at, std::index_sequence_for<T...>{}, x...);
   }
 }
+
+// Four elements from p[at] on, or p[at] four times.
+template <class T>
+__device__ Four<T> four_at(Global<const T> p, std::int64_t at, std::int64_t step) {
+  if (step != 0) return load_four(p, at);
+  const T x = p[at];
+  return {{x, x, x, x}};
+}
+
+template <class R, class F, class... T>
+__device__ Four<R> apply_four(const F& f, const Four<T>&... x) {
+  return {{f(x.x[0]...), f(x.x[1]...), f(x.x[2]...), f(x.x[3]...)}};
+}
+
+template <class R, class F, std::size_t... I, class... T>
+__device__ Four<R> apply_four_at(const F& f, const Strided<sizeof...(T)>& walk,
+                                 const std::int64_t (&at)[sizeof...(T)], std::index_sequence<I...>,
+                                 Global<const T>... x) {
+  return apply_four<R>(f, four_at(x, at[I], walk.inner(I))...);
+}
+
+// The same where walk.fours() and every pointer is aligned.
+template <class F, class R, class... T>
+__global__ void map_fours(std::int64_t n, Strided<sizeof...(T)> walk, F f, Global<R> y,
+                          Global<const T>... x) {
+  std::int64_t at[sizeof...(T)];
+  DENSA_ROLLED
+  for (std::int64_t j = GridStride::begin(); j < n / 4; j += GridStride::step()) {
+    walk.locate(4 * j, at);
+    store_four(y, 4 * j, apply_four_at<R>(f, walk, at, std::index_sequence_for<T...>{}, x...));
+  }
+  const std::int64_t i = n / 4 * 4 + GridStride::begin();
+  if (i < n) {
+    walk.locate(i, at);
+    y[i] = apply_at(f, at, std::index_sequence_for<T...>{}, x...);
+  }
+}
+
+// Where fours are worth a second kernel: among the types one has 4 bytes, and none has more.
+template <class... T>
+inline constexpr bool kFours = ((sizeof(T) <= 4) && ...) && ((sizeof(T) == 4) || ...);
 
 // The strides with which `view` is read as an array of `shape`: 0 along stretched dimensions.
 inline Dims stretched(const View& view, const Dims& shape) {
@@ -93,9 +159,13 @@ inline Dims stretched(const View& view, const Dims& shape) {
 template <class R, class... T, class F, class... V>
 void launch_map(cuda::Stream stream, const F& f, const View& out, const V&... in) {
   static_assert(sizeof...(T) == sizeof...(V));
-  std::int64_t n = 1;
-  for (std::int64_t d : out.shape) n *= d;
+  const std::int64_t n = element_count(out.shape);
   const auto walk = Strided<sizeof...(T)>::of(out.shape, {stretched(in, out.shape)...});
+  if constexpr (kFours<R, T...>)
+    if (walk.fours() && fits_four(out.as<const R>()) &&
+        (fits_four(in.template as<const T>()) && ...))
+      return cuda::launch(stream, cuda::grid_for((n + 3) / 4), map_fours<F, R, T...>, n, walk, f,
+                          out.as<R>(), in.template as<const T>()...);
   cuda::launch(stream, cuda::grid_for(n), map_elements<F, R, T...>, n, walk, f, out.as<R>(),
                in.template as<const T>()...);
 }

@@ -13,12 +13,11 @@ namespace {
 using namespace casting;
 
 template <class To, class From>
-__device__ void convert_all(std::int64_t n, const Strided<1>& walk, Global<To> y,
-                            Global<const From> x, Global<long long> status) {
+__device__ void convert_all(std::int64_t n, Global<To> y, Global<const From> x,
+                            Global<long long> status) {
+  DENSA_ROLLED
   for (std::int64_t i = GridStride::begin(); i < n; i += GridStride::step()) {
-    std::int64_t at[1];
-    walk.locate(i, at);
-    const From element = x[at[0]];
+    const From element = x[i];
     y[i] = convert<To>(element);
     if (status != nullptr && !fits<To>(element)) atomic_min(status, static_cast<long long>(i));
   }
@@ -26,13 +25,12 @@ __device__ void convert_all(std::int64_t n, const Strided<1>& walk, Global<To> y
 
 // `status` is null, or lowered to the first element that does not fit.
 template <class To>
-__global__ void cast_elements(std::int64_t n, Strided<1> walk, Global<To> y, DType from,
-                              const void* x, Global<long long> status) {
+__global__ void cast_elements(std::int64_t n, Global<To> y, DType from, const void* x,
+                              Global<long long> status) {
   switch (from) {
-#define DENSA_CASE(name, python, From)                                                        \
-  case DType::name:                                                                           \
-    return convert_all<To, From>(n, walk, y, Global<const From>(static_cast<const From*>(x)), \
-                                 status);
+#define DENSA_CASE(name, python, From) \
+  case DType::name:                    \
+    return convert_all<To, From>(n, y, Global<const From>(static_cast<const From*>(x)), status);
     DENSA_DTYPES(DENSA_CASE)
 #undef DENSA_CASE
   }
@@ -46,21 +44,16 @@ void cast(const DeviceCall& call) {
   const std::int64_t n = element_count(y.shape);
   visit_dtype(y.dtype, [&](auto zero) {
     using To = decltype(zero);
-    cuda::launch(call.stream, cuda::grid_for(n), cast_elements<To>, n,
-                 Strided<1>::of(y.shape, {stretched(x, y.shape)}), y.as<To>(), x.dtype,
-                 static_cast<const void*>(x.data),
-                 strict_name(call).empty() ? nullptr : call.status);
+    cuda::launch(call.stream, cuda::grid_for(n), cast_elements<To>, n, y.as<To>(), x.dtype,
+                 static_cast<const void*>(x.data), is_strict(call.attrs) ? call.status : nullptr);
   });
 }
 
 void report(const DeviceCall& call, long long status) {
   const View& x = call.in[0];
-  const Dims strides = contiguous_strides(x.shape);
-  std::int64_t at = 0;
-  for (int k = 0; k < x.shape.rank(); ++k) at += status / strides[k] % x.shape[k] * x.strides[k];
   visit_dtype(x.dtype, [&](auto element) {
     using From = decltype(element);
-    cuda::copy(call.stream, &element, x.as<const From>() + at, sizeof element,
+    cuda::copy(call.stream, &element, x.as<const From>() + status, sizeof element,
                cuda::Direction::kToHost);
     cuda::synchronize(call.stream);
     throw_misfit(strict_name(call), x.shape, status, element);
@@ -82,7 +75,7 @@ void copy(const DeviceCall& call) {
 }
 
 constexpr DeviceOp kOps[] = {
-    {.name = "cast", .eval = &cast, .any_strides = true, .report = &report, .may_fail = &is_strict},
+    {.name = "cast", .eval = &cast, .report = &report, .may_fail = &is_strict},
     {.name = "copy", .eval = &copy, .any_strides = true},
 };
 

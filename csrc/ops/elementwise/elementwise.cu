@@ -64,6 +64,7 @@ struct IntegerPair {
 template <class F, class T>
 __global__ void value_and_slope(std::int64_t n, Strided<1> walk, F f, Global<T> y, Global<T> s,
                                 Global<const T> z) {
+  DENSA_ROLLED
   for (std::int64_t i = GridStride::begin(); i < n; i += GridStride::step()) {
     std::int64_t at[1];
     walk.locate(i, at);

@@ -9,12 +9,19 @@ namespace {
 
 template <class T, class Made>
 __global__ void fill_blocks(std::int64_t n, Made make, PhiloxKey key, Draw draw,
-                            Global<const DeviceStep> plan, Global<T> y) {
+                            Global<const DeviceStep> plan, bool aligned, Global<T> y) {
   constexpr int kCount = Made::kCount;
   const std::uint64_t step = draw.at(plan == nullptr ? 0 : plan->step);
+  DENSA_ROLLED
   for (std::int64_t b = GridStride::begin(); b * kCount < n; b += GridStride::step()) {
     T made[kCount];
     make(philox(key, step, static_cast<std::uint64_t>(b)), made);
+    if constexpr (kCount == 4) {
+      if (aligned && 4 * b + 4 <= n) {
+        store_four(y, 4 * b, Four<T>{{made[0], made[1], made[2], made[3]}});
+        continue;
+      }
+    }
     for (int k = 0; k < kCount; ++k)
       if (b * kCount + k < n) y[b * kCount + k] = made[k];
   }
@@ -28,7 +35,7 @@ void fill(const DeviceCall& call, const Made& make) {
   const std::int64_t n = element_count(call.out[0].shape);
   cuda::launch(call.stream, cuda::grid_for((n + Made::kCount - 1) / Made::kCount),
                fill_blocks<T, Made>, n, make, key, draw_of(attrs, "random"), call.step,
-               call.out[0].as<T>());
+               fits_four<T>(call.out[0].as<T>()), call.out[0].as<T>());
 }
 
 template <class T>
