@@ -10,16 +10,15 @@
 namespace densa::inline DENSA_ISA {
 namespace {
 
-using namespace casting;
-
 template <class To, class From>
 __device__ void convert_all(std::int64_t n, Global<To> y, Global<const From> x,
                             Global<long long> status) {
   DENSA_ROLLED
   for (std::int64_t i = GridStride::begin(); i < n; i += GridStride::step()) {
     const From element = x[i];
-    y[i] = convert<To>(element);
-    if (status != nullptr && !fits<To>(element)) atomic_min(status, static_cast<long long>(i));
+    y[i] = casting::convert<To>(element);
+    if (status != nullptr && !casting::fits<To>(element))
+      atomic_min(status, static_cast<long long>(i));
   }
 }
 
@@ -56,7 +55,7 @@ void report(const DeviceCall& call, long long status) {
     cuda::copy(call.stream, &element, x.as<const From>() + status, sizeof element,
                cuda::Direction::kToHost);
     cuda::synchronize(call.stream);
-    throw_misfit(strict_name(call), x.shape, status, element);
+    casting::throw_misfit(strict_name(call), x.shape, status, element);
   });
 }
 
