@@ -45,7 +45,7 @@ DENSA_HD bool fits_four(const T* p) {
 #define DENSA_UNROLL
 #endif
 // Before a loop that the compiler would copy several times for nothing.
-#if defined(__CUDACC__)
+#if defined(__CUDA_ARCH__)
 #define DENSA_ROLLED _Pragma("unroll 1")
 #else
 #define DENSA_ROLLED

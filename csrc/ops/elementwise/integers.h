@@ -21,7 +21,8 @@ enum BinaryIndex : int {
 template <class T>
 DENSA_ALWAYS_INLINE T integer_value(UnaryIndex index, T z) {
   const T zero = 0;
-  const bool below = z < zero;
+  bool below = false;
+  if constexpr (std::is_signed_v<T>) below = z < zero;
   switch (index) {
     case k_negative: return static_cast<T>(zero - static_cast<std::make_unsigned_t<T>>(z));
     case k_abs: return below ? static_cast<T>(zero - static_cast<std::make_unsigned_t<T>>(z)) : z;
@@ -36,7 +37,9 @@ DENSA_ALWAYS_INLINE T integer_value(UnaryIndex index, T z) {
 
 template <class T>
 DENSA_ALWAYS_INLINE T integer_power(T base, T exponent) {
-  if (exponent < T{0}) return base == T{1} ? T{1} : T{0};  // truncated towards zero
+  if constexpr (std::is_signed_v<T>) {
+    if (exponent < T{0}) return base == T{1} ? T{1} : T{0};  // truncated towards zero
+  }
   std::uint64_t result = 1, factor = static_cast<std::uint64_t>(base);
   for (auto e = static_cast<std::uint64_t>(exponent); e != 0; e >>= 1) {
     if (e & 1) result *= factor;
