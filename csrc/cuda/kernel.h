@@ -2,8 +2,7 @@
 //
 // - Global<T>: a pointer into device memory: T* on hardware, checked against bounds when emulated
 // - Shared<T, N>: N elements of a block's shared memory, read by x[i] and written by x.set(i, v)
-// - Four<T>: four neighbours at once, from a place that is a multiple of their size, or of 16
-// bytes:
+// - Four<T>: four neighbours at once, from a multiple of their size, but of at most 16 bytes:
 //   load_four(p, i), store_four(p, i, v), where fits_four(p); x.four(i), x.set_four(i, v)
 // - threadIdx blockIdx blockDim gridDim __global__ __device__ __shared__ __syncthreads __syncwarp
 // - shuffle_xor shuffle_down shuffle any_in_warp lanes_where: across a warp, all 32 of
