@@ -38,36 +38,39 @@ class TileShare {
   __device__ TileShare(const TileOperand<T>& operand, std::ptrdiff_t base, std::int64_t first_outer,
                        std::int64_t first_k)
       : operand_(operand) {
-    for (int q = 0; q < kFours; ++q) {
-      const std::int64_t outer = first_outer + outer_of(q);
-      at_[q] = base + outer * operand.outer_step + (first_k + k_of(q)) * operand.k_step;
-      const std::int64_t left = operand.outer - outer;
-      left_[q] = left < 0 ? 0 : left > 4 ? 4 : static_cast<int>(left);
-    }
+    const int t = static_cast<int>(threadIdx.x);
+    // Along k two threads take the 8 elements of one row, the next two those of the next row: whole
+    // 32-byte sectors, and stores without bank conflicts. Otherwise threads run along outer.
+    outer_ = operand.along_k ? t / 2 % kOuter : t % kWide * 4;
+    k_ = operand.along_k ? t % 2 * 4 + t / 2 / kOuter * 8 : t / kWide;
+    at_ = base + (first_outer + outer_) * operand.outer_step + (first_k + k_) * operand.k_step;
+    const std::int64_t left = operand.outer - first_outer - outer_;
+    left_ = left > kOuter ? kOuter : static_cast<int>(left);
   }
 
   // Loads the next tile, of which `depth` k exist.
   __device__ void fetch(std::int64_t depth) {
     const std::ptrdiff_t step = operand_.along_k ? operand_.k_step : operand_.outer_step;
+    const int k_left = (depth > kDepth ? kDepth : static_cast<int>(depth)) - k_;
     for (int q = 0; q < kFours; ++q) {
-      const std::int64_t below = depth - k_of(q);
-      const int k_left = below < 0 ? 0 : below > 4 ? 4 : static_cast<int>(below);
-      const int count =
-          operand_.along_k ? (left_[q] > 0 ? k_left : 0) : (k_left > 0 ? left_[q] : 0);
-      if (operand_.by_four && count == 4) {
-        loaded_[q] = load_four(operand_.data, at_[q]);
+      const std::ptrdiff_t at =
+          at_ + outer_shift(q) * operand_.outer_step + k_shift(q) * operand_.k_step;
+      const int outers = left_ - outer_shift(q), ks = k_left - k_shift(q);
+      const int count = operand_.along_k ? (outers > 0 ? ks : 0) : (ks > 0 ? outers : 0);
+      if (operand_.by_four && count >= 4) {
+        loaded_[q] = load_four(operand_.data, at);
       } else {
         for (int j = 0; j < 4; ++j)
-          loaded_[q].x[j] = j < count ? operand_.data[at_[q] + j * step] : T{};
+          loaded_[q].x[j] = j < count ? operand_.data[at + j * step] : T{};
       }
-      at_[q] += kDepth * operand_.k_step;
     }
+    at_ += kDepth * operand_.k_step;
   }
 
   template <int kRoom>
   __device__ void store(Shared<T, kRoom>& tile, int base) const {
     for (int q = 0; q < kFours; ++q) {
-      const int to = base + k_of(q) * kStride + outer_of(q);
+      const int to = base + (k_ + k_shift(q)) * kStride + outer_ + outer_shift(q);
       if (operand_.along_k) {
         for (int j = 0; j < 4; ++j) tile.set(to + j * kStride, loaded_[q].x[j]);
       } else {
@@ -77,23 +80,24 @@ class TileShare {
   }
 
  private:
-  static_assert(kOuter * kDepth % (4 * kThreads) == 0 && kDepth % 8 == 0 && kOuter % 16 == 0);
   static constexpr int kFours = kOuter * kDepth / (4 * kThreads);
+  static constexpr int kWide = kOuter / 4;    // threads that share one k
+  static constexpr int kRows = kThreads / 2;  // rows that are read at once along k
+  static constexpr int kPasses = kRows < kOuter ? kOuter / kRows : 1;
+  static constexpr int kDeepPass = kRows > kOuter ? kRows / kOuter * 8 : 8;
+  static_assert(kOuter * kDepth % (4 * kThreads) == 0 && kThreads % kWide == 0 &&
+                (kRows % kOuter == 0 || kOuter % kRows == 0));
 
-  // Along k two threads take the 8 elements of one row, the next two those of the next row: whole
-  // 32-byte sectors, and stores without bank conflicts. Otherwise threads run along outer.
-  __device__ int outer_of(int q) const {
-    const int e = static_cast<int>(threadIdx.x) + q * kThreads;
-    return operand_.along_k ? e / 2 % kOuter : e % (kOuter / 4) * 4;
-  }
-  __device__ int k_of(int q) const {
-    const int e = static_cast<int>(threadIdx.x) + q * kThreads;
-    return operand_.along_k ? e % 2 * 4 + e / (2 * kOuter) * 8 : e / (kOuter / 4);
+  // From a thread's first four to its q-th.
+  __device__ int outer_shift(int q) const { return operand_.along_k ? q % kPasses * kRows : 0; }
+  __device__ int k_shift(int q) const {
+    return operand_.along_k ? q / kPasses * kDeepPass : q * (kThreads / kWide);
   }
 
   const TileOperand<T>& operand_;
-  std::ptrdiff_t at_[kFours];
-  int left_[kFours];
+  int outer_, k_;  // where its first four elements lie in the tile
+  int left_;       // how many outers exist from there
+  std::ptrdiff_t at_;
   Four<T> loaded_[kFours];
 };
 

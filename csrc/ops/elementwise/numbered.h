@@ -47,16 +47,28 @@ DENSA_HD __attribute__((noinline)) T any_formula(Formula which, double parameter
   return z;
 }
 
-// A formula and its parameter as a kernel takes them.
+// The activations that layers use most, without a parameter or with one: what a kernel may carry
+// with it.
+#define DENSA_USUAL(of)                                                                     \
+  of(sigmoid, Sigmoid) of(tanh, Tanh) of(silu, Silu) of(gelu, Gelu) of(gelu_tanh, GeluTanh) \
+      of(leaky_relu, LeakyRelu) of(elu, Elu) of(selu, Selu)
+
+DENSA_HD inline bool is_usual(Formula which) {
+#define DENSA_IF(name, F) \
+  if (which == Formula::k_##name) return true;
+  DENSA_USUAL(DENSA_IF)
+#undef DENSA_IF
+  return which == Formula::kNone || which == Formula::k_relu;
+}
+
 template <class T>
-struct Finish {
-  Formula formula = Formula::kNone;
-  double parameter = 0;
-  DENSA_ALWAYS_INLINE T operator()(T z) const {
-    if (formula == Formula::kNone) return z;
-    if (formula == Formula::k_relu) return Relu{}.value(z);
-    return any_formula(formula, parameter, z);
-  }
-};
+DENSA_HD __attribute__((noinline)) T usual_formula(Formula which, double parameter, T z) {
+#define DENSA_IF(name, F) \
+  if (which == Formula::k_##name) return formula_value<F>(parameter, z);
+  DENSA_USUAL(DENSA_IF)
+#undef DENSA_IF
+  return z;
+}
+#undef DENSA_USUAL
 
 }  // namespace densa::inline DENSA_ISA

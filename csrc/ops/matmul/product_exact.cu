@@ -37,7 +37,7 @@ struct Place {
 };
 
 template <class T, class S>
-__global__ void __launch_bounds__(S::kThreads) multiply_tiles(TiledProduct<T> p) {
+__global__ void __launch_bounds__(S::kThreads, S::kBlocks) multiply_tiles(TiledProduct<T> p) {
   constexpr int kEach = 4 * S::kBlocks;  // results of a thread along rows, and along columns
   using ShareA = TileShare<T, S::kRows, S::kDepth, S::kThreads>;
   using ShareW = TileShare<T, S::kCols, S::kDepth, S::kThreads>;
@@ -151,7 +151,7 @@ template <class T>
 void launch_shape(const ProductCall& call, const TileCut& cut) {
   switch (cut.shape) {
     case kLarge:
-      if constexpr (sizeof(T) == 4) launch_tiles<T, Tile<128, 128, 16, 2>>(call, cut);
+      if constexpr (sizeof(T) == 4) launch_tiles<T, Tile<128, 128, 8, 2>>(call, cut);
       return;
     case kMedium: return launch_tiles<T, Tile<64, 64, 16, 1>>(call, cut);
     case kSmall: return launch_tiles<T, Tile<32, 32, kDeep<T>, 1>>(call, cut);

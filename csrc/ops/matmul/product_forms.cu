@@ -6,24 +6,26 @@ namespace {
 
 const ProductForm& form_for(DType) { return kExactProduct; }
 
+// y = f(sum of the parts); `parts` may be y itself if there is one.
 template <class T>
-__global__ void add_parts(std::int64_t n, std::int64_t splits, Finish<T> finish,
-                          Global<const T> parts, Global<T> y) {
+__global__ void finish_results(std::int64_t n, std::int64_t splits, Formula formula,
+                               double parameter, Global<const T> parts, Global<T> y) {
   for (std::int64_t i = GridStride::begin(); i < n; i += GridStride::step()) {
     T sum = parts[i];
     for (std::int64_t s = 1; s < splits; ++s) sum += parts[s * n + i];
-    y[i] = finish(sum);
+    y[i] = any_formula(formula, parameter, sum);
   }
 }
 
 template <class T>
-void launch_sum(const ProductCall& call, const TileCut& cut) {
+void finish(const ProductCall& call, const TileCut& cut) {
+  if (cut.splits == 1 && Finish<T>::takes(call.formula)) return;
   constexpr std::int64_t kThreads = 64;  // few results: they are spread over many blocks
   const std::int64_t n = element_count(call.batch) * call.m * call.n;
   const auto blocks = static_cast<unsigned>(std::min<std::int64_t>(pieces(n, kThreads), 1 << 14));
-  cuda::launch(call.stream, {{blocks}, {kThreads}}, add_parts<T>, n, cut.splits,
-               Finish<T>{call.formula, call.parameter}, static_cast<const T*>(call.scratch),
-               static_cast<T*>(call.y));
+  const void* const parts = cut.splits == 1 ? call.y : call.scratch;
+  cuda::launch(call.stream, {{blocks}, {kThreads}}, finish_results<T>, n, cut.splits, call.formula,
+               call.parameter, static_cast<const T*>(parts), static_cast<T*>(call.y));
 }
 
 }  // namespace
@@ -38,11 +40,10 @@ void launch_product(const ProductCall& call) {
   const ProductForm& form = form_for(call.dtype);
   const TileCut cut = form.cut(call.dtype, call.sizes);
   form.launch(call, cut);
-  if (cut.splits == 1) return;
   if (call.dtype == DType::kFloat32) {
-    launch_sum<float>(call, cut);
+    finish<float>(call, cut);
   } else {
-    launch_sum<double>(call, cut);
+    finish<double>(call, cut);
   }
 }
 

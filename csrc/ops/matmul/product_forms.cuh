@@ -9,6 +9,24 @@
 
 namespace densa::inline DENSA_ISA {
 
+// The last step of a result: an activation. In the kernels of products only what is usual, and in
+// float64 only relu, so that they stay small; the rest is a launch of its own.
+template <class T>
+struct Finish {
+  Formula formula = Formula::kNone;
+  double parameter = 0;
+
+  static bool takes(Formula formula) {
+    return sizeof(T) == 4 ? is_usual(formula)
+                          : formula == Formula::kNone || formula == Formula::k_relu;
+  }
+  __device__ T operator()(T z) const {
+    if (formula == Formula::kNone) return z;
+    if (sizeof(T) == 8 || formula == Formula::k_relu) return Relu{}.value(z);
+    return usual_formula(formula, parameter, z);
+  }
+};
+
 // What a kernel is given: one product cut into tiles of y, and k into `splits` parts of `chunk`.
 template <class T>
 struct TiledProduct {
@@ -79,7 +97,7 @@ TiledProduct<T> tiled(const ProductCall& call, const TileCut& cut) {
   p.y = Global<T>(static_cast<T*>(cut.splits > 1 ? call.scratch : call.y));
   p.y_by_four = call.n % 4 == 0 &&
                 reinterpret_cast<std::uintptr_t>(cut.splits > 1 ? call.scratch : call.y) % 16 == 0;
-  if (cut.splits == 1) p.finish = {call.formula, call.parameter};
+  if (cut.splits == 1 && Finish<T>::takes(call.formula)) p.finish = {call.formula, call.parameter};
   return p;
 }
 
