@@ -1,0 +1,187 @@
+// The words of cuda/mma.h in the emulation: products of a warp against plain loops, and copies that
+// are used before they are there.
+#include <bit>
+#include <cmath>
+#include <cstdio>
+#include <limits>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "cuda/launch.h"
+#include "cuda/mma.h"
+
+namespace densa::inline DENSA_ISA {
+namespace {
+
+int failures = 0;
+
+#define CHECK(condition, ...)                                  \
+  do {                                                         \
+    if (!(condition)) {                                        \
+      std::printf("line %d, %s: ", __LINE__, #condition);      \
+      std::printf(__VA_ARGS__), std::printf("\n"), ++failures; \
+    }                                                          \
+  } while (0)
+
+template <class T>
+class Device {
+ public:
+  explicit Device(const std::vector<T>& host, cuda::Stream stream)
+      : size_(host.size()), p_(static_cast<T*>(cuda::allocate(0, size_ * sizeof(T)))) {
+    cuda::copy(stream, p_, host.data(), size_ * sizeof(T), cuda::Direction::kToDevice);
+  }
+  ~Device() { cuda::release(0, p_); }
+  T* get() const { return p_; }
+  std::vector<T> host(cuda::Stream stream) const {
+    std::vector<T> out(size_);
+    cuda::copy(stream, out.data(), p_, size_ * sizeof(T), cuda::Direction::kToHost);
+    return out;
+  }
+
+ private:
+  std::size_t size_;
+  T* p_;
+};
+
+enum Kind { kTf32, kBf16, kF16 };
+
+// Halves of the whole numbers -8 ... 8 are exact in all three types.
+std::uint16_t half_of(Kind kind, float x) {
+  const std::uint32_t bits = std::bit_cast<std::uint32_t>(x);
+  if (kind == kBf16) return static_cast<std::uint16_t>(bits >> 16);
+  if (x == 0) return 0;
+  return static_cast<std::uint16_t>((bits >> 16 & 0x8000u) | ((bits >> 23 & 255) - 112) << 10 |
+                                    (bits >> 13 & 1023));
+}
+
+// c += a * b with a (16, K), b (K, 8), c (16, 8) row-major; operands are words of 32 bits.
+__global__ void one_product(int kind, Global<const std::uint32_t> a, Global<const std::uint32_t> b,
+                            Global<float> c) {
+  const int lane = static_cast<int>(threadIdx.x), g = lane / 4, p = lane % 4;
+  // In both cases a row of a has eight words or two times four, a column of b as well.
+  std::uint32_t x[4], w[2];
+  float y[4];
+  for (int i = 0; i < 4; ++i) {
+    x[i] = a[(g + i % 2 * 8) * 8 + p + i / 2 * 4];
+    y[i] = c[(g + i / 2 * 8) * 8 + 2 * p + i % 2];
+  }
+  for (int i = 0; i < 2; ++i) w[i] = b[g * 8 + p + i * 4];
+  if (kind == kTf32) mma_tf32(y, x, w);
+  if (kind == kBf16) mma_bf16(y, x, w);
+  if (kind == kF16) mma_f16(y, x, w);
+  for (int i = 0; i < 4; ++i) c[(g + i / 2 * 8) * 8 + 2 * p + i % 2] = y[i];
+}
+
+void test_products(cuda::Stream stream) {
+  for (Kind kind : {kTf32, kBf16, kF16}) {
+    const int per = kind == kTf32 ? 1 : 2, depth = 8 * per;
+    std::uint32_t state = 1;
+    const auto next = [&] {
+      state = state * 1664525u + 1013904223u;
+      return static_cast<float>(static_cast<int>(state >> 16) % 33 - 16) / 2;
+    };
+    std::vector<float> a(16 * static_cast<std::size_t>(depth)),
+        b(8 * static_cast<std::size_t>(depth)),
+        c(128);  // b transposed: [column][k]
+    for (float& x : a) x = next();
+    for (float& x : b) x = next();
+    for (float& x : c) x = next();
+    const auto words = [&](const std::vector<float>& from) {
+      std::vector<std::uint32_t> out(from.size() / static_cast<std::size_t>(per));
+      for (std::size_t i = 0; i < out.size(); ++i)
+        out[i] = per == 1 ? std::bit_cast<std::uint32_t>(from[i])
+                          : half_of(kind, from[2 * i]) |
+                                std::uint32_t{half_of(kind, from[2 * i + 1])} << 16;
+      return out;
+    };
+    const Device<std::uint32_t> on_a(words(a), stream), on_b(words(b), stream);
+    const Device<float> on_c(c, stream);
+    cuda::launch(stream, {{1}, {32}}, one_product, static_cast<int>(kind), on_a.get(), on_b.get(),
+                 on_c.get());
+    const std::vector<float> y = on_c.host(stream);
+    for (int r = 0; r < 16; ++r)
+      for (int n = 0; n < 8; ++n) {
+        const auto at = static_cast<std::size_t>(r * 8 + n);
+        float want = c[at];
+        for (int k = 0; k < depth; ++k)
+          want += a[static_cast<std::size_t>(r * depth + k)] *
+                  b[static_cast<std::size_t>(n * depth + k)];
+        CHECK(y[at] == want, "kind %d at (%d, %d): %g, not %g", kind, r, n, double{y[at]},
+              double{want});
+      }
+  }
+}
+
+void test_tf32() {
+  const auto back = [](float x) { return std::bit_cast<float>(to_tf32(x)); };
+  CHECK(back(1 + 0x1p-11f) == 1 + 0x1p-10f, "halves go up: %a", double{back(1 + 0x1p-11f)});
+  CHECK(back(-1 - 0x1p-11f) == -1 - 0x1p-10f, "and down below zero");
+  CHECK(back(1 + 0x1p-12f) == 1, "less than half is dropped");
+  CHECK(std::isnan(back(std::numeric_limits<float>::quiet_NaN())), "NaN");
+  CHECK(back(-std::numeric_limits<float>::infinity()) == -std::numeric_limits<float>::infinity(),
+        "infinity");
+}
+
+enum Plant { kNone, kNoWait, kEarlyWait, kNoBarrier, kPastEnd, kMisaligned, kOverwrites };
+
+// y = x by way of shared memory, in two groups; of the last four elements only three exist.
+__global__ void copy_through(Global<const float> x, Global<float> y, int plant) {
+  __shared__ Shared<float, 256> tile;
+  const int t = static_cast<int>(threadIdx.x), n = 255;
+  if (t < 32) copy_four_async(tile, 4 * t, x, plant == kMisaligned ? 4 * t + 1 : 4 * t, 4);
+  copies_end_group();
+  if (t < 32) {
+    const int left = n - 128 - 4 * t;
+    copy_four_async(tile, 128 + 4 * t, x, 128 + 4 * t, left < 4 && plant != kPastEnd ? left : 4);
+  }
+  copies_end_group();
+  if (plant == kEarlyWait) copies_wait<1>();
+  if (plant != kNoWait && plant != kEarlyWait) copies_wait<0>();
+  if (plant != kNoBarrier) __syncthreads();
+  for (int i = t; i < 256; i += 64) y[i] = tile[(i + 64) % 256];
+  if (plant == kOverwrites && t == 0) copy_one_async(tile, 200, x, 0, 1);
+}
+
+void test_copies(cuda::Stream stream) {
+  std::vector<float> numbers(255);
+  for (std::size_t i = 0; i < numbers.size(); ++i) numbers[i] = static_cast<float>(i + 1);
+  const Device<float> x(numbers, stream);
+  for (std::uint64_t order : {0, 1, 2, 3}) {
+    emulation::set_order(order);
+    for (int plant = kNone; plant <= kOverwrites; ++plant) {
+      const Device<float> y(std::vector<float>(256), stream);
+      std::string error;
+      bool right = true;
+      try {
+        cuda::launch(stream, {{1}, {64}}, copy_through, x.get(), y.get(), plant);
+        const std::vector<float> out = y.host(stream);
+        for (std::size_t i = 0; i < 256; ++i)
+          right = right && out[i] == ((i + 64) % 256 < 255 ? numbers[(i + 64) % 256] : 0);
+      } catch (const std::runtime_error& e) {
+        error = e.what();
+      }
+      if (plant == kNone) {
+        CHECK(error.empty() && right, "order %d: '%s'", static_cast<int>(order), error.c_str());
+      } else {
+        CHECK(!error.empty() || !right, "plant %d, order %d is not seen", plant,
+              static_cast<int>(order));
+      }
+    }
+  }
+  emulation::set_order(0);
+}
+
+}  // namespace
+}  // namespace densa::inline DENSA_ISA
+
+int main() {
+  using namespace densa;
+  cuda::Stream stream = cuda::create_stream(0);
+  test_products(stream);
+  test_tf32();
+  test_copies(stream);
+  cuda::destroy_stream(stream);
+  if (failures == 0) std::printf("cuda_mma: passed\n");
+  return failures == 0 ? 0 : 1;
+}
