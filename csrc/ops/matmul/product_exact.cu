@@ -119,7 +119,7 @@ struct TileSize {
 };
 constexpr TileSize kSizes[] = {{128, 128}, {64, 64}, {32, 32}, {64, 16}, {16, 64}};
 
-TileCut cut(DType dtype, const ProductSizes& s) {
+TileCut cut_exact(DType dtype, const ProductSizes& s) {
   const auto blocks = [&](TileShape shape) {
     return pieces(s.m, kSizes[shape].rows) * pieces(s.n, kSizes[shape].cols) * s.batch;
   };
@@ -160,7 +160,7 @@ void launch_shape(const ProductCall& call, const TileCut& cut) {
   }
 }
 
-void launch(const ProductCall& call, const TileCut& cut) {
+void launch_exact(const ProductCall& call, const TileCut& cut) {
   if (call.dtype == DType::kFloat32) {
     launch_shape<float>(call, cut);
   } else {
@@ -170,6 +170,7 @@ void launch(const ProductCall& call, const TileCut& cut) {
 
 }  // namespace
 
-const ProductForm kExactProduct = {"exact", [](DType) { return true; }, cut, launch};
+const ProductForm kExactProduct = {"exact", [](DType, const ProductSizes&) { return true; },
+                                   cut_exact, launch_exact};
 
 }  // namespace densa::inline DENSA_ISA

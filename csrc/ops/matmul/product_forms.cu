@@ -1,10 +1,44 @@
 // Which form of a product runs, and the sum of the parts into which k was split.
+#include <cstdlib>
+#include <string>
+#include <string_view>
+
 #include "ops/matmul/product_forms.cuh"
 
 namespace densa::inline DENSA_ISA {
 namespace {
 
-const ProductForm& form_for(DType) { return kExactProduct; }
+// The portable form comes first: it is what runs unless another one is asked for. Those of tensor
+// cores have passed their tests in the emulation only.
+struct Choice {
+  const ProductForm& form;
+  int least_major;  // compute capability
+};
+constexpr Choice kChoices[] = {{kExactProduct, 0}, {kTf32x3Product, 8}, {kTf32Product, 8}};
+
+const ProductForm& asked_for() {
+  const char* const text = std::getenv("DENSA_CUDA_MATMUL");
+  const std::string_view name = text == nullptr ? "" : text;
+  if (name.empty()) return kChoices[0].form;
+  std::string known;
+  for (const Choice& one : kChoices) {
+    known += cat(known.empty() ? "" : ", ", one.form.name);
+    if (name != one.form.name) continue;
+    std::string why_none;
+    for (int i = 0; i < cuda::count_devices(&why_none); ++i)
+      if (const cuda::DeviceFacts facts = cuda::facts(i); facts.major < one.least_major)
+        throw ValueError(cat("DENSA_CUDA_MATMUL=", name, " needs compute capability ",
+                             one.least_major, ".0; GPU ", i, " (", facts.name, ") has ",
+                             facts.major, '.', facts.minor, ". Use exact"));
+    return one.form;
+  }
+  throw ValueError(cat("DENSA_CUDA_MATMUL is '", name, "'; known are ", known));
+}
+
+const ProductForm& form_for(DType dtype, const ProductSizes& sizes) {
+  static const ProductForm& asked = asked_for();
+  return asked.takes(dtype, sizes) ? asked : kExactProduct;
+}
 
 // y = f(sum of the parts); `parts` may be y itself if there is one.
 template <class T>
@@ -31,13 +65,13 @@ void finish(const ProductCall& call, const TileCut& cut) {
 }  // namespace
 
 std::size_t product_scratch_bytes(DType dtype, const ProductSizes& sizes) {
-  const TileCut cut = form_for(dtype).cut(dtype, sizes);
+  const TileCut cut = form_for(dtype, sizes).cut(dtype, sizes);
   if (cut.splits == 1) return 0;
   return static_cast<std::size_t>(cut.splits * sizes.batch * sizes.m * sizes.n) * item_size(dtype);
 }
 
 void launch_product(const ProductCall& call) {
-  const ProductForm& form = form_for(call.dtype);
+  const ProductForm& form = form_for(call.dtype, call.sizes);
   const TileCut cut = form.cut(call.dtype, call.sizes);
   form.launch(call, cut);
   if (call.dtype == DType::kFloat32) {

@@ -48,7 +48,7 @@ struct TileCut {
 
 struct ProductForm {
   const char* name;
-  bool (*takes)(DType dtype);
+  bool (*takes)(DType dtype, const ProductSizes& sizes);  // else it is exact
   TileCut (*cut)(DType dtype, const ProductSizes& sizes);
   void (*launch)(const ProductCall& call, const TileCut& cut);
 };

@@ -1,0 +1,110 @@
+"""Products on tensor cores: each DENSA_CUDA_MATMUL in a process, which reads it once."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+import densa
+
+_default = densa.get_device()
+try:
+    densa.set_device("cuda")
+except RuntimeError as why:
+    pytest.skip(str(why), allow_module_level=True)
+finally:
+    densa.set_device(_default)
+
+# Runs in a process of its own and prints, for each case, the largest error as a share of the sum of
+# the products' sizes, and whether the four layouts give the same bits.
+SCRIPT = """
+import json
+import numpy as np
+import densa
+from densa.tensor import apply
+
+densa.set_device("cuda")
+rng = np.random.default_rng(3)
+
+def numbers(*shape):
+    return rng.standard_normal(shape).astype("float32")
+
+def product(a, b, **attrs):
+    return apply("matmul", densa.asarray(a), densa.asarray(b), **attrs).to("cpu").numpy()
+
+def swapped(x):
+    return np.ascontiguousarray(np.swapaxes(x, -1, -2))
+
+def error(y, a, b):
+    a, b = a.astype("f8"), b.astype("f8")
+    return float(np.max(np.abs(y - a @ b) / (np.abs(a) @ np.abs(b))))
+
+out = {}
+for m, k, n in [(17, 17, 17), (64, 64, 64), (70, 1000, 65), (33, 250, 130), (1409, 20, 1411)]:
+    a, b = numbers(m, k), numbers(k, n)
+    y = product(a, b)
+    same = (
+        np.array_equal(product(swapped(a), b, transpose_a=True), y)
+        and np.array_equal(product(a, swapped(b), transpose_b=True), y)
+        and np.array_equal(product(swapped(a), swapped(b), transpose_a=True, transpose_b=True), y)
+    )
+    out[f"{m} {k} {n}"] = [error(y, a, b), bool(same)]
+
+a, b = numbers(3, 1, 40, 32), numbers(2, 32, 24)
+out["stacks"] = [error(product(a, b), a, b), True]
+
+x, w, bias = numbers(40, 50), numbers(50, 60), numbers(60)
+y = apply("dense", x, w, bias, activation="relu").to("cpu").numpy()
+out["dense"] = [float(np.abs(y - np.maximum(x.astype("f8") @ w + bias, 0)).max() / 50), True]
+
+a, b = numbers(30, 40), numbers(40, 30)
+a[3, 5], b[7, 9] = np.nan, np.inf
+y = product(a, b)
+rest = np.delete(np.delete(y, 3, axis=0), 9, axis=1)
+out["nan"] = [0.0, bool(np.isnan(y[3]).all() and np.isinf(y[4, 9]) and np.isfinite(rest).all())]
+a, b = rng.random((40, 40)), rng.random((40, 40))
+out["float64"] = [error(product(a, b), a, b), True]
+print(json.dumps(out))
+"""
+
+
+def run(form):
+    return subprocess.run(
+        [sys.executable, "-c", SCRIPT],
+        env={**os.environ, "DENSA_CUDA_MATMUL": form},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+def results(form):
+    done = run(form)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+# The bound of one product, which that of a sum cannot pass by more than float32's own rounding:
+# factors of 11 bits; three products of such halves and what tensor cores cut off of eight sums;
+# float32.
+@pytest.mark.parametrize(
+    ("form", "least", "most"),
+    [("tf32", 2**-15, 2**-10), ("tf32x3", 0, 2**-20), ("exact", 0, 2**-20)],
+)
+def test_errors(form, least, most):
+    found = results(form)
+    for case, (error, right) in found.items():
+        assert right, f"{form}, {case}"
+        assert error <= (1e-15 if case == "float64" else most), f"{form}, {case}: {error}"
+    assert max(error for error, _ in found.values()) >= least, (
+        f"{form} is more exact than it can be"
+    )
+
+
+def test_unknown_name():
+    done = run("fast")
+    assert done.returncode != 0
+    assert "DENSA_CUDA_MATMUL is 'fast'; known are exact, tf32x3, tf32" in done.stderr
+    assert "ValueError" in done.stderr
