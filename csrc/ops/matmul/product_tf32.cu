@@ -171,7 +171,7 @@ __global__ void __launch_bounds__(S::kThreads) multiply_tf32(TiledProduct<float>
 
 using Large = WarpTiles<128, 128, 2, 4, 2>;
 using Small = WarpTiles<64, 64, 2, 2, 4>;
-enum : int { kLarge, kSmall };
+enum WarpTilesShape : int { kLargeTiles, kSmallTiles };
 
 // Narrow and short products waste most of a tensor core's work; they stay exact.
 bool takes_tf32(DType dtype, const ProductSizes& s) {
@@ -181,9 +181,9 @@ bool takes_tf32(DType dtype, const ProductSizes& s) {
 TileCut cut_tf32(DType, const ProductSizes& s) {
   constexpr std::int64_t kShortest = 128;
   const std::int64_t large = pieces(s.m, Large::kRows) * pieces(s.n, Large::kCols) * s.batch;
-  if (large >= kEnoughBlocks) return {kLarge, 1, s.k};
+  if (large >= kEnoughBlocks) return {kLargeTiles, 1, s.k};
   const std::int64_t small = pieces(s.m, Small::kRows) * pieces(s.n, Small::kCols) * s.batch;
-  return split_evenly(kSmall, small, s.k, kShortest, 32);
+  return split_evenly(kSmallTiles, small, s.k, kShortest, 32);
 }
 
 template <bool kThree>
@@ -193,7 +193,7 @@ void launch_tf32(const ProductCall& call, const TileCut& cut) {
     using S = decltype(shape);
     cuda::launch(call.stream, tile_grid(p, S::kRows, S::kCols, S::kThreads), kernel, p);
   };
-  if (cut.shape == kLarge) {
+  if (cut.shape == kLargeTiles) {
     launch(Large{}, multiply_tf32<Large, kThree>);
   } else {
     launch(Small{}, multiply_tf32<Small, kThree>);
