@@ -36,7 +36,7 @@ void* Allocator::take(std::size_t bytes) {
   }
   void* memory = allocate(device_, size);
   if (memory == nullptr && kept_bytes_ > 0) {
-    give_back();
+    release_kept();
     memory = allocate(device_, size);
   }
   if (memory == nullptr)
@@ -57,7 +57,17 @@ void Allocator::give(void* memory, std::size_t bytes) {
   kept_bytes_ += size;
 }
 
+std::size_t Allocator::kept_bytes() {
+  const std::scoped_lock locked(busy_);
+  return kept_bytes_;
+}
+
 void Allocator::give_back() {
+  const std::scoped_lock locked(busy_);
+  release_kept();
+}
+
+void Allocator::release_kept() {
   for (auto& [size, blocks] : kept_)
     for (void* memory : blocks) release(device_, memory);
   kept_.clear();

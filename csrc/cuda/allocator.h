@@ -14,10 +14,12 @@ class Allocator {
   // Throws MemoryError with the sizes when the device, with nothing kept, has no such block.
   void* take(std::size_t bytes);
   void give(void* memory, std::size_t bytes);
-  std::size_t kept_bytes() const { return kept_bytes_; }
+  std::size_t kept_bytes();
   void give_back();  // everything that is kept
 
  private:
+  void release_kept();
+
   const int device_;
   std::mutex busy_;
   std::map<std::size_t, std::vector<void*>> kept_;  // by rounded size

@@ -34,6 +34,7 @@ struct DeviceState {
   explicit DeviceState(int device) : allocator(device), stream(create_stream(device)) {}
   Allocator allocator;
   Stream stream;
+  std::recursive_mutex busy;
 };
 
 class CudaBackend final : public Backend {
@@ -63,14 +64,22 @@ class CudaBackend final : public Backend {
   void give_back(Device device) override { state(device).allocator.give_back(); }
 
   Stream stream(Device device) override { return state(device).stream; }
-  void synchronize(Device device) override { cuda::synchronize(state(device).stream); }
+  std::unique_lock<std::recursive_mutex> hold(Device device) override {
+    return std::unique_lock(state(device).busy);
+  }
+  void synchronize(Device device) override {
+    const auto held = hold(device);
+    cuda::synchronize(state(device).stream);
+  }
   void copy(Device device, void* to, const void* from, std::size_t bytes,
             Direction direction) override {
+    const auto held = hold(device);
     Stream const stream = state(device).stream;
     cuda::copy(stream, to, from, bytes, direction);
     if (direction != Direction::kOnDevice) cuda::synchronize(stream);
   }
   void fill_zero(Device device, void* memory, std::size_t bytes) override {
+    const auto held = hold(device);
     cuda::fill_zero(state(device).stream, memory, bytes);
   }
 
@@ -102,6 +111,7 @@ class CudaBackend final : public Backend {
   void begin_capture(Device device) override { cuda::begin_capture(state(device).stream); }
   Graph* end_capture(Device device) override { return cuda::end_capture(state(device).stream); }
   void launch(Device device, Graph* graph) override {
+    const auto held = hold(device);
     cuda::launch_graph(state(device).stream, graph);
   }
   void destroy(Graph* graph) override { cuda::destroy_graph(graph); }

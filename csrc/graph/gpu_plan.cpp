@@ -384,6 +384,35 @@ void GpuPlan::launch_end(const Recorded& recorded) {
   advance.eval({{}, {&step, 1}, attrs, nullptr, nullptr, gpu_.stream(device_)});
 }
 
+// One step; returns the error of an op that failed, and then no variable has changed.
+std::exception_ptr GpuPlan::launch_step(Recorded& recorded) {
+  const auto held = gpu_.hold(device_);
+  ++recorded.runs;
+  if (recorded.graph != nullptr) {
+    gpu_.launch(device_, recorded.graph);
+    return nullptr;
+  }
+  const bool may_fail = status_count_ > static_cast<int>(program_.inputs.size());
+  if (may_fail || recorded.runs == 1) {
+    launch_ops(recorded);
+    if (may_fail)
+      if (auto error = failure(recorded)) return error;
+    launch_end(recorded);
+    return nullptr;
+  }
+  gpu_.begin_capture(device_);
+  try {
+    launch_ops(recorded);
+    launch_end(recorded);
+  } catch (...) {
+    gpu_.destroy(gpu_.end_capture(device_));
+    throw;
+  }
+  recorded.graph = gpu_.end_capture(device_);
+  gpu_.launch(device_, recorded.graph);
+  return nullptr;
+}
+
 // ---- running ------------------------------------------------------------------------------------
 
 void GpuPlan::begin(DataSpan span) {
@@ -489,24 +518,7 @@ std::int64_t GpuPlan::run(std::int64_t max_steps, double seconds, const double* 
     std::int64_t ran = 0;
     for (; ran < left && error == nullptr; ++ran) {
       Recorded& now = recorded(std::min(span_.batch, last - position_));
-      if (status_count_ > static_cast<int>(program_.inputs.size())) {
-        // A step that fails changes nothing, so the host looks before variables change.
-        launch_ops(now);
-        if ((error = failure(now)) != nullptr) break;
-        launch_end(now);
-      } else if (now.graph != nullptr) {
-        gpu_.launch(device_, now.graph);
-      } else if (now.runs == 0) {
-        launch_ops(now);
-        launch_end(now);
-      } else {
-        gpu_.begin_capture(device_);
-        launch_ops(now);
-        launch_end(now);
-        now.graph = gpu_.end_capture(device_);
-        gpu_.launch(device_, now.graph);
-      }
-      ++now.runs;
+      if ((error = launch_step(now)) != nullptr) break;
       position_ = std::min(position_ + span_.batch, last);
     }
     read_results(first, position_);
@@ -596,6 +608,7 @@ std::vector<std::pair<std::string, double>> GpuPlan::profile(std::int64_t steps,
     upload_step();
     const Recorded& now = recorded(std::min(span_.batch, last - position_));
     upload_numbers(1, &rate, 1);
+    const auto held = gpu_.hold(device_);
     const auto timed = [&](std::size_t at, const auto& work) {
       const Clock::time_point start = Clock::now();
       work();

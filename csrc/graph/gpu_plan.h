@@ -95,6 +95,7 @@ class GpuPlan final : public AnyPlan {
   void launch_ops(const Recorded& recorded);
   void launch_end(const Recorded& recorded);  // updates, assignments, the next step's numbers
   void launch_one(const Launch& launch);
+  std::exception_ptr launch_step(Recorded& recorded);
   DeviceUpdate update_of(const Recorded& recorded) const;
   void launch_updates(const Recorded& recorded);
   std::int64_t upload_rows();

@@ -2,11 +2,13 @@
 //
 // The engine never links CUDA. densa._cuda is loaded when a GPU is first asked for and hands over
 // one Backend; ops that have no entry there are missing, not stubs. All work of a device goes to
-// one stream, so it happens in the order of the calls.
+// one stream, so it happens in the order of the calls. Any thread may call; what launches (an eval,
+// an update, a capture) needs `hold`, lest a capture of another thread takes it in.
 #pragma once
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <span>
 #include <string>
 #include <string_view>
@@ -70,6 +72,9 @@ class Backend {
   virtual void give_back(Device device) = 0;
 
   virtual cuda::Stream stream(Device device) = 0;
+  // While it lives, no other thread launches, copies or waits on the device. The same thread may
+  // hold it twice. Whoever holds it must not wait for Python's lock.
+  [[nodiscard]] virtual std::unique_lock<std::recursive_mutex> hold(Device device) = 0;
   virtual void synchronize(Device device) = 0;
   // kToHost waits until the bytes are there; kToDevice until `from` may be written again.
   virtual void copy(Device device, void* to, const void* from, std::size_t bytes,

@@ -182,6 +182,7 @@ class EagerBuilder final : public TensorBuilder {
     DeviceCall call{in_views.span(), out_views.span(),
                     attrs,           scratch == nullptr ? nullptr : scratch->data(),
                     nullptr,         gpu.stream(device)};
+    const auto held = gpu.hold(device);
     if (!on_gpu.fails(attrs)) return on_gpu.eval(call);
     constexpr long long kFine = LLONG_MAX;
     status = allocate_on(device, sizeof kFine);

@@ -263,6 +263,7 @@ void step_on_gpu(Device device, StepMaker& maker, std::span<const StepTarget* co
     scratch = allocate_on(device, bytes);
     update.scratch = scratch->data();
   }
+  const auto held = gpu.hold(device);
   gpu.copy(device, there, host.data(), host.size(), cuda::Direction::kToDevice);
   gpu.update(update);
 }

@@ -84,6 +84,7 @@ TensorPtr copy_tensor(const TensorNode& from) {
              cuda::Direction::kOnDevice);
   } else {
     const View in = from.view(), out = tensor->view();
+    const auto held = gpu.hold(from.device());
     device_op("copy").eval({{&in, 1}, {&out, 1}, {}, nullptr, nullptr, gpu.stream(from.device())});
   }
   return tensor;

@@ -74,7 +74,6 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
     assert done.returncode == 0
 
 
-@pytest.mark.cpu_only("plans on a GPU are not yet safe in several threads at once")
 def test_models_train_in_several_python_threads():
     x, y = rows(512)
     found: dict[int, list] = {}
