@@ -26,9 +26,10 @@ def model_from_json(json_string: str, custom_objects: Any = None) -> Any:
         3
     """
     from densa.saving.file_format import strict_json
-    from densa.saving.serialization import deserialize_keras_object
+    from densa.saving.serialization import deserialize_keras_object, making_with_sharing
 
-    model = deserialize_keras_object(strict_json(json_string, "the JSON"), custom_objects)
+    with making_with_sharing():
+        model = deserialize_keras_object(strict_json(json_string, "the JSON"), custom_objects)
     if not isinstance(model, Model):
         raise ValueError(f"The JSON describes {model!r}, not a model.")
     return model

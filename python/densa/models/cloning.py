@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 from densa._symbolic import KerasTensor, OpCall
@@ -11,15 +12,18 @@ from densa.layers.layer import Layer
 from densa.models.model import Model
 from densa.models.sequential import Sequential
 from densa.saving.object_registration import custom_object_scope
-from densa.saving.serialization import collecting
+from densa.saving.serialization import collecting, copied_once, copying_with_sharing
 from densa.utils import tree
 
 
 def _clone_layer(layer: Any) -> Any:
-    with collecting() as table:
-        config = layer.get_config()
-    with custom_object_scope(table):
-        return type(layer).from_config(config)
+    def copy() -> Any:
+        with collecting() as table:
+            config = layer.get_config()
+        with custom_object_scope(table):
+            return type(layer).from_config(config)
+
+    return copied_once(layer, copy)
 
 
 def clone_model(
@@ -31,6 +35,9 @@ def clone_model(
     **kwargs: Any,
 ) -> Any:
     """Return a model of the same architecture with fresh weights.
+
+    A layer that several models inside share is shared in the copy too, unless clone_function makes
+    the copies.
 
     Args:
         model: the model; a subclassed one is made again from its `get_config`.
@@ -65,16 +72,17 @@ def clone_model(
             raise ValueError(f"clone_function must return a layer; got {made!r}.")
         return made
 
-    if isinstance(model, Sequential):
-        return _clone_sequential(model, input_tensors, clone)
-    if model._graph is None:
+    if model._graph is None and not isinstance(model, Sequential):
         if clone_function is not None or input_tensors is not None:
             raise ValueError(
                 "Arguments clone_function and input_tensors are only supported for Sequential and "
                 "functional models; a subclassed model is made again from its configuration."
             )
         return _clone_layer(model)
-    return _clone_graph(model, input_tensors, clone, call_function)
+    with nullcontext() if clone_function else copying_with_sharing(model):
+        if isinstance(model, Sequential):
+            return _clone_sequential(model, input_tensors, clone)
+        return _clone_graph(model, input_tensors, clone, call_function)
 
 
 def _clone_sequential(model: Sequential, input_tensors: Any, clone: Callable[[Any], Any]) -> Any:

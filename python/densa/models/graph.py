@@ -213,19 +213,21 @@ def graph_from_config(config: Mapping[str, Any]) -> tuple[Any, Any]:
         ValueError: if the description is not whole.
     """
     made: dict[str, Any] = {}
+    own: dict[str, list[Any]] = {}  # the uses here: a shared layer has others elsewhere
     waiting: dict[str, list[Any]] = {}
     for data in config["layers"]:
         name = data["name"]
         if name in made:
             raise ValueError(f"The configuration names two layers {name!r}.")
         made[name] = operation_from_config(data)
+        own[name] = made[name]._inbound_nodes[:1] if isinstance(made[name], InputLayer) else []
         waiting[name] = list(data["inbound_nodes"])
 
     def find(history: Any) -> KerasTensor | None:
         name, node_index, index = history
         if name not in made:
             raise ValueError(f"The configuration refers to a layer {name!r} that it lacks.")
-        nodes = made[name]._inbound_nodes
+        nodes = own[name]
         return nodes[node_index].outputs[index] if node_index < len(nodes) else None
 
     while any(waiting.values()):
@@ -237,6 +239,7 @@ def graph_from_config(config: Mapping[str, Any]) -> tuple[Any, Any]:
                     break
                 args, kwargs = filled
                 made[name](*args, **kwargs)
+                own[name].append(made[name]._inbound_nodes[-1])
                 uses.pop(0)
                 progress = True
         if not progress:

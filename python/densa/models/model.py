@@ -406,9 +406,9 @@ class Model(Trainer, Layer):
         """
         import json
 
-        from densa.saving.serialization import serialize_keras_object
+        from densa.saving.serialization import serialize_with_sharing
 
-        return json.dumps(serialize_keras_object(self), **kwargs)
+        return json.dumps(serialize_with_sharing(self), **kwargs)
 
     def save(self, filepath: Any, overwrite: bool = True, **kwargs: Any) -> None:
         """Save configuration, weights and optimizer state in one file.

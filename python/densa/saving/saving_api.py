@@ -12,7 +12,11 @@ import numpy as np
 
 from densa.saving.file_format import VERSION, read_file, strict_json, to_json, write_file
 from densa.saving.object_registration import custom_object_scope
-from densa.saving.serialization import deserialize_keras_object, serialize_keras_object
+from densa.saving.serialization import (
+    deserialize_keras_object,
+    making_with_sharing,
+    serialize_with_sharing,
+)
 
 _SUFFIX = ".densa"
 _WEIGHTS_SUFFIX = ".weights.densa"
@@ -43,7 +47,7 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True, **kwargs: Any)
     if kwargs:
         raise ValueError(f"The following arguments are not supported: {sorted(kwargs)}")
     path = _path(filepath, _SUFFIX, overwrite)
-    data = serialize_keras_object(model)
+    data = serialize_with_sharing(model)
     keys, tensors = _weight_arrays(model)
     optimizer = getattr(model, "optimizer", None) if include_optimizer else None
     state: dict[str, Any] = {"weights": keys, "generators": _generator_states(model)}
@@ -110,7 +114,7 @@ def load_model(
     except ValueError as error:
         raise ValueError(f"{path!r} cannot be read: {error}.") from None
     compiled = data.pop("compile_config", None)
-    with custom_object_scope(custom_objects or {}):
+    with custom_object_scope(custom_objects or {}), making_with_sharing():
         try:
             model = deserialize_keras_object(data)
         except (KeyError, IndexError, AttributeError) as error:

@@ -10,7 +10,7 @@ import difflib
 import importlib
 import math
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -56,6 +56,76 @@ def collecting() -> Iterator[dict[str, Any]]:
         yield _Collector.table
     finally:
         _Collector.table = before
+
+
+class _Sharing:
+    """While serializing: how often each object was met, and the number it gets. While making: what
+    each number stands for."""
+
+    met: dict[int, tuple[Any, int]] | None = None
+    numbers: dict[int, int] | None = None
+    made: dict[int, Any] | None = None
+
+
+def serialize_with_sharing(obj: Any) -> Any:
+    """`serialize_keras_object`; a layer that several models inside hold is numbered.
+
+    Under `making_with_sharing` it is made once. Layers that one place alone holds get no number.
+    """
+    before = _Sharing.numbers
+    try:
+        data, _Sharing.numbers = _count_shared(obj)
+        return serialize_keras_object(obj) if _Sharing.numbers else data
+    finally:
+        _Sharing.numbers = before
+
+
+def _count_shared(obj: Any) -> tuple[Any, dict[int, int]]:
+    """Return the data, and a number by id for each object that was met more than once."""
+    before = _Sharing.met, _Sharing.numbers
+    _Sharing.met, _Sharing.numbers = {}, None
+    try:
+        data = serialize_keras_object(obj)
+        shared = [key for key, (_, times) in _Sharing.met.items() if times > 1]
+        return data, {key: number for number, key in enumerate(shared)}
+    finally:
+        _Sharing.met, _Sharing.numbers = before
+
+
+@contextmanager
+def copying_with_sharing(obj: Any) -> Iterator[None]:
+    """What is shared in `obj` is shared in copies made of its parts: see `copied_once`."""
+    before = _Sharing.numbers
+    if before is not None:  # within the copy of a whole
+        yield
+        return
+    with collecting():
+        _, _Sharing.numbers = _count_shared(obj)
+    try:
+        with making_with_sharing():
+            yield
+    finally:
+        _Sharing.numbers = before
+
+
+def copied_once(obj: Any, copy: Callable[[], Any]) -> Any:
+    """Return the copy that was made of a shared object, or make it."""
+    number, made = (_Sharing.numbers or {}).get(id(obj)), _Sharing.made
+    if number is None or made is None:
+        return copy()
+    if number not in made:
+        made[number] = copy()
+    return made[number]
+
+
+@contextmanager
+def making_with_sharing() -> Iterator[None]:
+    """Make what has the same number once."""
+    before, _Sharing.made = _Sharing.made, {}
+    try:
+        yield
+    finally:
+        _Sharing.made = before
 
 
 def public_module(module: str) -> str:
@@ -139,6 +209,9 @@ def _array_config(kind: str, array: Any) -> dict[str, Any]:
 
 def _object_config(obj: Any) -> dict[str, Any]:
     cls = type(obj)
+    if _Sharing.met is not None:
+        # The object is kept with its id, lest another takes the id over.
+        _Sharing.met[id(obj)] = (obj, _Sharing.met.get(id(obj), (obj, 0))[1] + 1)
     config = obj.get_config()
     out: dict[str, Any]
     if is_builtin(cls):
@@ -156,6 +229,9 @@ def _object_config(obj: Any) -> dict[str, Any]:
     compiled = getattr(obj, "get_compile_config", None)
     if compiled is not None and (compile_config := compiled()) is not None:
         out["compile_config"] = serialize_keras_object(compile_config)
+    number = (_Sharing.numbers or {}).get(id(obj))
+    if number is not None:
+        out["shared_object_id"] = number
     return out
 
 
@@ -288,6 +364,9 @@ def _make(config: Mapping[str, Any], cls: Any, inner: Any) -> Any:
         )
     if not isinstance(inner, Mapping):
         raise TypeError(f"The config of {config['class_name']} must be a dict; got {inner!r}.")
+    number, made = config.get("shared_object_id"), _Sharing.made
+    if made is not None and type(number) is int and isinstance(made.get(number), cls):
+        return made[number]
     try:
         instance = cls.from_config(dict(inner))
     except TypeError as error:
@@ -302,6 +381,8 @@ def _make(config: Mapping[str, Any], cls: Any, inner: Any) -> Any:
     compiled = config.get("compile_config")
     if compiled and hasattr(instance, "compile_from_config"):
         instance.compile_from_config(compiled)
+    if made is not None and type(number) is int:
+        made[number] = instance
     return instance
 
 
