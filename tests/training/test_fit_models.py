@@ -133,3 +133,28 @@ def test_custom_steps_are_used():
     assert list(history.history) == ["my_loss"]
     assert history.history["my_loss"][-1] < history.history["my_loss"][0]
     np.testing.assert_allclose(model.predict(x, verbose=0), 2 * model(x).numpy(), rtol=1e-6)
+
+
+def test_an_own_step_that_leaves_the_loss_tracker_alone_is_logged_as_it_answers():
+    class Custom(densa.Sequential):
+        def train_step(self, data):
+            super().train_step(data)
+            self.reset_metrics()
+            return {"loss": densa.ops.convert_to_tensor(2.5)}
+
+    x, y = regression(32)
+    model = Custom([layers.Dense(1)])
+    model.compile("sgd", "mse")
+    assert model.fit(x, y, epochs=2, verbose=0).history["loss"] == [2.5, 2.5]
+
+
+@pytest.mark.parametrize("eager", [True, False])
+def test_weights_scale_a_loss_that_reduces_itself(eager):
+    x, y = regression(32)
+    model = densa.Sequential([layers.Dense(1)])
+    model.compile("sgd", lambda t, p: densa.ops.mean(densa.ops.square(t - p)), run_eagerly=eager)
+    plain = model.evaluate(x, y, batch_size=32, verbose=0)
+    weight = np.linspace(0, 3, 32)
+    weighted = model.evaluate(x, y, batch_size=32, sample_weight=weight, verbose=0)
+    np.testing.assert_allclose(weighted, plain * weight.mean(), rtol=1e-6)
+    assert np.isfinite(model.fit(x, y, sample_weight=weight, verbose=0).history["loss"]).all()

@@ -75,6 +75,8 @@ def standardize_reduction(reduction: str | None) -> str | None:
 
 
 def _check_weight(given: Any, weight: Any, values: Any) -> None:
+    if len(values) == 0:  # a loss that reduces itself: the weights scale it, in the mean
+        return
     wrong = len(weight) > len(values) or any(
         m is not None and n is not None and m != n and 1 not in (m, n)
         for m, n in zip(weight, values, strict=False)

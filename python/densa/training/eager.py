@@ -77,7 +77,12 @@ class EagerRunner:
         """The logs of an epoch: the metrics as they stand, or what an own step gave last."""
         # They differ where a hook has evaluated: as in Keras, the metrics are shared.
         found = self.model.get_metrics_result()
-        return to_numbers(found if found.keys() == logs.keys() else logs)
+        if found.keys() != logs.keys():
+            return to_numbers(logs)
+        tracker = self.model._loss_tracker
+        if tracker is not None and tracker.name in logs and not float(tracker.count):
+            found = {**found, tracker.name: logs[tracker.name]}  # the step never told it
+        return to_numbers(found)
 
     def run_batch(self, batch: Batch) -> Logs:
         """One step."""
