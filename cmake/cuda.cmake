@@ -91,6 +91,7 @@ if(DENSA_CUDA_EMULATION)
   target_include_directories(_cuda_emulated PRIVATE csrc)
   target_compile_definitions(_cuda_emulated PRIVATE DENSA_EMULATED DENSA_ISA=gpu
     DENSA_CUDA_MODULE=_cuda_emulated)
-  target_compile_options(_cuda_emulated PRIVATE -fno-math-errno -fno-trapping-math)
+  # It runs where it was built, so it may use what this CPU has; without, fma is a call.
+  target_compile_options(_cuda_emulated PRIVATE -fno-math-errno -fno-trapping-math -march=native)
   target_link_libraries(_cuda_emulated PRIVATE densa_options Threads::Threads)
 endif()

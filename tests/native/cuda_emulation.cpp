@@ -144,8 +144,8 @@ void test_faults(cuda::Stream stream) {
       {kNone, ""},
       {kNoFirstBarrier, ""},  // "no barrier between" or "not written", as the order has it
       {kNoSecondBarrier, "no barrier between"},
-      {kWrongIndex, "index 64 of 64"},
-      {kUnwritten, "element 7 is read but not written"},
+      {kWrongIndex, "element 64 of 64 lies outside"},
+      {kUnwritten, "element 7 of 64 is read but not written"},
       {kNoTailGuard, "access to 4 bytes at offset"},
       {kNegativeIndex, "access to 4 bytes at offset -4"},
       {kDivergent, "threads of a block wait in __syncthreads"},

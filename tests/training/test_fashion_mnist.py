@@ -8,6 +8,7 @@ import densa
 from densa import layers
 
 
+@pytest.mark.cpu_only("three epochs take an emulated GPU half an hour")
 def test_three_epochs_reach_what_keras_reaches(monkeypatch):
     from densa.datasets import fashion_mnist
 

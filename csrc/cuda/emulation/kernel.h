@@ -75,8 +75,7 @@ class Shared {
   T operator[](int i) const {
     Cell& cell = at(i);
     const emulation::Running& me = *emulation::running;
-    if (cell.serial != me.serial)
-      emulation::fault("shared memory: element " + std::to_string(i) + " is read but not written");
+    if (cell.serial != me.serial) fault_at(i, " is read but not written");
     if (cell.writer != me.linear && !before(cell.written, cell.writer)) race(i);
     if (cell.reader >= 0 && cell.reader != me.linear && !before(cell.read, cell.reader)) {
       cell.reader = kMany;
@@ -125,14 +124,12 @@ class Shared {
   };
 
   Cell& at(int i) const {
-    if (i < 0 || i >= N)
-      emulation::fault("shared memory: index " + std::to_string(i) + " of " + std::to_string(N));
+    if (static_cast<unsigned>(i) >= static_cast<unsigned>(N)) fault_at(i, " lies outside");
     return cells_[i];
   }
   static void check_four(int i) {
     if (i * sizeof(T) % alignof(Four<T>) != 0)
-      emulation::fault("shared memory: four elements from " + std::to_string(i) +
-                       ", which is not a multiple of 16 bytes");
+      fault_at(i, " begins four elements, but not at a multiple of 16 bytes");
   }
   static Moment now() { return {*emulation::running->interval, emulation::running->warp_interval}; }
   // Whether what `thread` did at `moment` is ordered before what this thread does now.
@@ -142,8 +139,12 @@ class Shared {
     return thread / 32 == me.linear / 32 && moment.warp_interval < me.warp_interval;
   }
   [[noreturn]] static void race(int i) {
-    emulation::fault("shared memory: element " + std::to_string(i) +
-                     " is used by two threads, one of them writing, with no barrier between");
+    fault_at(i, " is used by two threads, one of them writing, with no barrier between");
+  }
+  // Out of the way, so that the checks are inlined.
+  [[noreturn, gnu::cold, gnu::noinline]] static void fault_at(int i, const char* what) {
+    emulation::fault("shared memory: element " + std::to_string(i) + " of " + std::to_string(N) +
+                     what);
   }
 
   mutable Cell cells_[N];
