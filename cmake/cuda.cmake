@@ -58,6 +58,10 @@ if(densa_nvcc)
   endforeach()
   list(REMOVE_DUPLICATES targets)
 
+  set(compress -Xfatbin=-compress-all)
+  if(CUDAToolkit_VERSION VERSION_GREATER_EQUAL 12.8)
+    set(compress --compress-mode=size)
+  endif()
   pybind11_add_module(_cuda MODULE NO_EXTRAS ${densa_cuda_kernels} ${densa_cuda_host}
     csrc/cuda/runtime.cpp)
   set_target_properties(_cuda PROPERTIES CUDA_VISIBILITY_PRESET hidden CUDA_RUNTIME_LIBRARY Static)
@@ -66,7 +70,7 @@ if(densa_nvcc)
     DENSA_VERSION="${DENSA_VERSION}")
   target_compile_options(_cuda PRIVATE
     $<$<COMPILE_LANGUAGE:CXX>:-ffp-contract=off;-Wall;-Wextra;-Wno-missing-field-initializers>
-    $<$<COMPILE_LANGUAGE:CUDA>:${targets};-fmad=false;--expt-relaxed-constexpr;-Xfatbin=-compress-all>)
+    $<$<COMPILE_LANGUAGE:CUDA>:${targets};-fmad=false;--expt-relaxed-constexpr;${compress}>)
   target_link_libraries(_cuda PRIVATE CUDA::cudart_static Threads::Threads)
   if(NOT APPLE)
     target_link_options(_cuda PRIVATE -Wl,--gc-sections -Wl,--exclude-libs,ALL)

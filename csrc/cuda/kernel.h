@@ -49,6 +49,12 @@ DENSA_HD bool fits_four(const T* p) {
 #else
 #define DENSA_ROLLED
 #endif
+// A device function that kernels call instead of holding copies of it.
+#if defined(__CUDACC__)
+#define DENSA_SHARED_CODE __noinline__ __device__
+#else
+#define DENSA_SHARED_CODE inline
+#endif
 
 namespace densa::inline DENSA_ISA {
 

@@ -205,7 +205,7 @@ void test_pair(const Unary& one) {
 
 void test_pairs() {
   for (const Unary& one : kUnary) {
-    if (one.both == nullptr) continue;
+    if (find_unary(std::string(one.name).c_str())->saved == Saved::kNone) continue;
     test_pair<float>(one);
     test_pair<double>(one);
   }

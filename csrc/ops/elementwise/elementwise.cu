@@ -13,36 +13,136 @@ namespace {
 
 using namespace elementwise;
 
+// Kernels are told the formula, and the formulas stand once for each dtype, in functions that all
+// kernels call: machine code for many GPUs counts, and the branch is the same for all threads.
+
+// F with its parameter, if it has one.
 template <class F>
-struct ValueOf {
-  F formula;
+__device__ F made(double parameter) {
+  if constexpr (__is_empty(F)) {
+    return F{};
+  } else {
+    return F{{}, parameter};
+  }
+}
+
+// What `use` makes of the formula that is meant.
+template <class Use>
+__device__ auto with_formula(UnaryIndex index, double parameter, const Use& use) {
+  // clang-format off
+  switch (index) {
+#define DENSA_UNARY(name, Formula, doc) case k_##name: return use(Formula{});
+#define DENSA_UNARY_WITH(name, Formula, attribute, missing, doc) \
+    case k_##name: return use(made<Formula>(parameter));
+#include "ops/elementwise/list.inc"
+  }
+  // clang-format on
+  return use(Negative{});  // never: every index has its case
+}
+
+template <class T>
+struct ValueAt {
+  T z;
+  template <class F>
+  __device__ T operator()(const F& f) const {
+    return f.value(z);
+  }
+};
+template <class T>
+struct SlopeAt {
+  T saved;
+  template <class F>
+  __device__ T operator()(const F& f) const {
+    if constexpr (F::kSaved == Saved::kNone) {
+      return T{0};
+    } else {
+      return f.slope(saved);
+    }
+  }
+};
+template <class T>
+struct CurveAt {
+  T saved;
+  template <class F>
+  __device__ T operator()(const F& f) const {
+    if constexpr (F::kSaved == Saved::kNone) {
+      return T{0};
+    } else {
+      return f.curve(saved);
+    }
+  }
+};
+template <class T>
+struct ValueAndSlope {
+  T y, s;
+};
+template <class T>
+struct BothAt {
+  T z;
+  template <class F>
+  __device__ ValueAndSlope<T> operator()(const F& f) const {
+    ValueAndSlope<T> out{z, T{0}};
+    if constexpr (F::kSaved != Saved::kNone) both(f, z, out.y, out.s);
+    return out;
+  }
+};
+
+template <class T>
+DENSA_SHARED_CODE T unary_value(UnaryIndex index, double parameter, T z) {
+  return with_formula(index, parameter, ValueAt<T>{z});
+}
+template <class T>
+DENSA_SHARED_CODE T unary_slope(UnaryIndex index, double parameter, T saved) {
+  return with_formula(index, parameter, SlopeAt<T>{saved});
+}
+template <class T>
+DENSA_SHARED_CODE T unary_curve(UnaryIndex index, double parameter, T saved) {
+  return with_formula(index, parameter, CurveAt<T>{saved});
+}
+template <class T>
+DENSA_SHARED_CODE ValueAndSlope<T> unary_pair(UnaryIndex index, double parameter, T z) {
+  return with_formula(index, parameter, BothAt<T>{z});
+}
+template <class T>
+DENSA_SHARED_CODE T binary_value(BinaryIndex index, T a, T b) {
+  // clang-format off
+  switch (index) {
+#define DENSA_BINARY(name, Formula, doc) case k_##name: return Formula{}.value(a, b);
+#include "ops/elementwise/list.inc"
+  }
+  // clang-format on
+  return a;
+}
+
+struct UnaryValue {
+  UnaryIndex index;
+  double parameter;
   template <class T>
   __device__ T operator()(T z) const {
-    return formula.value(z);
+    return unary_value(index, parameter, z);
   }
 };
-template <class F>
-struct SlopeOf {
-  F formula;
+struct UnarySlope {
+  UnaryIndex index;
+  double parameter;
   template <class T>
   __device__ T operator()(T saved, T dy) const {
-    return dy * formula.slope(saved);
+    return dy * unary_slope(index, parameter, saved);
   }
 };
-template <class F>
-struct CurveOf {
-  F formula;
+struct UnaryCurve {
+  UnaryIndex index;
+  double parameter;
   template <class T>
   __device__ T operator()(T saved, T dy) const {
-    return dy * formula.curve(saved);
+    return dy * unary_curve(index, parameter, saved);
   }
 };
-template <class F>
-struct PairOf {
-  F formula;
+struct BinaryValue {
+  BinaryIndex index;
   template <class T>
   __device__ T operator()(T a, T b) const {
-    return formula.value(a, b);
+    return binary_value(index, a, b);
   }
 };
 
@@ -61,17 +161,16 @@ struct IntegerPair {
   }
 };
 
-template <class F, class T>
-__global__ void value_and_slope(std::int64_t n, Strided<1> walk, F f, Global<T> y, Global<T> s,
-                                Global<const T> z) {
+template <class T>
+__global__ void value_and_slope(std::int64_t n, Strided<1> walk, UnaryIndex index, double parameter,
+                                Global<T> y, Global<T> s, Global<const T> z) {
   DENSA_ROLLED
   for (std::int64_t i = GridStride::begin(); i < n; i += GridStride::step()) {
     std::int64_t at[1];
     walk.locate(i, at);
-    T value, slope;
-    both(f, z[at[0]], value, slope);
-    y[i] = value;
-    s[i] = slope;
+    const ValueAndSlope<T> out = unary_pair(index, parameter, z[at[0]]);
+    y[i] = out.y;
+    s[i] = out.s;
   }
 }
 
@@ -84,21 +183,11 @@ void for_float(DType dtype, const F& f) {
   }
 }
 
-// F with its parameter, if it has one.
-template <class F>
-F made(double parameter) {
-  if constexpr (__is_empty(F)) {
-    return F{};
-  } else {
-    return F{{}, parameter};
-  }
-}
-
-template <template <class> class Use, class F, class... V>
-void launch_float(const DeviceCall& call, double parameter, const V&... in) {
+// Launches f over floating point `in`.
+template <class F, class... V>
+void launch_float(const DeviceCall& call, const F& f, const V&... in) {
   for_float(call.out[0].dtype, [&](auto zero) {
     using T = decltype(zero);
-    const Use<F> f{made<F>(parameter)};
     if constexpr (sizeof...(V) == 1) {
       launch_map<T, T>(call.stream, f, call.out[0], in...);
     } else {
@@ -107,34 +196,10 @@ void launch_float(const DeviceCall& call, double parameter, const V&... in) {
   });
 }
 
-template <class F>
-void value(const DeviceCall& call, double parameter) {
-  launch_float<ValueOf, F>(call, parameter, call.in[0]);
-}
-template <class F>
-void slope(const DeviceCall& call, double parameter) {
-  launch_float<SlopeOf, F>(call, parameter, call.in[0], call.in[1]);
-}
-template <class F>
-void curve(const DeviceCall& call, double parameter) {
-  launch_float<CurveOf, F>(call, parameter, call.in[0], call.in[1]);
-}
-template <class F>
-void both(const DeviceCall& call, double parameter) {
-  const View &y = call.out[0], &s = call.out[1], &z = call.in[0];
-  const std::int64_t n = element_count(y.shape);
-  for_float(y.dtype, [&](auto zero) {
-    using T = decltype(zero);
-    cuda::launch(call.stream, cuda::grid_for(n), value_and_slope<F, T>, n,
-                 Strided<1>::of(y.shape, {z.strides}), made<F>(parameter), y.as<T>(), s.as<T>(),
-                 z.as<const T>());
-  });
-}
-
-template <class F, BinaryIndex kIndex>
+template <BinaryIndex kIndex>
 void eval_binary(const DeviceCall& call) {
   const View& y = call.out[0];
-  if (is_floating(y.dtype)) return launch_float<PairOf, F>(call, 0, call.in[0], call.in[1]);
+  if (is_floating(y.dtype)) return launch_float(call, BinaryValue{kIndex}, call.in[0], call.in[1]);
   visit_dtype(y.dtype, [&](auto zero) {
     using T = decltype(zero);
     if constexpr (std::is_integral_v<T>)
@@ -146,43 +211,31 @@ struct Unary {
   std::string_view name;
   const char* attribute;
   double missing;
-  void (*slope)(const DeviceCall&, double);
-  void (*curve)(const DeviceCall&, double);
-  void (*both)(const DeviceCall&, double);
 };
-
-template <class F>
-constexpr Unary unary(const char* name, const char* attribute, double missing) {
-  if constexpr (F::kSaved == Saved::kNone) {
-    return {name, attribute, missing, nullptr, nullptr, nullptr};
-  } else {
-    return {name, attribute, missing, &slope<F>, &curve<F>, &both<F>};
-  }
-}
-
 constexpr Unary kUnary[] = {
-#define DENSA_UNARY(name, Formula, doc) unary<Formula>(#name, nullptr, 0),
-#define DENSA_UNARY_WITH(name, Formula, attribute, missing, doc) \
-  unary<Formula>(#name, attribute, missing),
+#define DENSA_UNARY(name, Formula, doc) {#name, nullptr, 0},
+#define DENSA_UNARY_WITH(name, Formula, attribute, missing, doc) {#name, attribute, missing},
 #include "ops/elementwise/list.inc"
 };
 
-double parameter_of(const Unary& one, const Attrs& attrs) {
+double parameter_of(UnaryIndex index, const Attrs& attrs) {
+  const Unary& one = kUnary[index];
   return one.attribute == nullptr ? 0 : attrs.get_double(one.attribute, one.missing);
 }
 
 // unary_slope, unary_curve and unary_pair name their formula in an attribute; infer has checked it.
-template <auto kUse>
-void by_name(const DeviceCall& call) {
-  const std::string name = call.attrs.get_string("fn", "");
-  for (const Unary& one : kUnary)
-    if (one.name == name) return (one.*kUse)(call, parameter_of(one, call.attrs));
+UnaryIndex index_of(const Attrs& attrs) {
+  const std::string name = attrs.get_string("fn", "");
+  int index = 0;
+  while (kUnary[index].name != name) ++index;
+  return static_cast<UnaryIndex>(index);
 }
 
-template <class F, UnaryIndex kIndex>
+template <UnaryIndex kIndex>
 void eval_unary(const DeviceCall& call) {
   const View& y = call.out[0];
-  if (is_floating(y.dtype)) return value<F>(call, parameter_of(kUnary[kIndex], call.attrs));
+  if (is_floating(y.dtype))
+    return launch_float(call, UnaryValue{kIndex, parameter_of(kIndex, call.attrs)}, call.in[0]);
   visit_dtype(y.dtype, [&](auto zero) {
     using T = decltype(zero);
     if constexpr (std::is_integral_v<T> && !std::is_same_v<T, bool>)
@@ -190,15 +243,33 @@ void eval_unary(const DeviceCall& call) {
   });
 }
 
+template <class Use>
+void eval_slope(const DeviceCall& call) {
+  const UnaryIndex index = index_of(call.attrs);
+  launch_float(call, Use{index, parameter_of(index, call.attrs)}, call.in[0], call.in[1]);
+}
+
+void eval_pair(const DeviceCall& call) {
+  const View &y = call.out[0], &s = call.out[1], &z = call.in[0];
+  const std::int64_t n = element_count(y.shape);
+  const UnaryIndex index = index_of(call.attrs);
+  for_float(y.dtype, [&](auto zero) {
+    using T = decltype(zero);
+    cuda::launch(call.stream, cuda::grid_for(n), value_and_slope<T>, n,
+                 Strided<1>::of(y.shape, {z.strides}), index, parameter_of(index, call.attrs),
+                 y.as<T>(), s.as<T>(), z.as<const T>());
+  });
+}
+
 constexpr DeviceOp kOps[] = {
-#define DENSA_UNARY(name, Formula, doc) strided(#name, &eval_unary<Formula, k_##name>),
+#define DENSA_UNARY(name, Formula, doc) strided(#name, &eval_unary<k_##name>),
 #define DENSA_UNARY_WITH(name, Formula, attribute, missing, doc) \
-  strided(#name, &eval_unary<Formula, k_##name>),
-#define DENSA_BINARY(name, Formula, doc) strided(#name, &eval_binary<Formula, k_##name>),
+  strided(#name, &eval_unary<k_##name>),
+#define DENSA_BINARY(name, Formula, doc) strided(#name, &eval_binary<k_##name>),
 #include "ops/elementwise/list.inc"
-    strided("unary_slope", &by_name<&Unary::slope>),
-    strided("unary_curve", &by_name<&Unary::curve>),
-    strided("unary_pair", &by_name<&Unary::both>),
+    strided("unary_slope", &eval_slope<UnarySlope>),
+    strided("unary_curve", &eval_slope<UnaryCurve>),
+    strided("unary_pair", &eval_pair),
 };
 
 }  // namespace
