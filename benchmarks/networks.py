@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,12 @@ NETWORKS = {
         Network("F", _IMAGES, "relu", "adam", 1e-3, 32, 60000, "uint8", dropout=0.2),
     )
 }
+
+
+def of_job(job: Mapping[str, Any]) -> Network:
+    """The network that a job names, with the job's batch size if it has one."""
+    net = NETWORKS[job["net"]]
+    return replace(net, batch=job["batch"]) if "batch" in job else net
 
 
 def make_data(net: Network, folder: Path) -> tuple[Path, Path]:

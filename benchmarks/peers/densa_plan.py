@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from networks import NETWORKS
+from networks import of_job
 from peers import Job, Prepared, keras_style
 
 densa: Any = importlib.import_module("densa")
@@ -23,9 +23,11 @@ def version() -> str:
 def prepare(job: Job) -> Prepared:
     """Builds a training job, a whole fit or an op."""
     densa.set_num_threads(job["threads"])
+    if "device" in job:
+        densa.set_device(job["device"])
     densa.utils.set_random_seed(0)
     if job["kind"] == "train":
-        net = NETWORKS[job["net"]]
+        net = of_job(job)
         x, y = np.load(job["x"]), np.load(job["y"])
         return train_steps(keras_style.build(densa, net), x, y, net.batch)
     if job["kind"] == "fit":

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from networks import NETWORKS, Network
+from networks import Network, of_job
 from peers import Job, Prepared, Unavailable
 
 torch: Any = importlib.import_module("torch")
@@ -29,7 +29,7 @@ def prepare(job: Job) -> Prepared:
     """Builds a training job or an op."""
     torch.set_num_threads(job["threads"])
     if job["kind"] == "train":
-        return prepare_training(job, NETWORKS[job["net"]])
+        return prepare_training(job, of_job(job))
     if job["kind"] == "op" and not job["compiled"]:
         from peers import pytorch_ops
 
@@ -63,11 +63,17 @@ def build_optimizer(net: Network, parameters: Any) -> Any:
 
 
 def prepare_training(job: Job, net: Network) -> Prepared:
-    """One optimizer step per unit; the gather is inside the compiled function, if compiled."""
+    """One optimizer step per unit; the gather is inside the compiled function, if compiled.
+
+    On a GPU the data set lies there, and compiled functions replay CUDA graphs.
+    """
     torch.manual_seed(0)
-    x = torch.from_numpy(np.load(job["x"]))
-    y = torch.from_numpy(np.load(job["y"])).long()
-    model = build(net)
+    device = job.get("device", "cpu")
+    if device != "cpu" and not torch.cuda.is_available():
+        raise Unavailable("this PyTorch has no GPU")
+    x = torch.from_numpy(np.load(job["x"])).to(device)
+    y = torch.from_numpy(np.load(job["y"])).long().to(device)
+    model = build(net).to(device)
     model.train()
     optimizer = build_optimizer(net, model.parameters())
     scale = x.dtype == torch.uint8
@@ -79,8 +85,9 @@ def prepare_training(job: Job, net: Network) -> Prepared:
             batch = batch.float().mul_(1 / 255)
         return cross_entropy(model(batch), y.index_select(0, rows))
 
-    loss_of = torch.compile(batch_loss) if job["compiled"] else batch_loss
-    order = torch.randperm(net.rows)
+    mode = "default" if device == "cpu" else "reduce-overhead"
+    loss_of = torch.compile(batch_loss, mode=mode) if job["compiled"] else batch_loss
+    order = torch.randperm(net.rows, device=device)
     at = 0
     last: Any = None
 
@@ -88,12 +95,14 @@ def prepare_training(job: Job, net: Network) -> Prepared:
         nonlocal order, at, last
         for _ in range(units):
             if at + net.batch > net.rows:
-                order, at = torch.randperm(net.rows), 0
+                order, at = torch.randperm(net.rows, device=device), 0
             rows = order[at : at + net.batch]
             at += net.batch
             optimizer.zero_grad(set_to_none=True)
             last = loss_of(rows)
             last.backward()
             optimizer.step()
+        if device != "cpu":
+            torch.cuda.synchronize()
 
     return Prepared(run, lambda: float(last.detach()))

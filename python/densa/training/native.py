@@ -384,6 +384,7 @@ class StepRunner:
         if bound is None:
             raise ValueError("This model's step cannot be recorded; see model.explain_plan().")
         self.plan = bound.plan
+        self._bound = bound
         self._runner = runner
         self._model = model
 
@@ -397,7 +398,9 @@ class StepRunner:
             0,
             min(rows, source.rows),
             source.batch_size,
+            unchanged=self._bound.source is source,
         )
+        self._bound.source = source
 
     def run(self, steps: int) -> None:
         """Runs `steps` steps, with a new random order for each pass."""
