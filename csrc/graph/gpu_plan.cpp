@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <climits>
 #include <cstdlib>
 #include <cstring>
 #include <sstream>
@@ -19,16 +18,9 @@ namespace {
 using Clock = std::chrono::steady_clock;
 constexpr double kChunkSeconds = 0.01;     // between looks at the clock
 constexpr std::int64_t kMostSteps = 4096;  // whose learning rates are sent at once
-constexpr long long kFine = LLONG_MAX;
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
-template <class T>
-void put(Backend& gpu, Device device, const std::shared_ptr<Storage>& to, const T* from,
-         std::size_t count) {
-  gpu.copy(device, to->data(), from, count * sizeof(T), cuda::Direction::kToDevice);
 }
 
 }  // namespace
@@ -270,7 +262,7 @@ GpuPlan::Recorded& GpuPlan::recorded(std::int64_t rows) {
         std::memcpy(&numbers[8 * i], &count, sizeof count);
       });
     made->row_counts = allocate_on(device_, numbers.size());
-    put(gpu_, device_, made->row_counts, numbers.data(), numbers.size());
+    put(made->row_counts, numbers.data(), numbers.size());
   }
   for (const Work& work : works_) {
     Launch launch{&work, {}, {}};
@@ -319,7 +311,7 @@ void GpuPlan::bind_updates(Recorded& recorded) {
     // Each number of rows has a table of its own: gradients may lie elsewhere, and what was
     // captured reads it.
     recorded.tables.push_back(allocate_on(device_, table.size() * sizeof(DeviceTarget)));
-    put(gpu_, device_, recorded.tables.back(), table.data(), table.size());
+    put(recorded.tables.back(), table.data(), table.size());
     if (group.numbers == nullptr)
       group.numbers =
           allocate_on(device_, static_cast<std::size_t>(kMostSteps) * 2 *
@@ -435,71 +427,11 @@ void GpuPlan::begin(DataSpan span) {
   resident_ = rows_fit(gpu_, device_, program_, span_, sources_, results_);
 }
 
-void GpuPlan::load_order() {
-  if (span_.order == nullptr) {
-    order_ = nullptr;
-    return;
-  }
-  const std::size_t bytes = static_cast<std::size_t>(span_.end) * sizeof(std::int64_t);
-  if (order_ == nullptr || order_->bytes() != bytes) order_ = allocate_on(device_, bytes);
-  put(gpu_, device_, order_, span_.order, static_cast<std::size_t>(span_.end));
-}
-
-// Brings rows from `position_` on to the GPU; returns up to which position they lie there.
-std::int64_t GpuPlan::upload_rows() {
-  if (position_ < loaded_last_) return loaded_last_;
-  loaded_first_ = position_;
-  loaded_last_ =
-      resident_ ? span_.end : std::min(span_.end, position_ + staged_rows(program_, span_));
-  if (resident_) {
-    load_all(gpu_, device_, program_, span_, sources_);
-    load_order();
-  } else {
-    order_ = nullptr;
-    load_part(gpu_, device_, program_, span_, loaded_first_, loaded_last_, sources_);
-  }
-  const std::int64_t rows = resident_ ? span_.end : loaded_last_ - loaded_first_;
-  result_rows_.resize(results_.size());
-  for (std::size_t i = 0; i < results_.size(); ++i) {
-    const std::size_t bytes =
-        byte_count(with_rows(type(results_[i]).shape, rows), item_size(type(results_[i]).dtype));
-    if (result_rows_[i] == nullptr || result_rows_[i]->bytes() != bytes)
-      result_rows_[i] = allocate_on(device_, bytes);
-  }
-  return loaded_last_;
-}
-
-void GpuPlan::upload_numbers(std::int64_t steps, const double* rates, std::size_t rate_count) {
-  for (const Updates& group : updates_) {
-    const auto fill = [&](auto zero) {
-      using T = decltype(zero);
-      std::vector<StepNumbers<T>> numbers;
-      for (std::int64_t i = 0; i < steps; ++i) {
-        const auto at = static_cast<std::size_t>(steps_in_span_ + i);
-        const double rate = rate_count > 0 ? rates[std::min(at, rate_count - 1)] : 0;
-        for (const bool decay : {false, true})
-          numbers.push_back(maker_->numbers<T>(step + i, rate, 1, decay));
-      }
-      put(gpu_, device_, group.numbers, numbers.data(), numbers.size());
-    };
-    if (group.dtype == DType::kFloat64) {
-      fill(double{});
-    } else {
-      fill(float{});
-    }
-  }
-}
-
-void GpuPlan::upload_step() {
-  const DeviceStep now{step, resident_ ? position_ : position_ - loaded_first_, 0};
-  put(gpu_, device_, step_, &now, 1);
-}
-
 std::int64_t GpuPlan::run(std::int64_t max_steps, double seconds, const double* rates,
                           std::size_t rate_count) {
   const Clock::time_point start = Clock::now();
   std::vector<long long> fine(static_cast<std::size_t>(status_count_) + 1, kFine);
-  put(gpu_, device_, status_, fine.data(), fine.size());
+  put(status_, fine.data(), fine.size());
   std::int64_t done_steps = 0;
   std::exception_ptr error;
   while (done_steps < max_steps && !done()) {
@@ -534,34 +466,6 @@ std::int64_t GpuPlan::run(std::int64_t max_steps, double seconds, const double* 
   read_nonfinite();
   if (error != nullptr) std::rethrow_exception(error);
   return done_steps;
-}
-
-void GpuPlan::read_results(std::int64_t from, std::int64_t to) {
-  const std::int64_t base = resident_ ? 0 : loaded_first_;
-  for (std::size_t i = 0; i < results_.size(); ++i) {
-    const ResultArray& result = span_.results[i];
-    const auto row = static_cast<std::int64_t>(
-        byte_count(with_rows(type(results_[i]).shape, 1), item_size(type(results_[i]).dtype)));
-    gpu_.copy(device_, result.data + from * result.row_bytes,
-              static_cast<const std::byte*>(result_rows_[i]->data()) + (from - base) * row,
-              static_cast<std::size_t>((to - from) * row), cuda::Direction::kToHost);
-  }
-}
-
-void GpuPlan::read_nonfinite() {
-  std::vector<long long> codes(program_.inputs.size());
-  if (codes.empty()) return;
-  gpu_.copy(device_, codes.data(), status_->data(), codes.size() * sizeof(long long),
-            cuda::Direction::kToHost);
-  for (std::size_t i = 0; i < codes.size(); ++i) {
-    if (codes[i] == kFine || nonfinite_.input >= 0) continue;
-    std::int64_t row = codes[i];
-    if (!resident_) {
-      row += loaded_first_;
-      if (span_.order != nullptr) row = span_.order[row];
-    }
-    nonfinite_ = {static_cast<int>(i), row};
-  }
 }
 
 // The error of the first op of a step that failed, or null.

@@ -5,6 +5,7 @@
 // replay it. What changes from step to step (row of the data set, number of the step, learning
 // rate) lies in device memory, so a replay needs nothing from the host.
 #pragma once
+#include <climits>
 #include <cstdint>
 #include <exception>
 #include <memory>
@@ -37,6 +38,8 @@ class GpuPlan final : public AnyPlan {
   std::vector<std::pair<std::string, double>> profile(std::int64_t steps, double rate) override;
 
  private:
+  static constexpr long long kFine = LLONG_MAX;  // of a status
+
   // Where a value lies.
   struct Place {
     enum Kind : std::uint8_t { kNowhere, kVariable, kFixed, kArena, kInput, kRowCount } kind;
@@ -98,6 +101,11 @@ class GpuPlan final : public AnyPlan {
   std::exception_ptr launch_step(Recorded& recorded);
   DeviceUpdate update_of(const Recorded& recorded) const;
   void launch_updates(const Recorded& recorded);
+  // gpu_plan_data.cpp
+  template <class T>
+  void put(const std::shared_ptr<Storage>& to, const T* from, std::size_t count) {
+    gpu_.copy(device_, to->data(), from, count * sizeof(T), cuda::Direction::kToDevice);
+  }
   std::int64_t upload_rows();
   void load_order();
   void upload_numbers(std::int64_t steps, const double* rates, std::size_t rate_count);

@@ -1,0 +1,99 @@
+// What a GpuPlan brings to the GPU and back: rows of the data set, numbers of the steps, results.
+#include <algorithm>
+#include <vector>
+
+#include "graph/gpu_plan.h"
+#include "graph/gpu_rows.h"
+#include "graph/stage.h"
+
+namespace densa {
+
+void GpuPlan::load_order() {
+  if (span_.order == nullptr) {
+    order_ = nullptr;
+    return;
+  }
+  const std::size_t bytes = static_cast<std::size_t>(span_.end) * sizeof(std::int64_t);
+  if (order_ == nullptr || order_->bytes() != bytes) order_ = allocate_on(device_, bytes);
+  put(order_, span_.order, static_cast<std::size_t>(span_.end));
+}
+
+// Brings rows from `position_` on to the GPU; returns up to which position they lie there.
+std::int64_t GpuPlan::upload_rows() {
+  if (position_ < loaded_last_) return loaded_last_;
+  loaded_first_ = position_;
+  loaded_last_ =
+      resident_ ? span_.end : std::min(span_.end, position_ + staged_rows(program_, span_));
+  if (resident_) {
+    load_all(gpu_, device_, program_, span_, sources_);
+    load_order();
+  } else {
+    order_ = nullptr;
+    load_part(gpu_, device_, program_, span_, loaded_first_, loaded_last_, sources_);
+  }
+  const std::int64_t rows = resident_ ? span_.end : loaded_last_ - loaded_first_;
+  result_rows_.resize(results_.size());
+  for (std::size_t i = 0; i < results_.size(); ++i) {
+    const std::size_t bytes =
+        byte_count(with_rows(type(results_[i]).shape, rows), item_size(type(results_[i]).dtype));
+    if (result_rows_[i] == nullptr || result_rows_[i]->bytes() != bytes)
+      result_rows_[i] = allocate_on(device_, bytes);
+  }
+  return loaded_last_;
+}
+
+void GpuPlan::upload_numbers(std::int64_t steps, const double* rates, std::size_t rate_count) {
+  for (const Updates& group : updates_) {
+    const auto fill = [&](auto zero) {
+      using T = decltype(zero);
+      std::vector<StepNumbers<T>> numbers;
+      for (std::int64_t i = 0; i < steps; ++i) {
+        const auto at = static_cast<std::size_t>(steps_in_span_ + i);
+        const double rate = rate_count > 0 ? rates[std::min(at, rate_count - 1)] : 0;
+        for (const bool decay : {false, true})
+          numbers.push_back(maker_->numbers<T>(step + i, rate, 1, decay));
+      }
+      put(group.numbers, numbers.data(), numbers.size());
+    };
+    if (group.dtype == DType::kFloat64) {
+      fill(double{});
+    } else {
+      fill(float{});
+    }
+  }
+}
+
+void GpuPlan::upload_step() {
+  const DeviceStep now{step, resident_ ? position_ : position_ - loaded_first_, 0};
+  put(step_, &now, 1);
+}
+
+void GpuPlan::read_results(std::int64_t from, std::int64_t to) {
+  const std::int64_t base = resident_ ? 0 : loaded_first_;
+  for (std::size_t i = 0; i < results_.size(); ++i) {
+    const ResultArray& result = span_.results[i];
+    const auto row = static_cast<std::int64_t>(
+        byte_count(with_rows(type(results_[i]).shape, 1), item_size(type(results_[i]).dtype)));
+    gpu_.copy(device_, result.data + from * result.row_bytes,
+              static_cast<const std::byte*>(result_rows_[i]->data()) + (from - base) * row,
+              static_cast<std::size_t>((to - from) * row), cuda::Direction::kToHost);
+  }
+}
+
+void GpuPlan::read_nonfinite() {
+  std::vector<long long> codes(program_.inputs.size());
+  if (codes.empty()) return;
+  gpu_.copy(device_, codes.data(), status_->data(), codes.size() * sizeof(long long),
+            cuda::Direction::kToHost);
+  for (std::size_t i = 0; i < codes.size(); ++i) {
+    if (codes[i] == kFine || nonfinite_.input >= 0) continue;
+    std::int64_t row = codes[i];
+    if (!resident_) {
+      row += loaded_first_;
+      if (span_.order != nullptr) row = span_.order[row];
+    }
+    nonfinite_ = {static_cast<int>(i), row};
+  }
+}
+
+}  // namespace densa
