@@ -156,7 +156,7 @@ Value import_tensor(const py::object& capsule, const char* name, bool writable) 
   });
   auto storage = Storage::borrow(static_cast<std::byte*>(from.data) + from.byte_offset, bytes,
                                  std::move(owner), writable, Device{from.device.id});
-  return std::make_shared<TensorNode>(std::move(type), std::move(storage), 0, strides);
+  return std::make_shared<TensorNode>(type, std::move(storage), 0, strides);
 }
 
 Value from_dlpack(const py::object& capsule) {
