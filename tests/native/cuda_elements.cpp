@@ -8,6 +8,7 @@
 #include <vector>
 
 // Each file has its kOps.
+// NOLINTBEGIN(readability-identifier-naming)
 #define kOps kElementwiseOps
 #include "ops/elementwise/elementwise.cu"
 #undef kOps
@@ -23,6 +24,7 @@
 #define kOps kDropoutOps
 #include "ops/dropout/dropout.cu"
 #undef kOps
+// NOLINTEND(readability-identifier-naming)
 
 namespace densa::inline DENSA_ISA {
 namespace {

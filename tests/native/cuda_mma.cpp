@@ -102,11 +102,9 @@ void test_products(cuda::Stream stream) {
     const std::vector<float> y = on_c.host(stream);
     for (int r = 0; r < 16; ++r)
       for (int n = 0; n < 8; ++n) {
-        const auto at = static_cast<std::size_t>(r * 8 + n);
+        const int at = r * 8 + n;
         float want = c[at];
-        for (int k = 0; k < depth; ++k)
-          want += a[static_cast<std::size_t>(r * depth + k)] *
-                  b[static_cast<std::size_t>(n * depth + k)];
+        for (int k = 0; k < depth; ++k) want += a[r * depth + k] * b[n * depth + k];
         CHECK(y[at] == want, "kind %d at (%d, %d): %g, not %g", kind, r, n, double{y[at]},
               double{want});
       }

@@ -12,6 +12,8 @@
 #include "cuda/emulation/memory.h"
 #include "simd/level.h"
 
+// CUDA's words, whose names are not ours to choose.
+// NOLINTBEGIN(bugprone-reserved-identifier,readability-identifier-naming)
 #define __global__
 #define __device__
 #define __host__
@@ -25,6 +27,7 @@
 
 inline void __syncthreads() { densa::emulation::sync_threads(); }
 inline void __syncwarp() { densa::emulation::sync_warp(); }
+// NOLINTEND(bugprone-reserved-identifier,readability-identifier-naming)
 
 namespace densa::inline DENSA_ISA {
 
