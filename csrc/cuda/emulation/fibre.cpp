@@ -10,10 +10,14 @@
 // stack pointer in *from, takes `to` as stack pointer and pops. A new fibre's stack is laid out as
 // if it had been stopped at the start of densa_fibre_start, which calls the entry function that
 // waits in one register with the argument from another.
+// The names are global, if hidden: an assembler refers to a local one by its section, which on
+// aarch64 loses the place in it where the address comes from a table.
 #if defined(__x86_64__)
 asm(R"(
 .text
 .p2align 4
+.globl densa_fibre_swap
+.hidden densa_fibre_swap
 .type densa_fibre_swap, @function
 densa_fibre_swap:
   pushq %rbp
@@ -33,6 +37,8 @@ densa_fibre_swap:
   ret
 .size densa_fibre_swap, .-densa_fibre_swap
 .p2align 4
+.globl densa_fibre_start
+.hidden densa_fibre_start
 .type densa_fibre_start, @function
 densa_fibre_start:
   movq %r13, %rdi
@@ -44,6 +50,8 @@ densa_fibre_start:
 asm(R"(
 .text
 .p2align 4
+.globl densa_fibre_swap
+.hidden densa_fibre_swap
 .type densa_fibre_swap, %function
 densa_fibre_swap:
   sub sp, sp, #160
@@ -74,6 +82,8 @@ densa_fibre_swap:
   ret
 .size densa_fibre_swap, .-densa_fibre_swap
 .p2align 4
+.globl densa_fibre_start
+.hidden densa_fibre_start
 .type densa_fibre_start, %function
 densa_fibre_start:
   mov x0, x20
