@@ -92,6 +92,22 @@ struct PyPlan {
   std::unique_ptr<AnyPlan> plan;
   std::vector<py::object> held;
 
+  // Whether rows of output k fit into the array that they are to be written to.
+  void check_result(const py::array& array, std::size_t k, std::int64_t rows) const {
+    const auto& outputs = plan->program().outputs;
+    if (k >= outputs.size()) throw ValueError("plan: more results than outputs");
+    const TypeInfo& type = plan->program().values[outputs[k].second].type;
+    const DType dtype = to_dtype(array.dtype());
+    const std::int64_t size =
+        array.ndim() > 0 ? array.size() / std::max<py::ssize_t>(1, array.shape(0)) : 0;
+    if (dtype != type.dtype || array.ndim() != type.shape.rank() || array.shape(0) < rows ||
+        size != element_count(with_rows(type.shape, 1)))
+      throw ValueError(cat("plan: output '", outputs[k].first, "' is ", dtype_name(type.dtype),
+                           to_string(type.shape), " for ", rows, " rows, but the result is ",
+                           dtype_name(dtype), " with ", array.ndim(), " dimensions and ",
+                           array.ndim() > 0 ? array.shape(0) : 0, " rows"));
+  }
+
   void begin(const py::sequence& sources, const py::object& order, std::int64_t first,
              std::int64_t last, std::int64_t batch, const py::sequence& results, bool unchanged) {
     DataSpan span;
@@ -142,6 +158,7 @@ struct PyPlan {
     }
     for (const py::handle& item : results) {
       auto array = item.cast<py::array>();
+      check_result(array, span.results.size(), last);
       span.results.push_back({static_cast<std::byte*>(array.mutable_data()), array.strides(0)});
       keep.push_back(array);
     }
