@@ -150,6 +150,8 @@ class NativeRunner:
                 "clipnorm": spec["clip_norm"] or None,
                 "global_clipnorm": spec["global_clip_norm"] or None,
             }
+            if "loss_scale" in spec:
+                optimizer["loss_scale"] = spec["loss_scale"]
         try:
             with Uses() as uses:
                 made = self._program(parts)
@@ -186,6 +188,8 @@ class NativeRunner:
             )
             if results is not None:  # an overridden compute_metrics returns its own logs
                 return None
+            if self.kind == "train":
+                loss = model.optimizer.scale_loss(loss)
             program.output("loss", loss)
             return program, shapes_for_labels(model, y_pred), []
 
