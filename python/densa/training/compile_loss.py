@@ -105,6 +105,16 @@ class CompileLoss:
                 classes = shape[fn.axis] if -len(shape) <= fn.axis < len(shape) else None
                 check_labels_of(name, labels, classes, fn.ignore_class)
 
+    def targets_of(self, y_true: Any, y_pred: Any) -> list[Any] | None:
+        """The target of each output, None where there is none; None if they cannot be told."""
+        try:
+            names, _ = outputs_of(y_pred, self.output_names)
+            chosen = per_output("`loss`", self.loss, names, spread=True)
+            wanted = [i for i, fn in enumerate(chosen) if fn is not None]
+            return _targets("targets", y_true, names, wanted)
+        except ValueError:
+            return None
+
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         """The total loss; None where no output has a loss."""
         if not _core.recording():

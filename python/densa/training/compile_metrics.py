@@ -9,6 +9,7 @@ from densa.metrics import MeanMetricWrapper, Metric
 from densa.utils import tree
 from densa.variables import Variable
 
+from .compile_loss import CompileLoss
 from .structure import outputs_have_names, outputs_of, per_output, unused
 
 
@@ -20,6 +21,7 @@ class CompileMetrics(Metric):
         weighted_metrics: The same, given the sample weights.
         output_names: The model's output names where it has them.
         name: Name of the whole.
+        loss: The `CompileLoss` beside it, which tells what targets belong to which output.
     """
 
     def __init__(
@@ -28,6 +30,7 @@ class CompileMetrics(Metric):
         weighted_metrics: Any,
         output_names: list[str] | None = None,
         name: str = "compile_metrics",
+        loss: CompileLoss | None = None,
     ) -> None:
         for what, given in (("metrics", metrics), ("weighted_metrics", weighted_metrics)):
             if given is not None and not isinstance(given, list | tuple | dict):
@@ -36,6 +39,7 @@ class CompileMetrics(Metric):
                     f"{what}={given!r} of type {type(given).__name__}"
                 )
         super().__init__(name=name)
+        self._loss = loss
         self._given = {False: metrics, True: weighted_metrics}
         self.output_names = output_names
         # (index of the output, its name if there are several, metric, whether it is weighted)
@@ -69,7 +73,7 @@ class CompileMetrics(Metric):
     def build(self, y_true: Any, y_pred: Any) -> None:
         """Settles which metric belongs to which output; `"accuracy"` by loss and shapes."""
         names, outputs = outputs_of(y_pred, self.output_names)
-        targets = per_output_targets(y_true, names)
+        targets = self._targets(y_true, y_pred, names)
         labelled = len(names) > 1 and outputs_have_names(y_pred, self.output_names)
         parts: list[tuple[int, str | None, Metric, bool]] = []
         for weighted, given in self._given.items():
@@ -89,15 +93,22 @@ class CompileMetrics(Metric):
         if not self._parts:
             return
         names, outputs = outputs_of(y_pred, self.output_names)
-        targets = per_output_targets(y_true, names)
+        targets = self._targets(y_true, y_pred, names)
         weights = per_output("sample_weight", sample_weight, names, spread=True)
         for i, _, metric, weighted in self._parts:
             if targets[i] is None:
-                continue
+                raise ValueError(
+                    f"There is no target for the output {names[i]!r}, which has the metric "
+                    f"{metric.name!r}. Pass one, or set its metrics to None."
+                )
             if weighted and weights[i] is not None:
                 metric.update_state(targets[i], outputs[i], sample_weight=weights[i])
             else:
                 metric.update_state(targets[i], outputs[i])
+
+    def _targets(self, y_true: Any, y_pred: Any, names: list[str]) -> list[Any]:
+        found = None if self._loss is None else self._loss.targets_of(y_true, y_pred)
+        return per_output_targets(y_true, names) if found is None else found
 
     def reset_state(self) -> None:
         """Resets all metrics."""

@@ -67,7 +67,7 @@ class Compiled:
         self.loss = None if loss is None else CompileLoss(loss, loss_weights, output_names)
         self.metrics = None
         if metrics is not None or weighted_metrics is not None:
-            self.metrics = CompileMetrics(metrics, weighted_metrics, output_names)
+            self.metrics = CompileMetrics(metrics, weighted_metrics, output_names, loss=self.loss)
 
     def get_config(self) -> dict[str, Any]:
         """The arguments of `compile` as plain data."""

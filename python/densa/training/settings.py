@@ -2,9 +2,10 @@
 and metrics.
 
 A recording reads `layer.rate` once. The runner compares these settings when a fit, evaluation or
-prediction begins, and records again where one of them is no longer what it was. Losses and metrics,
-which have little state, are compared with all that they hold: private attributes, Tensors, what is
-in lists and dicts, losses within losses. What changes inside of an array or on a class is not seen.
+prediction begins, and records again where one of them is no longer what it was. Of layers these
+are the public attributes, with what lists and dicts among them hold. Losses and metrics, which have
+little state, are compared with all that they hold: private attributes, Tensors, what is in lists
+and dicts, losses within losses. What changes inside of an array or on a class is not seen.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ _OF_TRAINING = frozenset(
         "_fitting",
         "_pending_logs",
         "_turns",
+        "_steps_trained",
     )
 )
 _NEW = object()
@@ -81,6 +83,10 @@ class Watched:
         for owner in _owners(self._model):
             self._seen.append((owner, list(_values(owner))))
             self._now.update(_settings(owner))
+            for name, value in vars(owner).items():
+                if type(value) in (list, dict) and name[0] != "_":
+                    self._seen.append((value, list(_values(value))))
+                    self._now[id(owner), f"{name}[]"] = tuple(map(_setting, _values(value)))
         for owner in _held(_of_compile(self._model)):
             self._seen.append((owner, list(_values(owner))))
             self._now.update(_all_settings(owner))
