@@ -115,3 +115,19 @@ def test_compile_errors_and_configuration():
     assert again.get_compile_config() == config
     assert again.optimizer.clipnorm == 1.0
     assert len(again.optimizer.variables) == 2 + 2 * 2
+
+
+def test_arguments_out_of_range_are_refused_where_they_are_given(tmp_path):
+    model = densa.Sequential([densa.Input((2,)), densa.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    with pytest.raises(ValueError, match="shuffle"):
+        model.fit(np.ones((4, 2)), np.ones((4, 1)), shuffle="nonsense", verbose=0)
+    with pytest.raises(ValueError, match="momentum"):
+        densa.layers.BatchNormalization(momentum=2.0)
+    with pytest.raises(ValueError, match="epsilon"):
+        densa.layers.BatchNormalization(epsilon=-1.0)
+    with pytest.raises(ValueError, match="k must be at least 1"):
+        densa.metrics.TopKCategoricalAccuracy(k=0)
+    (tmp_path / "folder.densa").mkdir()
+    with pytest.raises(IsADirectoryError, match="is a folder"):
+        model.save(tmp_path / "folder.densa")

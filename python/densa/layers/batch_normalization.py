@@ -68,6 +68,10 @@ class BatchNormalization(Layer):
         self.axis = [int(a) for a in axis] if isinstance(axis, (list, tuple)) else int(axis)
         self.momentum = float(momentum)
         self.epsilon = float(epsilon)
+        if not 0 <= self.momentum <= 1:
+            raise ValueError(f"`momentum` must lie between 0 and 1; received {momentum!r}.")
+        if not self.epsilon >= 0:
+            raise ValueError(f"`epsilon` must be at least 0; received {epsilon!r}.")
         self.center = center
         self.scale = scale
         self.beta_initializer = initializers.get(beta_initializer)

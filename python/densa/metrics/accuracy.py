@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from densa import _core, ops
+from densa._numbers import whole_number
 from densa.config import floatx
 from densa.losses.crossentropy import as_labels
 from densa.losses.loss import as_floating, check_shapes, same_rank
@@ -277,8 +278,8 @@ class TopKCategoricalAccuracy(MeanMetricWrapper):
     def __init__(
         self, k: int = 5, name: str | None = "top_k_categorical_accuracy", dtype: Any = None
     ) -> None:
-        super().__init__(top_k_categorical_accuracy, name, dtype, k=k)
-        self.k = k
+        self.k = whole_number("k", k)
+        super().__init__(top_k_categorical_accuracy, name, dtype, k=self.k)
 
 
 class SparseTopKCategoricalAccuracy(MeanMetricWrapper):
@@ -302,5 +303,5 @@ class SparseTopKCategoricalAccuracy(MeanMetricWrapper):
     def __init__(
         self, k: int = 5, name: str | None = "sparse_top_k_categorical_accuracy", dtype: Any = None
     ) -> None:
-        super().__init__(sparse_top_k_categorical_accuracy, name, dtype, k=k)
-        self.k = k
+        self.k = whole_number("k", k)
+        super().__init__(sparse_top_k_categorical_accuracy, name, dtype, k=self.k)

@@ -297,6 +297,8 @@ def _path(filepath: Any, suffix: str, overwrite: bool) -> str:
             f"The filename must end in `{suffix}`. Received: filepath={path}. densa writes its own "
             "format; it does not write `.keras` or `.h5`."
         )
+    if os.path.isdir(path):
+        raise IsADirectoryError(f"{path!r} is a folder; give the path of a file.")
     if not overwrite and os.path.exists(path):
         raise FileExistsError(f"{path!r} exists, and overwrite=False.")
     return path

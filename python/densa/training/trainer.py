@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from densa._numbers import check_real_number, whole_number
 from densa.callbacks import CallbackList, CSVLogger, ProgbarLogger
 from densa.utils import tree
@@ -124,6 +126,8 @@ class Trainer(Steps):
         x, y, sample_weight, validation_data = _split_off(
             x, y, sample_weight, validation_split, validation_data, class_weight
         )
+        if not isinstance(shuffle, bool | np.bool_ | int) and shuffle != "batch":
+            raise ValueError(f'`shuffle` must be True, False or "batch"; received {shuffle!r}.')
         source = self._source(x, y, sample_weight, batch_size, shuffle, class_weight)
         feed = Feed(source, steps_per_epoch)
         validation = None
