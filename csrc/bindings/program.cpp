@@ -183,7 +183,8 @@ struct PyPlan {
   // Runs until max_steps, the end of the span or `seconds`; looks for Ctrl-C about every 50 ms.
   // `counter` holds the number of optimizer steps before and behind it, whatever happens.
   std::int64_t run(std::int64_t max_steps, double seconds, const py::object& rate,
-                   const std::optional<std::shared_ptr<Variable>>& counter) {
+                   const std::optional<std::shared_ptr<Variable>>& counter,
+                   const std::optional<std::int64_t>& draw) {
     std::vector<double> rates;
     if (PyFloat_Check(rate.ptr()) || PyLong_Check(rate.ptr()))
       rates.push_back(rate.cast<double>());
@@ -192,6 +193,7 @@ struct PyPlan {
     else if (!rate.is_none())
       rates = rate.cast<std::vector<double>>();
     const Counting counting(*plan, counter ? counter->get() : nullptr);
+    plan->first_draw = draw ? *draw - plan->step : 0;
     constexpr double kSlice = 0.05;
     std::int64_t done = 0;
     double left = seconds;
@@ -249,12 +251,16 @@ void bind_program(py::module_& m) {
            py::arg("last"), py::arg("batch"), py::arg("results") = py::tuple(),
            py::arg("unchanged") = false)
       .def("run", &PyPlan::run, py::arg("max_steps") = std::numeric_limits<std::int64_t>::max(),
-           py::arg("seconds") = 0.0, py::arg("rate") = 0.0, py::arg("counter") = py::none())
+           py::arg("seconds") = 0.0, py::arg("rate") = 0.0, py::arg("counter") = py::none(),
+           py::arg("draw") = py::none())
       .def_property_readonly("done", [](const PyPlan& self) { return self.plan->done(); })
       .def_property_readonly("position", [](const PyPlan& self) { return self.plan->position(); })
       .def_property(
           "step", [](const PyPlan& self) { return self.plan->step; },
           [](PyPlan& self, std::int64_t step) { self.plan->step = step; })
+      .def_property_readonly(
+          "draw", [](const PyPlan& self) { return self.plan->first_draw + self.plan->step; },
+          "The number of the next random draw.")
       .def_property_readonly("capacity", [](const PyPlan& self) { return self.plan->capacity(); })
       .def_property_readonly("threads",
                              [](const PyPlan& self) { return self.plan->last_threads(); })

@@ -64,7 +64,7 @@ void GpuPlan::upload_numbers(std::int64_t steps, const double* rates, std::size_
 }
 
 void GpuPlan::upload_step() {
-  const DeviceStep now{step, resident_ ? position_ : position_ - loaded_first_, 0};
+  const DeviceStep now{first_draw + step, resident_ ? position_ : position_ - loaded_first_, 0};
   put(step_, &now, 1);
 }
 

@@ -198,6 +198,7 @@ StepState Plan::state(std::int64_t position, std::int64_t index, const double* r
   StepState s;
   s.rows = std::min(span_.batch, span_.end - position);
   s.step = step + index;
+  s.draw = first_draw + s.step;
   const auto at = static_cast<std::size_t>(steps_in_span_ + index);
   if (rate_count > 0) s.learning_rate = rates[std::min(at, rate_count - 1)];
   s.sources = span_.sources.data();

@@ -49,7 +49,8 @@ struct Access {
 // What changes from step to step; each thread has its own.
 struct StepState {
   std::int64_t rows = 0;  // of this batch
-  std::int64_t step = 0;  // counts optimizer steps over the model's life: the dropout counter
+  std::int64_t step = 0;  // counts optimizer steps
+  std::int64_t draw = 0;  // numbers random draws, over the model's life
   double learning_rate = 0;
   const SourceArray* sources = nullptr;
   std::size_t source_count = 0;

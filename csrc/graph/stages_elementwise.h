@@ -94,7 +94,7 @@ class DropoutStage final : public Stage {
     now.row_end = box.row_end;
     now.first_panel = box.first_panel;
     now.last_panel = box.last_panel;
-    now.step = draw.at(s.step);
+    now.step = draw.at(s.draw);
     dropout(now);
   }
 };

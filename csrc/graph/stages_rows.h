@@ -146,7 +146,7 @@ class OpStage final : public Stage {
   void run(const StepState& s, Range) override {
     if (s.rows != rows_) point(s.rows);
     try {
-      op->eval({views_in_, views_out_, attrs, s.scratch, s.step});
+      op->eval({views_in_, views_out_, attrs, s.scratch, s.draw});
     } catch (...) {  // thread 0 alone runs these
       if (!failure->error) failure->error = std::current_exception();
       failure->interval.store(std::min(failure->interval.load(), s.interval));

@@ -23,7 +23,7 @@ namespace densa {
 // What changes from step to step, in device memory: launches that are captured once read it when
 // they are replayed.
 struct DeviceStep {
-  std::int64_t step;   // optimizer steps over the model's life: the dropout counter
+  std::int64_t step;   // numbers random draws; goes on over the model's life
   std::int64_t first;  // position of the batch in the epoch
   std::int64_t index;  // steps since the span began: which learning rate
 };

@@ -141,6 +141,11 @@ class Uses:
         self._counts: dict[SeedGenerator, int] = {}
 
     @property
+    def counts(self) -> dict[SeedGenerator, int]:
+        """How often each generator was used."""
+        return dict(self._counts)
+
+    @property
     def several(self) -> bool:
         """Whether a generator was used more than once."""
         return any(count > 1 for count in self._counts.values())

@@ -67,6 +67,8 @@ class _Bound:
         self.plan = plan
         self.struct = struct  # of the outputs; but for predict only where labels need their shapes
         self.leaves = leaves  # symbolic outputs, predict only
+        self.busy = False  # a hook of its run may train, test or predict: then by another plan
+        self.draws: dict[Any, int] = {}  # generators, and how often a step uses each
         self.alive: Any = None  # what the key's addresses belong to
         self.source: Any = None  # of the last epoch: a GPU keeps its rows
 
@@ -96,8 +98,13 @@ class NativeRunner:
             self._build(parts[0])
             self._watched.look()
             self._look = False
-        key = self._key(parts)
-        found = self._plans.get(key, False)
+        depth = 0
+        while True:
+            key = (depth, *self._key(parts))
+            found = self._plans.get(key, False)
+            if not (isinstance(found, _Bound) and found.busy):
+                break
+            depth += 1
         if isinstance(found, _Bound) and found.plan.capacity < rows:
             found = False
         if found is False:
@@ -108,7 +115,7 @@ class NativeRunner:
             self._plans.pop(key, None)
             if len(self._plans) >= _KEPT_PLANS:
                 self._plans.pop(next(iter(self._plans)))
-            found = self._plans[self._key(parts)] = recorded
+            found = self._plans[(depth, *self._key(parts))] = recorded
         return found  # type: ignore[return-value]
 
     def _key(self, parts: Batch) -> Any:
@@ -156,17 +163,20 @@ class NativeRunner:
             with Uses() as uses:
                 made = self._program(parts)
             if uses.several:
-                with Uses(uses):
+                with Uses(uses) as uses:
                     made = self._program(parts)
             if made is None:
                 return None
             program, struct, leaves = made
+            draws = uses.counts
             names = [f"out{i}" for i in range(len(leaves))]
             # The gradient may need the number of rows where the step itself does not.
             plan = _core.Plan(program, rows, optimizer=optimizer, collect=names)
         except _core.NeedsRows:
             return None
-        return _Bound(plan, struct, leaves)
+        bound = _Bound(plan, struct, leaves)
+        bound.draws = draws
+        return bound
 
     def _program(self, parts: Batch) -> tuple[Any, Any, list[Any]] | None:
         # The recorded step with the outputs of a prediction; None where it must run eagerly.
@@ -218,7 +228,11 @@ class NativeRunner:
             return self._eager.run_epoch(feed, callbacks)
         if bound.struct is not None:
             check_labels(self.model, source.y, bound.struct)
-        return self._run_arrays(bound, source, callbacks)
+        bound.busy = True
+        try:
+            return self._run_arrays(bound, source, callbacks)
+        finally:
+            bound.busy = False
 
     def _run_arrays(self, bound: _Bound, source: ArraySource, callbacks: CallbackList) -> Logs:
         model, kind, plan = self.model, self.kind, bound.plan
@@ -250,9 +264,9 @@ class NativeRunner:
                 if isinstance(now, list):
                     # The plan counts rates from begin() on, so those of a schedule go one by one.
                     for rate in now[: steps - at]:
-                        at += self._advance(plan, 1, 0.0, rate)
+                        at += self._advance(bound, 1, 0.0, rate)
                 else:
-                    at += self._advance(plan, group, 0.0, now)
+                    at += self._advance(bound, group, 0.0, now)
                 logs = LazyLogs(read)
                 model._pending_logs = logs.settle
                 end(at - 1, logs)
@@ -260,7 +274,7 @@ class NativeRunner:
                     logs.settle()
             else:
                 # Rates are counted from begin() on, so the list of the epoch serves every call.
-                at += self._advance(plan, steps, _PROGRESS_SECONDS, rates)
+                at += self._advance(bound, steps, _PROGRESS_SECONDS, rates)
                 callbacks.progress(kind, at - 1, LazyLogs(read))
             if kind == "train" and model.stop_training:
                 break
@@ -313,7 +327,7 @@ class NativeRunner:
         if bound.struct is not None:
             check_labels(self.model, batch[1], bound.struct)
         bound.plan.begin(_rows_of(batch), None, 0, rows, rows)
-        self._advance(bound.plan, 1, 0.0, self._rates(1))
+        self._advance(bound, 1, 0.0, self._rates(1))
         return None
 
     def predict(self, feed: Feed, callbacks: CallbackList) -> Any:
@@ -325,6 +339,13 @@ class NativeRunner:
         bound = self._bound((source.x, None, None), _largest(source))
         if bound is None:
             return self._eager.predict(feed, callbacks)
+        bound.busy = True
+        try:
+            return self._predict_arrays(bound, source, callbacks)
+        finally:
+            bound.busy = False
+
+    def _predict_arrays(self, bound: _Bound, source: ArraySource, callbacks: CallbackList) -> Any:
         plan, model = bound.plan, self.model
         # Plans widen what has 16 bits.
         results = [
@@ -341,13 +362,13 @@ class NativeRunner:
             if every:
                 callbacks.on_predict_batch_begin(at)
                 first = plan.position
-                at += self._advance(plan, model.steps_per_execution, 0.0, 0.0)
+                at += self._advance(bound, model.steps_per_execution, 0.0, 0.0)
                 part = [result[first : plan.position] for result in results]
                 callbacks.on_predict_batch_end(
                     at - 1, {"outputs": tree.pack_like(bound.struct, part)}
                 )
             else:
-                at += self._advance(plan, source.steps or 0, _PROGRESS_SECONDS, 0.0)
+                at += self._advance(bound, source.steps or 0, _PROGRESS_SECONDS, 0.0)
                 callbacks.progress("predict", at - 1, None)
             if model.stop_predicting:
                 results = [result[: plan.position] for result in results]
@@ -362,14 +383,24 @@ class NativeRunner:
     def _rates(self, steps: int) -> Any:
         return self.model.optimizer.rates(steps) if self.kind == "train" else 0.0
 
-    def _advance(self, plan: Any, steps: int, seconds: float, rates: Any) -> int:
+    def _advance(self, bound: _Bound, steps: int, seconds: float, rates: Any) -> int:
+        plan, model = bound.plan, self.model
         if self.kind != "train":
             # Dropout that is on outside of training gets another mask in every step.
             plan.step = self._steps
             done = int(plan.run(steps, seconds, rates))
             self._steps += done
             return done
-        return int(plan.run(steps, seconds, rates, self.model.optimizer._iterations))
+        # A new optimizer counts from 0, the model's random draws go on.
+        try:
+            return int(
+                plan.run(steps, seconds, rates, model.optimizer._iterations, model._steps_trained)
+            )
+        finally:
+            if bound.draws:
+                model._steps_trained = plan.draw
+                for generator, uses in bound.draws.items():
+                    generator.count = max(generator.count, plan.draw * uses)
 
     def _say_non_finite(self, plan: Any, source: ArraySource) -> None:
         bad = plan.nonfinite
@@ -420,7 +451,7 @@ class StepRunner:
         while steps > 0:
             if self.plan.done:
                 self._renew()
-            steps -= self._runner._advance(self.plan, steps, 0.0, self._runner._rates(1))
+            steps -= self._runner._advance(self._bound, steps, 0.0, self._runner._rates(1))
 
     def profile(self, steps: int = 100) -> list[tuple[str, float]]:
         """(stage, seconds per step) on one thread."""

@@ -24,6 +24,9 @@ class Steps:
     # What settles the logs of the batch just done. Not the logs: a dictionary may hold layers.
     _pending_logs: Callable[[], None] | None = None
     _fitting = False
+    # Training steps over the model's life where it has had several optimizers; they number random
+    # draws. None: those that the optimizer has counted.
+    _steps_trained: int | None = None
 
     def __init__(self) -> None:
         self._compiled: Compiled | None = None
@@ -93,10 +96,15 @@ class Steps:
             names,
             getattr(getattr(self, "dtype_policy", None), "name", None) == "mixed_float16",
         )
+        self._count_steps_of(self.optimizer, compiled.optimizer)
         self._compiled = compiled
         self._loss_tracker = Mean(name="loss")
         self._runners = {}
         self.stop_training = False
+
+    def _count_steps_of(self, before: Any, now: Any) -> None:
+        if before is not None and before is not now and self._steps_trained is None:
+            self._steps_trained = int(before.iterations)
 
     @property
     def compiled(self) -> bool:
@@ -114,7 +122,9 @@ class Steps:
         from densa import optimizers
 
         compiled = self._require_compiled("setting `optimizer`")
-        compiled.optimizer = optimizers.get(value)
+        made = optimizers.get(value)
+        self._count_steps_of(compiled.optimizer, made)
+        compiled.optimizer = made
         self._runners = {}
 
     @property
@@ -346,6 +356,8 @@ class Steps:
         for variable in variables:
             variable.grad = None
         optimizer.apply(gradients, variables)
+        if self._steps_trained is not None:
+            self._steps_trained += 1
 
     def test_step(self, data: Any) -> dict[str, Any]:
         """One step of evaluation; may be overridden. Arguments and result as `train_step`."""
