@@ -54,7 +54,8 @@ struct DeviceUpdate {
   double clip_norm = 0, global_clip_norm = 0;
   void* scratch = nullptr;  // update_scratch_bytes() bytes, 256-byte aligned, uninitialised
   cuda::Stream stream = nullptr;
-  const DeviceStep* step = nullptr;  // device memory: row step->index of numbers; null: row 0
+  // Device memory: row step->index of numbers, nothing at all while step->failed; null: row 0.
+  const DeviceStep* step = nullptr;
 };
 
 }  // namespace densa

@@ -123,6 +123,7 @@ template <class F, class T>
 __global__ void step_targets(Global<const DeviceTarget> targets, int count, std::int64_t pieces,
                              Global<const StepNumbers<T>> numbers, Global<const DeviceStep> step,
                              Global<const double> factors, bool common) {
+  if (step && step->failed != 0) return;
   const std::int64_t row = step ? step->index : 0;
   for (std::int64_t p = blockIdx.x; p < pieces; p += gridDim.x) {
     const Piece piece = find_piece(targets, count, p);
