@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <sstream>
+#include <stdexcept>
 #include <utility>
 
 #include "graph/gpu_rows.h"
@@ -343,7 +344,7 @@ DeviceUpdate GpuPlan::update_of(const Recorded& recorded) const {
   }
   update.scratch = update_scratch_ == nullptr ? nullptr : update_scratch_->data();
   update.stream = gpu_.stream(device_);
-  update.step = static_cast<const DeviceStep*>(step_->data());
+  update.step = device_step();
   return update;
 }
 
@@ -358,18 +359,20 @@ void GpuPlan::launch_one(const Launch& launch) {
       scratch_ == nullptr ? nullptr : scratch_->data(),
       work.status < 0 ? nullptr : static_cast<long long*>(status_->data()) + work.status,
       gpu_.stream(device_),
-      static_cast<const DeviceStep*>(step_->data())};
+      device_step()};
   work.op->eval(call);
 }
 
 void GpuPlan::launch_updates(const Recorded& recorded) {
   if (!recorded.groups.empty()) gpu_.update(update_of(recorded));
+  static const DeviceOp& store = device_op("store");
   for (const Assign& assign : assigns_) {
-    const void* from = address(recorded, assign.value);
+    void* const from = address(recorded, assign.value);
     if (from == assign.variable->data()) continue;
-    const TypeInfo& to = assign.variable->type();
-    gpu_.copy(device_, assign.variable->data(), from, byte_count(to.shape, item_size(to.dtype)),
-              cuda::Direction::kOnDevice);
+    const auto& [dtype, shape] = assign.variable->type();
+    const View x{from, dtype, shape, contiguous_strides(shape)};
+    const View y{assign.variable->data(), dtype, shape, x.strides};
+    store.eval({{&x, 1}, {&y, 1}, {}, nullptr, nullptr, gpu_.stream(device_), device_step()});
   }
 }
 
@@ -378,40 +381,41 @@ void GpuPlan::launch_ops(const Recorded& recorded) {
 }
 
 void GpuPlan::launch_end(const Recorded& recorded) {
+  static const DeviceOp &check = device_op("check"), &advance = device_op("advance");
+  cuda::Stream const stream = gpu_.stream(device_);
+  const View step{step_->data(), DType::kInt64, {4}, {1}};
+  if (may_fail()) {
+    const auto inputs = static_cast<std::int64_t>(program_.inputs.size());
+    const View status{static_cast<long long*>(status_->data()) + inputs,
+                      DType::kInt64,
+                      {status_count_ - inputs},
+                      {1}};
+    check.eval({{&status, 1}, {&step, 1}, {}, nullptr, nullptr, stream});
+  }
   launch_updates(recorded);
-  static const DeviceOp& advance = device_op("advance");
-  const View step{step_->data(), DType::kInt64, {3}, {1}};
   const Attrs attrs{{"batch", span_.batch}};
-  advance.eval({{}, {&step, 1}, attrs, nullptr, nullptr, gpu_.stream(device_)});
+  advance.eval({{}, {&step, 1}, attrs, nullptr, nullptr, stream});
 }
 
-// One step; returns the error of an op that failed, and then no variable has changed.
-std::exception_ptr GpuPlan::launch_step(Recorded& recorded) {
+void GpuPlan::launch_step(Recorded& recorded) {
   const auto held = gpu_.hold(device_);
-  ++recorded.runs;
-  if (recorded.graph != nullptr) {
-    gpu_.launch(device_, recorded.graph);
-    return nullptr;
-  }
-  const bool may_fail = status_count_ > static_cast<int>(program_.inputs.size());
-  if (may_fail || recorded.runs == 1) {
-    launch_ops(recorded);
-    if (may_fail)
-      if (auto error = failure(recorded)) return error;
-    launch_end(recorded);
-    return nullptr;
-  }
-  gpu_.begin_capture(device_);
-  try {
+  if (recorded.graph == nullptr && recorded.runs++ == 0) {
     launch_ops(recorded);
     launch_end(recorded);
-  } catch (...) {
-    gpu_.destroy(gpu_.end_capture(device_));
-    throw;
+    return;
   }
-  recorded.graph = gpu_.end_capture(device_);
+  if (recorded.graph == nullptr) {
+    gpu_.begin_capture(device_);
+    try {
+      launch_ops(recorded);
+      launch_end(recorded);
+    } catch (...) {
+      gpu_.destroy(gpu_.end_capture(device_));
+      throw;
+    }
+    recorded.graph = gpu_.end_capture(device_);
+  }
   gpu_.launch(device_, recorded.graph);
-  return nullptr;
 }
 
 // ---- running ------------------------------------------------------------------------------------
@@ -439,8 +443,7 @@ void GpuPlan::begin(DataSpan span) {
 std::int64_t GpuPlan::run(std::int64_t max_steps, double seconds, const double* rates,
                           std::size_t rate_count) {
   const Clock::time_point start = Clock::now();
-  std::vector<long long> fine(static_cast<std::size_t>(status_count_) + 1, kFine);
-  put(status_, fine.data(), fine.size());
+  clear_status();
   std::int64_t done_steps = 0;
   std::exception_ptr error;
   while (done_steps < max_steps && !done()) {
@@ -456,11 +459,17 @@ std::int64_t GpuPlan::run(std::int64_t max_steps, double seconds, const double* 
     // Binding makes the table of numbers, so it comes first.
     recorded(std::min(span_.batch, last - position_));
     upload_numbers(left, rates, rate_count);
-    std::int64_t ran = 0;
-    for (; ran < left && error == nullptr; ++ran) {
-      Recorded& now = recorded(std::min(span_.batch, last - position_));
-      if ((error = launch_step(now)) != nullptr) break;
+    for (std::int64_t i = 0; i < left; ++i) {
+      launch_step(recorded(std::min(span_.batch, last - position_)));
       position_ = std::min(position_ + span_.batch, last);
+    }
+    std::int64_t ran = left;
+    if (may_fail()) {
+      if (const std::int64_t over = steps_over(); over < left) {
+        ran = over;
+        position_ = first + over * span_.batch;
+        error = failure(recorded(std::min(span_.batch, last - position_)));
+      }
     }
     read_results(first, position_);
     gpu_.synchronize(device_);
@@ -477,8 +486,14 @@ std::int64_t GpuPlan::run(std::int64_t max_steps, double seconds, const double* 
   return done_steps;
 }
 
-// The error of the first op of a step that failed, or null.
+// The error of the step at `position_`, which failed. Steps behind it may have gone over its
+// values, so its ops run once more; no variable has changed since.
 std::exception_ptr GpuPlan::failure(const Recorded& recorded) {
+  clear_status();
+  {
+    const auto held = gpu_.hold(device_);
+    launch_ops(recorded);
+  }
   std::vector<long long> codes(static_cast<std::size_t>(status_count_));
   gpu_.copy(device_, codes.data(), status_->data(), codes.size() * sizeof(long long),
             cuda::Direction::kToHost);
@@ -494,7 +509,8 @@ std::exception_ptr GpuPlan::failure(const Recorded& recorded) {
       return std::current_exception();
     }
   }
-  return nullptr;
+  return std::make_exception_ptr(
+      std::runtime_error("plan: a step failed on the GPU, but not when it was run once more"));
 }
 
 // ---- looking inside -----------------------------------------------------------------------------

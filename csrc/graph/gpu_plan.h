@@ -3,7 +3,7 @@
 // Every value has its place in one allocation; a step is a list of launches over those places. The
 // first step with a number of rows is launched one by one, the second is captured, all others
 // replay it. What changes from step to step (row of the data set, number of the step, learning
-// rate) lies in device memory, so a replay needs nothing from the host.
+// rate, whether it failed) lies in device memory, so a replay needs nothing from the host.
 #pragma once
 #include <climits>
 #include <cstdint>
@@ -98,7 +98,9 @@ class GpuPlan final : public AnyPlan {
   void launch_ops(const Recorded& recorded);
   void launch_end(const Recorded& recorded);  // updates, assignments, the next step's numbers
   void launch_one(const Launch& launch);
-  std::exception_ptr launch_step(Recorded& recorded);
+  void launch_step(Recorded& recorded);
+  const DeviceStep* device_step() const { return static_cast<const DeviceStep*>(step_->data()); }
+  bool may_fail() const { return status_count_ > static_cast<int>(program_.inputs.size()); }
   DeviceUpdate update_of(const Recorded& recorded) const;
   void launch_updates(const Recorded& recorded);
   // gpu_plan_data.cpp
@@ -110,6 +112,8 @@ class GpuPlan final : public AnyPlan {
   void load_order();
   void upload_numbers(std::int64_t steps, const double* rates, std::size_t rate_count);
   void upload_step();
+  void clear_status();
+  std::int64_t steps_over();  // since upload_step; waits
   void read_results(std::int64_t from, std::int64_t to);
   void read_nonfinite();
   std::exception_ptr failure(const Recorded& recorded);

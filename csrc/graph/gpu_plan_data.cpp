@@ -64,8 +64,19 @@ void GpuPlan::upload_numbers(std::int64_t steps, const double* rates, std::size_
 }
 
 void GpuPlan::upload_step() {
-  const DeviceStep now{first_draw + step, resident_ ? position_ : position_ - loaded_first_, 0};
+  const DeviceStep now{first_draw + step, resident_ ? position_ : position_ - loaded_first_, 0, 0};
   put(step_, &now, 1);
+}
+
+void GpuPlan::clear_status() {
+  const std::vector<long long> fine(static_cast<std::size_t>(status_count_) + 1, kFine);
+  put(status_, fine.data(), fine.size());
+}
+
+std::int64_t GpuPlan::steps_over() {
+  DeviceStep now{};
+  gpu_.copy(device_, &now, step_->data(), sizeof now, cuda::Direction::kToHost);
+  return now.index;
 }
 
 void GpuPlan::read_results(std::int64_t from, std::int64_t to) {

@@ -26,6 +26,9 @@ struct DeviceStep {
   std::int64_t step;   // numbers random draws; goes on over the model's life
   std::int64_t first;  // position of the batch in the epoch
   std::int64_t index;  // steps since the span began: which learning rate
+  // Not 0: an op of this step failed on its data. Until the host says otherwise the step is never
+  // over: updates, assignments and the advance to the next one do nothing.
+  std::int64_t failed;
 };
 
 struct DeviceCall {

@@ -126,7 +126,7 @@ void check_feed(DType from, DType to, std::int64_t cols, bool shuffled, bool aff
   const double scale = affine ? 1.0 / 255 : 1, offset = affine ? -0.3 : 0;
   Attrs attrs;
   if (affine) attrs = {{"scale", scale}, {"offset", offset}};
-  const OnDevice step(std::vector<std::int64_t>{5, kFirst, 1});
+  const OnDevice step(std::vector<std::int64_t>{5, kFirst, 1, 0});
   const OnDevice device_order(order);
   const View order_view{device_order.data(), DType::kInt64, {kFirst + kRowsTaken}, {1}};
   // One round as it is, one with numbers that are not finite in two rows.
@@ -222,13 +222,13 @@ void test_replay() {
     for (std::size_t i = 0; i < x.size(); ++i) x[i] = static_cast<float>(i);
     const OnDevice source(x), batch(std::vector<float>(static_cast<std::size_t>(kBatch * cols)));
     const OnDevice all(std::vector<float>(x.size()));
-    const OnDevice step(std::vector<std::int64_t>{100, 0, 0});
+    const OnDevice step(std::vector<std::int64_t>{100, 0, 0, 0});
     const View rows = matrix(batch, DType::kFloat32, kBatch, cols);
     cuda::begin_capture(stream);
     run("feed", {matrix(source, DType::kFloat32, kAll, cols)}, {rows}, {{"offset", 1.0}}, &step,
         nullptr);
     run("emit", {rows}, {matrix(all, DType::kFloat32, kAll, cols)}, {}, &step, nullptr);
-    run("advance", {}, {{step.data(), DType::kInt64, {3}, {1}}}, {{"batch", kBatch}}, nullptr,
+    run("advance", {}, {{step.data(), DType::kInt64, {4}, {1}}}, {{"batch", kBatch}}, nullptr,
         nullptr);
     cuda::Graph* graph = cuda::end_capture(stream);
     for (int i = 0; i < 3; ++i) cuda::launch_graph(stream, graph);

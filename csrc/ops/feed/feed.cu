@@ -1,6 +1,8 @@
 // What a plan calls around its ops: "feed" gathers the rows of a batch, "emit" puts a result's rows
-// to theirs, "advance" goes to the next batch. Where that is stands in device memory (DeviceStep),
-// so that captured launches can be replayed.
+// to theirs, "check" ends a step whose ops failed, "store" writes a variable, "advance" goes to the
+// next batch. Where that is stands in device memory (DeviceStep), so that captured launches can be
+// replayed.
+#include <climits>
 #include <type_traits>
 
 #include "cuda/launch.h"
@@ -181,7 +183,7 @@ void feed(const DeviceCall& call) {
   });
 }
 
-// ---- emit and advance ---------------------------------------------------------------------------
+// ---- emit, check, store, advance ----------------------------------------------------------------
 
 template <class Word>
 __global__ void emit_rows(std::int64_t n, std::int64_t width, Global<const DeviceStep> step,
@@ -206,22 +208,55 @@ void emit(const DeviceCall& call) {
   });
 }
 
+__global__ void check_statuses(std::int64_t n, Global<const long long> status,
+                               Global<DeviceStep> step) {
+  for (std::int64_t i = 0; i < n; ++i)
+    if (status[i] != LLONG_MAX) step->failed = 1;
+}
+
+// in[0] holds what ops lower when they fail, as int64; out[0] is the DeviceStep.
+void check(const DeviceCall& call) {
+  cuda::launch(call.stream, {{1}, {1}}, check_statuses, element_count(call.in[0].shape),
+               call.in[0].as<const long long>(), call.out[0].as<DeviceStep>());
+}
+
+template <class Word>
+__global__ void store_words(std::int64_t n, Global<const DeviceStep> step, Global<const Word> x,
+                            Global<Word> y) {
+  if (step->failed != 0) return;
+  for (std::int64_t i = GridStride::begin(); i < n; i += GridStride::step()) y[i] = x[i];
+}
+
+// out[0] becomes in[0], unless the step failed.
+void store(const DeviceCall& call) {
+  const View &x = call.in[0], &y = call.out[0];
+  const auto all_bytes = static_cast<std::int64_t>(byte_count(x.shape, item_size(x.dtype)));
+  const std::int64_t bytes = widest_word({bits_of(x.data), bits_of(y.data), all_bytes});
+  visit_word_of(bytes, [&](auto zero) {
+    using Word = decltype(zero);
+    const std::int64_t n = all_bytes / bytes;
+    cuda::launch(call.stream, cuda::grid_for(n), store_words<Word>, n, call.step,
+                 x.as<const Word>(), y.as<Word>());
+  });
+}
+
 __global__ void advance_step(Global<DeviceStep> step, std::int64_t batch) {
+  if (step->failed != 0) return;
   step->step += 1;
   step->first += batch;
   step->index += 1;
 }
 
-// out[0] is the DeviceStep, as int64 (3,).
+// out[0] is the DeviceStep, as int64 (4,).
 void advance(const DeviceCall& call) {
-  static_assert(sizeof(DeviceStep) == 3 * sizeof(std::int64_t));
+  static_assert(sizeof(DeviceStep) == 4 * sizeof(std::int64_t));
   cuda::launch(call.stream, {{1}, {1}}, advance_step, call.out[0].as<DeviceStep>(),
                call.attrs.get_int("batch", 0));
 }
 
 constexpr DeviceOp kOps[] = {
-    {.name = "feed", .eval = &feed},
-    {.name = "emit", .eval = &emit},
+    {.name = "feed", .eval = &feed},       {.name = "emit", .eval = &emit},
+    {.name = "check", .eval = &check},     {.name = "store", .eval = &store},
     {.name = "advance", .eval = &advance},
 };
 

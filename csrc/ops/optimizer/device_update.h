@@ -58,7 +58,8 @@ struct DeviceUpdate {
   std::int64_t growth_steps = 0;
   void* scratch = nullptr;  // update_scratch_bytes() bytes, 256-byte aligned, uninitialised
   cuda::Stream stream = nullptr;
-  const DeviceStep* step = nullptr;  // device memory: row step->index of numbers; null: row 0
+  // Device memory: row step->index of numbers, nothing at all while step->failed; null: row 0.
+  const DeviceStep* step = nullptr;
 };
 
 }  // namespace densa

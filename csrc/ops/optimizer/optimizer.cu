@@ -126,7 +126,9 @@ __global__ void make_clip_factors(Global<const DeviceTarget> targets, std::int64
 // scale.
 __global__ void follow_loss_scale(std::int64_t pieces, Global<const double> sums,
                                   std::int64_t count, Global<double> factors, Global<float> scale,
-                                  Global<std::int32_t> good_steps, std::int64_t growth_steps) {
+                                  Global<std::int32_t> good_steps, std::int64_t growth_steps,
+                                  Global<const DeviceStep> step) {
+  if (step && step->failed != 0) return;
   __shared__ Shared<double, kFactorBlock / kWarp> room;
   double bad = 0;
   for (std::int64_t i = threadIdx.x; i < pieces; i += kFactorBlock)
@@ -146,6 +148,7 @@ template <class F, class T>
 __global__ void step_targets(Global<const DeviceTarget> targets, int count, std::int64_t pieces,
                              Global<const StepNumbers<T>> numbers, Global<const DeviceStep> step,
                              Global<const double> factors, bool common, bool may_skip) {
+  if (step && step->failed != 0) return;
   const std::int64_t row = step ? step->index : 0;
   for (std::int64_t p = blockIdx.x; p < pieces; p += gridDim.x) {
     const Piece piece = find_piece(targets, count, p);
@@ -241,7 +244,7 @@ void launch_factors(const DeviceUpdate& update, double* sums, double* factors) {
   if (update.loss_scale != nullptr)
     cuda::launch(update.stream, cuda::Grid{{1}, {kFactorBlock}}, follow_loss_scale,
                  all_pieces(update), all_sums, factor_count(update), all_factors, update.loss_scale,
-                 update.good_steps, update.growth_steps);
+                 update.good_steps, update.growth_steps, update.step);
 }
 
 template <class F, class T>
