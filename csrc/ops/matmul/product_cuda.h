@@ -5,6 +5,9 @@
 // Every sum has an order that the sizes alone decide: one chain of multiply-adds in ascending k
 // that begins with the bias; or, where too few results would leave a GPU idle, several such chains
 // over equal parts of k whose results are added in order.
+//
+// With 16-bit formats the factors are rounded to `precision` if they are not of it yet, products
+// are exact, sums are float32 and begin with a float32 bias; y is rounded once, at the end.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -20,10 +23,19 @@ struct ProductSizes {
   std::int64_t m = 0, n = 0, k = 0, batch = 1;
 };
 
+// How numbers lie in memory, and what they are rounded to (to nearest, halves to even). Not full:
+// only where ProductCall::dtype is float32.
+enum class NumberFormat : std::uint8_t {
+  kFull,  // ProductCall::dtype
+  kBFloat16,
+  kFloat16,
+};
+
 struct ProductOperand {
   const void* data = nullptr;
   std::ptrdiff_t row_stride = 0, col_stride = 0;
   Dims batch_strides;  // for each dimension of ProductCall::batch; 0 where one matrix serves all
+  NumberFormat format = NumberFormat::kFull;
 };
 
 struct ProductCall {
@@ -31,8 +43,10 @@ struct ProductCall {
   std::int64_t m = 0, n = 0, k = 0;
   Dims batch;  // its shape
   ProductOperand a, w;
-  const void* bias = nullptr;  // n numbers, or null
+  NumberFormat precision = NumberFormat::kFull;  // of the factors; full: as they are
+  const void* bias = nullptr;                    // n numbers of dtype, or null
   void* y = nullptr;
+  NumberFormat y_format = NumberFormat::kFull;
   Formula formula = Formula::kNone;
   double parameter = 0;
   // What the order of the sums follows: those of the call, or of an equal one that is cut
@@ -42,7 +56,14 @@ struct ProductCall {
   cuda::Stream stream = nullptr;
 };
 
-std::size_t product_scratch_bytes(DType dtype, const ProductSizes& sizes);
+// Follows from dtype, formats, precision, formula and sizes; the rest of the call may be empty.
+std::size_t product_scratch_bytes(const ProductCall& call);
+inline std::size_t product_scratch_bytes(DType dtype, const ProductSizes& sizes) {
+  ProductCall call;
+  call.dtype = dtype;
+  call.sizes = sizes;
+  return product_scratch_bytes(call);
+}
 void launch_product(const ProductCall& call);
 
 }  // namespace densa::inline DENSA_ISA
