@@ -4,12 +4,13 @@
     python benchmarks/gpu.py --build         # first builds and installs for this machine's GPU
     python benchmarks/gpu.py --check         # first runs the tests on the GPU
     python benchmarks/gpu.py --sanitize      # first runs tests/cuda under compute-sanitizer
-    python benchmarks/gpu.py --write docs/gpu.md
+    python benchmarks/gpu.py --write docs/gpu-speed.md
 
 Each peer is a process of its own and gets short slots in turn. Every peer holds the data set on the
-GPU. `torch` is eager with fused optimizers, `torch-compile` replays CUDA graphs. The yardsticks
-stand beside: the float operations of a step by what the GPU's float32 units can do, and the bytes
-of an optimizer step by what a copy reaches.
+GPU. `torch` is eager with fused optimizers, `torch-compile` replays CUDA graphs; in the jobs in
+bfloat16 densa has the policy `mixed_bfloat16` and PyTorch its autocast. The yardsticks stand
+beside: the float operations of a step by what the GPU's float32 units can do, and the bytes of an
+optimizer step by what a copy reaches.
 """
 
 from __future__ import annotations
@@ -37,6 +38,8 @@ JOBS: dict[str, dict[str, Any]] = {
     "C": {"net": "C"},
     "D": {"net": "D"},
     "D at 4096": {"net": "D", "batch": 4096},
+    "D, bfloat16": {"net": "D", "bfloat16": True},
+    "D at 4096, bfloat16": {"net": "D", "batch": 4096, "bfloat16": True},
     "E": {"net": "E"},
 }
 PEERS = ["densa", "torch", "torch-compile"]

@@ -25,6 +25,7 @@ def prepare(job: Job) -> Prepared:
     densa.set_num_threads(job["threads"])
     if "device" in job:
         densa.set_device(job["device"])
+    densa.config.set_dtype_policy("mixed_bfloat16" if job.get("bfloat16") else None)
     densa.utils.set_random_seed(0)
     if job["kind"] == "train":
         net = of_job(job)

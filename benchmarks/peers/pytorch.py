@@ -83,7 +83,9 @@ def prepare_training(job: Job, net: Network) -> Prepared:
         batch = x.index_select(0, rows)
         if scale:
             batch = batch.float().mul_(1 / 255)
-        return cross_entropy(model(batch), y.index_select(0, rows))
+        with torch.autocast(device, torch.bfloat16, enabled=bool(job.get("bfloat16"))):
+            z = model(batch)
+        return cross_entropy(z.float(), y.index_select(0, rows))
 
     mode = "default" if device == "cpu" else "reduce-overhead"
     loss_of = torch.compile(batch_loss, mode=mode) if job["compiled"] else batch_loss

@@ -5,14 +5,14 @@
 namespace densa {
 
 std::size_t item_size(DType dtype) noexcept {
-  return visit_dtype(dtype, [](auto zero) { return sizeof(zero); });
+  return visit_any_dtype(dtype, [](auto zero) { return sizeof(zero); });
 }
 
 std::string_view dtype_name(DType dtype) noexcept {
   switch (dtype) {
 #define DENSA_CASE(name, python, type) \
   case DType::name: return python;
-    DENSA_DTYPES(DENSA_CASE)
+    DENSA_ALL_DTYPES(DENSA_CASE)
 #undef DENSA_CASE
   }
   __builtin_unreachable();
@@ -21,13 +21,17 @@ std::string_view dtype_name(DType dtype) noexcept {
 DType dtype_from_name(std::string_view name) {
 #define DENSA_TRY(enumerator, python, type) \
   if (name == python) return DType::enumerator;
-  DENSA_DTYPES(DENSA_TRY)
+  DENSA_ALL_DTYPES(DENSA_TRY)
 #undef DENSA_TRY
   std::string known;
 #define DENSA_JOIN(enumerator, python, type) known += known.empty() ? python : ", " python;
-  DENSA_DTYPES(DENSA_JOIN)
+  DENSA_ALL_DTYPES(DENSA_JOIN)
 #undef DENSA_JOIN
   throw TypeError(cat("unknown dtype '", name, "'; known dtypes: ", known));
+}
+
+void throw_no_kernel(DType dtype) {
+  throw TypeError(cat("nothing computes on ", dtype_name(dtype), "; cast to float32 first"));
 }
 
 }  // namespace densa

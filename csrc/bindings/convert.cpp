@@ -1,14 +1,19 @@
 #include <algorithm>
 #include <array>
 #include <climits>
+#include <optional>
 
 #include "bindings/python.h"
+#include "tensor/tape.h"
 
 namespace densa::bindings {
+
+thread_local std::optional<DType> autocast_dtype;
+
 namespace {
 
 // NumPy's type numbers, fixed by its C ABI: bool, signed and unsigned char, short, int, long, long
-// long, float, double.
+// long, float, double, half.
 bool dtype_from_number(int number, std::size_t item, DType& out) {
   switch (number) {
     case 0: out = DType::kBool; return true;
@@ -34,8 +39,17 @@ bool dtype_from_number(int number, std::size_t item, DType& out) {
       return true;
     case 11: out = DType::kFloat32; return true;
     case 12: out = DType::kFloat64; return true;
+    case 23: out = DType::kFloat16; return true;
     default: return false;
   }
+}
+
+// NumPy itself has no bfloat16; arrays of a package that adds one are known by its name.
+bool dtype_of_numpy(const py::dtype& dtype, DType& out) {
+  if (dtype_from_number(dtype.num(), static_cast<std::size_t>(dtype.itemsize()), out)) return true;
+  if (dtype.itemsize() != 2 || py::str(dtype).cast<std::string>() != "bfloat16") return false;
+  out = DType::kBFloat16;
+  return true;
 }
 
 bool is_native(const py::dtype& dtype) {
@@ -69,7 +83,7 @@ TensorPtr from_array(const py::array& array, bool copy) {
   const py::dtype dtype = array.dtype();
   const auto item = static_cast<std::size_t>(dtype.itemsize());
   DType kind{};
-  if (!dtype_from_number(dtype.num(), item, kind)) unsupported(dtype);
+  if (!dtype_of_numpy(dtype, kind)) unsupported(dtype);
   if (!is_native(dtype))
     return from_array(array.attr("astype")(dtype.attr("newbyteorder")("=")), false);
   TypeInfo type{kind, {}};
@@ -96,6 +110,12 @@ py::array to_array(const Value& value, const char* where) {
     return to_array(here, where);
   }
   const TensorNode& tensor = as_tensor(value, where);
+  if (tensor.type.dtype == DType::kBFloat16) {  // which NumPy has not: a copy in float32
+    const GradMode off(false);
+    const TensorPtr wide = as_tensor_ptr(cast(eager_builder(), value, DType::kFloat32), where);
+    wide->storage->make_read_only();
+    return to_array(wide, where);
+  }
   const auto item = static_cast<py::ssize_t>(item_size(tensor.type.dtype));
   std::vector<py::ssize_t> shape, strides;
   for (int i = 0; i < tensor.type.shape.rank(); ++i) {
@@ -115,6 +135,7 @@ py::dtype numpy_dtype(DType dtype) {
 #define DENSA_KEEP(name, python, type) \
   (*table)[static_cast<std::size_t>(DType::name)] = py::dtype::from_args(py::str(python));
     DENSA_DTYPES(DENSA_KEEP)
+    DENSA_KEEP(kFloat16, "float16", float16)
 #undef DENSA_KEEP
     return table;
   }();
@@ -126,7 +147,7 @@ PyObject* dtype_string(DType dtype) {
     auto* table = new std::array<PyObject*, 16>{};
 #define DENSA_KEEP(name, python, type) \
   (*table)[static_cast<std::size_t>(DType::name)] = PyUnicode_InternFromString(python);
-    DENSA_DTYPES(DENSA_KEEP)
+    DENSA_ALL_DTYPES(DENSA_KEEP)
 #undef DENSA_KEEP
     return table;
   }();
@@ -145,8 +166,7 @@ DType to_dtype(const py::handle& dtype) {
   if (dtype.ptr() == reinterpret_cast<PyObject*>(&PyBool_Type)) return DType::kBool;
   const py::dtype numpy = py::dtype::from_args(py::reinterpret_borrow<py::object>(dtype));
   DType out{};
-  if (!dtype_from_number(numpy.num(), static_cast<std::size_t>(numpy.itemsize()), out))
-    unsupported(numpy);
+  if (!dtype_of_numpy(numpy, out)) unsupported(numpy);
   return out;
 }
 
@@ -189,6 +209,12 @@ Value array_value(const py::array& array, TensorBuilder& build) {
 
 }  // namespace
 
+Value read_variable(const std::shared_ptr<Variable>& variable, TensorBuilder& build) {
+  const Value value = build.read_variable(variable);
+  const bool casts = autocast_dtype && variable->autocast() && is_floating(value->type.dtype);
+  return casts ? cast(build, value, *autocast_dtype) : value;
+}
+
 Operand to_operand(PyObject* object, TensorBuilder& build) {
   if (is_py_tensor(object)) return reinterpret_cast<PyTensor*>(object)->value;
   if (PyBool_Check(object)) {
@@ -198,7 +224,7 @@ Operand to_operand(PyObject* object, TensorBuilder& build) {
   if (PyLong_Check(object)) return weak_integer(object);
   if (PyFloat_Check(object)) return Weak{Weak::kFloat, PyFloat_AS_DOUBLE(object), 0};
   if (py::isinstance<Variable>(object))
-    return build.read_variable(py::cast<std::shared_ptr<Variable>>(object));
+    return read_variable(py::cast<std::shared_ptr<Variable>>(object), build);
   if (py::isinstance<py::array>(object))
     return array_value(py::reinterpret_borrow<py::array>(object), build);
   if (object == Py_None) throw TypeError("an input is None; only trailing optional inputs may be");

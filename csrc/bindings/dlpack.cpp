@@ -46,6 +46,7 @@ constexpr const char* kVersionedName = "dltensor_versioned";
 
 DlDataType type_of(DType dtype) {
   const auto bits = static_cast<std::uint8_t>(8 * item_size(dtype));
+  if (dtype == DType::kBFloat16) return {4, bits, 1};
   if (is_floating(dtype)) return {2, bits, 1};
   if (dtype == DType::kBool) return {6, bits, 1};
   const bool is_signed = dtype == DType::kInt8 || dtype == DType::kInt16 ||
@@ -59,7 +60,7 @@ DType dtype_of_dlpack(DlDataType type) {
   if (const DlDataType ours = type_of(DType::name);     \
       ours.code == type.code && ours.bits == type.bits) \
     return DType::name;
-    DENSA_DTYPES(DENSA_SAME)
+    DENSA_ALL_DTYPES(DENSA_SAME)
 #undef DENSA_SAME
   throw TypeError(cat("from_dlpack: densa has no tensors of DLPack's type code ",
                       static_cast<int>(type.code), " with ", static_cast<int>(type.bits), " bits"));
@@ -172,10 +173,13 @@ Value from_dlpack(const py::object& capsule) {
 }
 
 py::dict cuda_array_interface(const Value& value) {
-  static constexpr const char* kLetters[] = {"b", "i", "i", "i", "i", "u", "u", "u", "u", "f", "f"};
+  static constexpr const char* kLetters[] = {"b", "i", "i", "i", "i", "u",
+                                             "u", "u", "u", "f", "f", "f"};
   const TensorNode& tensor = as_tensor(value, "__cuda_array_interface__");
   if (tensor.device().is_cpu())
     throw py::attribute_error("this tensor lies on the CPU: it has no __cuda_array_interface__");
+  if (tensor.type.dtype == DType::kBFloat16)
+    throw py::attribute_error("__cuda_array_interface__ has no bfloat16; use DLPack, or float32");
   const auto item = static_cast<std::int64_t>(item_size(tensor.type.dtype));
   py::dict out;
   out["shape"] = shape_tuple(tensor.type.shape);

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "bindings/python.h"
+#include "ops/optimizer/loss_scale.h"
 #include "graph/any_plan.h"
 #include "graph/compile.h"
 #include "graph/program.h"
@@ -37,7 +38,17 @@ Attrs hyper_from(const py::dict& hyper) {
   return attrs;
 }
 
-// {"kind", "hyper", "targets": [(variable, [slots], decay)], "clipnorm", "global_clipnorm"}
+template <class T>
+T* number_in(const Variable& variable, DType dtype) {
+  if (variable.type().dtype != dtype || !variable.type().shape.empty())
+    throw TypeError(cat("plan: '", variable.name(), "' must be one number of ", dtype_name(dtype),
+                        " but is ", dtype_name(variable.type().dtype),
+                        to_string(variable.type().shape)));
+  return static_cast<T*>(variable.data());
+}
+
+// {"kind", "hyper", "targets": [(variable, [slots], decay)], "clipnorm", "global_clipnorm",
+//  "loss_scale": (scale, good steps, growth steps)}
 std::unique_ptr<OptimizerPlan> optimizer_from(const py::object& spec) {
   if (spec.is_none()) return nullptr;
   const auto dict = spec.cast<py::dict>();
@@ -55,16 +66,15 @@ std::unique_ptr<OptimizerPlan> optimizer_from(const py::object& spec) {
   };
   plan->clip_norm = limit("clipnorm");
   plan->global_clip_norm = limit("global_clipnorm");
+  if (dict.contains("loss_scale")) {
+    const auto scale = dict["loss_scale"].cast<py::tuple>();
+    plan->loss_scale = scale[0].cast<std::shared_ptr<Variable>>();
+    plan->good_steps = scale[1].cast<std::shared_ptr<Variable>>();
+    plan->growth_steps = scale[2].cast<std::int64_t>();
+    number_in<float>(*plan->loss_scale, DType::kFloat32);
+    number_in<std::int32_t>(*plan->good_steps, DType::kInt32);
+  }
   return plan;
-}
-
-template <class T>
-T* number_in(const Variable& variable, DType dtype) {
-  if (variable.type().dtype != dtype || !variable.type().shape.empty())
-    throw TypeError(cat("plan: '", variable.name(), "' must be one number of ", dtype_name(dtype),
-                        " but is ", dtype_name(variable.type().dtype),
-                        to_string(variable.type().shape)));
-  return static_cast<T*>(variable.data());
 }
 
 class Counting {
@@ -91,6 +101,22 @@ class Counting {
 struct PyPlan {
   std::unique_ptr<AnyPlan> plan;
   std::vector<py::object> held;
+
+  // Whether rows of output k fit into the array that they are to be written to.
+  void check_result(const py::array& array, std::size_t k, std::int64_t rows) const {
+    const auto& outputs = plan->program().outputs;
+    if (k >= outputs.size()) throw ValueError("plan: more results than outputs");
+    const TypeInfo& type = plan->program().values[outputs[k].second].type;
+    const DType dtype = to_dtype(array.dtype());
+    const std::int64_t size =
+        array.ndim() > 0 ? array.size() / std::max<py::ssize_t>(1, array.shape(0)) : 0;
+    if (dtype != type.dtype || array.ndim() != type.shape.rank() || array.shape(0) < rows ||
+        size != element_count(with_rows(type.shape, 1)))
+      throw ValueError(cat("plan: output '", outputs[k].first, "' is ", dtype_name(type.dtype),
+                           to_string(type.shape), " for ", rows, " rows, but the result is ",
+                           dtype_name(dtype), " with ", array.ndim(), " dimensions and ",
+                           array.ndim() > 0 ? array.shape(0) : 0, " rows"));
+  }
 
   void begin(const py::sequence& sources, const py::object& order, std::int64_t first,
              std::int64_t last, std::int64_t batch, const py::sequence& results, bool unchanged) {
@@ -142,6 +168,7 @@ struct PyPlan {
     }
     for (const py::handle& item : results) {
       auto array = item.cast<py::array>();
+      check_result(array, span.results.size(), last);
       span.results.push_back({static_cast<std::byte*>(array.mutable_data()), array.strides(0)});
       keep.push_back(array);
     }
@@ -263,6 +290,15 @@ void bind_program(py::module_& m) {
       },
       py::arg("value"), py::arg("op"),
       "While recording: the input of the op that made `value`, if it is `op`; else None.");
+
+  m.def(
+      "after_loss_scale_step",
+      [](float scale, std::int32_t good_steps, bool finite, std::int64_t growth_steps) {
+        const LossScale next = after_step({scale, good_steps}, finite, growth_steps);
+        return py::make_tuple(next.scale, next.good_steps);
+      },
+      py::arg("scale"), py::arg("good_steps"), py::arg("finite"), py::arg("growth_steps"),
+      "The loss scale and its good steps after a step whose gradients were finite or not.");
 
   m.def(
       "_step_kernel",

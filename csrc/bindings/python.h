@@ -2,6 +2,7 @@
 #pragma once
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
+#include <optional>
 
 #include <memory>
 #include <string>
@@ -58,6 +59,11 @@ Attrs to_attributes(const py::kwargs& kwargs);
 py::tuple shape_tuple(const Dims& shape);  // None for kRows
 PyObject* dtype_string(DType dtype);       // borrowed, interned
 DType to_dtype(const py::handle& dtype);   // a name, a NumPy dtype or type, float, int, bool
+// Where set, floating variables that code reads come as this type: what layers of mixed precision
+// ask for while they compute.
+extern thread_local std::optional<DType> autocast_dtype;
+Value read_variable(const std::shared_ptr<Variable>& variable, TensorBuilder& build);
+
 py::dtype numpy_dtype(DType dtype);
 
 // ---- errors: the one place that turns C++ exceptions into Python's ------------------------------

@@ -209,6 +209,8 @@ const char* format_of(DType dtype) {
     case DType::kUInt64: return sizeof(long) == 8 ? "L" : "Q";
     case DType::kFloat32: return "f";
     case DType::kFloat64: return "d";
+    case DType::kFloat16: return "e";
+    case DType::kBFloat16: break;
   }
   return nullptr;
 }
@@ -228,6 +230,10 @@ int get_buffer(PyObject* self, Py_buffer* view, int flags) {
   const auto& tensor = static_cast<const TensorNode&>(*value);
   if (!tensor.device().is_cpu()) {
     PyErr_SetString(PyExc_BufferError, "this tensor lies on a GPU; use .numpy() for a copy");
+    return -1;
+  }
+  if (format_of(tensor.type.dtype) == nullptr) {
+    PyErr_SetString(PyExc_BufferError, "buffers have no bfloat16; use .numpy() for float32");
     return -1;
   }
   const bool writable = tensor.storage->writable();
@@ -307,9 +313,9 @@ py::object item_of(const Value& self) {
   const TensorPtr here = to_device(as_tensor_ptr(self, "item()"), kCpu);
   const void* data = here->data();
   if (tensor.type.dtype == DType::kBool) return py::bool_(*static_cast<const bool*>(data));
-  return visit_dtype(tensor.type.dtype, [&](auto zero) -> py::object {
+  return visit_any_dtype(tensor.type.dtype, [&](auto zero) -> py::object {
     using T = decltype(zero);
-    if constexpr (std::is_floating_point_v<T>) {
+    if constexpr (std::is_floating_point_v<T> || is_half_v<T>) {
       return py::float_(static_cast<double>(*static_cast<const T*>(data)));
     } else {
       return py::int_(*static_cast<const T*>(data));

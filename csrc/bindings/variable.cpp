@@ -65,6 +65,8 @@ void bind_variable(py::module_& m) {
           })
       .def_property("name", &Variable::name, &Variable::set_name)
       .def_property("trainable", &Variable::trainable, &Variable::set_trainable)
+      .def_property("autocast", &Variable::autocast, &Variable::set_autocast,
+                    "Whether layers of mixed precision read it in 16 bits.")
       .def_property_readonly("device",
                              [](const Variable& self) { return to_string(self.device()); })
       .def_property_readonly("version", &Variable::version)
@@ -79,11 +81,20 @@ void bind_variable(py::module_& m) {
           "grad", [](const Variable& self) { return self.grad(); },
           [](Variable& self, const Value& grad) { self.set_grad(grad); })
       .def(
-          "value", [](const VariablePtr& self) { return current_builder().read_variable(self); },
+          "value", [](const VariablePtr& self) { return read_variable(self, current_builder()); },
           "The contents as a Tensor; a leaf that requires a gradient if the variable is trainable.")
       .def("assign", &assign, py::arg("x"),
            "Replace the contents; recorded as an op while a Program records.")
       .def("numpy", &copy_out, "A read-only copy, row-major.");
+
+  m.def(
+      "set_autocast",
+      [](const std::optional<std::string>& dtype) {
+        const std::optional<DType> before = autocast_dtype;
+        autocast_dtype = dtype ? std::optional(dtype_from_name(*dtype)) : std::nullopt;
+        return before ? std::optional(std::string(dtype_name(*before))) : std::nullopt;
+      },
+      py::arg("dtype"), "Have variables read as this type on this thread; what it was before.");
 
   py::class_<Arena, std::shared_ptr<Arena>>(m, "Arena", "Variables side by side in one allocation.")
       .def(py::init(

@@ -21,6 +21,7 @@ Program compile_program(Program program, const std::string& loss,
     return !wanted && !(optimizer != nullptr && output.first == loss);
   });
   program.remove_unused();
+  widen_half(program);
   split_dense(program);
   fuse_dense(program);
   simplify(program);

@@ -36,6 +36,8 @@ std::unique_ptr<AnyPlan> make_plan(Program program, std::int64_t capacity,
   if (optimizer)
     for (const OptimizerPlan::Target& target : optimizer->targets)
       variables.insert(variables.end(), target.slots.begin(), target.slots.end());
+  if (optimizer && optimizer->loss_scale != nullptr)
+    variables.insert(variables.end(), {optimizer->loss_scale, optimizer->good_steps});
   const Device device = variables.empty() ? default_device() : variables.front()->device();
   for (const auto& variable : variables)
     if (!(variable->device() == device))
@@ -112,6 +114,8 @@ void GpuPlan::place_values(const std::vector<std::string>& collect) {
     if (node.kind == NodeKind::kOp) add(node);
   int result = 0;
   for (const std::string& name : collect) add_result(name, result++);
+  if (optimizer_ != nullptr && optimizer_->loss_scale != nullptr)
+    written_.insert(written_.end(), {optimizer_->loss_scale, optimizer_->good_steps});
   // Variables change at the end: everything above reads them as they were at the start.
   for (const ProgramNode& node : program_.nodes) {
     if (node.kind == NodeKind::kOp) continue;
@@ -332,6 +336,11 @@ DeviceUpdate GpuPlan::update_of(const Recorded& recorded) const {
   update.groups = recorded.groups;
   update.clip_norm = optimizer_->clip_norm;
   update.global_clip_norm = optimizer_->global_clip_norm;
+  if (optimizer_->loss_scale != nullptr) {
+    update.loss_scale = static_cast<float*>(optimizer_->loss_scale->data());
+    update.good_steps = static_cast<std::int32_t*>(optimizer_->good_steps->data());
+    update.growth_steps = optimizer_->growth_steps;
+  }
   update.scratch = update_scratch_ == nullptr ? nullptr : update_scratch_->data();
   update.stream = gpu_.stream(device_);
   update.step = static_cast<const DeviceStep*>(step_->data());

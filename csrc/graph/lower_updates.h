@@ -1,5 +1,6 @@
 // Lowering of what changes variables: optimizer steps, gradient norms, assignments.
 #pragma once
+#include <limits>
 #include <memory>
 #include <string_view>
 #include <unordered_map>
@@ -32,9 +33,11 @@ class UpdateLowering : protected Placement {
         if (target.variable == variable) return &target;
     return nullptr;
   }
-  bool clips() const {
-    return plan_.optimizer_ &&
-           (plan_.optimizer_->clip_norm > 0 || plan_.optimizer_->global_clip_norm > 0);
+  // Whether updates wait for a factor that is made of finished gradients.
+  bool needs_factors() const {
+    const auto& optimizer = plan_.optimizer_;
+    return optimizer && (optimizer->clip_norm > 0 || optimizer->global_clip_norm > 0 ||
+                         optimizer->loss_scale != nullptr);
   }
 
   // A weight's gradient needs all rows of x and dy, but any part of it alone.
@@ -48,7 +51,7 @@ class UpdateLowering : protected Placement {
   // Weight and bias gradients that only an update reads are computed inside the update.
   void mark_fused_gradients() {
     fused_.assign(program_.nodes.size(), 0);
-    if (clips()) return;
+    if (needs_factors()) return;
     for (const ProgramNode& node : program_.nodes) {
       if (node.kind != NodeKind::kUpdate || uses_[node.in[0]] != 1 || !made_by_node(node.in[0]))
         continue;
@@ -85,6 +88,7 @@ class UpdateLowering : protected Placement {
     }
     if (const auto found = scales_.find(target.variable.get()); found != scales_.end()) {
       step.scale.buffer = found->second;
+      step.may_skip = plan_.optimizer_->loss_scale != nullptr;
       touch(stage, found->second, false, false);
     }
     return step;
@@ -169,8 +173,11 @@ class UpdateLowering : protected Placement {
 
   // Sums of squares of all gradients and the factors made of them.
   void norms() {
-    if (!clips()) return;
-    const bool global = plan_.optimizer_->global_clip_norm > 0;
+    if (!needs_factors()) return;
+    const OptimizerPlan& optimizer = *plan_.optimizer_;
+    const bool each = optimizer.clip_norm > 0;
+    const int loss_scale = optimizer.loss_scale ? variable_buffer(optimizer.loss_scale) : -1;
+    auto last = std::make_unique<LossScaleStage>();
     std::unique_ptr<NormScaleStage> scale;
     for (const ProgramNode& node : program_.nodes) {
       if (node.kind != NodeKind::kUpdate) continue;
@@ -181,17 +188,38 @@ class UpdateLowering : protected Placement {
                                                      : squares<float>(node, shape, sums);
       if (!scale) {
         scale = std::make_unique<NormScaleStage>();
-        scale->limit = global ? plan_.optimizer_->global_clip_norm : plan_.optimizer_->clip_norm;
+        scale->limit = each                             ? optimizer.clip_norm
+                       : optimizer.global_clip_norm > 0 ? optimizer.global_clip_norm
+                                                        : std::numeric_limits<double>::infinity();
         scale->scale.buffer = new_buffer(sizeof(double), "clip factor");
         touch(*scale, scale->scale.buffer, true, false);
+        last->factors.push_back({scale->scale.buffer, nullptr});
+        if (loss_scale >= 0) {
+          scale->loss_scale.buffer = loss_scale;
+          touch(*scale, loss_scale, false, false);
+        }
       }
       scale->parts.push_back({{sums, nullptr}, shape.units});
       touch(*scale, sums, false, false);
+      last->parts.push_back({{sums, nullptr}, shape.units});
+      touch(*last, sums, false, false);
       scales_[node.variable.get()] = scale->scale.buffer;
-      if (!global)
-        add(std::exchange(scale, nullptr), cat("clip factor of ", node.variable->name()));
+      if (each) add(std::exchange(scale, nullptr), cat("clip factor of ", node.variable->name()));
     }
     if (scale) add(std::move(scale), "global clip factor");
+    if (loss_scale >= 0) follow_loss_scale(std::move(last), loss_scale);
+  }
+  void follow_loss_scale(std::unique_ptr<LossScaleStage> stage, int loss_scale) {
+    const OptimizerPlan& optimizer = *plan_.optimizer_;
+    stage->scale.buffer = loss_scale;
+    stage->good_steps.buffer = variable_buffer(optimizer.good_steps);
+    stage->growth_steps = optimizer.growth_steps;
+    touch(*stage, loss_scale, true, true);
+    touch(*stage, stage->good_steps.buffer, true, true);
+    for (const Ref<double>& factor : stage->factors) touch(*stage, factor.buffer, true, true);
+    plan_.written_.push_back(optimizer.loss_scale);
+    plan_.written_.push_back(optimizer.good_steps);
+    add(std::move(stage), "loss scale");
   }
   template <class T>
   void squares(const ProgramNode& node, const Shape& shape, int sums) {

@@ -142,7 +142,7 @@ bool Program::is_scalar_constant(int id, double* number) const {
   if (!value.type.shape.empty()) return false;
   const auto* tensor = dynamic_cast<const TensorNode*>(value.constant.get());
   if (tensor == nullptr) return false;
-  *number = visit_dtype(value.type.dtype, [&](auto zero) {
+  *number = visit_any_dtype(value.type.dtype, [&](auto zero) {
     return static_cast<double>(*tensor->view().as<decltype(zero)>());
   });
   return true;
@@ -212,7 +212,7 @@ int Recorder::id_of(const Value& value) {
   return program_.add_constant(to_device(as_tensor_ptr(value, "a constant"), kCpu));
 }
 
-std::vector<Value> Recorder::apply_op(const Op& op, std::span<const Value> in, const Attrs& attrs) {
+std::vector<Value> Recorder::run_op(const Op& op, std::span<const Value> in, const Attrs& attrs) {
   std::vector<int> ids;
   for (const Value& value : in) ids.push_back(id_of(value));
   std::vector<Value> out;

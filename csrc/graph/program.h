@@ -92,7 +92,7 @@ class Program {
 class Recorder final : public TensorBuilder {
  public:
   explicit Recorder(Program& program) : program_(program) {}
-  std::vector<Value> apply_op(const Op& op, std::span<const Value> in, const Attrs& attrs) override;
+  std::vector<Value> run_op(const Op& op, std::span<const Value> in, const Attrs& attrs) override;
   bool recording() const override { return true; }
   Value full(const TypeInfo& type, double number) override;
   Value read_variable(const std::shared_ptr<Variable>& variable) override;
@@ -109,6 +109,9 @@ class Recorder final : public TensorBuilder {
 // their ids, -1 where nothing flows. Throws ValueError for a loss that is no floating scalar.
 std::vector<int> differentiate(Program& program, int loss, std::span<const int> wrt);
 
+// float16 and bfloat16 values become float32 ones: a cast to them is a rounding, one from them
+// nothing. Comes before all other passes.
+void widen_half(Program& program);
 // Neutral arithmetic (times 1, plus 0, casts to the same type, broadcasts to the same shape)
 // disappears, arithmetic on constants is done, equal applications become one.
 void simplify(Program& program);

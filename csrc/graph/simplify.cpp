@@ -3,6 +3,7 @@
 #include <string>
 
 #include "graph/rewrite.h"
+#include "ops/matmul/precision.h"
 
 namespace densa {
 namespace {
@@ -125,7 +126,8 @@ void fuse_dense(Program& program) {
     if (is(node, "matmul") && program.values[node.in[0]].type.shape.rank() >= 2 &&
         program.values[node.in[1]].type.shape.rank() == 2 &&
         !node.attrs.get_bool("transpose_a", false) && !node.attrs.get_bool("transpose_b", false)) {
-      products.replace(node.out[0], program.add_op("dense", {node.in[0], node.in[1]}));
+      products.replace(node.out[0], program.add_op("dense", {node.in[0], node.in[1]},
+                                                   ops::precision_of(node.attrs)));
       return true;
     }
     return false;
@@ -143,8 +145,9 @@ void fuse_dense(Program& program) {
       if (bias.shape.rank() != 1 || bias.shape[0] != product.type.shape.back()) continue;
       // The product itself must have no other reader.
       if (node.in[k] < static_cast<int>(uses.size()) && uses[node.in[k]] > 1) continue;
-      rewriter.replace(node.out[0],
-                       program.add_op("dense", {maker.in[0], maker.in[1], node.in[1 - k]}));
+      rewriter.replace(
+          node.out[0],
+          program.add_op("dense", {maker.in[0], maker.in[1], node.in[1 - k]}, maker.attrs));
       return true;
     }
     return false;
@@ -159,8 +162,8 @@ void split_dense(Program& program) {
     const std::string activation = node.attrs.get_string("activation", "");
     Attrs rest;
     for (const auto& [name, value] : node.attrs.items())
-      if (name != "activation") rest.set(name, value);
-    int y = program.add_op(*node.op, node.in, {})[0];
+      if (name != "activation" && name != "precision") rest.set(name, value);
+    int y = program.add_op(*node.op, node.in, ops::precision_of(node.attrs))[0];
     if (!activation.empty()) y = program.add_op(activation, {y}, rest);
     rewriter.replace(node.out[0], y);
     return true;

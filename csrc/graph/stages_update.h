@@ -6,6 +6,7 @@
 
 #include "graph/lower.h"
 #include "ops/dense/dense.h"
+#include "ops/optimizer/loss_scale.h"
 
 namespace densa {
 
@@ -16,8 +17,10 @@ struct StepRef {
   Ref<T> slots[kMaxSlots];
   int slot_count = 0;
   bool decay = true;
-  Ref<double> scale;  // absent: 1
+  Ref<double> scale;      // absent: 1
+  bool may_skip = false;  // the scale is NaN where there is to be no step
 
+  bool skips() const { return may_skip && std::isnan(*scale.p); }
   void bind(const Addresses& a) {
     for (int i = 0; i < slot_count; ++i) slots[i].bind(a);
     scale.bind(a);
@@ -97,6 +100,7 @@ class UpdateStage final : public Stage {
   std::int64_t elements = 0;   // all else: number of elements
   void bind(const Addresses& a) override { w.bind(a), g.bind(a), step.bind(a); }
   void run(const StepState& s, Range range) override {
+    if (step.skips()) return;
     const StepNumbers<T> numbers = step.numbers(s);
     const std::int64_t begin = range.begin * unit;
     std::int64_t end = range.end * unit;
@@ -132,7 +136,8 @@ class SquaresStage final : public Stage {
   }
 };
 
-// From sums of squares to the factor that brings the norm down to the limit (Keras: clip_by_norm).
+// From sums of squares to the factor that brings the norm down to the limit (Keras: clip_by_norm),
+// and takes the loss scale off.
 class NormScaleStage final : public Stage {
  public:
   struct Part {
@@ -141,16 +146,43 @@ class NormScaleStage final : public Stage {
   };
   std::vector<Part> parts;
   Ref<double> scale;
+  Ref<float> loss_scale;  // absent: 1
   double limit = 0;
   void bind(const Addresses& a) override {
     for (Part& part : parts) part.sums.bind(a);
-    scale.bind(a);
+    scale.bind(a), loss_scale.bind(a);
   }
   void run(const StepState&, Range) override {
     double total = 0;
     for (const Part& part : parts)
       for (std::int64_t i = 0; i < part.count; ++i) total += part.sums.p[i];
-    *scale.p = clip_factor(std::sqrt(total), limit);
+    const double unscale = loss_scale.p == nullptr ? 1.0 : 1.0 / static_cast<double>(*loss_scale.p);
+    *scale.p = clip_factor(std::sqrt(total) * unscale, limit) * unscale;
+  }
+};
+
+// Where a gradient is not finite, makes every factor NaN, which updates leave out; moves the scale.
+class LossScaleStage final : public Stage {
+ public:
+  std::vector<NormScaleStage::Part> parts;
+  std::vector<Ref<double>> factors;
+  Ref<float> scale;
+  Ref<std::int32_t> good_steps;
+  std::int64_t growth_steps = 0;
+  void bind(const Addresses& a) override {
+    for (auto& part : parts) part.sums.bind(a);
+    for (auto& factor : factors) factor.bind(a);
+    scale.bind(a), good_steps.bind(a);
+  }
+  void run(const StepState&, Range) override {
+    bool finite = true;
+    for (const auto& part : parts)
+      for (std::int64_t i = 0; i < part.count; ++i) finite &= std::isfinite(part.sums.p[i]);
+    if (!finite)
+      for (const auto& factor : factors) *factor.p = std::numeric_limits<double>::quiet_NaN();
+    const LossScale next = after_step({*scale.p, *good_steps.p}, finite, growth_steps);
+    *scale.p = next.scale;
+    *good_steps.p = next.good_steps;
   }
 };
 

@@ -15,8 +15,10 @@ class Variable;
 // notes a variable read or an assign node.
 class TensorBuilder : public Builder {
  public:
-  virtual std::vector<Value> apply_op(const Op& op, std::span<const Value> in,
-                                      const Attrs& attrs) = 0;
+  // An op on float16 or bfloat16 values runs in float32 and has its results rounded to that type
+  // (to none where another input is float32 or wider). Products are told by the attribute
+  // `precision` that their operands are such numbers, for units that multiply 16 bits.
+  std::vector<Value> apply_op(const Op& op, std::span<const Value> in, const Attrs& attrs);
   std::vector<Value> apply_all(std::string_view op, std::span<const Value> in,
                                const Attrs& attrs) final {
     return apply_op(find_op(op), in, attrs);
@@ -25,6 +27,10 @@ class TensorBuilder : public Builder {
   // The value has the variable's shape; its dtype is cast to the variable's.
   virtual void assign_variable(const std::shared_ptr<Variable>& variable, const Value& value) = 0;
   virtual bool recording() const = 0;
+
+ protected:
+  virtual std::vector<Value> run_op(const Op& op, std::span<const Value> in,
+                                    const Attrs& attrs) = 0;
 };
 
 // The builder of the calling thread: the innermost ScopedBuilder's, else the eager one.

@@ -82,8 +82,7 @@ const TensorNode& checked(const Value& value, const Op& op) {
 
 class EagerBuilder final : public TensorBuilder {
  public:
-  std::vector<Value> apply_op(const Op& op, std::span<const Value> in,
-                              const Attrs& attrs) override {
+  std::vector<Value> run_op(const Op& op, std::span<const Value> in, const Attrs& attrs) override {
     Few<TypeInfo> types(in.size());
     for (std::size_t i = 0; i < in.size(); ++i) types[i] = checked(in[i], op).type;
     std::vector<TypeInfo> out_types = op.infer(types.span(), attrs);

@@ -120,7 +120,7 @@ DType own_type(const Weak& number) {
 DType floatx() { return float_type.load(std::memory_order_relaxed); }
 
 void set_floatx(DType dtype) {
-  if (!is_floating(dtype))
+  if (!is_floating(dtype) || is_half(dtype))
     throw ValueError(cat("floatx must be float32 or float64; got ", dtype_name(dtype)));
   float_type.store(dtype, std::memory_order_relaxed);
 }
@@ -128,7 +128,8 @@ void set_floatx(DType dtype) {
 DType promote(DType a, DType b) {
   if (a == b) return a;
   if (kind_rank(a) != kind_rank(b)) return kind_rank(a) > kind_rank(b) ? a : b;
-  if (is_floating(a)) return DType::kFloat64;
+  if (is_half(a) && is_half(b)) return DType::kFloat32;
+  if (is_floating(a)) return is_half(a) ? b : is_half(b) ? a : DType::kFloat64;
   if (is_unsigned(a) == is_unsigned(b)) return item_size(a) > item_size(b) ? a : b;
   const DType with_sign = is_unsigned(a) ? b : a;
   const DType without = is_unsigned(a) ? a : b;
@@ -160,7 +161,7 @@ Value constant(TensorBuilder& build, const Weak& number, DType dtype) {
       (number.integer <= kExact && number.integer >= -kExact))
     return build.full({dtype, {}}, number.number);
   TensorPtr exact = empty_tensor({dtype, {}});
-  visit_dtype(dtype, [&](auto zero) {
+  visit_any_dtype(dtype, [&](auto zero) {
     *static_cast<decltype(zero)*>(exact->data()) = static_cast<decltype(zero)>(number.integer);
   });
   return exact;

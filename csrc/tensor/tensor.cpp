@@ -56,7 +56,7 @@ TensorPtr empty_tensor(const TypeInfo& type, Device device) {
 TensorPtr full_tensor(const TypeInfo& type, double number, Device device) {
   if (!device.is_cpu()) return to_device(full_tensor(type, number), device);
   TensorPtr tensor = empty_tensor(type);
-  visit_dtype(type.dtype, [&](auto zero) {
+  visit_any_dtype(type.dtype, [&](auto zero) {
     using T = decltype(zero);
     T value;
     if constexpr (std::is_integral_v<T> && !std::is_same_v<T, bool>) {
@@ -165,17 +165,8 @@ Walk simplify(const Dims& shape, const Dims& to, const Dims& from) {
   return walk;
 }
 
-template <class To, class From>
-To converted(From x) {
-  if constexpr (std::is_same_v<To, bool>) {
-    return x != From{};
-  } else {
-    return static_cast<To>(x);
-  }
-}
-
-template <class To, class From>
-void convert(To* to, const From* from, const Walk& walk) {
+template <class T>
+void copy_elements(T* to, const T* from, const Walk& walk) {
   const int rank = walk.shape.rank();
   const std::int64_t n = walk.shape[rank - 1];
   const std::int64_t to_step = walk.to[rank - 1];
@@ -184,13 +175,9 @@ void convert(To* to, const From* from, const Walk& walk) {
   std::fill(at.begin(), at.end(), 0);
   while (true) {
     if (to_step == 1 && from_step == 1) {
-      if constexpr (std::is_same_v<To, From>) {
-        std::memcpy(to, from, static_cast<std::size_t>(n) * sizeof(To));
-      } else {
-        for (std::int64_t i = 0; i < n; ++i) to[i] = converted<To>(from[i]);
-      }
+      std::memcpy(to, from, static_cast<std::size_t>(n) * sizeof(T));
     } else {
-      for (std::int64_t i = 0; i < n; ++i) to[i * to_step] = converted<To>(from[i * from_step]);
+      for (std::int64_t i = 0; i < n; ++i) to[i * to_step] = from[i * from_step];
     }
     int d = rank - 2;
     for (; d >= 0; --d) {
@@ -207,7 +194,7 @@ void convert(To* to, const From* from, const Walk& walk) {
 
 template <class T>
 void copy_as(const View& to, const View& from, const Walk& walk) {
-  convert(to.as<T>(), static_cast<const T*>(from.data), walk);
+  copy_elements(to.as<T>(), static_cast<const T*>(from.data), walk);
 }
 
 }  // namespace
@@ -221,17 +208,6 @@ void copy_view(const View& to, const View& from) {
     case 4: return copy_as<std::uint32_t>(to, from, walk);
     default: return copy_as<std::uint64_t>(to, from, walk);
   }
-}
-
-void cast_view(const View& to, const View& from) {
-  if (to.dtype == from.dtype) return copy_view(to, from);
-  if (element_count(to.shape) == 0) return;
-  const Walk walk = simplify(to.shape, to.strides, from.strides);
-  visit_dtype(to.dtype, [&](auto to_zero) {
-    visit_dtype(from.dtype, [&](auto from_zero) {
-      convert(to.as<decltype(to_zero)>(), static_cast<const decltype(from_zero)*>(from.data), walk);
-    });
-  });
 }
 
 }  // namespace densa

@@ -76,7 +76,5 @@ void set_default_device(Device device);
 
 // Copies between views of one shape and item size, any strides.
 void copy_view(const View& to, const View& from);
-// Copies and converts: floating to integer truncates, anything to bool is `!= 0`.
-void cast_view(const View& to, const View& from);
 
 }  // namespace densa

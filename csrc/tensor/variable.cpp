@@ -28,6 +28,10 @@ std::shared_ptr<Variable> Variable::create(const TypeInfo& type, std::string nam
     if (d < 0)
       throw ShapeError(
           cat("variable '", name, "': shape ", to_string(type.shape), " is not fully known"));
+  if (is_half(type.dtype))
+    throw TypeError(cat("variable '", name, "': variables are float32 or float64, not ",
+                        dtype_name(type.dtype),
+                        "; a policy of mixed precision computes in 16 bits and keeps them so"));
   byte_count(type.shape, item_size(type.dtype));  // throws for sizes beyond reason
   if (trainable && !is_floating(type.dtype)) trainable = false;
   return std::shared_ptr<Variable>(new Variable(type, std::move(name), trainable, rows, device));

@@ -44,6 +44,9 @@ class Variable : public std::enable_shared_from_this<Variable> {
 
   bool trainable() const { return trainable_; }
   void set_trainable(bool trainable);
+  // Whether layers of mixed precision read it in 16 bits.
+  bool autocast() const { return autocast_; }
+  void set_autocast(bool autocast) { autocast_ = autocast; }
 
   // Copies from a tensor of the same shape and dtype, on any device, and bumps the version.
   void write(const TensorNode& from);
@@ -72,6 +75,7 @@ class Variable : public std::enable_shared_from_this<Variable> {
   std::string name_;
   Layout layout_;
   bool trainable_;
+  bool autocast_ = true;
   bool shares_;
   std::int64_t padded_size_;
   std::shared_ptr<Storage> storage_;

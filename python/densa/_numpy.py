@@ -93,7 +93,7 @@ def _leaves(x: Any) -> Iterator[Any]:
 
 
 def _floating(x: Any) -> bool:
-    return getattr(x, "dtype", None) in ("float16", "float32", "float64", "longdouble")
+    return getattr(x, "dtype", None) in ("float16", "bfloat16", "float32", "float64", "longdouble")
 
 
 def _wants_grad(x: Any) -> bool:
@@ -103,7 +103,7 @@ def _wants_grad(x: Any) -> bool:
 
 
 def _is_integer(x: Any) -> bool:
-    return not isinstance(x, float) and not str(getattr(x, "dtype", "int")).startswith("float")
+    return not isinstance(x, float) and "float" not in str(getattr(x, "dtype", "int"))
 
 
 def _deep(x: Any) -> Any:

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from densa import _core
+
 
 class _Local(threading.local):
     def __init__(self) -> None:
@@ -82,11 +84,24 @@ def current_path() -> str:
 class CallContext:
     """What the outermost running layer call hands to the calls inside it."""
 
-    __slots__ = ("entry", "training")
+    __slots__ = ("entry", "training", "variables_as")
 
     def __init__(self, entry: Any) -> None:
         self.entry = entry
         self.training: bool | None = None
+        self.variables_as: str | None = None
+
+    @contextmanager
+    def reading_variables_as(self, dtype: str | None) -> Iterator[None]:
+        """Have variables read in this type inside, None for their own."""
+        before = self.variables_as
+        self.variables_as = dtype
+        _core.set_autocast(dtype)
+        try:
+            yield
+        finally:
+            self.variables_as = before
+            _core.set_autocast(before)
 
 
 def call_context() -> CallContext | None:

@@ -379,8 +379,8 @@ def trial_array(shape: Shape, dtype: str, size: int) -> Any:
     indices are in range.
     """
     dims = tuple(size if d is None else d for d in shape)
-    fill = np.ones if dtype.startswith("float") else np.zeros
-    return _core.from_numpy(fill(dims, dtype=dtype))
+    fill = np.ones if config.is_float(dtype) else np.zeros
+    return _core.to_tensor(fill(dims, dtype=config.numpy_float(dtype)), dtype)
 
 
 def infer_outputs(

@@ -22,7 +22,7 @@ def _float(x: Any) -> Any:
     if isinstance(x, _core.Variable):
         return x
     if isinstance(x, _core.Tensor):
-        if str(x.dtype).startswith("float"):
+        if config.is_float(x.dtype):
             return x
         return _core.apply("cast", x, dtype=config.floatx())
     array = np.asarray(x)

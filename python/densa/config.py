@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 _FLOATS = ("float32", "float64")
+_MIXED = {"mixed_bfloat16": "bfloat16", "mixed_float16": "float16"}
 _floatx = "float32"
 _epsilon = 1e-7
 _policy: DTypePolicy | None = None
@@ -75,18 +76,20 @@ class DTypePolicy:
     """Name the type in which a layer computes and the type in which it keeps its variables.
 
     Args:
-        name: `"float32"` or `"float64"`; both types are the same for now. None means floatx.
+        name: `"float32"` or `"float64"` for both types; `"mixed_bfloat16"` or `"mixed_float16"`
+            to compute in 16 bits on variables of float32. None means floatx.
 
     Raises:
         ValueError: for a name that is not known.
 
     Example:
-        >>> densa.DTypePolicy("float64").compute_dtype
-        'float64'
+        >>> policy = densa.DTypePolicy("mixed_bfloat16")
+        >>> policy.compute_dtype, policy.variable_dtype
+        ('bfloat16', 'float32')
     """
 
     def __init__(self, name: str | None = None) -> None:
-        self._name = _floatx if name is None else _check_float(name, "a dtype policy")
+        self._name = _floatx if name is None else _check_policy(name)
 
     @property
     def name(self) -> str:
@@ -95,12 +98,12 @@ class DTypePolicy:
     @property
     def compute_dtype(self) -> str:
         """Type that floating inputs are cast to."""
-        return self._name
+        return _MIXED.get(self._name, self._name)
 
     @property
     def variable_dtype(self) -> str:
         """Type of floating variables."""
-        return self._name
+        return "float32" if self._name in _MIXED else self._name
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that make an equal policy."""
@@ -179,7 +182,33 @@ def _check_float(value: Any, what: str) -> str:
     name = dtype_name(value) if value is not None else "None"
     if name in _FLOATS:
         return name
+    raise ValueError(f'{what} must be "float32" or "float64"; got {value!r}.')
+
+
+def _check_policy(value: Any) -> str:
+    name = dtype_name(value)
+    if name in _FLOATS or name in _MIXED:
+        return name
     hint = ""
-    if "mixed" in name or name in ("float16", "bfloat16"):
-        hint = " Half precision and mixed policies are not available yet."
-    raise ValueError(f'{what} must be "float32" or "float64"; got {value!r}.{hint}')
+    if name in _MIXED.values():
+        hint = f' Variables of 16 bits are not available: use "mixed_{name}".'
+    known = ", ".join(f'"{n}"' for n in (*_FLOATS, *_MIXED))
+    raise ValueError(f"a dtype policy must be one of {known}; got {value!r}.{hint}")
+
+
+def is_float(dtype: Any) -> bool:
+    """Tell whether a dtype, by name, is a floating one, of 16 bits or more."""
+    return "float" in str(dtype)
+
+
+def float_limits(dtype: str) -> tuple[float, float]:
+    """Return the smallest and the largest finite number of a floating dtype."""
+    import numpy as np
+
+    largest = (2 - 2**-7) * 2.0**127 if dtype == "bfloat16" else float(np.finfo(dtype).max)
+    return -largest, largest
+
+
+def numpy_float(dtype: str) -> str:
+    """Return the dtype that NumPy computes in for a dtype of densa: float32 for bfloat16."""
+    return "float32" if dtype == "bfloat16" else dtype

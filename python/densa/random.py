@@ -178,7 +178,8 @@ def _source(seed: Any) -> Philox:
 
 def _tensor(array: Any, shape: Any, dtype: Any) -> Any:
     kind = config.dtype_name(dtype)
-    return _core.from_numpy(np.ascontiguousarray(array.astype(kind)).reshape(tuple(shape)))
+    made = np.ascontiguousarray(array.astype(config.numpy_float(kind))).reshape(tuple(shape))
+    return _core.to_tensor(made, kind)
 
 
 def normal(
@@ -238,7 +239,7 @@ def uniform(
         >>> densa.random.uniform((2, 3), seed=1).shape
         (2, 3)
     """
-    if not config.dtype_name(dtype).startswith("float"):
+    if not config.is_float(config.dtype_name(dtype)):
         return randint(shape, int(minval), int(maxval), dtype, seed)
     draw = _source(seed).uniform(math.prod(shape))
     return _tensor(minval + (maxval - minval) * draw, shape, dtype)
@@ -324,7 +325,7 @@ def _ones(inputs: Any, noise_shape: Any) -> Any:
         raise ValueError(f"noise_shape={tuple(noise_shape)} does not fit inputs of shape {sizes}.")
     if None not in sizes:
         shape = tuple(n if m is None else int(m) for m, n in zip(noise_shape, sizes, strict=True))
-        return _core.from_numpy(np.ones(shape, dtype=str(inputs.dtype)))
+        return _core.full(list(shape), 1.0, str(inputs.dtype))
     # The number of rows is open while a model is recorded: cut the ones out of the inputs.
     ends = [
         2**63 - 1 if m is None or m == n else int(m)

@@ -205,8 +205,6 @@ def _plain(x: Any) -> Any:
 def _wrap(x: Any) -> Any:
     """Arrays of numbers become Tensors; everything else stays what it is."""
     if isinstance(x, (np.ndarray, np.generic)) and x.dtype.kind in "biuf" and x.dtype.itemsize <= 8:
-        if x.dtype == np.float16:
-            return x
         return _core.from_numpy(np.asarray(x))
     if isinstance(x, tuple) and type(x) is tuple:
         return tuple(_wrap(item) for item in x)
@@ -330,7 +328,7 @@ def _clip(self: Tensor, min: Any = None, max: Any = None) -> Any:
 
 def _copy(self: Tensor) -> Any:
     """The values in memory of their own, off the tape."""
-    return _core.from_numpy(self.numpy(), copy=True).to(self.device)
+    return _rebuild(self.numpy(), False, self.device, self.dtype)
 
 
 def _array(self: Tensor, dtype: Any = None, copy: bool | None = None) -> Any:
@@ -398,6 +396,8 @@ def _setitem(self: Tensor, key: Any, value: Any) -> None:
         raise ValueError(
             "a Tensor that requires a gradient cannot be written to; use ops.where, or detach()"
         )
+    if self.dtype == "bfloat16":
+        raise ValueError("a Tensor of bfloat16 cannot be written to; use ops.where, or float32")
     keys = tuple(_plain(k) for k in key) if isinstance(key, tuple) else _plain(key)
     if self.device == "cpu":
         self.numpy()[keys] = _plain(value)
@@ -408,19 +408,24 @@ def _setitem(self: Tensor, key: Any, value: Any) -> None:
         self._overwrite(_core.from_numpy(array))
 
 
-def _rebuild(array: Any, requires_grad: bool, device: str | None = None) -> Tensor:
-    # A pickle may come from a machine with a GPU to one without.
-    out: Tensor = _core.from_numpy(array, copy=True).to(device or _core.default_device())
+def _rebuild(
+    array: Any, requires_grad: bool, device: str | None = None, dtype: str | None = None
+) -> Tensor:
+    # A pickle may come from a machine with a GPU to one without. NumPy has no bfloat16.
+    out: Tensor = _core.from_numpy(array, copy=True)
+    if dtype is not None and dtype != out.dtype:
+        out = apply("cast", out, dtype=dtype)
+    out = out.to(device or _core.default_device())
     out.requires_grad = requires_grad
     return out
 
 
 def _reduce(self: Tensor) -> Any:
-    return _rebuild, (np.array(self.numpy()), self.requires_grad)
+    return _rebuild, (np.array(self.numpy()), self.requires_grad, None, self.dtype)
 
 
 def _deepcopy(self: Tensor, memo: dict[int, Any]) -> Tensor:
-    return _rebuild(self.numpy(), self.requires_grad, self.device)
+    return _rebuild(self.numpy(), self.requires_grad, self.device, self.dtype)
 
 
 def _array_ufunc(self: Tensor, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
@@ -554,7 +559,7 @@ def value_and_grad(
         def fresh(x: Any) -> Tensor:
             nonlocal nested
             given = _core.to_tensor(x)
-            if not given.dtype.startswith("float"):
+            if "float" not in given.dtype:
                 raise TypeError(
                     f"value_and_grad: an argument has dtype {given.dtype}; gradients need floats"
                 )

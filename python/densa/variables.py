@@ -30,7 +30,7 @@ class Variable(_core.Variable):
         shape: needed with a function; otherwise that of the value.
         dtype: type name; None means that of an array given, else floatx.
         trainable: whether `fit` changes it.
-        autocast: accepted for Keras; densa casts inputs, never variables.
+        autocast: whether layers of mixed precision read it in 16 bits.
         aggregation: accepted for Keras; without meaning on one device.
         name: its name; made up if None.
         rows: keep the rows of a table together in memory (embeddings).
@@ -86,6 +86,12 @@ class Variable(_core.Variable):
         name = name or auto_name("variable")
         if not isinstance(name, str) or "/" in name:
             raise ValueError(f"A variable's name must be a string without '/'; got {name!r}.")
+        if dtype is not None and config.dtype_name(dtype) in ("float16", "bfloat16"):
+            raise TypeError(
+                f"Variable {name!r}: variables are float32 or float64, not "
+                f"{config.dtype_name(dtype)}; a policy of mixed precision computes in 16 bits and "
+                "keeps them so."
+            )
         array = _initial_array(initializer, shape, dtype, name)
         super().__init__(array, name=name, trainable=bool(trainable), rows=rows, device=device)
         path = current_path()
@@ -219,6 +225,7 @@ class Variable(_core.Variable):
             self._rows,
             self._path,
             self._device,
+            self.autocast,
         )
         return _restore, arguments, state
 
@@ -245,10 +252,22 @@ def _is_value(x: Any) -> bool:
 
 
 def _restore(
-    array: Any, name: str, trainable: bool, rows: bool, path: str, device: str | None = None
+    array: Any,
+    name: str,
+    trainable: bool,
+    rows: bool,
+    path: str,
+    device: str | None = None,
+    autocast: bool = True,
 ) -> Variable:
     new = Variable(
-        array, dtype=str(array.dtype), trainable=trainable, name=name, rows=rows, device=device
+        array,
+        dtype=str(array.dtype),
+        trainable=trainable,
+        autocast=autocast,
+        name=name,
+        rows=rows,
+        device=device,
     )
     new._path = path
     return new

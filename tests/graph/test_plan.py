@@ -259,9 +259,12 @@ def test_bad_arrays_are_refused_before_anything_runs():
     with pytest.raises(ValueError, match="axis 1"):
         plan.begin([np.ones((4, 2), "f4")], None, 0, 4, 4, [out])
     with pytest.raises(ValueError, match="holds 8"):
-        plan.begin([np.ones((9, 3), "f4")], None, 0, 9, 9, [out])
+        plan.begin([np.ones((9, 3), "f4")], None, 0, 9, 9, [np.empty((9, 3), "f4")])
     with pytest.raises(ValueError, match="row 7"):
         plan.begin([np.ones((4, 3), "f4")], np.array([0, 7]), 0, 2, 2, [out])
+    for bad in (np.empty((4, 3), "f2"), np.empty((3, 3), "f4"), np.empty((4, 2), "f4")):
+        with pytest.raises(ValueError, match="output 'y' is float32"):
+            plan.begin([np.ones((4, 3), "f4")], None, 0, 4, 4, [bad])
 
 
 def test_non_finite_input_is_named():

@@ -317,7 +317,7 @@ def test_merge_functions():
         (lambda: L.Dense(2, kernel_constraint="maxnorm"), "Did you mean 'max_norm'"),
         (lambda: L.Dense(2, unit=3), "passed to Dense: .*Did you mean 'units'"),
         (lambda: L.Dense(2, name="a/b"), "cannot contain character"),
-        (lambda: L.Dense(2, dtype="float16"), "Half precision"),
+        (lambda: L.Dense(2, dtype="float16"), "mixed_float16"),
         (lambda: L.Dropout(1.5), "between 0 and 1"),
         (lambda: L.LeakyReLU(-1.0), "cannot be None or negative"),
         (lambda: L.ReLU(-1.0), "cannot be a negative"),

@@ -17,7 +17,7 @@ FAMILIES = {
 }
 each = pytest.mark.parametrize("module", FAMILIES.values(), ids=FAMILIES)
 # They cannot be made without arguments.
-NEED_ARGUMENTS = {"MeanMetricWrapper"}
+NEED_ARGUMENTS = {"MeanMetricWrapper", "LossScaleOptimizer", "lossscaleoptimizer"}
 
 
 def names(module):

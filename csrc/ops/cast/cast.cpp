@@ -41,9 +41,9 @@ void eval(const EvalCall& call) {
   const View &x = call.in[0], &y = call.out[0];
   const std::string strict = call.attrs.get_string("strict", "");
   const Walk<2> walk(y.shape, {contiguous_strides(y.shape), broadcast_strides(x, y.shape)});
-  visit_dtype(x.dtype, [&](auto from) {
+  visit_any_dtype(x.dtype, [&](auto from) {
     using From = decltype(from);
-    visit_dtype(y.dtype, [&](auto to) {
+    visit_any_dtype(y.dtype, [&](auto to) {
       using To = decltype(to);
       const From* src = x.as<const From>();
       To* dst = y.as<To>();

@@ -4,13 +4,16 @@
 #include <cstdint>
 #include <type_traits>
 
+#include "base/half.h"
 #include "base/pod.h"
 
 namespace densa::casting {
 
 template <class To, class From>
 DENSA_ALWAYS_INLINE To convert(From x) {
-  if constexpr (std::is_same_v<To, bool>) {
+  if constexpr (is_half_v<From> && !std::is_same_v<To, From>) {
+    return convert<To>(static_cast<float>(x));
+  } else if constexpr (std::is_same_v<To, bool>) {
     return x != From{};
   } else if constexpr (std::is_integral_v<To> && std::is_floating_point_v<From>) {
     constexpr bool kUnsignedWide = std::is_same_v<To, std::uint64_t>;
@@ -30,6 +33,8 @@ DENSA_ALWAYS_INLINE bool fits(From x) {
   constexpr bool kNumbers = !std::is_same_v<To, bool> && !std::is_same_v<From, bool>;
   if constexpr (!kNumbers || !std::is_integral_v<To>) {
     return true;
+  } else if constexpr (is_half_v<From>) {
+    return fits<To>(static_cast<float>(x));
   } else if constexpr (std::is_integral_v<From>) {
     const To same = static_cast<To>(x);
     if (static_cast<From>(same) != x) return false;

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "ops/elementwise/elementwise.h"
+#include "ops/matmul/precision.h"
 #include "ops/matmul/product.h"
 #include "ops/op.h"
 
@@ -48,6 +49,7 @@ std::vector<TypeInfo> infer(std::span<const TypeInfo> in, const Attrs& attrs) {
     throw ShapeError(cat("dense: b has shape ", to_string(in[2].shape), " but must be (",
                          w.shape[1], ",) for w ", to_string(w.shape)));
   const Activation checked(attrs);
+  check_precision(attrs, "dense");
   Dims shape = x.shape;
   shape[shape.rank() - 1] = w.shape[1];
   return {{x.dtype, shape}};
@@ -64,15 +66,16 @@ Value before_activation(const GradCall& call, const Value& dy) {
     attrs.set(kernel->attribute, call.attrs.get_double(kernel->attribute, 0));
   const Value saved = kernel->saved == Saved::kOutput
                           ? call.out[0]
-                          : call.build.apply_all("dense", call.in, Attrs{})[0];
+                          : call.build.apply_all("dense", call.in, precision_of(call.attrs))[0];
   return call.build.apply("unary_slope", {saved, dy}, attrs);
 }
 
 std::vector<Value> grad(const GradCall& call) {
   std::vector<Value> gradients(call.in.size());
   if (call.dy[0] == nullptr) return gradients;
-  const Value dz = before_activation(call, call.dy[0]);
+  Value dz = before_activation(call, call.dy[0]);
   if (dz == nullptr) return gradients;
+  dz = rounded_for_product(call, dz);
   const Value &x = call.in[0], &w = call.in[1];
   // As matrices: leading axes joined into rows.
   const auto rows_of = [&](const Value& v) {
@@ -81,15 +84,20 @@ std::vector<Value> grad(const GradCall& call) {
   };
   const Value dz_rows = rows_of(dz);
   if (call.needs[0]) {
-    Value dx = call.build.apply("matmul", {dz_rows, w}, {{"transpose_b", true}});
+    Attrs attrs = precision_of(call.attrs);
+    attrs.set("transpose_b", true);
+    Value dx = call.build.apply("matmul", {dz_rows, w}, attrs);
     if (x->type.shape.rank() != 2) {
       const Dims& shape = x->type.shape;
       dx = call.build.apply("reshape", {dx}, {{"shape", Ints(shape.begin(), shape.end())}});
     }
     gradients[0] = dx;
   }
-  if (call.needs[1])
-    gradients[1] = call.build.apply("matmul", {rows_of(x), dz_rows}, {{"transpose_a", true}});
+  if (call.needs[1]) {
+    Attrs attrs = precision_of(call.attrs);
+    attrs.set("transpose_a", true);
+    gradients[1] = call.build.apply("matmul", {rows_of(x), dz_rows}, attrs);
+  }
   if (call.in.size() == 3 && call.needs[2])
     gradients[2] = call.build.apply("sum", {dz_rows}, {{"axis", Ints{0}}});
   return gradients;

@@ -42,6 +42,13 @@ inline constexpr int kFar = 1000;
 DENSA_FORMULA gated(V z, V gate) {  // z * gate, with gate 0 winning over z = -inf
   return select(z < lane<V>(-1e30f), lane<V>(Element<V>(-0.0)), z) * gate;
 }
+template <int n>
+inline constexpr double kTwoTo = [] {
+  double power = 1;
+  for (int i = 0; i < n; ++i) power *= 2;
+  for (int i = 0; i > n; --i) power /= 2;
+  return power;
+}();
 DENSA_FORMULA normal_density(V z) {
   return exp(z * z * lane<V>(-0.5)) * lane<V>(Element<V>(0.39894228040143267794));
 }
@@ -138,6 +145,31 @@ struct Ceil : Flat {
 struct Round : Flat {
   DENSA_FORMULA value(V z) const { return round_even(z); }
 };
+
+// The nearest float of 16 bits, ties to even; kBits of precision, the smallest normal number
+// 2^kLow. Bits that are dropped carry into the exponent; below 2^kLow, where the step is one and
+// the same, a sum that cannot hold more does it; what is too large becomes infinite.
+template <int kBits, int kLow>
+struct RoundToHalf : Flat {
+  DENSA_FORMULA value(V z) const {
+    using E = Element<V>;
+    constexpr int kFraction = sizeof(E) == 4 ? 23 : 52, kDrop = kFraction - (kBits - 1);
+    constexpr int kStep = kLow - (kBits - 1), kTop = 1 - kLow;  // as powers of two
+    const UIntOf<V> b = unsigned_bits(z), one = b - b + 1;
+    const V near = from_bits<V>(((b + ((one << (kDrop - 1)) - one)) + (b >> kDrop & one)) &
+                                ~((one << kDrop) - one));
+    V y = near;
+    if constexpr (kLow > (sizeof(E) == 4 ? -126 : -1022)) {
+      const V size = abs(z), all = lane<V>(E(1.5 * detail::kTwoTo<kFraction + kStep>));
+      y = select(size < lane<V>(E(detail::kTwoTo<kLow>)), copy_sign((size + all) - all, z), y);
+      constexpr E kLargest = E(detail::kTwoTo<kTop> * (2 - detail::kTwoTo<1 - kBits>));
+      y = select(abs(near) > lane<V>(kLargest), copy_sign(lane<V>(E(__builtin_inf())), z), y);
+    }
+    return select(z != z, z, y);
+  }
+};
+struct RoundFloat16 : RoundToHalf<11, -14> {};
+struct RoundBFloat16 : RoundToHalf<8, -126> {};
 
 // ---- activations --------------------------------------------------------------------------------
 

@@ -70,6 +70,10 @@ void for_float(DType dtype, const F& f) {
   }
 }
 
+constexpr bool rounds_to_half(int index) {
+  return index == k_round_float16 || index == k_round_bfloat16;
+}
+
 // The kernel of one operand needs it element by element: a stretched input is filled out.
 template <class T, std::size_t N, class F>
 void map_filled(const View& out, const std::array<View, N>& in, const F& f) {
@@ -105,7 +109,10 @@ struct UnaryOp {
   }
 
   static std::vector<Value> grad(const GradCall& call) {
-    if (call.dy[0] == nullptr || kernel().saved == Saved::kNone) return {nullptr};
+    if (call.dy[0] == nullptr) return {nullptr};
+    // As two casts would: the gradient comes through 16 bits too.
+    if (rounds_to_half(kIndex)) return {call.build.apply(kernel().name, {call.dy[0]})};
+    if (kernel().saved == Saved::kNone) return {nullptr};
     Attrs attrs = call.attrs;
     attrs.set("fn", std::string(kernel().name));
     const Value& saved = kernel().saved == Saved::kInput ? call.in[0] : call.out[0];

@@ -3,6 +3,7 @@
 
 #include "base/panel.h"
 #include "base/threads.h"
+#include "ops/matmul/precision.h"
 #include "ops/matmul/product.h"
 #include "ops/op.h"
 
@@ -47,6 +48,7 @@ std::vector<TypeInfo> infer(std::span<const TypeInfo> in, const Attrs& attrs) {
     if (k == kRows || k_b == kRows) throw NeedsRows(text);
     throw ShapeError(text);
   }
+  check_precision(attrs, "matmul");
   Dims shape = broadcast_shapes(batch_of(a.shape), batch_of(b.shape), "matmul");
   shape.push_back(m);
   shape.push_back(n);
@@ -61,11 +63,11 @@ Value summed_to(const GradCall& call, Value gradient, const Dims& shape) {
 }
 
 std::vector<Value> grad(const GradCall& call) {
-  const Value &a = call.in[0], &b = call.in[1], &dy = call.dy[0];
-  if (dy == nullptr) return {nullptr, nullptr};
+  if (call.dy[0] == nullptr) return {nullptr, nullptr};
+  const Value &a = call.in[0], &b = call.in[1], dy = rounded_for_product(call, call.dy[0]);
   const Call flags(call.attrs);
   const auto product = [&](const Value& left, const Value& right, bool ta, bool tb) {
-    Attrs attrs;
+    Attrs attrs = precision_of(call.attrs);
     if (ta) attrs.set("transpose_a", true);
     if (tb) attrs.set("transpose_b", true);
     return call.build.apply("matmul", {left, right}, attrs);

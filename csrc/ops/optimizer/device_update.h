@@ -52,6 +52,10 @@ struct DeviceUpdate {
   // Largest norm of one gradient, or of all groups' together; 0: no limit. The factor that a norm
   // asks for stands in the place of StepNumbers::grad_scale. clip_value comes from the numbers.
   double clip_norm = 0, global_clip_norm = 0;
+  // Null, or what the loss was multiplied with and its good steps, in device memory; loss_scale.h.
+  float* loss_scale = nullptr;
+  std::int32_t* good_steps = nullptr;
+  std::int64_t growth_steps = 0;
   void* scratch = nullptr;  // update_scratch_bytes() bytes, 256-byte aligned, uninitialised
   cuda::Stream stream = nullptr;
   const DeviceStep* step = nullptr;  // device memory: row step->index of numbers; null: row 0

@@ -3,12 +3,14 @@
 // in an order that the sizes alone fix; the factors stay in device memory, where the step reads
 // them.
 #include <algorithm>
+#include <cmath>
 #include <iterator>
 #include <string_view>
 
 #include "cuda/kernel.h"
 #include "cuda/launch.h"
 #include "ops/backend.h"
+#include "ops/optimizer/loss_scale.h"
 #include "ops/optimizer/step_lanes.h"
 
 namespace densa::inline DENSA_ISA {
@@ -102,9 +104,10 @@ __global__ void sum_piece_squares(Global<const DeviceTarget> targets, int count,
 }
 
 // Block i makes factors[i], from the sums of target i or, where there are no targets, of all
-// pieces.
+// pieces. What the loss was multiplied with is taken off.
 __global__ void make_clip_factors(Global<const DeviceTarget> targets, std::int64_t pieces,
-                                  Global<const double> sums, double limit, Global<double> factors) {
+                                  Global<const double> sums, double limit,
+                                  Global<const float> loss_scale, Global<double> factors) {
   __shared__ Shared<double, kFactorBlock / kWarp> room;
   std::int64_t first = 0, last = pieces;
   if (targets) {
@@ -115,20 +118,41 @@ __global__ void make_clip_factors(Global<const DeviceTarget> targets, std::int64
   double total = 0;
   for (std::int64_t i = first + threadIdx.x; i < last; i += kFactorBlock) total += sums[i];
   total = block_sum<kFactorBlock>(total, room);
-  if (threadIdx.x == 0) factors[blockIdx.x] = clip_factor(sqrt(total), limit);
+  const double unscale = loss_scale ? 1 / static_cast<double>(loss_scale[0]) : 1;
+  if (threadIdx.x == 0) factors[blockIdx.x] = clip_factor(sqrt(total) * unscale, limit) * unscale;
 }
 
-// factors: null, or one for each target, or (`common`) one for all.
+// Where a gradient is not finite, makes every factor NaN, which the step leaves out; moves the
+// scale.
+__global__ void follow_loss_scale(std::int64_t pieces, Global<const double> sums,
+                                  std::int64_t count, Global<double> factors, Global<float> scale,
+                                  Global<std::int32_t> good_steps, std::int64_t growth_steps) {
+  __shared__ Shared<double, kFactorBlock / kWarp> room;
+  double bad = 0;
+  for (std::int64_t i = threadIdx.x; i < pieces; i += kFactorBlock)
+    if (const double sum = sums[i]; sum - sum != 0) bad += 1;
+  const bool finite = block_sum<kFactorBlock>(bad, room) == 0;
+  if (threadIdx.x == 0) {
+    const LossScale next = after_step({scale[0], good_steps[0]}, finite, growth_steps);
+    scale[0] = next.scale;
+    good_steps[0] = next.good_steps;
+    if (!finite)
+      for (std::int64_t i = 0; i < count; ++i) factors[i] = NAN;
+  }
+}
+
+// factors: null, or one for each target, or (`common`) one for all; NaN: with `may_skip`, no step.
 template <class F, class T>
 __global__ void step_targets(Global<const DeviceTarget> targets, int count, std::int64_t pieces,
                              Global<const StepNumbers<T>> numbers, Global<const DeviceStep> step,
-                             Global<const double> factors, bool common) {
+                             Global<const double> factors, bool common, bool may_skip) {
   const std::int64_t row = step ? step->index : 0;
   for (std::int64_t p = blockIdx.x; p < pieces; p += gridDim.x) {
     const Piece piece = find_piece(targets, count, p);
     const DeviceTarget& target = piece.target;
     StepNumbers<T> scalars = numbers[row * 2 + target.decay];
     if (factors) scalars.grad_scale = static_cast<T>(factors[common ? 0 : piece.which]);
+    if (may_skip && scalars.grad_scale != scalars.grad_scale) continue;
     const Lanes<T> c = lanes_of<T>(scalars);
     const bool decay = scalars.decay != 0;
     const Gradient<T> g(piece);
@@ -170,10 +194,10 @@ __global__ void step_targets(Global<const DeviceTarget> targets, int count, std:
 
 // ---- launches -----------------------------------------------------------------------------------
 
-bool clips(const DeviceUpdate& update) {
-  return update.clip_norm > 0 || update.global_clip_norm > 0;
+bool needs_factors(const DeviceUpdate& update) {
+  return update.clip_norm > 0 || update.global_clip_norm > 0 || update.loss_scale != nullptr;
 }
-bool clips_all(const DeviceUpdate& update) { return update.global_clip_norm > 0; }
+bool one_factor(const DeviceUpdate& update) { return !(update.clip_norm > 0); }
 
 std::int64_t all_pieces(const DeviceUpdate& update) {
   std::int64_t pieces = 0;
@@ -186,35 +210,45 @@ std::int64_t all_targets(const DeviceUpdate& update) {
   return targets;
 }
 
+std::int64_t factor_count(const DeviceUpdate& update) {
+  return one_factor(update) ? 1 : all_targets(update);
+}
+
 cuda::Grid grid_of(std::int64_t pieces) { return cuda::grid_for(pieces * kBlock); }
 
 // scratch: the sums of all pieces, then the factors.
 void launch_factors(const DeviceUpdate& update, double* sums, double* factors) {
   const double* const all_sums = sums;
+  double* const all_factors = factors;
   for (const DeviceTargets& group : update.groups) {
     const auto squares =
         group.dtype == DType::kFloat32 ? sum_piece_squares<float> : sum_piece_squares<double>;
     cuda::launch(update.stream, grid_of(group.pieces), squares, group.targets, group.count,
                  group.pieces, sums);
-    if (!clips_all(update)) {
+    if (!one_factor(update)) {
       cuda::launch(update.stream, cuda::Grid{{static_cast<unsigned>(group.count)}, {kFactorBlock}},
                    make_clip_factors, group.targets, group.pieces, static_cast<const double*>(sums),
-                   update.clip_norm, factors);
+                   update.clip_norm, static_cast<const float*>(update.loss_scale), factors);
       factors += group.count;
     }
     sums += group.pieces;
   }
-  if (clips_all(update))
+  if (one_factor(update))
     cuda::launch(update.stream, cuda::Grid{{1}, {kFactorBlock}}, make_clip_factors,
                  static_cast<const DeviceTarget*>(nullptr), all_pieces(update), all_sums,
-                 update.global_clip_norm, factors);
+                 update.global_clip_norm > 0 ? update.global_clip_norm : HUGE_VAL,
+                 static_cast<const float*>(update.loss_scale), factors);
+  if (update.loss_scale != nullptr)
+    cuda::launch(update.stream, cuda::Grid{{1}, {kFactorBlock}}, follow_loss_scale,
+                 all_pieces(update), all_sums, factor_count(update), all_factors, update.loss_scale,
+                 update.good_steps, update.growth_steps);
 }
 
 template <class F, class T>
 void launch_step(const DeviceUpdate& update, const DeviceTargets& group, const double* factors) {
   cuda::launch(update.stream, grid_of(group.pieces), step_targets<F, T>, group.targets, group.count,
                group.pieces, static_cast<const StepNumbers<T>*>(group.numbers), update.step,
-               factors, clips_all(update));
+               factors, one_factor(update), update.loss_scale != nullptr);
 }
 
 struct Rule {
@@ -235,9 +269,8 @@ constexpr Rule kRules[] = {
 namespace densa::cuda_ops {
 
 std::size_t update_scratch_bytes(const DeviceUpdate& update) {
-  if (!clips(update)) return 0;
-  const std::int64_t factors = clips_all(update) ? 1 : all_targets(update);
-  return static_cast<std::size_t>(all_pieces(update) + factors) * sizeof(double);
+  if (!needs_factors(update)) return 0;
+  return static_cast<std::size_t>(all_pieces(update) + factor_count(update)) * sizeof(double);
 }
 
 void update(const DeviceUpdate& update) {
@@ -245,14 +278,14 @@ void update(const DeviceUpdate& update) {
   if (rule == std::end(kRules))
     throw ValueError(cat("optimizer kernel '", update.kind, "' does not run on a GPU"));
   double* factors = nullptr;
-  if (clips(update)) {
+  if (needs_factors(update)) {
     auto* const sums = static_cast<double*>(update.scratch);
     factors = sums + all_pieces(update);
     launch_factors(update, sums, factors);
   }
   for (const DeviceTargets& group : update.groups) {
     (group.dtype == DType::kFloat32 ? rule->step_f32 : rule->step_f64)(update, group, factors);
-    if (factors != nullptr && !clips_all(update)) factors += group.count;
+    if (factors != nullptr && !one_factor(update)) factors += group.count;
   }
 }
 

@@ -80,7 +80,7 @@ class Tracked:
                 for integers.
             dtype: None means the layer's variable type.
             trainable: whether `fit` may change it.
-            autocast: accepted for Keras.
+            autocast: whether a layer of mixed precision reads it in 16 bits.
             regularizer: penalty on it, added to the loss.
             constraint: what it is put back to after each update.
             aggregation: accepted for Keras.
@@ -99,12 +99,13 @@ class Tracked:
         self._check_initialized()
         kind = config.dtype_name(dtype) if dtype is not None else self.variable_dtype
         if initializer is None:
-            initializer = "glorot_uniform" if kind.startswith("float") else "zeros"
+            initializer = "glorot_uniform" if config.is_float(kind) else "zeros"
         variable = Variable(
             initializers.get(initializer),
             shape=() if shape is None else shape,
             dtype=kind,
             trainable=trainable,
+            autocast=autocast,
             name=name,
             rows=rows,
         )

@@ -108,6 +108,7 @@ class BatchNormalization(Layer):
                 initializer=self.gamma_initializer,
                 regularizer=self.gamma_regularizer,
                 constraint=self.gamma_constraint,
+                autocast=False,
                 rows=True,
             )
         if self.center:
@@ -117,6 +118,7 @@ class BatchNormalization(Layer):
                 initializer=self.beta_initializer,
                 regularizer=self.beta_regularizer,
                 constraint=self.beta_constraint,
+                autocast=False,
                 rows=True,
             )
         self.moving_mean = self.add_weight(
@@ -124,6 +126,7 @@ class BatchNormalization(Layer):
             name="moving_mean",
             initializer=self.moving_mean_initializer,
             trainable=False,
+            autocast=False,
             rows=True,
         )
         self.moving_variance = self.add_weight(
@@ -131,15 +134,20 @@ class BatchNormalization(Layer):
             name="moving_variance",
             initializer=self.moving_variance_initializer,
             trainable=False,
+            autocast=False,
             rows=True,
         )
         self.input_spec = InputSpec(ndim=len(input_shape), axes={a: input_shape[a] for a in axes})
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
-        x = as_float(inputs, self.compute_dtype)
+        # In the variables' type, also where 16 bits go in and out: sums need more.
+        x = as_float(inputs, self.variable_dtype)
+        return as_float(self._normalize_axes(x, bool(training)), self.compute_dtype)
+
+    def _normalize_axes(self, x: Any, training: bool) -> Any:
         axes = self._axes(len(x.shape))
         if len(axes) == 1:
-            return self._normalize(x, axes[0], bool(training))
+            return self._normalize(x, axes[0], training)
         # Several axes: put them last, as one, and back afterwards.
         others = [a for a in range(len(x.shape)) if a not in axes]
         perm = others + axes
@@ -147,7 +155,7 @@ class BatchNormalization(Layer):
         sizes = [-1 if d is None else int(d) for d in moved.shape]
         count = math.prod(self.moving_mean.shape)
         flat = _core.apply("reshape", moved, shape=[*sizes[: len(others)], count])
-        y = self._normalize(flat, len(others), bool(training))
+        y = self._normalize(flat, len(others), training)
         y = _core.apply("reshape", y, shape=sizes)
         back = [perm.index(a) for a in range(len(perm))]
         return _core.apply("transpose", y, perm=back) if perm != sorted(perm) else y
@@ -159,7 +167,7 @@ class BatchNormalization(Layer):
             return v if len(v.shape) == 1 else _core.apply("reshape", v, shape=[count])
 
         def constant(fill: float) -> Any:
-            return _core.from_numpy(np.full(count, fill, dtype=self.compute_dtype))
+            return _core.from_numpy(np.full(count, fill, dtype=self.variable_dtype))
 
         gamma = constant(1.0) if self.gamma is None else flat(self.gamma)
         beta = constant(0.0) if self.beta is None else flat(self.beta)

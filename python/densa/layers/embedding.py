@@ -6,6 +6,7 @@ from typing import Any, cast
 
 from densa import _core, constraints, initializers, regularizers
 from densa._symbolic import KerasTensor
+from densa.layers._helpers import as_float
 from densa.layers.layer import Layer
 from densa.ops._public import whole
 
@@ -80,7 +81,7 @@ class Embedding(Layer):
 
     def call(self, inputs: Any) -> Any:
         ids = whole(inputs, f"Ids of layer {self.name!r} (Embedding)")
-        return _core.apply("embedding", self.embeddings, ids)
+        return as_float(_core.apply("embedding", self.embeddings, ids), self.compute_dtype)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return (*input_shape, self.output_dim)

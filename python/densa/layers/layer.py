@@ -162,7 +162,17 @@ class Layer(Tracked, Operation):
         """Type that floating inputs are cast to."""
         return self._dtype_policy.compute_dtype
 
-    input_dtype = compute_dtype
+    @property
+    def input_dtype(self) -> str:
+        """Type that floating inputs are cast to, if `autocast`."""
+        return self._dtype_policy.compute_dtype
+
+    @property
+    def _variables_as(self) -> str | None:
+        """Type that `call` reads variables in, None for their own."""
+        policy = self._dtype_policy
+        compute = policy.compute_dtype
+        return compute if self.autocast and compute != policy.variable_dtype else None
 
     # ---- the call --------------------------------------------------------------------------------
 
@@ -191,8 +201,13 @@ class Layer(Tracked, Operation):
                 self._build_from(args, kwargs)
             if self.input_spec is not None:
                 assert_input_compatibility(self.input_spec, self._first(args, kwargs), self.name)
-            with self._scope():
-                outputs = self.call(*args, **kwargs)
+            wanted = self._variables_as
+            if wanted == context.variables_as:
+                with self._scope():
+                    outputs = self.call(*args, **kwargs)
+            else:
+                with self._scope(), context.reading_variables_as(wanted):
+                    outputs = self.call(*args, **kwargs)
             if self.activity_regularizer is not None:
                 for out in tree.flatten(outputs):
                     if isinstance(out, _core.Tensor):
@@ -209,11 +224,13 @@ class Layer(Tracked, Operation):
         """The eager call as a function of its own context, to learn shapes."""
         outer = call_context()
         set_call_context(None)
+        variables_as = _core.set_autocast(None)
         try:
             with symbolic_scope():
                 return self._eager_call(*args, **kwargs)
         finally:
             set_call_context(outer)
+            _core.set_autocast(variables_as)
 
     def _symbolic_call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         parameters = self._call_signature.parameters
@@ -250,7 +267,7 @@ class Layer(Tracked, Operation):
     def _convert(self, x: Any, first: bool = False) -> Any:
         kind = type(x)
         if kind is _core.Tensor:
-            return x if x.dtype == self.compute_dtype else self._autocast(x)
+            return x if x.dtype == self.input_dtype else self._autocast(x)
         if kind in PLAIN:
             return x
         if isinstance(x, Variable):
@@ -258,7 +275,7 @@ class Layer(Tracked, Operation):
         if kind in (list, tuple) and first and _is_numbers(x):
             x = np.asarray(x)
             if x.dtype.kind == "f":
-                x = x.astype(self.compute_dtype)
+                x = x.astype(config.numpy_float(self.input_dtype))
         if isinstance(x, (list, tuple, dict)):
             return tree.map_structure(self._convert, x)
         if hasattr(x, "__array__"):
@@ -269,16 +286,17 @@ class Layer(Tracked, Operation):
                     f"to numbers first (shape {array.shape})."
                 )
             if self.autocast and array.dtype.kind == "f":
-                array = array.astype(self.compute_dtype, copy=False)
+                array = array.astype(config.numpy_float(self.input_dtype), copy=False)
             array = array.astype(array.dtype.newbyteorder("="), copy=False)
-            return _core.from_numpy(np.ascontiguousarray(array).reshape(array.shape))
+            made = _core.from_numpy(np.ascontiguousarray(array).reshape(array.shape))
+            return self._autocast(made) if self.input_dtype == "bfloat16" else made
         return x
 
     def _autocast(self, x: Any) -> Any:
         if self.autocast:
             dtype = str(x.dtype)
-            if dtype != self.compute_dtype and dtype in ("float16", "float32", "float64"):
-                return _core.apply("cast", x, dtype=self.compute_dtype)
+            if dtype != self.input_dtype and config.is_float(dtype):
+                return _core.apply("cast", x, dtype=self.input_dtype)
         return x
 
     def _resolve_training(

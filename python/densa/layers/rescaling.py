@@ -33,7 +33,7 @@ class Rescaling(Layer):
     def _operand(self, value: Any) -> Any:
         if isinstance(value, (int, float)):
             return float(value)
-        return _core.from_numpy(np.asarray(value, dtype=self.compute_dtype))
+        return _core.to_tensor(np.asarray(value, dtype=self.variable_dtype), self.compute_dtype)
 
     def call(self, inputs: Any) -> Any:
         y = _core.apply("multiply", as_float(inputs, self.compute_dtype), self._operand(self.scale))

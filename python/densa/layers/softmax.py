@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
-from densa import _core, activations
+from densa import _core, activations, config
 from densa.layers.layer import Layer
 
 
@@ -30,7 +28,7 @@ class Softmax(Layer):
         """Return the shares; where `mask` is False they are 0."""
         if mask is not None:
             keep = mask if str(mask.dtype) == "bool" else _core.apply("cast", mask, dtype="bool")
-            low = float(np.finfo(str(inputs.dtype)).min)
+            low, _ = config.float_limits(str(inputs.dtype))
             inputs = _core.apply("where", keep, inputs, low)
         if isinstance(self.axis, int):
             return activations.softmax(inputs, axis=self.axis)

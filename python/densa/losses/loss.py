@@ -19,10 +19,10 @@ def is_floating(x: Any) -> bool:
 
 
 def as_floating(x: Any, dtype: str | None = None) -> Any:
-    """`x` as a Tensor of `dtype`; without one, floating dtypes stay and others become floatx."""
+    """`x` as a Tensor of `dtype`; without one, float32 and float64 stay, others become floatx."""
     x = ops.convert_to_tensor(x)
     if dtype is None:
-        return x if is_floating(x) else ops.cast(x, floatx())
+        return x if str(x.dtype) in ("float32", "float64") else ops.cast(x, floatx())
     return x if str(x.dtype) == dtype else ops.cast(x, dtype)
 
 

@@ -148,6 +148,8 @@ class MeanMetricWrapper(Mean):
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:  # type: ignore[override]
         """Adds a batch of targets and outputs."""
+        if str(getattr(y_pred, "dtype", "")) in ("float16", "bfloat16"):
+            y_pred = ops.cast(y_pred, self.dtype)
         super().update_state(self._fn(y_true, y_pred, **self._fn_kwargs), sample_weight)
 
     def get_config(self) -> dict[str, Any]:

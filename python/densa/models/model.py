@@ -87,6 +87,11 @@ class Model(Trainer, Layer):
         inputs = self._standardize_inputs(args[0] if args else kwargs["inputs"])
         return self._graph.run(inputs, training)
 
+    @property
+    def input_dtype(self) -> str:
+        """Type that floating inputs are cast to: a graph's own layers do that where they begin."""
+        return super().input_dtype if self._graph is None else self.variable_dtype
+
     def _own_layers(self) -> list[Layer]:
         found = super()._own_layers()
         if self._graph is None:

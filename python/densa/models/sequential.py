@@ -157,7 +157,7 @@ class Sequential(Model):
                     f"{shape}"
                 )
         else:
-            self._stack.insert(0, InputLayer(batch_shape=shape, dtype=self.compute_dtype))
+            self._stack.insert(0, InputLayer(batch_shape=shape, dtype=self.variable_dtype))
         inputs = x = self._stack[0].output
         for layer in self._stack[1:]:
             x = layer(x)
@@ -170,13 +170,18 @@ class Sequential(Model):
             if not isinstance(self._stack[0], InputLayer):
                 # Indices stay integers; all else is cast to floats, as in Keras.
                 dtype = str(value.dtype) if isinstance(self._stack[0], Embedding) else None
-                dtype = dtype or self.compute_dtype
+                dtype = dtype or self.variable_dtype
                 self._stack.insert(0, InputLayer(batch_shape=shape, dtype=dtype))
             self.build(self._stack[0].output.shape)
             return
         if self._stack:
             check_tensors(self.name, tree.flatten(value))
         self.build(None)
+
+    @property
+    def input_dtype(self) -> str:
+        """Type that floating inputs are cast to: the first layer does that itself."""
+        return self.variable_dtype
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         if self._graph is not None:

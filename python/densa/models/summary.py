@@ -11,7 +11,9 @@ from densa._symbolic import KerasTensor
 from densa.utils import tree
 
 _BYTES = {"float64": 8, "int64": 8, "uint64": 8, "float32": 4, "int32": 4, "uint32": 4}
-_BYTES.update({"float16": 2, "int16": 2, "uint16": 2, "int8": 1, "uint8": 1, "bool": 1})
+_BYTES.update(
+    {"float16": 2, "bfloat16": 2, "int16": 2, "uint16": 2, "int8": 1, "uint8": 1, "bool": 1}
+)
 
 
 def count_params(variables: Iterable[Any]) -> int:

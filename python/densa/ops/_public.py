@@ -30,7 +30,7 @@ def tensor(x: Any, dtype: Any = None) -> Any:
 def floating(x: Any) -> Any:
     """Return x as a floating Tensor; integers become floatx."""
     x = tensor(x)
-    return x if x.dtype.startswith("float") else apply("cast", x, dtype=config.floatx())
+    return x if config.is_float(x.dtype) else apply("cast", x, dtype=config.floatx())
 
 
 def whole(x: Any, what: str) -> Any:

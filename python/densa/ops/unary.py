@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import numpy as np
-
+from densa import config
 from densa.ops._public import apply, floating, public, tensor
 
 
@@ -448,11 +447,11 @@ def nan_to_num(
         [1.0, 0.0, 9.0]
     """
     x = tensor(x)
-    if not x.dtype.startswith("float"):
+    if not config.is_float(x.dtype):
         return x
-    info = np.finfo(x.dtype)
-    high = float(info.max) if posinf is None else posinf
-    low = float(info.min) if neginf is None else neginf
+    lowest, largest = config.float_limits(x.dtype)
+    high = largest if posinf is None else posinf
+    low = lowest if neginf is None else neginf
     inf = float("inf")
     out = apply("where", apply("isnan", x), nan, x)
     out = apply("where", apply("equal", x, inf), high, out)

@@ -14,6 +14,7 @@ from .adam import Adam
 from .adamax import Adamax
 from .adamw import AdamW
 from .lion import Lion
+from .loss_scale_optimizer import LossScaleOptimizer
 from .nadam import Nadam
 from .optimizer import Optimizer
 from .rmsprop import RMSprop
@@ -29,6 +30,7 @@ _CLASSES: tuple[type[Optimizer], ...] = (
     Adamax,
     Nadam,
     Lion,
+    LossScaleOptimizer,
 )
 _family = Family(
     "optimizer",
@@ -98,6 +100,11 @@ def get(identifier: Any) -> Optimizer:
     >>> type(densa.optimizers.get("adam")).__name__
     'Adam'
     """
+    if isinstance(identifier, str) and identifier.lower() == "lossscaleoptimizer":
+        raise ValueError(
+            "LossScaleOptimizer needs the optimizer that it is put around: "
+            "LossScaleOptimizer(densa.optimizers.SGD(0.1))."
+        )
     found = deserialize(identifier) if isinstance(identifier, str | Mapping) else identifier
     if isinstance(found, type) and issubclass(found, Optimizer):
         found = found()
@@ -120,6 +127,7 @@ __all__ = [
     "Adamax",
     "Nadam",
     "Lion",
+    "LossScaleOptimizer",
     "deserialize",
     "get",
     "schedules",

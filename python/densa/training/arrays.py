@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from densa import config
 from densa.utils import tree
 
 
@@ -165,6 +166,11 @@ def check_rows(*parts: tuple[str, Any], names: list[str] | None = None) -> int:
             f"samples.\n{text}"
         )
     return found.pop() if found else 0
+
+
+def array_dtype(model: Any) -> str:
+    """Type in which a model's floating data is kept: layers of mixed precision cast it later."""
+    return str(getattr(model, "variable_dtype", config.floatx()))
 
 
 def floats_to(array: Any, dtype: str) -> Any:

@@ -25,6 +25,7 @@ class Compiled:
         jit_compile: See `Trainer.compile`.
         auto_scale_loss: See `Trainer.compile`.
         output_names: The model's output names where it has them.
+        float16: Whether its layers compute in float16.
 
     Raises:
         ValueError: One of them is not understood; nothing has been changed then.
@@ -42,6 +43,7 @@ class Compiled:
         jit_compile: Any,
         auto_scale_loss: bool,
         output_names: list[str] | None,
+        float16: bool = False,
     ) -> None:
         if isinstance(steps_per_execution, bool) or int(steps_per_execution) < 1:
             raise ValueError(
@@ -52,6 +54,8 @@ class Compiled:
                 f'`jit_compile` must be True, False or "auto"; received {jit_compile!r}.'
             )
         self.optimizer = optimizers.get(optimizer)
+        if float16 and auto_scale_loss and not self.optimizer.loss_scale_factor:
+            self.optimizer = _with_loss_scale(self.optimizer)
         self.given_loss = loss
         self.given_loss_weights = loss_weights
         self.given_metrics = metrics
@@ -77,6 +81,12 @@ class Compiled:
             "steps_per_execution": self.steps_per_execution,
             "jit_compile": self.jit_compile,
         }
+
+
+def _with_loss_scale(optimizer: optimizers.Optimizer) -> optimizers.Optimizer:
+    if isinstance(optimizer, optimizers.LossScaleOptimizer):
+        return optimizer
+    return optimizers.LossScaleOptimizer(optimizer)
 
 
 def arguments_from_config(config: Mapping[str, Any]) -> dict[str, Any]:

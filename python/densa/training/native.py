@@ -18,7 +18,7 @@ from densa.callbacks.logs import LazyLogs
 from densa.random import Uses
 from densa.utils import tree
 
-from .arrays import warn_non_finite
+from .arrays import array_dtype, warn_non_finite
 from .check import check_labels, shapes_for_labels
 from .data import ArraySource, Batch, Feed, batch_rows
 from .eager import EagerRunner, Logs, groups, to_numbers
@@ -150,6 +150,8 @@ class NativeRunner:
                 "clipnorm": spec["clip_norm"] or None,
                 "global_clipnorm": spec["global_clip_norm"] or None,
             }
+            if "loss_scale" in spec:
+                optimizer["loss_scale"] = spec["loss_scale"]
         try:
             with Uses() as uses:
                 made = self._program(parts)
@@ -170,7 +172,7 @@ class NativeRunner:
         # The recorded step with the outputs of a prediction; None where it must run eagerly.
         model = self.model
         program = _core.Program()
-        dtype = str(getattr(model, "compute_dtype", "float32"))
+        dtype = array_dtype(model)
         with program, _core.no_grad():
             x, y, sample_weight = _symbols(program, parts, dtype, self.kind == "predict")
             if self.kind == "predict":
@@ -186,6 +188,8 @@ class NativeRunner:
             )
             if results is not None:  # an overridden compute_metrics returns its own logs
                 return None
+            if self.kind == "train":
+                loss = model.optimizer.scale_loss(loss)
             program.output("loss", loss)
             return program, shapes_for_labels(model, y_pred), []
 
@@ -198,7 +202,7 @@ class NativeRunner:
             lambda a: None if a is None else _core.from_numpy(np.ascontiguousarray(a[:1])), x
         )
         with _core.no_grad():
-            model(_floats(first, str(getattr(model, "compute_dtype", "float32"))), training=False)
+            model(_floats(first, array_dtype(model)), training=False)
 
     # ---- running ---------------------------------------------------------------------------------
 
@@ -322,8 +326,13 @@ class NativeRunner:
         if bound is None:
             return self._eager.predict(feed, callbacks)
         plan, model = bound.plan, self.model
+        # Plans widen what has 16 bits.
         results = [
-            np.empty((source.rows, *leaf.shape[1:]), str(leaf.dtype)) for leaf in bound.leaves
+            np.empty(
+                (source.rows, *leaf.shape[1:]),
+                "float32" if leaf.dtype in ("float16", "bfloat16") else leaf.dtype,
+            )
+            for leaf in bound.leaves
         ]
         batch = _largest(source)
         plan.begin(_rows_of((source.x, None, None)), None, 0, source.rows, batch, results)
@@ -344,6 +353,10 @@ class NativeRunner:
                 results = [result[: plan.position] for result in results]
                 break
         self._say_non_finite(plan, source)
+        results = [
+            result.astype(np.float16) if leaf.dtype == "float16" else result
+            for result, leaf in zip(results, bound.leaves, strict=True)
+        ]
         return tree.pack_like(bound.struct, results)
 
     def _rates(self, steps: int) -> Any:

@@ -61,7 +61,8 @@ class Steps:
             run_eagerly: Whether to run step methods op by op, which a debugger can follow.
             steps_per_execution: Batches between two calls of batch hooks.
             jit_compile: Accepted for Keras' sake; steps are recorded and run natively anyway.
-            auto_scale_loss: Accepted for Keras' sake; float32 and float64 need no scaling.
+            auto_scale_loss: Whether a model whose policy is `mixed_float16` has its optimizer put
+                into a `LossScaleOptimizer`.
 
         Raises:
             ValueError: A name is not known, an argument not understood, or `fit` is running.
@@ -90,6 +91,7 @@ class Steps:
             jit_compile,
             auto_scale_loss,
             names,
+            getattr(getattr(self, "dtype_policy", None), "name", None) == "mixed_float16",
         )
         self._compiled = compiled
         self._loss_tracker = Mean(name="loss")
@@ -337,12 +339,12 @@ class Steps:
         optimizer = self.optimizer
         for variable in variables:
             variable.grad = None
+        if not optimizer.built:
+            optimizer.build(variables)
         optimizer.scale_loss(loss).backward()
         gradients = [variable.grad for variable in variables]
         for variable in variables:
             variable.grad = None
-        if not optimizer.built:
-            optimizer.build(variables)
         optimizer.apply(gradients, variables)
 
     def test_step(self, data: Any) -> dict[str, Any]:

@@ -7,11 +7,11 @@ from typing import Any
 
 from densa._numbers import check_real_number, whole_number
 from densa.callbacks import CallbackList, CSVLogger, ProgbarLogger
-from densa.config import floatx
 from densa.utils import tree
 from densa.utils.batches import unpack_x_y_sample_weight
 
 from .arrays import (
+    array_dtype,
     check_rows,
     class_weights,
     floats_to,
@@ -46,7 +46,7 @@ class Trainer(Steps):
             batch_size=batch_size,
             shuffle=shuffle,
             class_weight=class_weight,
-            dtype=str(getattr(self, "compute_dtype", floatx())),
+            dtype=self._dtype_name(),
             names=self._names("input_names"),
             check=lambda arrays: check_input_shapes(self, arrays),
         )
@@ -362,7 +362,7 @@ class Trainer(Steps):
         return self._runner("predict").predict(Feed(source), CallbackList(model=self))
 
     def _dtype_name(self) -> str:
-        return str(getattr(self, "compute_dtype", floatx()))
+        return array_dtype(self)
 
     def _batch(
         self, x: Any, y: Any = None, sample_weight: Any = None, class_weight: Any = None

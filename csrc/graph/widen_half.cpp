@@ -1,0 +1,64 @@
+// Plans hold no 16-bit floats: such a value becomes a float32 one with the same numbers.
+#include "graph/rewrite.h"
+#include "tensor/tape.h"
+
+namespace densa {
+namespace {
+
+Value in_float32(const Value& constant) {
+  const GradMode off(false);
+  return eager_builder().apply("cast", {constant}, {{"dtype", std::string("float32")}});
+}
+
+double rounded(double number, DType dtype) {
+  return dtype == DType::kFloat16 ? static_cast<double>(static_cast<float>(float16(number)))
+                                  : static_cast<double>(static_cast<float>(bfloat16(number)));
+}
+
+void widen_sources(Program& program) {
+  for (ProgramValue& value : program.values) {
+    if (!is_half(value.type.dtype) || value.source == Source::kNode) continue;
+    if (value.source != Source::kConstant)
+      throw ValueError(cat("plan: '", value.name, "' is ", dtype_name(value.type.dtype),
+                           "; inputs and variables of a plan are float32 or wider"));
+    if (value.constant) {
+      value.constant = in_float32(value.constant);
+    } else {
+      value.number = rounded(value.number, value.type.dtype);
+    }
+    value.type.dtype = DType::kFloat32;
+  }
+}
+
+// x as a float32 value whose numbers are those of `half`.
+int round_to(Program& program, int x, DType half) {
+  const auto cast = [&](int value, DType dtype) {
+    if (program.values[value].type.dtype == dtype) return value;
+    return program.add_op("cast", {value}, {{"dtype", std::string(dtype_name(dtype))}});
+  };
+  if (!is_floating(program.values[x].type.dtype)) x = cast(x, DType::kFloat32);
+  const std::string op = cat("round_", dtype_name(half));
+  return cast(program.add_op(op, {x}), DType::kFloat32);
+}
+
+}  // namespace
+
+void widen_half(Program& program) {
+  widen_sources(program);
+  Rewriter rewriter(program);
+  rewriter.run([&](const ProgramNode& node) {
+    if (node.kind != NodeKind::kOp) return false;
+    const bool casts = std::string_view(node.op->name) == "cast";
+    const DType dtype = program.values[node.out[0]].type.dtype;
+    if (!is_half(dtype)) {
+      if (!casts || program.values[node.in[0]].type.dtype != dtype) return false;
+      rewriter.replace(node.out[0], node.in[0]);
+      return true;
+    }
+    rewriter.replace(node.out[0], casts ? round_to(program, node.in[0], dtype)
+                                        : program.add_op(*node.op, node.in, node.attrs)[0]);
+    return true;
+  });
+}
+
+}  // namespace densa
