@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/half.h"
 #include "cuda/launch.h"
 #include "cuda/mma.h"
 
@@ -294,8 +295,8 @@ void test_half(const char* name, int digits, int lowest, const To& to, const Fro
 }
 
 void test_halves() {
-  test_half("bfloat16", 7, -126, to_bfloat16, from_bfloat16, pack_bfloat16);
-  test_half("float16", 10, -14, to_float16, from_float16, pack_float16);
+  test_half("bfloat16", 7, -126, half_bits::to_bfloat16, half_bits::from_bfloat16, pack_bfloat16);
+  test_half("float16", 10, -14, half_bits::to_float16, half_bits::from_float16, pack_float16);
 }
 
 }  // namespace

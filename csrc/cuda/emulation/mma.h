@@ -5,8 +5,8 @@
 #include <cmath>
 #include <limits>
 
+#include "base/half.h"
 #include "cuda/emulation/copies.h"
-#include "cuda/half_bits.h"
 #include "cuda/kernel.h"
 
 namespace densa::inline DENSA_ISA {
@@ -71,12 +71,12 @@ inline void mma_tf32(float (&c)[4], const std::uint32_t (&a)[4], const std::uint
 }
 inline void mma_bf16(float (&c)[4], const std::uint32_t (&a)[4], const std::uint32_t (&b)[2]) {
   detail::mma<2>(c, a, b, [](std::uint32_t r, int k) {
-    return from_bfloat16(static_cast<std::uint16_t>(r >> (16 * k)));
+    return half_bits::from_bfloat16(static_cast<std::uint16_t>(r >> (16 * k)));
   });
 }
 inline void mma_f16(float (&c)[4], const std::uint32_t (&a)[4], const std::uint32_t (&b)[2]) {
   detail::mma<2>(c, a, b, [](std::uint32_t r, int k) {
-    return from_float16(static_cast<std::uint16_t>(r >> (16 * k)));
+    return half_bits::from_float16(static_cast<std::uint16_t>(r >> (16 * k)));
   });
 }
 
@@ -143,10 +143,10 @@ void load_matrices_transposed(const Shared<std::uint32_t, kN>& x, int i, std::ui
 }
 
 inline std::uint32_t pack_bfloat16(float low, float high) {
-  return std::uint32_t{to_bfloat16(high)} << 16 | to_bfloat16(low);
+  return std::uint32_t{half_bits::to_bfloat16(high)} << 16 | half_bits::to_bfloat16(low);
 }
 inline std::uint32_t pack_float16(float low, float high) {
-  return std::uint32_t{to_float16(high)} << 16 | to_float16(low);
+  return std::uint32_t{half_bits::to_float16(high)} << 16 | half_bits::to_float16(low);
 }
 
 inline void copies_end_group() { emulation::end_group_of_copies(); }

@@ -1,15 +1,18 @@
 // Operands and results of products whose numbers may have 16 bits.
 #pragma once
-#include "cuda/half_bits.h"
+#include <type_traits>
+
+#include "base/half.h"
 #include "ops/matmul/product_forms.cuh"
 
 namespace densa::inline DENSA_ISA {
 
 DENSA_HD inline float from_half(NumberFormat format, std::uint16_t x) {
-  return format == NumberFormat::kBFloat16 ? from_bfloat16(x) : from_float16(x);
+  return format == NumberFormat::kBFloat16 ? half_bits::from_bfloat16(x)
+                                           : half_bits::from_float16(x);
 }
 DENSA_HD inline std::uint16_t to_half(NumberFormat format, float x) {
-  return format == NumberFormat::kBFloat16 ? to_bfloat16(x) : to_float16(x);
+  return format == NumberFormat::kBFloat16 ? half_bits::to_bfloat16(x) : half_bits::to_float16(x);
 }
 
 // Memory of numbers in one of the formats; T is float or const float.
