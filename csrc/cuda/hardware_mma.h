@@ -48,12 +48,47 @@ __device__ __forceinline__ void copy_one_async(Shared<float, kN>& x, int i, cons
   DENSA_ASM_80("cp.async.ca.shared.global [%0], [%1], 4, %2;" ::"r"(to), "l"(from), "r"(count * 4)
                : "memory");
 }
+template <int kN>
+__device__ __forceinline__ void copy_eight_async(Shared<std::uint32_t, kN>& x, int i,
+                                                 const std::uint16_t* p, std::ptrdiff_t at,
+                                                 int count) {
+  [[maybe_unused]] const auto to = static_cast<std::uint32_t>(__cvta_generic_to_shared(x.data + i));
+  [[maybe_unused]] const std::uint16_t* const from = count > 0 ? p + at : p;
+  DENSA_ASM_80("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(to), "l"(from), "r"(count * 2)
+               : "memory");
+}
 __device__ __forceinline__ void copies_end_group() {
   DENSA_ASM_80("cp.async.commit_group;" ::: "memory");
 }
 template <int kLeft>
 __device__ __forceinline__ void copies_wait() {
   DENSA_ASM_80("cp.async.wait_group %0;" ::"n"(kLeft) : "memory");
+}
+
+#define DENSA_LOAD_MATRICES(name, how)                                                     \
+  template <int kN>                                                                        \
+  __device__ __forceinline__ void name(const Shared<std::uint32_t, kN>& x, int i,          \
+                                       std::uint32_t(&out)[4]) {                           \
+    [[maybe_unused]] const auto from =                                                     \
+        static_cast<std::uint32_t>(__cvta_generic_to_shared(x.data + i));                  \
+    DENSA_ASM_80("ldmatrix.sync.aligned.m8n8.x4" how ".shared.b16 {%0, %1, %2, %3}, [%4];" \
+                 : "=r"(out[0]), "=r"(out[1]), "=r"(out[2]), "=r"(out[3])                  \
+                 : "r"(from)                                                               \
+                 : "memory");                                                              \
+  }
+DENSA_LOAD_MATRICES(load_matrices, "")
+DENSA_LOAD_MATRICES(load_matrices_transposed, ".trans")
+#undef DENSA_LOAD_MATRICES
+
+__device__ __forceinline__ std::uint32_t pack_bfloat16(float low, float high) {
+  std::uint32_t out = 0;
+  DENSA_ASM_80("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(out) : "f"(high), "f"(low));
+  return out;
+}
+__device__ __forceinline__ std::uint32_t pack_float16(float low, float high) {
+  std::uint32_t out = 0;
+  DENSA_ASM_80("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(out) : "f"(high), "f"(low));
+  return out;
 }
 
 #undef DENSA_ASM_80

@@ -14,6 +14,12 @@
 // - to_tf32: the nearest number of 11 bits, halves away from zero, as mma_tf32 takes it
 // - copy_four_async, copy_one_async (x, i, p, at, count): elements of p from `at` to x from i, of
 //   which `count` exist and the rest are zeros
+// - copy_eight_async (x, i, p, at, count): eight numbers of 16 bits to the four words from x[i]
+// - load_matrices(x, i, out): four matrices of 8 rows of 16 bytes, eight numbers of 16 bits each;
+//   thread t says by i where row t % 8 of matrix t / 8 begins, and gets elements (t / 4, 2 (t % 4))
+//   and the next of matrix j in out[j]; load_matrices_transposed: (2 (t % 4), t / 4) and the one
+//   below. So an operand's fragment comes from either layout of its tile
+// - pack_bfloat16, pack_float16 (low, high): two numbers rounded to nearest even, in one word
 // - copies_end_group(), copies_wait<n>(): closes a group of a thread's copies; waits until at most
 //   its n latest groups are under way. Other threads see them behind the barrier that follows.
 #pragma once

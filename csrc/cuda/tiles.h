@@ -16,6 +16,9 @@ struct TileOperand {
   bool along_k = false;  // four elements that a thread loads are neighbours in k, else in outer
   bool by_four = false;  // they lie side by side at multiples of 16 bytes
 
+  __device__ T load(std::ptrdiff_t at) const { return data[at]; }
+  __device__ Four<T> load_by_four(std::ptrdiff_t at) const { return load_four(data, at); }
+
   static TileOperand of(const T* data, std::int64_t outer, std::ptrdiff_t outer_step,
                         std::ptrdiff_t k_step, bool matrices_aligned) {
     TileOperand out{Global<const T>(data), outer, outer_step, k_step};
@@ -29,13 +32,13 @@ struct TileOperand {
 };
 
 // A thread's share of one tile. Elements past the matrix are zeros.
-template <class T, int kOuter, int kDepth, int kThreads>
+template <class T, int kOuter, int kDepth, int kThreads, class Operand = TileOperand<T>>
 class TileShare {
  public:
   // Shared rows are padded: threads that store a column of four hit different banks.
   static constexpr int kStride = kOuter + 4, kSize = kDepth * kStride;
 
-  __device__ TileShare(const TileOperand<T>& operand, std::ptrdiff_t base, std::int64_t first_outer,
+  __device__ TileShare(const Operand& operand, std::ptrdiff_t base, std::int64_t first_outer,
                        std::int64_t first_k)
       : operand_(operand) {
     const int t = static_cast<int>(threadIdx.x);
@@ -58,10 +61,10 @@ class TileShare {
       const int outers = left_ - outer_shift(q), ks = k_left - k_shift(q);
       const int count = operand_.along_k ? (outers > 0 ? ks : 0) : (ks > 0 ? outers : 0);
       if (operand_.by_four && count >= 4) {
-        loaded_[q] = load_four(operand_.data, at);
+        loaded_[q] = operand_.load_by_four(at);
       } else {
         for (int j = 0; j < 4; ++j)
-          loaded_[q].x[j] = j < count ? operand_.data[at + j * step] : T{};
+          loaded_[q].x[j] = j < count ? operand_.load(at + j * step) : T{};
       }
     }
     at_ += kDepth * operand_.k_step;
@@ -94,7 +97,7 @@ class TileShare {
     return operand_.along_k ? q / kPasses * kDeepPass : q * (kThreads / kWide);
   }
 
-  const TileOperand<T>& operand_;
+  const Operand& operand_;
   int outer_, k_;  // where its first four elements lie in the tile
   int left_;       // how many outers exist from there
   std::ptrdiff_t at_;

@@ -1,13 +1,16 @@
 // The words of cuda/mma.h in the emulation: products of a warp against plain loops, and copies that
 // are used before they are there.
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstdio>
 #include <limits>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "base/half.h"
 #include "cuda/launch.h"
 #include "cuda/mma.h"
 
@@ -170,6 +173,132 @@ void test_copies(cuda::Stream stream) {
   emulation::set_order(0);
 }
 
+// Eight rows of each of four matrices, in an order that no layout of a tile has.
+constexpr int row_start(int row) { return (row * 5 + 3) % 32 * 4; }
+
+// out: [transposed][thread][4] words. Element (r, c) of matrix j is the number 64 j + 8 r + c.
+__global__ void matrices_through(Global<const std::uint16_t> numbers, Global<std::uint32_t> out) {
+  __shared__ Shared<std::uint32_t, 128> tile;
+  const int t = static_cast<int>(threadIdx.x);
+  copy_eight_async(tile, row_start(t), numbers, 8 * t, 8);
+  copies_end_group();
+  copies_wait<0>();
+  __syncthreads();
+  std::uint32_t words[4];
+  load_matrices(tile, row_start(t), words);
+  for (int j = 0; j < 4; ++j) out[4 * t + j] = words[j];
+  load_matrices_transposed(tile, row_start(t), words);
+  for (int j = 0; j < 4; ++j) out[128 + 4 * t + j] = words[j];
+}
+
+void test_matrices(cuda::Stream stream) {
+  std::vector<std::uint16_t> numbers(256);
+  for (std::size_t i = 0; i < numbers.size(); ++i) numbers[i] = static_cast<std::uint16_t>(i);
+  const Device<std::uint16_t> x(numbers, stream);
+  for (std::uint64_t order : {0, 1, 2, 3}) {
+    emulation::set_order(order);
+    const Device<std::uint32_t> y(std::vector<std::uint32_t>(256), stream);
+    cuda::launch(stream, {{1}, {32}}, matrices_through, x.get(), y.get());
+    const std::vector<std::uint32_t> out = y.host(stream);
+    for (unsigned t = 0; t < 32; ++t)
+      for (unsigned j = 0; j < 4; ++j) {
+        const unsigned plain = 64 * j + 8 * (t / 4) + 2 * (t % 4);
+        const unsigned turned = 64 * j + 8 * (2 * (t % 4)) + t / 4;
+        CHECK(out[4 * t + j] == (plain | (plain + 1) << 16), "matrix %u of thread %u", j, t);
+        CHECK(out[128 + 4 * t + j] == (turned | (turned + 8) << 16),
+              "transposed matrix %u of thread %u", j, t);
+      }
+  }
+  emulation::set_order(0);
+}
+
+// y = the first `count` of eight numbers, then zeros; without the wait they are not there yet.
+__global__ void eight_through(Global<const std::uint16_t> x, Global<std::uint32_t> y, int count,
+                              int at, int waits) {
+  __shared__ Shared<std::uint32_t, 4> tile;
+  copy_eight_async(tile, 0, x, at, count);
+  copies_end_group();
+  if (waits != 0) copies_wait<0>();
+  for (int j = 0; j < 4; ++j) y[j] = tile[j];
+}
+
+void test_eight(cuda::Stream stream) {
+  for (int count = 0; count <= 8; ++count) {
+    // So short that a read past `count` is one past the end.
+    std::vector<std::uint16_t> numbers(static_cast<std::size_t>(count) + 1, 7);
+    for (int i = 0; i < count; ++i)
+      numbers[static_cast<std::size_t>(i)] = static_cast<std::uint16_t>(i + 1);
+    numbers.resize(static_cast<std::size_t>(std::max(count, 1)));
+    const Device<std::uint16_t> x(numbers, stream);
+    const Device<std::uint32_t> y(std::vector<std::uint32_t>(4), stream);
+    const auto words = [&](int waits) {
+      cuda::launch(stream, {{1}, {1}}, eight_through, x.get(), y.get(), count, 0, waits);
+      return y.host(stream);
+    };
+    const std::vector<std::uint32_t> out = words(1);
+    for (unsigned i = 0; i < 8; ++i) {
+      const unsigned want = static_cast<int>(i) < count ? i + 1 : 0;
+      CHECK((out[i / 2] >> (16 * (i % 2)) & 0xffffu) == want, "%d copied, number %u", count, i);
+    }
+    CHECK(words(0)[0] == 0xffffffffu, "a copy that nobody waits for is there");
+  }
+  const Device<std::uint16_t> x(std::vector<std::uint16_t>(16), stream);
+  const Device<std::uint32_t> y(std::vector<std::uint32_t>(4), stream);
+  for (const auto& [count, at] : {std::pair{8, 1}, std::pair{8, 16}, std::pair{1, 16}}) {
+    bool seen = false;
+    try {
+      cuda::launch(stream, {{1}, {1}}, eight_through, x.get(), y.get(), count, at, 1);
+    } catch (const std::runtime_error&) {
+      seen = true;
+    }
+    CHECK(seen, "a copy of %d from %d is let through", count, at);
+  }
+}
+
+// By the definition of the formats: digits, and the exponent of the smallest normal number.
+double value_of(std::uint16_t half, int digits, int lowest) {
+  const int exponent = (half & 0x7fff) >> digits, rest = half & ((1 << digits) - 1);
+  const double size = std::ldexp(exponent == 0 ? rest : rest | 1 << digits,
+                                 std::max(exponent, 1) - 1 + lowest - digits);
+  return (half & 0x8000) != 0 ? -size : size;
+}
+
+template <class To, class From>
+void test_half(const char* name, int digits, int lowest, const To& to, const From& from,
+               std::uint32_t (*pack)(float, float)) {
+  const int infinity = 0x7fff >> digits << digits;
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  for (int sign : {0, 0x8000}) {
+    const auto half = [sign](int h) { return static_cast<std::uint16_t>(h | sign); };
+    for (int h = 0; h < infinity; ++h) {
+      const double x = value_of(half(h), digits, lowest);
+      CHECK(double{from(half(h))} == x, "%s: %x is %g", name, h | sign, x);
+      CHECK(to(static_cast<float>(x)) == half(h), "%s: %g becomes %x", name, x, h | sign);
+      const double next = value_of(half(h + 1), digits, lowest);  // were there one above the last
+      const auto middle = static_cast<float>((x + next) / 2);
+      CHECK(to(middle) == half(h + h % 2), "%s: half way from %g", name, x);
+      CHECK(to(std::nextafterf(middle, 0)) == half(h), "%s: less than half way from %g", name, x);
+      CHECK(to(std::nextafterf(middle, sign != 0 ? -kInfinity : kInfinity)) == half(h + 1),
+            "%s: more than half way from %g", name, x);
+      CHECK(pack(middle, static_cast<float>(x)) ==
+                (static_cast<std::uint32_t>(half(h)) << 16 | half(h + h % 2)),
+            "%s: the first number lies below", name);
+    }
+    const float end = sign != 0 ? -kInfinity : kInfinity;
+    CHECK(to(end) == half(infinity) && from(half(infinity)) == end, "%s: infinity", name);
+    CHECK(std::isnan(from(half(infinity + 1))), "%s: NaN", name);
+    for (std::uint32_t low : {1u, 0x1000u, 0x3fffffu, 0x7fffffu}) {
+      const auto nan = std::bit_cast<float>(0x7f800000u | low);
+      CHECK(std::isnan(from(to(nan))), "%s: NaN of %x", name, low);
+    }
+  }
+}
+
+void test_halves() {
+  test_half("bfloat16", 7, -126, half_bits::to_bfloat16, half_bits::from_bfloat16, pack_bfloat16);
+  test_half("float16", 10, -14, half_bits::to_float16, half_bits::from_float16, pack_float16);
+}
+
 }  // namespace
 }  // namespace densa::inline DENSA_ISA
 
@@ -179,6 +308,9 @@ int main() {
   test_products(stream);
   test_tf32();
   test_copies(stream);
+  test_matrices(stream);
+  test_eight(stream);
+  test_halves();
   cuda::destroy_stream(stream);
   if (failures == 0) std::printf("cuda_mma: passed\n");
   return failures == 0 ? 0 : 1;

@@ -6,6 +6,7 @@
 #include "cuda/launch.h"
 #include "ops/matmul/product_exact.cu"
 #include "ops/matmul/product_forms.cu"
+#include "ops/matmul/product_mixed.cu"
 #include "ops/matmul/product_tf32.cu"
 
 namespace densa::inline DENSA_ISA {
@@ -47,7 +48,7 @@ void check(cuda::Stream stream, const ProductForm* form, std::int64_t m, std::in
   void* const scratch = cuda::allocate(0, bytes * static_cast<std::size_t>(cut.splits));
   call.scratch = scratch;
   form->launch(call, cut);
-  finish<float>(call, cut);
+  finish(call, cut);
   std::vector<float> out(bytes / sizeof(float));
   cuda::copy(stream, out.data(), y, bytes, cuda::Direction::kToHost);
 

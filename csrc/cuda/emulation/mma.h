@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 
+#include "base/half.h"
 #include "cuda/emulation/copies.h"
 #include "cuda/kernel.h"
 
@@ -20,15 +21,6 @@ inline std::uint32_t to_bits(float x) {
   std::uint32_t out;
   std::memcpy(&out, &x, sizeof out);
   return out;
-}
-
-inline float from_bf16(std::uint32_t half) { return to_float(half << 16); }
-inline float from_f16(std::uint32_t half) {
-  const std::uint32_t sign = (half & 0x8000u) << 16, exponent = half >> 10 & 31, rest = half & 1023;
-  if (exponent == 31) return to_float(sign | 0x7f800000u | rest << 13);
-  const float size = std::ldexp(static_cast<float>(exponent == 0 ? rest : rest | 1024),
-                                static_cast<int>(std::max(exponent, 1u)) - 25);
-  return sign != 0 ? -size : size;
 }
 
 // What of x fits into a float; the rest is cut off.
@@ -78,12 +70,14 @@ inline void mma_tf32(float (&c)[4], const std::uint32_t (&a)[4], const std::uint
   detail::mma<1>(c, a, b, [](std::uint32_t r, int) { return detail::to_float(r & 0xffffe000u); });
 }
 inline void mma_bf16(float (&c)[4], const std::uint32_t (&a)[4], const std::uint32_t (&b)[2]) {
-  detail::mma<2>(c, a, b,
-                 [](std::uint32_t r, int k) { return detail::from_bf16(r >> (16 * k) & 0xffffu); });
+  detail::mma<2>(c, a, b, [](std::uint32_t r, int k) {
+    return half_bits::from_bfloat16(static_cast<std::uint16_t>(r >> (16 * k)));
+  });
 }
 inline void mma_f16(float (&c)[4], const std::uint32_t (&a)[4], const std::uint32_t (&b)[2]) {
-  detail::mma<2>(c, a, b,
-                 [](std::uint32_t r, int k) { return detail::from_f16(r >> (16 * k) & 0xffffu); });
+  detail::mma<2>(c, a, b, [](std::uint32_t r, int k) {
+    return half_bits::from_float16(static_cast<std::uint16_t>(r >> (16 * k)));
+  });
 }
 
 // Until a copy is waited for its place holds NaN: it may be written at any moment.
@@ -104,6 +98,57 @@ void copy_four_async(Shared<float, kN>& x, int i, const Global<const float>& p, 
     emulation::fault("shared memory: a copy of 16 bytes to element " + std::to_string(i));
   for (int j = 0; j < 4; ++j) copy_one_async(x, i + j, p, at + j, count > j ? 1 : 0);
 }
+template <int kN>
+void copy_eight_async(Shared<std::uint32_t, kN>& x, int i, const Global<const std::uint16_t>& p,
+                      std::ptrdiff_t at, int count) {
+  const std::uint16_t* const from = p.pointer() + at;
+  if (count > 0 && reinterpret_cast<std::uintptr_t>(from) % 16 != 0)
+    emulation::bad_access(from, 16, p.bounds());
+  if (i % 4 != 0)
+    emulation::fault("shared memory: a copy of 16 bytes to element " + std::to_string(i));
+  for (int j = 0; j < 4; ++j) {
+    const std::uint32_t low = count > 2 * j ? p[at + 2 * j] : 0;
+    const std::uint32_t high = count > 2 * j + 1 ? p[at + 2 * j + 1] : 0;
+    x.set(i + j, 0xffffffffu);
+    emulation::begin_copy([&x, i, j, low, high] { x.set(i + j, high << 16 | low); });
+  }
+}
+
+namespace detail {
+
+// get(word) makes a thread's word of one matrix, where word(row, pair) is two neighbours in a row.
+template <int kN, class F>
+void matrices(const Shared<std::uint32_t, kN>& x, int i, std::uint32_t (&out)[4], const F& get) {
+  if (i % 4 != 0)
+    emulation::fault("shared memory: a row of 16 bytes from element " + std::to_string(i));
+  const std::uint64_t* rows = emulation::exchange(static_cast<std::uint64_t>(i));
+  for (int m = 0; m < 4; ++m)
+    out[m] = get([&](int row, int pair) { return x[static_cast<int>(rows[8 * m + row]) + pair]; });
+}
+
+}  // namespace detail
+
+template <int kN>
+void load_matrices(const Shared<std::uint32_t, kN>& x, int i, std::uint32_t (&out)[4]) {
+  const int lane = emulation::running->linear & 31;
+  detail::matrices(x, i, out, [lane](const auto& word) { return word(lane / 4, lane % 4); });
+}
+template <int kN>
+void load_matrices_transposed(const Shared<std::uint32_t, kN>& x, int i, std::uint32_t (&out)[4]) {
+  const int lane = emulation::running->linear & 31, column = lane / 4, row = 2 * (lane % 4);
+  detail::matrices(x, i, out, [column, row](const auto& word) {
+    const auto half = [&](int r) { return word(r, column / 2) >> (16 * (column % 2)) & 0xffffu; };
+    return half(row) | half(row + 1) << 16;
+  });
+}
+
+inline std::uint32_t pack_bfloat16(float low, float high) {
+  return std::uint32_t{half_bits::to_bfloat16(high)} << 16 | half_bits::to_bfloat16(low);
+}
+inline std::uint32_t pack_float16(float low, float high) {
+  return std::uint32_t{half_bits::to_float16(high)} << 16 | half_bits::to_float16(low);
+}
+
 inline void copies_end_group() { emulation::end_group_of_copies(); }
 template <int kLeft>
 void copies_wait() {

@@ -51,7 +51,7 @@ bool rows_run_on(const View& a, std::ptrdiff_t& stride) {
 
 ProductOperand operand(const View& v, bool transposed, const Dims& batch) {
   const int last = v.shape.rank() - 1;
-  ProductOperand out{v.data, v.strides[last - 1], v.strides[last], batch};
+  ProductOperand out{v.data, v.strides[last - 1], v.strides[last], batch, format_of(v.dtype)};
   if (transposed) std::swap(out.row_stride, out.col_stride);
   const int skipped = batch.rank() - (v.shape.rank() - 2);
   for (int i = 0; i < batch.rank(); ++i)
@@ -60,14 +60,21 @@ ProductOperand operand(const View& v, bool transposed, const Dims& batch) {
 }
 
 std::size_t scratch_bytes(std::span<const TypeInfo> in, const Attrs& attrs) {
-  return product_scratch_bytes(in[0].dtype, Shapes(in[0].shape, in[1].shape, attrs).sizes());
+  ProductCall product;
+  product.dtype = computed_in(in[0].dtype);
+  product.sizes = Shapes(in[0].shape, in[1].shape, attrs).sizes();
+  product.precision = precision_asked(attrs);
+  product.a.format = format_of(in[0].dtype);
+  product.w.format = format_of(in[1].dtype);
+  return product_scratch_bytes(product);
 }
 
 void eval(const DeviceCall& call) {
   const View &a = call.in[0], &b = call.in[1];
   const Shapes shapes(a.shape, b.shape, call.attrs);
   ProductCall product;
-  product.dtype = a.dtype;
+  product.dtype = computed_in(a.dtype);
+  product.precision = precision_asked(call.attrs);
   product.m = shapes.m;
   product.n = shapes.n;
   product.k = shapes.k;

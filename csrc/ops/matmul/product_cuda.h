@@ -5,14 +5,19 @@
 // Every sum has an order that the sizes alone decide: one chain of multiply-adds in ascending k
 // that begins with the bias; or, where too few results would leave a GPU idle, several such chains
 // over equal parts of k whose results are added in order.
+//
+// With 16-bit formats the factors are rounded to `precision` if they are not of it yet, products
+// are exact, sums are float32 and begin with a float32 bias; y is rounded once, at the end.
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <string>
 
 #include "base/dtype.h"
 #include "base/gpu.h"
 #include "base/shape.h"
 #include "ops/elementwise/numbered.h"
+#include "ops/op.h"
 
 namespace densa::inline DENSA_ISA {
 
@@ -20,10 +25,19 @@ struct ProductSizes {
   std::int64_t m = 0, n = 0, k = 0, batch = 1;
 };
 
+// How numbers lie in memory, and what they are rounded to (to nearest, halves to even). Not full:
+// only where ProductCall::dtype is float32.
+enum class NumberFormat : std::uint8_t {
+  kFull,  // ProductCall::dtype
+  kBFloat16,
+  kFloat16,
+};
+
 struct ProductOperand {
   const void* data = nullptr;
   std::ptrdiff_t row_stride = 0, col_stride = 0;
   Dims batch_strides;  // for each dimension of ProductCall::batch; 0 where one matrix serves all
+  NumberFormat format = NumberFormat::kFull;
 };
 
 struct ProductCall {
@@ -31,8 +45,10 @@ struct ProductCall {
   std::int64_t m = 0, n = 0, k = 0;
   Dims batch;  // its shape
   ProductOperand a, w;
-  const void* bias = nullptr;  // n numbers, or null
+  NumberFormat precision = NumberFormat::kFull;  // of the factors; full: as they are
+  const void* bias = nullptr;                    // n numbers of dtype, or null
   void* y = nullptr;
+  NumberFormat y_format = NumberFormat::kFull;
   Formula formula = Formula::kNone;
   double parameter = 0;
   // What the order of the sums follows: those of the call, or of an equal one that is cut
@@ -42,7 +58,31 @@ struct ProductCall {
   cuda::Stream stream = nullptr;
 };
 
-std::size_t product_scratch_bytes(DType dtype, const ProductSizes& sizes);
+// What the attribute `precision` of an op asks for (ops/matmul/precision.h).
+inline NumberFormat precision_asked(const Attrs& attrs) {
+  const std::string name = attrs.get_string("precision", "");
+  return name == "bfloat16"  ? NumberFormat::kBFloat16
+         : name == "float16" ? NumberFormat::kFloat16
+                             : NumberFormat::kFull;
+}
+// How the numbers of a tensor lie in memory.
+inline NumberFormat format_of(DType dtype) {
+  return dtype == DType::kBFloat16  ? NumberFormat::kBFloat16
+         : dtype == DType::kFloat16 ? NumberFormat::kFloat16
+                                    : NumberFormat::kFull;
+}
+
+// What products of such numbers are summed in.
+inline DType computed_in(DType dtype) { return is_half(dtype) ? DType::kFloat32 : dtype; }
+
+// Follows from dtype, formats, precision, formula and sizes; the rest of the call may be empty.
+std::size_t product_scratch_bytes(const ProductCall& call);
+inline std::size_t product_scratch_bytes(DType dtype, const ProductSizes& sizes) {
+  ProductCall call;
+  call.dtype = dtype;
+  call.sizes = sizes;
+  return product_scratch_bytes(call);
+}
 void launch_product(const ProductCall& call);
 
 }  // namespace densa::inline DENSA_ISA

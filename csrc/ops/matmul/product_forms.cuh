@@ -27,15 +27,27 @@ struct Finish {
   }
 };
 
-// What a kernel is given: one product cut into tiles of y, and k into `splits` parts of `chunk`.
+// What a result is written to: plain memory, or memory of a format (product_mixed.cuh).
 template <class T>
+__device__ void put(const Global<T>& y, std::ptrdiff_t i, T value) {
+  y[i] = value;
+}
+template <class T>
+__device__ void put_four(const Global<T>& y, std::ptrdiff_t i, const Four<T>& value) {
+  store_four(y, i, value);
+}
+
+// What a kernel is given: one product cut into tiles of y, and k into `splits` parts of `chunk`.
+template <class T, class OneOperand = TileOperand<T>, class Result = Global<T>>
 struct TiledProduct {
-  TileOperand<T> a, w;
+  using Number = T;
+  using Operand = OneOperand;
+  Operand a, w;
   Strided<2> batch;  // where the matrices of a and w start
   std::int64_t m, n, k, count;
   std::int64_t splits, chunk;
   Global<const T> bias;
-  Global<T> y;  // the result, or the parts [splits][count][m][n]
+  Result y;  // the result, or the parts [splits][count][m][n]
   bool y_by_four;
   Finish<T> finish;
 };
@@ -55,6 +67,20 @@ struct ProductForm {
 
 extern const ProductForm kExactProduct;
 extern const ProductForm kTf32x3Product, kTf32Product;
+// Those that know formats and precisions of 16 bits.
+extern const ProductForm kMixedProduct;
+
+inline bool is_mixed(const ProductCall& call) {
+  constexpr NumberFormat kFull = NumberFormat::kFull;
+  return call.precision != kFull || call.a.format != kFull || call.w.format != kFull ||
+         call.y_format != kFull;
+}
+// Whether the kernel leaves its sums in scratch, for a second launch to finish: parts, or results
+// whose activation the kernel lacks and that must not be rounded before it.
+inline bool leaves_parts(const ProductCall& call, const TileCut& cut) {
+  return cut.splits > 1 ||
+         (call.y_format != NumberFormat::kFull && !Finish<float>::takes(call.formula));
+}
 
 inline std::int64_t pieces(std::int64_t n, std::int64_t size) { return (n + size - 1) / size; }
 
@@ -74,19 +100,17 @@ inline TileCut split_evenly(int shape, std::int64_t blocks, std::int64_t k, std:
   return cut;
 }
 
-// The call as a kernel takes it. Parts are in call.scratch.
-template <class T>
-TiledProduct<T> tiled(const ProductCall& call, const TileCut& cut) {
-  const Dims &a_batch = call.a.batch_strides, &w_batch = call.w.batch_strides;
-  const auto aligned = [](const Dims& strides) {
-    return std::all_of(strides.begin(), strides.end(), [](auto s) { return s % 4 == 0; });
-  };
-  TiledProduct<T> p{};
-  p.a = TileOperand<T>::of(static_cast<const T*>(call.a.data), call.m, call.a.row_stride,
-                           call.a.col_stride, aligned(a_batch));
-  p.w = TileOperand<T>::of(static_cast<const T*>(call.w.data), call.n, call.w.col_stride,
-                           call.w.row_stride, aligned(w_batch));
-  p.batch = Strided<2>::of(call.batch, {a_batch, w_batch});
+// True if the matrices of a batch are as well aligned as the first one.
+inline bool steps_by(std::ptrdiff_t unit, const Dims& batch_strides) {
+  return std::all_of(batch_strides.begin(), batch_strides.end(),
+                     [unit](auto s) { return s % unit == 0; });
+}
+
+// All of a kernel's product but its operands and y.
+template <class P>
+void set_sizes(P& p, const ProductCall& call, const TileCut& cut) {
+  using T = typename P::Number;
+  p.batch = Strided<2>::of(call.batch, {call.a.batch_strides, call.w.batch_strides});
   p.m = call.m;
   p.n = call.n;
   p.k = call.k;
@@ -94,17 +118,29 @@ TiledProduct<T> tiled(const ProductCall& call, const TileCut& cut) {
   p.splits = cut.splits;
   p.chunk = cut.chunk;
   p.bias = Global<const T>(static_cast<const T*>(call.bias));
-  p.y = Global<T>(static_cast<T*>(cut.splits > 1 ? call.scratch : call.y));
-  p.y_by_four = call.n % 4 == 0 &&
-                reinterpret_cast<std::uintptr_t>(cut.splits > 1 ? call.scratch : call.y) % 16 == 0;
-  if (cut.splits == 1 && Finish<T>::takes(call.formula)) p.finish = {call.formula, call.parameter};
+  if (!leaves_parts(call, cut) && Finish<T>::takes(call.formula))
+    p.finish = {call.formula, call.parameter};
+}
+
+// The call as a kernel takes it. Parts are in call.scratch.
+template <class T>
+TiledProduct<T> tiled(const ProductCall& call, const TileCut& cut) {
+  TiledProduct<T> p{};
+  set_sizes(p, call, cut);
+  p.a = TileOperand<T>::of(static_cast<const T*>(call.a.data), call.m, call.a.row_stride,
+                           call.a.col_stride, steps_by(4, call.a.batch_strides));
+  p.w = TileOperand<T>::of(static_cast<const T*>(call.w.data), call.n, call.w.col_stride,
+                           call.w.row_stride, steps_by(4, call.w.batch_strides));
+  void* const y = cut.splits > 1 ? call.scratch : call.y;
+  p.y = Global<T>(static_cast<T*>(y));
+  p.y_by_four = call.n % 4 == 0 && reinterpret_cast<std::uintptr_t>(y) % 16 == 0;
   return p;
 }
 
 // Blocks for tiles of rows x cols: x counts tiles, y the matrices and parts, more in each block
 // where there are very many.
-template <class T>
-cuda::Grid tile_grid(const TiledProduct<T>& p, std::int64_t rows, std::int64_t cols, int threads) {
+template <class P>
+cuda::Grid tile_grid(const P& p, std::int64_t rows, std::int64_t cols, int threads) {
   constexpr std::int64_t kMostY = 65535;
   return {{static_cast<unsigned>(pieces(p.m, rows) * pieces(p.n, cols)),
            static_cast<unsigned>(std::min(p.count * p.splits, kMostY))},

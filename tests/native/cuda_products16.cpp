@@ -1,0 +1,301 @@
+// Products whose numbers have 16 bits, in every form: formats, awkward sizes, layouts, bias,
+// activation and splits against float64 products of the rounded operands; and the same bits
+// whatever the alignment, the layout, the run and the order of the threads.
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <cstring>
+#include <vector>
+
+#include "cuda/launch.h"
+#include "ops/matmul/product_exact.cu"
+#include "ops/matmul/product_forms.cu"
+#include "ops/matmul/product_mixed.cu"
+#include "ops/matmul/product_tf32.cu"
+
+namespace densa::inline DENSA_ISA {
+namespace {
+
+int failures = 0;
+
+constexpr NumberFormat kFull = NumberFormat::kFull, kBf16 = NumberFormat::kBFloat16,
+                       kF16 = NumberFormat::kFloat16;
+const char* name_of(NumberFormat format) {
+  return format == kFull ? "float32" : format == kBf16 ? "bfloat16" : "float16";
+}
+
+std::uint32_t state = 7;
+std::uint32_t random_bits() {
+  state = state * 1664525u + 1013904223u;
+  return state >> 8;
+}
+float random_number() { return static_cast<float>(random_bits() % 4001) / 1000.0f - 2; }
+
+float round_to(NumberFormat format, float x) {
+  return format == kFull ? x : from_half(format, to_half(format, x));
+}
+
+// A stack of matrices of `format` on the GPU, whose element (z, r, c) lies at
+// first + z * matrix + r * row + c * col.
+struct Layout {
+  std::ptrdiff_t first, row, col, matrix;
+};
+class Matrices {
+ public:
+  Matrices(cuda::Stream stream, const std::vector<float>& numbers, std::int64_t count,
+           std::int64_t rows, std::int64_t cols, NumberFormat format, const Layout& layout)
+      : layout_(layout), format_(format) {
+    const std::int64_t size =
+        layout.first +
+        std::max<std::int64_t>(count == 0 || rows == 0 || cols == 0
+                                   ? 0
+                                   : (count - 1) * layout.matrix + (rows - 1) * layout.row +
+                                         (cols - 1) * layout.col + 1,
+                               1);
+    const std::size_t item = bytes_of(format);
+    std::vector<unsigned char> host(static_cast<std::size_t>(size) * item, 0xff);
+    std::size_t from = 0;
+    for (std::int64_t z = 0; z < count; ++z)
+      for (std::int64_t r = 0; r < rows; ++r)
+        for (std::int64_t c = 0; c < cols; ++c) {
+          const float x = numbers[from++];
+          const std::uint16_t half = format == kFull ? std::uint16_t{} : to_half(format, x);
+          std::memcpy(host.data() + static_cast<std::size_t>(layout.first + z * layout.matrix +
+                                                             r * layout.row + c * layout.col) *
+                                        item,
+                      format == kFull ? static_cast<const void*>(&x) : &half, item);
+        }
+    memory_ = cuda::allocate(0, host.size());
+    cuda::copy(stream, memory_, host.data(), host.size(), cuda::Direction::kToDevice);
+  }
+  Matrices(const Matrices&) = delete;
+  ~Matrices() { cuda::release(0, memory_); }
+  ProductOperand operand(bool batched) const {
+    ProductOperand out{static_cast<const char*>(memory_) +
+                           static_cast<std::size_t>(layout_.first) * bytes_of(format_),
+                       layout_.row,
+                       layout_.col,
+                       {},
+                       format_};
+    if (batched) out.batch_strides = Dims{layout_.matrix};
+    return out;
+  }
+
+ private:
+  Layout layout_;
+  NumberFormat format_;
+  void* memory_;
+};
+
+enum Shape : int { kRowMajor, kTransposed, kPadded, kPaddedTransposed, kStrided, kShapes };
+// Padded: rows begin at multiples of 16 bytes. `shift` elements before the first one.
+Layout layout_of(int shape, std::int64_t rows, std::int64_t cols, std::ptrdiff_t shift) {
+  const auto up = [](std::int64_t n) { return (n + 7) / 8 * 8; };
+  switch (shape) {
+    case kRowMajor: return {shift, cols, 1, rows * cols};
+    case kTransposed: return {shift, 1, rows, rows * cols};
+    case kPadded: return {shift, up(cols), 1, rows * up(cols)};
+    case kPaddedTransposed: return {shift, 1, up(rows), cols * up(rows)};
+    default: return {shift, 3 * cols, 3, 3 * rows * cols};
+  }
+}
+
+struct Case {
+  std::int64_t count, m, n, k;
+  NumberFormat a, w, y, precision;
+  bool bias;
+  Formula formula;
+};
+
+struct Numbers3 {
+  std::vector<float> a, w, b;
+};
+
+struct Run {
+  int a_shape = kRowMajor, w_shape = kRowMajor;
+  std::ptrdiff_t shift = 0, y_shift = 0;
+};
+
+// y as float32 numbers, row-major.
+std::vector<float> product(cuda::Stream stream, const ProductForm& form, const TileCut& cut,
+                           const Case& c, const Numbers3& numbers, const Run& run,
+                           NumberFormat y_format) {
+  const Matrices a(stream, numbers.a, c.count, c.m, c.k, c.a,
+                   layout_of(run.a_shape, c.m, c.k, run.shift));
+  const Matrices w(stream, numbers.w, c.count, c.k, c.n, c.w,
+                   layout_of(run.w_shape, c.k, c.n, run.shift));
+  const Matrices b(stream, numbers.b, 1, 1, c.n, kFull, {0, c.n, 1, c.n});
+  const auto results = static_cast<std::size_t>(c.count * c.m * c.n);
+  const std::size_t item = bytes_of(y_format);
+  std::vector<unsigned char> y((results + static_cast<std::size_t>(run.y_shift)) * item, 0xee);
+  void* const on_y = cuda::allocate(0, y.size());
+  cuda::copy(stream, on_y, y.data(), y.size(), cuda::Direction::kToDevice);
+
+  ProductCall call;
+  call.m = c.m;
+  call.n = c.n;
+  call.k = c.k;
+  if (c.count > 1) call.batch = Dims{c.count};
+  call.a = a.operand(c.count > 1);
+  call.w = w.operand(c.count > 1);
+  call.precision = c.precision;
+  if (c.bias) call.bias = b.operand(false).data;
+  call.y = static_cast<char*>(on_y) + static_cast<std::size_t>(run.y_shift) * item;
+  call.y_format = y_format;
+  call.formula = c.formula;
+  call.sizes = {c.m, c.n, c.k, c.count};
+  call.stream = stream;
+  call.scratch = cuda::allocate(
+      0, std::max<std::size_t>(leaves_parts(call, cut)
+                                   ? results * sizeof(float) * static_cast<std::size_t>(cut.splits)
+                                   : 0,
+                               1));
+  form.launch(call, cut);
+  finish(call, cut);
+  cuda::copy(stream, y.data(), on_y, y.size(), cuda::Direction::kToHost);
+  cuda::release(0, call.scratch);
+  cuda::release(0, on_y);
+
+  std::vector<float> out(results);
+  for (std::size_t i = 0; i < results; ++i) {
+    const unsigned char* const at = y.data() + (i + static_cast<std::size_t>(run.y_shift)) * item;
+    std::uint16_t half = 0;
+    std::memcpy(y_format == kFull ? static_cast<void*>(&out[i]) : &half, at, item);
+    if (y_format != kFull) out[i] = from_half(y_format, half);
+  }
+  for (std::size_t i = 0; i < static_cast<std::size_t>(run.y_shift) * item; ++i)
+    if (y[i] != 0xee && ++failures < 20) std::printf("written before y\n");
+  return out;
+}
+
+void complain(const ProductForm& form, const TileCut& cut, const Case& c, const char* what) {
+  if (++failures < 20)
+    std::printf("%s, shape %d, %d splits, %d x (%d, %d, %d) of %s and %s in %s to %s%s%s: %s\n",
+                form.name, cut.shape, static_cast<int>(cut.splits), static_cast<int>(c.count),
+                static_cast<int>(c.m), static_cast<int>(c.k), static_cast<int>(c.n), name_of(c.a),
+                name_of(c.w), name_of(c.precision), name_of(c.y), c.bias ? ", bias" : "",
+                c.formula == Formula::kNone ? "" : ", activation", what);
+}
+
+double activated(Formula formula, double z) {
+  switch (formula) {
+    case Formula::k_relu: return z > 0 ? z : 0;
+    case Formula::k_tanh: return std::tanh(z);
+    case Formula::k_softplus: return std::log1p(std::exp(-std::abs(z))) + std::max(z, 0.0);
+    default: return z;
+  }
+}
+
+void check(cuda::Stream stream, const ProductForm& form, const TileCut& cut, const Case& c,
+           double unit) {
+  Numbers3 numbers;
+  const auto fill = [](std::vector<float>& to, std::int64_t count, NumberFormat format) {
+    to.resize(static_cast<std::size_t>(count));
+    for (float& x : to) x = round_to(format, random_number());
+  };
+  fill(numbers.a, c.count * c.m * c.k, c.a);
+  fill(numbers.w, c.count * c.k * c.n, c.w);
+  fill(numbers.b, c.n, kFull);
+  const std::vector<float> full = product(stream, form, cut, c, numbers, {}, kFull);
+
+  // Each addition may lose `unit`; with splits there are a few more of them. An activation here
+  // changes by no more than z does, and is itself within a few units of float32.
+  const auto steps = static_cast<double>(c.k + cut.splits + 2);
+  const auto at = [](const std::vector<float>& x, std::int64_t i) {
+    return x[static_cast<std::size_t>(i)];
+  };
+  std::vector<double> a(numbers.a.begin(), numbers.a.end()), w(numbers.w.begin(), numbers.w.end());
+  for (double& x : a) x = double{round_to(c.precision, static_cast<float>(x))};
+  for (double& x : w) x = double{round_to(c.precision, static_cast<float>(x))};
+  std::vector<double> z(static_cast<std::size_t>(c.n)), size(z.size());
+  bool right = true;
+  for (std::int64_t i = 0, to = 0; i < c.count * c.m; ++i) {
+    for (std::size_t j = 0; j < z.size(); ++j) {
+      z[j] = c.bias ? double{numbers.b[j]} : 0;
+      size[j] = std::abs(z[j]);
+    }
+    for (std::int64_t kk = 0; kk < c.k; ++kk) {
+      const double x = a[static_cast<std::size_t>(i * c.k + kk)];
+      const double* const row = w.data() + (i / c.m * c.k + kk) * c.n;
+      for (std::size_t j = 0; j < z.size(); ++j) {
+        z[j] += x * row[j];
+        size[j] += std::abs(x * row[j]);
+      }
+    }
+    for (std::size_t j = 0; j < z.size(); ++j, ++to) {
+      const double want = activated(c.formula, z[j]);
+      const double most = steps * unit * size[j] + 8 * 0x1p-24 * std::abs(want);
+      right = right && std::abs(double{at(full, to)} - want) <= most;
+    }
+  }
+  if (!right) complain(form, cut, c, "wrong numbers");
+
+  // The result in 16 bits is that in float32, rounded once.
+  std::vector<float> rounded = full;
+  for (float& x : rounded) x = round_to(c.y, x);
+  const auto same = [](const std::vector<float>& x, const std::vector<float>& y) {
+    return x.empty() || std::memcmp(x.data(), y.data(), x.size() * sizeof(float)) == 0;
+  };
+  constexpr Run kRuns[] = {{kRowMajor, kRowMajor, 0, 0},
+                           {kPadded, kPadded, 0, 4},
+                           {kPadded, kPaddedTransposed, 0, 2},
+                           {kPaddedTransposed, kPadded, 8, 8},
+                           {kPaddedTransposed, kPaddedTransposed, 0, 1},
+                           {kTransposed, kRowMajor, 1, 0},
+                           {kPadded, kTransposed, 4, 3},
+                           {kStrided, kStrided, 2, 0}};
+  std::uint64_t order = 0;
+  for (const Run& run : kRuns) {
+    emulation::set_order(order++ % 4);
+    if (!same(product(stream, form, cut, c, numbers, run, c.y), rounded))
+      complain(form, cut, c,
+               cat("other bits with layouts ", run.a_shape, ", ", run.w_shape, " from ", run.shift)
+                   .c_str());
+  }
+  emulation::set_order(0);
+}
+
+constexpr std::int64_t kOuters[] = {1, 7, 8, 15, 16, 17, 31, 33, 127, 128, 129};
+constexpr std::int64_t kDepths[] = {0, 1, 15, 16, 17, 100, 1000};
+constexpr Formula kFormulas[] = {Formula::kNone, Formula::k_relu, Formula::k_tanh,
+                                 Formula::k_softplus};
+
+// Every pair of sizes of y once, with all else in turn.
+template <class Cut>
+void check_sizes(cuda::Stream stream, const ProductForm& form, double unit, bool any_precision,
+                 const Cut& cut_of) {
+  unsigned turn = 0;
+  const auto next = [&turn](unsigned choices) { return (turn = turn * 5 + 1) / 7 % choices; };
+  const NumberFormat formats[] = {kBf16, kF16, kFull};
+  for (std::int64_t m : kOuters)
+    for (std::int64_t n : kOuters) {
+      const std::int64_t k = kDepths[m * n > 10000 ? next(6) : next(7)];
+      Case c{1,
+             m,
+             n,
+             k,
+             formats[next(3)],
+             formats[next(3)],
+             formats[next(3)],
+             formats[any_precision ? next(3) : next(2)],
+             next(2) == 1,
+             kFormulas[next(4)]};
+      if (m * n * k < 4000 && next(2) == 1) c.count = 3;
+      if (c.a == kFull && c.w == kFull && c.y == kFull && c.precision == kFull) c.y = kBf16;
+      check(stream, form, cut_of(c), c, unit);
+    }
+}
+
+}  // namespace
+}  // namespace densa::inline DENSA_ISA
+
+int main() {
+  using namespace densa;
+  cuda::Stream stream = cuda::create_stream(0);
+  check_sizes(stream, kMixedProduct, 0x1p-24, true, [](const Case& c) {
+    return kMixedProduct.cut(DType::kFloat32, {c.m, c.n, c.k, c.count});
+  });
+  cuda::destroy_stream(stream);
+  if (failures == 0) std::printf("cuda_products16: passed\n");
+  return failures == 0 ? 0 : 1;
+}
