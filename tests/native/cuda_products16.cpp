@@ -11,6 +11,7 @@
 #include "ops/matmul/product_exact.cu"
 #include "ops/matmul/product_forms.cu"
 #include "ops/matmul/product_mixed.cu"
+#include "ops/matmul/product_mma.cu"
 #include "ops/matmul/product_tf32.cu"
 
 namespace densa::inline DENSA_ISA {
@@ -260,15 +261,16 @@ constexpr std::int64_t kDepths[] = {0, 1, 15, 16, 17, 100, 1000};
 constexpr Formula kFormulas[] = {Formula::kNone, Formula::k_relu, Formula::k_tanh,
                                  Formula::k_softplus};
 
-// Every pair of sizes of y once, with all else in turn.
+// Every `step`-th pair of sizes of y from the `first`, with all else in turn.
 template <class Cut>
 void check_sizes(cuda::Stream stream, const ProductForm& form, double unit, bool any_precision,
-                 const Cut& cut_of) {
-  unsigned turn = 0;
+                 int first, int step, const Cut& cut_of) {
+  auto turn = static_cast<unsigned>(first);
   const auto next = [&turn](unsigned choices) { return (turn = turn * 5 + 1) / 7 % choices; };
   const NumberFormat formats[] = {kBf16, kF16, kFull};
   for (std::int64_t m : kOuters)
     for (std::int64_t n : kOuters) {
+      if (first++ % step != 0) continue;
       const std::int64_t k = kDepths[m * n > 10000 ? next(6) : next(7)];
       Case c{1,
              m,
@@ -292,9 +294,18 @@ void check_sizes(cuda::Stream stream, const ProductForm& form, double unit, bool
 int main() {
   using namespace densa;
   cuda::Stream stream = cuda::create_stream(0);
-  check_sizes(stream, kMixedProduct, 0x1p-24, true, [](const Case& c) {
+  check_sizes(stream, kMixedProduct, 0x1p-24, true, 0, 1, [](const Case& c) {
     return kMixedProduct.cut(DType::kFloat32, {c.m, c.n, c.k, c.count});
   });
+  // Each shape of tiles with one, two and many parts. What a tensor core cuts off of a sum is less
+  // than one bit of float32.
+  for (int shape = kWide128; shape <= kTall32; ++shape)
+    check_sizes(stream, kMmaProduct, 0x1p-23, false, shape, 2, [shape](const Case& c) -> TileCut {
+      const std::int64_t steps = pieces(c.k, kHalfDepth);
+      const std::int64_t chunk = kHalfDepth * std::max<std::int64_t>(1, pieces(steps, 1 + c.m % 4));
+      if (steps < 2) return {shape, 1, c.k};
+      return {shape, pieces(c.k, chunk), chunk};
+    });
   cuda::destroy_stream(stream);
   if (failures == 0) std::printf("cuda_products16: passed\n");
   return failures == 0 ? 0 : 1;

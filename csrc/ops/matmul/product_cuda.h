@@ -46,6 +46,7 @@ struct ProductCall {
   Dims batch;  // its shape
   ProductOperand a, w;
   NumberFormat precision = NumberFormat::kFull;  // of the factors; full: as they are
+  bool factors_fit = false;                      // they are of that precision already
   const void* bias = nullptr;                    // n numbers of dtype, or null
   void* y = nullptr;
   NumberFormat y_format = NumberFormat::kFull;
@@ -77,6 +78,13 @@ inline DType computed_in(DType dtype) { return is_half(dtype) ? DType::kFloat32 
 
 // Follows from dtype, formats, precision, formula and sizes; the rest of the call may be empty.
 std::size_t product_scratch_bytes(const ProductCall& call);
+// The attribute `precision` (precision.h) of an op whose operands are numbers of it.
+inline void set_precision(ProductCall& call, const Attrs& attrs) {
+  const std::string name = attrs.get_string("precision", "");
+  if (name.empty()) return;
+  call.precision = name == "bfloat16" ? NumberFormat::kBFloat16 : NumberFormat::kFloat16;
+  call.factors_fit = true;
+}
 inline std::size_t product_scratch_bytes(DType dtype, const ProductSizes& sizes) {
   ProductCall call;
   call.dtype = dtype;

@@ -18,7 +18,7 @@ struct Choice {
 // what runs unless another one is asked for. Those of tensor cores have passed their tests in the
 // emulation only.
 constexpr Choice kChoices[] = {{kExactProduct, 0}, {kTf32x3Product, 8}, {kTf32Product, 8}};
-constexpr Choice kMixedChoices[] = {{kMixedProduct, 0}};
+constexpr Choice kMixedChoices[] = {{kMixedProduct, 0}, {kMmaProduct, 8}};
 
 const ProductForm& asked_for(const char* variable, std::span<const Choice> choices) {
   const char* const text = std::getenv(variable);
@@ -44,7 +44,9 @@ const ProductForm& form_for(const ProductCall& call) {
   if (is_mixed(call)) {
     static const ProductForm& asked = asked_for("DENSA_CUDA_MATMUL_16BIT", kMixedChoices);
     const bool fits = call.precision != NumberFormat::kFull && asked.takes(call.dtype, call.sizes);
-    return fits ? asked : kMixedProduct;
+    if (fits) return asked;
+    const bool plain = call.factors_fit && !has_halves(call);
+    return plain ? kExactProduct : kMixedProduct;
   }
   static const ProductForm& asked = asked_for("DENSA_CUDA_MATMUL", kChoices);
   return asked.takes(call.dtype, call.sizes) ? asked : kExactProduct;

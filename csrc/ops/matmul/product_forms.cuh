@@ -68,12 +68,14 @@ struct ProductForm {
 extern const ProductForm kExactProduct;
 extern const ProductForm kTf32x3Product, kTf32Product;
 // Those that know formats and precisions of 16 bits.
-extern const ProductForm kMixedProduct;
+extern const ProductForm kMixedProduct, kMmaProduct;
 
-inline bool is_mixed(const ProductCall& call) {
+inline bool has_halves(const ProductCall& call) {
   constexpr NumberFormat kFull = NumberFormat::kFull;
-  return call.precision != kFull || call.a.format != kFull || call.w.format != kFull ||
-         call.y_format != kFull;
+  return call.a.format != kFull || call.w.format != kFull || call.y_format != kFull;
+}
+inline bool is_mixed(const ProductCall& call) {
+  return call.precision != NumberFormat::kFull || has_halves(call);
 }
 // Whether the kernel leaves its sums in scratch, for a second launch to finish: parts, or results
 // whose activation the kernel lacks and that must not be rounded before it.
