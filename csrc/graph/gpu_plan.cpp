@@ -7,6 +7,7 @@
 #include <sstream>
 #include <utility>
 
+#include "graph/gpu_fuse.h"
 #include "graph/gpu_rows.h"
 #include "graph/internal_ops.h"
 #include "graph/plan.h"
@@ -45,6 +46,7 @@ std::unique_ptr<AnyPlan> make_plan(Program program, std::int64_t capacity,
                            "; build the whole model under one densa.set_device"));
   if (device.is_cpu())
     return std::make_unique<Plan>(std::move(program), capacity, std::move(optimizer), collect);
+  fuse_for_gpu(program);
   return std::make_unique<GpuPlan>(std::move(program), capacity, std::move(optimizer), collect,
                                    device);
 }
