@@ -46,7 +46,7 @@ std::unique_ptr<AnyPlan> make_plan(Program program, std::int64_t capacity,
                            "; build the whole model under one densa.set_device"));
   if (device.is_cpu())
     return std::make_unique<Plan>(std::move(program), capacity, std::move(optimizer), collect);
-  fuse_for_gpu(program);
+  fuse_for_gpu(program, optimizer != nullptr);
   return std::make_unique<GpuPlan>(std::move(program), capacity, std::move(optimizer), collect,
                                    device);
 }

@@ -7,6 +7,7 @@ import pytest
 
 import densa
 from densa import layers
+from densa.tensor import apply
 
 pytestmark = pytest.mark.usefixtures("gpu")
 rng = np.random.default_rng(3)
@@ -21,6 +22,15 @@ def gpu():
         pytest.skip(f"no GPU: {error}")
     yield
     densa.set_device(before)
+
+
+@pytest.fixture
+def floatx(dtype):
+    """The test's dtype as that of models, so that nothing is cast between."""
+    before = densa.config.floatx()
+    densa.config.set_floatx(dtype)
+    yield
+    densa.config.set_floatx(before)
 
 
 def numbers(*shape, dtype="float32"):
@@ -107,3 +117,93 @@ def test_an_activation_that_is_read_twice_is_not_computed_twice():
     y = model.predict(rows, verbose=0)
     assert ops_of(plan_of(model)) == ["feed", "dense", "tanh", "concatenate"]
     np.testing.assert_allclose(y[:, 7:], np.tanh(y[:, :7].astype("f8")), rtol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("norm", [False, True])
+@pytest.mark.parametrize("activation", FORMULAS)
+def test_a_narrow_network_is_one_op(activation, norm, dtype, floatx):
+    model = mlp((17, 64, 33, 1, 6), activation, norm=norm, dtype=dtype)
+    x = numbers(37, 17, dtype=dtype)
+    y = model.predict(x, batch_size=37, verbose=0)
+    assert ops_of(plan_of(model)) == ["feed", "network"]
+    tolerance = 1e-4 if dtype == "float32" else 1e-12
+    np.testing.assert_allclose(y, forward(model, x, activation), rtol=tolerance, atol=tolerance)
+    # A row has the same bits in a batch of any size.
+    np.testing.assert_array_equal(model.predict(x, batch_size=5, verbose=0), y)
+    np.testing.assert_array_equal(model.predict(x[4:5], verbose=0), y[4:5])
+
+
+@pytest.mark.parametrize("rows", [1, 4, 2047, 2049])  # 2048: larger tiles from there on
+def test_a_network_has_the_bits_of_its_layers(rows):
+    """Sums of fewer than 128 terms are not split by the product either."""
+    model = mlp((5, 16, 127, 3), "tanh", norm=True)
+    x = numbers(rows, 5)
+    y = model.predict(x, batch_size=rows, verbose=0)
+    assert ops_of(plan_of(model)) == ["feed", "network"]
+    h = densa.asarray(x).to("cuda")
+    for layer in model.layers:
+        own = [densa.asarray(w).to("cuda") for w in layer.get_weights()]
+        if isinstance(layer, layers.Dense):
+            h = apply("dense", h, *own)
+        elif isinstance(layer, layers.BatchNormalization):
+            h = apply("batch_norm", h, *own, epsilon=layer.epsilon)
+        elif isinstance(layer, layers.Activation):
+            h = apply("tanh", h)
+    np.testing.assert_array_equal(y, h.to("cpu").numpy())
+
+
+def test_wide_layers_and_second_readers_cut_a_chain():
+    x = densa.Input((8,))
+    h = layers.Dense(10, activation="relu")(x)
+    h = layers.Dense(12, activation="relu")(h)  # two layers, then read twice
+    a = layers.Dense(9)(layers.Dense(4, activation="tanh")(h))
+    b = layers.Dense(300)(h)
+    b = layers.Dense(5)(layers.Dense(6)(b))  # from 300 columns on it is a dense of its own
+    model = densa.Model(x, [a, b])
+    rows = numbers(6, 8)
+    got = model.predict(rows, verbose=0)
+    assert ops_of(plan_of(model)).count("network") == 2
+    assert ops_of(plan_of(model)).count("dense") == 3
+    weights = [w.astype("f8") for w in model.get_weights()]
+    by_shape = {w.shape: (w, b) for w, b in zip(weights[::2], weights[1::2], strict=True)}
+
+    def dense(v, *shape):
+        w, bias = by_shape[shape]
+        return v @ w + bias
+
+    want = np.maximum(dense(np.maximum(dense(rows, 8, 10), 0), 10, 12), 0)
+    np.testing.assert_allclose(
+        got[0], dense(np.tanh(dense(want, 12, 4)), 4, 9), rtol=1e-4, atol=1e-5
+    )
+    np.testing.assert_allclose(
+        got[1], dense(dense(dense(want, 12, 300), 300, 6), 6, 5), rtol=1e-4, atol=1e-5
+    )
+
+
+def test_a_deep_network_is_several_ops():
+    model = mlp((6, *[5] * 50, 2), "tanh")
+    x = numbers(3, 6)
+    y = model.predict(x, verbose=0)
+    assert ops_of(plan_of(model)) == ["feed", "network", "network", "network"]
+    np.testing.assert_allclose(y, forward(model, x, "tanh"), rtol=1e-4, atol=1e-5)
+
+
+def test_not_a_number_stays_in_its_row():
+    model = mlp((4, 8, 3), "relu")
+    x = numbers(6, 4)
+    x[2, 1] = np.nan
+    with pytest.warns(UserWarning, match="row 2"):
+        y = model.predict(x, verbose=0)
+    assert np.isnan(y[2]).all()
+    np.testing.assert_array_equal(np.delete(y, 2, axis=0), model.predict(np.delete(x, 2, 0),
+                                                                         verbose=0))  # fmt: skip
+
+
+def test_a_network_follows_its_weights():
+    model = mlp((4, 8, 3), "relu")
+    x = numbers(6, 4)
+    for _ in range(4):
+        model.set_weights([w + 0.1 for w in model.get_weights()])
+        y = model.predict(x, verbose=0)
+        np.testing.assert_allclose(y, forward(model, x, "relu"), rtol=1e-4, atol=1e-5)
