@@ -432,8 +432,11 @@ void GpuPlan::begin(DataSpan span) {
 std::int64_t GpuPlan::run(std::int64_t max_steps, double seconds, const double* rates,
                           std::size_t rate_count) {
   const Clock::time_point start = Clock::now();
-  std::vector<long long> fine(static_cast<std::size_t>(status_count_) + 1, kFine);
-  put(status_, fine.data(), fine.size());
+  if (!all_fine_) {
+    std::vector<long long> fine(static_cast<std::size_t>(status_count_) + 1, kFine);
+    put(status_, fine.data(), fine.size());
+  }
+  all_fine_ = false;
   std::int64_t done_steps = 0;
   std::exception_ptr error;
   while (done_steps < max_steps && !done()) {
@@ -456,7 +459,7 @@ std::int64_t GpuPlan::run(std::int64_t max_steps, double seconds, const double* 
       position_ = std::min(position_ + span_.batch, last);
     }
     read_results(first, position_);
-    gpu_.synchronize(device_);
+    if (results_.empty()) gpu_.synchronize(device_);  // else the copies have waited
     per_step_ = seconds_since(chunk) / static_cast<double>(std::max<std::int64_t>(ran, 1));
     step += ran;
     steps_in_span_ += ran;
@@ -467,6 +470,7 @@ std::int64_t GpuPlan::run(std::int64_t max_steps, double seconds, const double* 
   for (const auto& variable : written_) variable->bump_version();
   read_nonfinite();
   if (error != nullptr) std::rethrow_exception(error);
+  all_fine_ = nonfinite_.input < 0;
   return done_steps;
 }
 
