@@ -10,14 +10,15 @@
 #include "cuda/allocator.h"
 #include "cuda/launch.h"
 
-// Every op folder may define its evaluations; one that does not is missing. `feed` is no op: plans
-// call it.
+// Every op folder may define its evaluations; one that does not is missing. `feed` and `network`
+// are no ops: plans call them.
 #define DENSA_OP_FOLDER(folder)                             \
   namespace densa::cuda_ops {                               \
   std::span<const DeviceOp> folder() __attribute__((weak)); \
   }
 #include "ops/list.inc"
 DENSA_OP_FOLDER(feed)
+DENSA_OP_FOLDER(network)
 #undef DENSA_OP_FOLDER
 
 namespace densa::cuda_ops {
@@ -91,6 +92,7 @@ class CudaBackend final : public Backend {
     for (const DeviceOp& one : cuda_ops::folder()) all->push_back(one);
 #include "ops/list.inc"
       DENSA_OP_FOLDER(feed)
+      DENSA_OP_FOLDER(network)
 #undef DENSA_OP_FOLDER
       std::sort(all->begin(), all->end(), [](const DeviceOp& a, const DeviceOp& b) {
         return std::strcmp(a.name, b.name) < 0;

@@ -2,11 +2,27 @@
 #include <pybind11/pybind11.h>
 
 #include "cuda/backend.h"
+#if defined(DENSA_EMULATED)
+#include "cuda/emulation/grid.h"
+#endif
 
 PYBIND11_MODULE(DENSA_CUDA_MODULE, m) {
   m.doc() = "densa on a GPU: kernels, memory and streams for densa._core.";
   m.def("backend", [] {
     return pybind11::capsule(static_cast<void*>(&densa::cuda::cuda_backend()), "densa.Backend");
   });
+#if defined(DENSA_EMULATED)
+  m.def("counts", [] {
+    const densa::emulation::Counts& now = densa::emulation::counts;
+    pybind11::dict out;
+    out["launches"] = now.launches;
+    out["captures"] = now.captures;
+    out["replays"] = now.replays;
+    out["copies"] = now.copies;
+    out["waits"] = now.waits;
+    out["allocations"] = now.allocations;
+    return out;
+  });
+#endif
   m.attr("__version__") = DENSA_VERSION;
 }

@@ -8,6 +8,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include "graph/gpu_fuse.h"
 #include "graph/gpu_rows.h"
 #include "graph/internal_ops.h"
 #include "graph/plan.h"
@@ -48,6 +49,7 @@ std::unique_ptr<AnyPlan> make_plan(Program program, std::int64_t capacity,
                            "; build the whole model under one densa.set_device"));
   if (device.is_cpu())
     return std::make_unique<Plan>(std::move(program), capacity, std::move(optimizer), collect);
+  fuse_for_gpu(program, optimizer != nullptr);
   return std::make_unique<GpuPlan>(std::move(program), capacity, std::move(optimizer), collect,
                                    device);
 }
@@ -443,7 +445,8 @@ void GpuPlan::begin(DataSpan span) {
 std::int64_t GpuPlan::run(std::int64_t max_steps, double seconds, const double* rates,
                           std::size_t rate_count) {
   const Clock::time_point start = Clock::now();
-  clear_status();
+  if (!all_fine_) clear_status();
+  all_fine_ = false;
   std::int64_t done_steps = 0;
   std::exception_ptr error;
   while (done_steps < max_steps && !done()) {
@@ -472,7 +475,7 @@ std::int64_t GpuPlan::run(std::int64_t max_steps, double seconds, const double* 
       }
     }
     read_results(first, position_);
-    gpu_.synchronize(device_);
+    if (results_.empty()) gpu_.synchronize(device_);  // else the copies have waited
     per_step_ = seconds_since(chunk) / static_cast<double>(std::max<std::int64_t>(ran, 1));
     step += ran;
     steps_in_span_ += ran;
@@ -483,6 +486,7 @@ std::int64_t GpuPlan::run(std::int64_t max_steps, double seconds, const double* 
   for (const auto& variable : written_) variable->bump_version();
   read_nonfinite();
   if (error != nullptr) std::rethrow_exception(error);
+  all_fine_ = nonfinite_.input < 0;
   return done_steps;
 }
 

@@ -143,6 +143,7 @@ class GpuPlan final : public AnyPlan {
   std::shared_ptr<Storage> arena_, scratch_, step_, status_;
   std::size_t arena_bytes_ = 0;
   int status_count_ = 0;
+  bool all_fine_ = false;  // what status_ says, where that is known
 
   DataSpan span_;
   std::int64_t position_ = 0, steps_in_span_ = 0;

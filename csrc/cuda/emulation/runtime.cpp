@@ -52,6 +52,7 @@ DeviceFacts facts(int) {
 std::size_t free_memory(int device) { return facts(device).memory_bytes; }
 
 void* allocate(int device, std::size_t bytes) {
+  ++emulation::counts.allocations;
   return bytes > facts(device).memory_bytes ? nullptr : emulation::allocate(bytes);
 }
 void release(int, void* memory) { emulation::release(memory); }
@@ -61,12 +62,14 @@ void release_pinned(void* memory) { std::free(memory); }
 Stream create_stream(int) { return new StreamState; }
 void destroy_stream(Stream stream) { delete stream; }
 void synchronize(Stream stream) {
+  ++emulation::counts.waits;
   if (stream->capturing)
     throw std::runtime_error("cuda emulation: synchronize while the stream is captured");
 }
 
 void copy(Stream stream, void* to, const void* from, std::size_t bytes, Direction direction) {
   if (bytes == 0) return;
+  if (direction != Direction::kOnDevice) ++emulation::counts.copies;
   if (direction != Direction::kToHost) emulation::check_range(to, bytes, "a copy to the device");
   if (direction != Direction::kToDevice)
     emulation::check_range(from, bytes, "a copy from the device");
@@ -82,6 +85,7 @@ void fill_zero(Stream stream, void* memory, std::size_t bytes) {
 }
 
 void begin_capture(Stream stream) {
+  ++emulation::counts.captures;
   stream->capturing = true;
   stream->captured.clear();
 }
@@ -92,6 +96,7 @@ Graph* end_capture(Stream stream) {
   return graph;
 }
 void launch_graph(Stream stream, Graph* graph) {
+  ++emulation::counts.replays;
   for (const Work& work : graph->work) stream->take(work);
 }
 void destroy_graph(Graph* graph) { delete graph; }
@@ -103,8 +108,13 @@ void forget_parts(const void* memory, std::size_t bytes) { emulation::forget_par
 
 namespace densa::emulation {
 
+Counts counts;
+
 void launch(cuda::Stream stream, const cuda::Grid& grid, std::function<void()> kernel) {
-  stream->take([grid, kernel = std::move(kernel)] { run_grid(grid, kernel); });
+  stream->take([grid, kernel = std::move(kernel)] {
+    ++counts.launches;
+    run_grid(grid, kernel);
+  });
 }
 
 }  // namespace densa::emulation
