@@ -6,10 +6,10 @@
 #include <optional>
 
 #include "bindings/python.h"
-#include "ops/optimizer/loss_scale.h"
 #include "graph/any_plan.h"
 #include "graph/compile.h"
 #include "graph/program.h"
+#include "ops/optimizer/loss_scale.h"
 #include "tensor/optimizer_step.h"
 
 namespace densa::bindings {

@@ -56,7 +56,7 @@ class AnyPlan {
   // Runs `steps` steps of the current span, one part after the other; (label, seconds per step).
   virtual std::vector<std::pair<std::string, double>> profile(std::int64_t steps, double rate) = 0;
 
-  std::int64_t step = 0;  // steps so far: they number updates
+  std::int64_t step = 0;        // steps so far: they number updates
   std::int64_t first_draw = 0;  // random draws are numbered by this plus `step`
 };
 
