@@ -46,5 +46,6 @@ void launch(cuda::StreamState* stream, const cuda::Grid& grid, std::function<voi
 void run_grid(const cuda::Grid& grid, const std::function<void()>& kernel);
 
 void set_order(std::uint64_t seed);  // first: DENSA_EMULATION_ORDER, else 0
+std::uint64_t order();
 
 }  // namespace densa::emulation
