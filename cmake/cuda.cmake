@@ -10,7 +10,7 @@ option(DENSA_CUDA_EMULATION "Build densa._cuda_emulated, for tests without a GPU
 
 file(GLOB densa_cuda_kernels CONFIGURE_DEPENDS csrc/ops/*/*.cu)
 set(densa_cuda_host csrc/cuda/allocator.cpp csrc/cuda/backend.cpp csrc/cuda/module.cpp
-  csrc/cuda/trouble.cpp
+  csrc/cuda/staging.cpp csrc/cuda/trouble.cpp
   csrc/base/device.cpp csrc/base/dtype.cpp csrc/base/near.cpp csrc/base/shape.cpp
   csrc/ops/op.cpp)
 

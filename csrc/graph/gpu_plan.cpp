@@ -351,7 +351,7 @@ void GpuPlan::launch_one(const Launch& launch) {
       work.status < 0 ? nullptr : static_cast<long long*>(status_->data()) + work.status,
       gpu_.stream(device_),
       device_step()};
-  work.op->eval(call);
+  run_on_gpu(*work.op, call);
 }
 
 void GpuPlan::launch_updates(const Recorded& recorded) {
