@@ -10,6 +10,7 @@ option(DENSA_CUDA_EMULATION "Build densa._cuda_emulated, for tests without a GPU
 
 file(GLOB densa_cuda_kernels CONFIGURE_DEPENDS csrc/ops/*/*.cu)
 set(densa_cuda_host csrc/cuda/allocator.cpp csrc/cuda/backend.cpp csrc/cuda/module.cpp
+  csrc/cuda/staging.cpp csrc/cuda/trouble.cpp
   csrc/base/device.cpp csrc/base/dtype.cpp csrc/base/near.cpp csrc/base/shape.cpp
   csrc/ops/op.cpp)
 
@@ -57,6 +58,7 @@ if(densa_nvcc)
     list(APPEND targets "-gencode=arch=compute_${architecture},code=compute_${architecture}")
   endforeach()
   list(REMOVE_DUPLICATES targets)
+  string(REPLACE ";" " " built "${DENSA_CUDA_ARCHITECTURES};ptx${lowest};ptx${highest}")
 
   set(compress -Xfatbin=-compress-all)
   if(CUDAToolkit_VERSION VERSION_GREATER_EQUAL 12.8)
@@ -67,7 +69,7 @@ if(densa_nvcc)
   set_target_properties(_cuda PROPERTIES CUDA_VISIBILITY_PRESET hidden CUDA_RUNTIME_LIBRARY Static)
   target_include_directories(_cuda PRIVATE csrc)
   target_compile_definitions(_cuda PRIVATE DENSA_ISA=gpu DENSA_CUDA_MODULE=_cuda
-    DENSA_VERSION="${DENSA_VERSION}")
+    DENSA_VERSION="${DENSA_VERSION}" DENSA_CUDA_CODE="${built}")
   target_compile_options(_cuda PRIVATE
     $<$<COMPILE_LANGUAGE:CXX>:-ffp-contract=off;-Wall;-Wextra;-Wno-missing-field-initializers>
     $<$<COMPILE_LANGUAGE:CUDA>:${targets};-fmad=false;--expt-relaxed-constexpr;${compress}>)
@@ -94,7 +96,7 @@ if(DENSA_CUDA_EMULATION)
   pybind11_add_module(_cuda_emulated MODULE NO_EXTRAS ${emulated} ${emulation} ${densa_cuda_host})
   target_include_directories(_cuda_emulated PRIVATE csrc)
   target_compile_definitions(_cuda_emulated PRIVATE DENSA_EMULATED DENSA_ISA=gpu
-    DENSA_CUDA_MODULE=_cuda_emulated)
+    DENSA_CUDA_MODULE=_cuda_emulated "DENSA_CUDA_CODE=\"75 80 86 89 90a ptx75 ptx90\"")
   # It runs where it was built, so it may use what this CPU has; without, fma is a call.
   target_compile_options(_cuda_emulated PRIVATE -fno-math-errno -fno-trapping-math -march=native)
   target_link_libraries(_cuda_emulated PRIVATE densa_options Threads::Threads)

@@ -11,11 +11,8 @@ Device checked_device(const std::string& name) {
   const Device device = device_from_name(name);
   if (device.is_cpu()) return device;
   std::string why;
-  const int count = backend().device_count(&why);
-  if (count == 0) throw std::runtime_error(cat("no GPU can be used: ", why));
-  if (device.gpu >= count)
-    throw ValueError(cat("device '", name, "': there ", count == 1 ? "is " : "are ", count,
-                         count == 1 ? " GPU" : " GPUs", ", numbered from 0"));
+  if (backend().device_count(&why) == 0) throw std::runtime_error(cat("no GPU can be used: ", why));
+  backend().check(device);
   return device;
 }
 

@@ -1,28 +1,26 @@
 #include "cuda/allocator.h"
 
+#include <string>
+
 #include "base/error.h"
 #include "cuda/launch.h"
 
 namespace densa::cuda {
 namespace {
 
-#if defined(DENSA_EMULATED)
-constexpr bool kKeeps = false;  // every block between guard zones of its own
-#else
-constexpr bool kKeeps = true;
-#endif
+std::string text(std::size_t bytes) {
+  return cat(bytes, " bytes (", static_cast<double>(bytes) / (std::size_t{1} << 30), " GiB)");
+}
+
+}  // namespace
 
 // Small blocks in steps of 512 bytes, large ones in steps of 1/8 of their power of two.
-std::size_t rounded(std::size_t bytes) {
-  if (!kKeeps) return bytes;
+std::size_t Allocator::rounded(std::size_t bytes) const {
+  if (!keeps_) return bytes;
   std::size_t step = 512;
   while (step * 16 <= bytes) step *= 2;
   return (bytes + step - 1) / step * step + (bytes == 0 ? step : 0);
 }
-
-double gib(std::size_t bytes) { return static_cast<double>(bytes) / (std::size_t{1} << 30); }
-
-}  // namespace
 
 void* Allocator::take(std::size_t bytes) {
   const std::size_t size = rounded(bytes);
@@ -35,15 +33,17 @@ void* Allocator::take(std::size_t bytes) {
     return memory;
   }
   void* memory = allocate(device_, size);
-  if (memory == nullptr && kept_bytes_ > 0) {
+  const std::size_t kept = kept_bytes_;
+  if (memory == nullptr && kept > 0) {
     release_kept();
     memory = allocate(device_, size);
   }
   if (memory == nullptr)
-    throw MemoryError(cat("out of memory on cuda:", device_, ": ", bytes, " bytes (", gib(bytes),
-                          " GiB) were asked for, ", gib(free_memory(device_)), " GiB are free of ",
-                          gib(facts(device_).memory_bytes), " GiB, densa holds ", gib(used_bytes_),
-                          " GiB. Use smaller layers or batches"));
+    throw MemoryError(cat("out of memory on cuda:", device_, ": ", text(bytes), " were asked for, ",
+                          text(free_memory(device_)), " are free of ",
+                          text(facts(device_).memory_bytes), ", densa holds ", text(used_bytes_),
+                          " and had ", text(kept),
+                          " for reuse, which it gave back. Use smaller layers or batches"));
   used_bytes_ += size;
   return memory;
 }
@@ -52,7 +52,7 @@ void Allocator::give(void* memory, std::size_t bytes) {
   const std::size_t size = rounded(bytes);
   const std::scoped_lock locked(busy_);
   used_bytes_ -= size;
-  if (!kKeeps) return release(device_, memory);
+  if (!keeps_) return release(device_, memory);
   kept_[size].push_back(memory);
   kept_bytes_ += size;
 }

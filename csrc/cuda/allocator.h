@@ -10,7 +10,8 @@ namespace densa::cuda {
 
 class Allocator {
  public:
-  explicit Allocator(int device) : device_(device) {}
+  // `keeps`: whether released blocks are kept.
+  Allocator(int device, bool keeps) : device_(device), keeps_(keeps) {}
   // Throws MemoryError with the sizes when the device, with nothing kept, has no such block.
   void* take(std::size_t bytes);
   void give(void* memory, std::size_t bytes);
@@ -19,8 +20,10 @@ class Allocator {
 
  private:
   void release_kept();
+  std::size_t rounded(std::size_t bytes) const;
 
   const int device_;
+  const bool keeps_;
   std::mutex busy_;
   std::map<std::size_t, std::vector<void*>> kept_;  // by rounded size
   std::size_t kept_bytes_ = 0, used_bytes_ = 0;

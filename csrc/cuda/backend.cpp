@@ -3,12 +3,17 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cstring>
 #include <mutex>
+#include <stdexcept>
+#include <string>
 #include <vector>
 
 #include "cuda/allocator.h"
 #include "cuda/launch.h"
+#include "cuda/staging.h"
+#include "cuda/trouble.h"
 
 // Every op folder may define its evaluations; one that does not is missing. `feed` and `network`
 // are no ops: plans call them.
@@ -31,10 +36,23 @@ namespace {
 
 constexpr int kMostDevices = 16;
 
+#if defined(DENSA_EMULATED)
+constexpr bool kEmulated = true;
+#else
+constexpr bool kEmulated = false;
+#endif
+
 struct DeviceState {
-  explicit DeviceState(int device) : allocator(device), stream(create_stream(device)) {}
+  // Emulated, every block lies between guard zones of its own.
+  explicit DeviceState(int device)
+      : allocator(device, !kEmulated),
+        stream(create_stream(device)),
+        staging(device),
+        events(device) {}
   Allocator allocator;
-  Stream stream;
+  Stream stream, copy_stream = nullptr;
+  Staging staging;
+  Events events;
   std::recursive_mutex busy;
 };
 
@@ -44,12 +62,10 @@ class CudaBackend final : public Backend {
     return std::min(count_devices(why_none), kMostDevices);
   }
   DeviceFacts facts(Device device) override { return cuda::facts(device.gpu); }
-  bool emulated() const override {
-#if defined(DENSA_EMULATED)
-    return true;
-#else
-    return false;
-#endif
+  bool emulated() const override { return kEmulated; }
+  void check(Device device) override {
+    const std::scoped_lock locked(busy_);
+    check_once(device.gpu);
   }
 
   void* allocate(Device device, std::size_t bytes) override {
@@ -69,21 +85,62 @@ class CudaBackend final : public Backend {
     return std::unique_lock(state(device).busy);
   }
   void synchronize(Device device) override {
-    const auto held = hold(device);
-    cuda::synchronize(state(device).stream);
+    DeviceState& one = state(device);
+    wait_for(one, record_now(one));
+    forget_notes();
   }
   void copy(Device device, void* to, const void* from, std::size_t bytes,
             Direction direction) override {
-    const auto held = hold(device);
-    Stream const stream = state(device).stream;
-    cuda::copy(stream, to, from, bytes, direction);
-    if (direction != Direction::kOnDevice) cuda::synchronize(stream);
+    DeviceState& one = state(device);
+    if (bytes == 0) return;
+    if (direction == Direction::kToHost) return copy_to_host(one, to, from, bytes);
+    auto held = std::unique_lock(one.busy);
+    if (direction == Direction::kToDevice && bytes <= Staging::kMostBytes &&
+        one.staging.upload(one.stream, to, from, bytes))
+      return;
+    cuda::copy(one.stream, to, from, bytes, direction);
+    if (direction == Direction::kOnDevice) return;
+    Event* const done = record_now(one);
+    held.unlock();
+    wait_for(one, done);
   }
   void fill_zero(Device device, void* memory, std::size_t bytes) override {
     const auto held = hold(device);
     cuda::fill_zero(state(device).stream, memory, bytes);
   }
 
+  Stream copy_stream(Device device) override {
+    DeviceState& one = state(device);
+    const std::scoped_lock held(one.busy);
+    if (one.copy_stream == nullptr) one.copy_stream = create_stream(device.gpu);
+    return one.copy_stream;
+  }
+  Event* create_event(Device device) override { return cuda::create_event(device.gpu); }
+  void destroy_event(Event* event) override { cuda::destroy_event(event); }
+  void record(Stream stream, Event* event) override { cuda::record(stream, event); }
+  void wait(Stream stream, const Event* event) override { cuda::wait(stream, event); }
+  void wait(const Event* event) override { cuda::wait(event); }
+  void begin_copy(Stream stream, void* to, const void* from, std::size_t bytes,
+                  Direction direction) override {
+    cuda::copy(stream, to, from, bytes, direction);
+  }
+  void* allocate_pinned(Device device, std::size_t bytes) override {
+    void* const memory = cuda::allocate_pinned(bytes);
+    if (memory == nullptr)
+      throw MemoryError(cat("out of pinned memory of the host for cuda:", device.gpu, ": ", bytes,
+                            " bytes were asked for, densa holds ",
+                            pinned_.load() + state(device).staging.pinned_bytes(),
+                            " bytes. Raise the system's limit of locked memory (ulimit -l), or "
+                            "use data or batches that are smaller"));
+    pinned_ += bytes;
+    return memory;
+  }
+  void release_pinned(void* memory, std::size_t bytes) override {
+    cuda::release_pinned(memory);
+    pinned_ -= bytes;
+  }
+
+  void note(const char* op) override { cuda::note(op); }
   const DeviceOp* find(std::string_view op) override {
     static const auto* const ops = [] {
       auto* all = new std::vector<DeviceOp>;
@@ -108,12 +165,16 @@ class CudaBackend final : public Backend {
   std::size_t update_scratch_bytes(const DeviceUpdate& update) override {
     return cuda_ops::update_scratch_bytes(update);
   }
-  void update(const DeviceUpdate& update) override { cuda_ops::update(update); }
+  void update(const DeviceUpdate& update) override {
+    cuda::note("an optimizer's step");
+    cuda_ops::update(update);
+  }
 
   void begin_capture(Device device) override { cuda::begin_capture(state(device).stream); }
   Graph* end_capture(Device device) override { return cuda::end_capture(state(device).stream); }
   void launch(Device device, Graph* graph) override {
     const auto held = hold(device);
+    cuda::note("a step of a plan");
     cuda::launch_graph(state(device).stream, graph);
   }
   void destroy(Graph* graph) override { cuda::destroy_graph(graph); }
@@ -124,18 +185,69 @@ class CudaBackend final : public Backend {
   }
 
  private:
+  // What all of the device's work so far is; whoever takes it waits for it.
+  static Event* record_now(DeviceState& one) {
+    Event* const now = one.events.take();
+    const std::scoped_lock held(one.busy);
+    cuda::record(one.stream, now);
+    return now;
+  }
+  static void wait_for(DeviceState& one, Event* event) {
+    cuda::wait(event);
+    one.events.give(event);
+  }
+
+  static void copy_to_host(DeviceState& one, void* to, const void* from, std::size_t bytes) {
+    auto held = std::unique_lock(one.busy);
+    if (bytes <= Staging::kSlotBytes) {
+      const Staging::Download download = one.staging.begin_download(one.stream, from, bytes);
+      if (download.memory != nullptr) {
+        held.unlock();
+        Staging::finish(download, to, bytes);
+        held.lock();
+        one.staging.give_back(download);
+        return;
+      }
+    }
+    // The copy itself keeps the host, and the device held: so only when its turn has come.
+    Event* const before = record_now(one);
+    held.unlock();
+    wait_for(one, before);
+    held.lock();
+    cuda::copy(one.stream, to, from, bytes, Direction::kToHost);
+    cuda::synchronize(one.stream);
+  }
+
+  void check_once(int gpu) {
+    std::string why;
+    if (checked_ < 0) checked_ = device_count(&why);
+    if (gpu < 0 || gpu >= checked_)
+      throw ValueError(cat("device 'cuda:", gpu, "': there ", checked_ == 1 ? "is " : "are ",
+                           checked_, checked_ == 1 ? " GPU" : " GPUs", ", numbered from 0"));
+    const auto at = static_cast<std::size_t>(gpu);
+    if (has_code_[at]) return;
+    const DeviceFacts known = cuda::facts(gpu);
+    if (!has_code(DENSA_CUDA_CODE, known.major, known.minor))
+      throw std::runtime_error(no_code(DENSA_CUDA_CODE, known.name, known.major, known.minor));
+    has_code_[at] = true;
+  }
+
   // Streams and blocks stay until the process ends: the driver then takes them back.
   DeviceState& state(Device device) {
-    if (device.gpu < 0 || device.gpu >= kMostDevices)
-      throw ValueError(cat("cuda: there is no device ", device.gpu));
     const std::scoped_lock locked(busy_);
-    DeviceState*& one = states_[static_cast<std::size_t>(device.gpu)];
-    if (one == nullptr) one = new DeviceState(device.gpu);
-    return *one;
+    if (device.gpu < 0 || device.gpu >= kMostDevices || states_[at(device)] == nullptr) {
+      check_once(device.gpu);
+      states_[at(device)] = new DeviceState(device.gpu);
+    }
+    return *states_[at(device)];
   }
+  static std::size_t at(Device device) { return static_cast<std::size_t>(device.gpu); }
 
   std::mutex busy_;
   std::array<DeviceState*, kMostDevices> states_{};
+  std::array<bool, kMostDevices> has_code_{};
+  int checked_ = -1;  // devices; -1: not asked yet
+  std::atomic<std::size_t> pinned_{0};
 };
 
 }  // namespace

@@ -61,15 +61,25 @@ std::size_t free_memory(int device);
 
 void* allocate(int device, std::size_t bytes);  // null if there is not enough
 void release(int device, void* memory);
+// Memory of the host that a GPU copies from and to while the host goes on; null if there is none.
 void* allocate_pinned(std::size_t bytes);
 void release_pinned(void* memory);
 
-Stream create_stream(int device);
+Stream create_stream(int device);  // beside the device's other streams, without an order
 void destroy_stream(Stream stream);
 void synchronize(Stream stream);
 
+// Begins a copy. With pinned memory it goes on while the host does; with other memory of the host
+// `from` has been read, or `to` written, when this returns.
 void copy(Stream stream, void* to, const void* from, std::size_t bytes, Direction direction);
 void fill_zero(Stream stream, void* memory, std::size_t bytes);
+
+Event* create_event(int device);
+void destroy_event(Event* event);
+void record(Stream stream, Event* event);      // the moment when all the stream was told is done
+void wait(Stream stream, const Event* event);  // the stream waits, the host does not
+void wait(const Event* event);                 // the host waits; at once if nothing was recorded
+bool is_over(const Event* event);
 
 // What was launched between begin_capture and end_capture, to be launched again as one.
 void begin_capture(Stream stream);

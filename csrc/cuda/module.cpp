@@ -3,7 +3,7 @@
 
 #include "cuda/backend.h"
 #if defined(DENSA_EMULATED)
-#include "cuda/emulation/grid.h"
+#include "cuda/emulation/streams.h"
 #endif
 
 PYBIND11_MODULE(DENSA_CUDA_MODULE, m) {
@@ -13,14 +13,18 @@ PYBIND11_MODULE(DENSA_CUDA_MODULE, m) {
   });
 #if defined(DENSA_EMULATED)
   m.def("counts", [] {
-    const densa::emulation::Counts& now = densa::emulation::counts;
+    const densa::emulation::Counts now = densa::emulation::counts();
     pybind11::dict out;
     out["launches"] = now.launches;
     out["captures"] = now.captures;
-    out["replays"] = now.replays;
-    out["copies"] = now.copies;
-    out["waits"] = now.waits;
+    out["graphs"] = now.graphs;
     out["allocations"] = now.allocations;
+    out["to_device"] = now.to_device;
+    out["to_host"] = now.to_host;
+    out["on_device"] = now.on_device;
+    out["waits"] = now.waits;
+    out["pinned_bytes"] = now.pinned_bytes;
+    out["device_bytes"] = now.device_bytes;
     return out;
   });
 #endif

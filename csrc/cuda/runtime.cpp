@@ -5,15 +5,40 @@
 
 #include "base/error.h"
 #include "cuda/launch.h"
+#include "cuda/trouble.h"
 
 namespace densa::cuda {
 namespace {
 
 cudaStream_t raw(Stream stream) { return reinterpret_cast<cudaStream_t>(stream); }
 
+cudaEvent_t raw(const Event* event) {
+  return reinterpret_cast<cudaEvent_t>(const_cast<Event*>(event));
+}
+
+// Errors of a kernel, which end all work of the process on its GPU.
+bool stays(cudaError_t status) {
+  switch (status) {
+    case cudaErrorIllegalAddress:
+    case cudaErrorLaunchTimeout:
+    case cudaErrorAssert:
+    case cudaErrorHardwareStackError:
+    case cudaErrorIllegalInstruction:
+    case cudaErrorMisalignedAddress:
+    case cudaErrorInvalidAddressSpace:
+    case cudaErrorInvalidPc:
+    case cudaErrorLaunchFailure:
+    case cudaErrorECCUncorrectable: return true;
+    default: return false;
+  }
+}
+
 void check(cudaError_t status, const char* what) {
   if (status == cudaSuccess) return;
   (void)cudaGetLastError();  // forget it, unless it is one that stays
+  if (stays(status))
+    throw std::runtime_error(broken_gpu(
+        what, cat(cudaGetErrorString(status), " (", cudaGetErrorName(status), ")").c_str()));
   throw std::runtime_error(
       cat("cuda: ", what, ": ", cudaGetErrorString(status), " (", cudaGetErrorName(status), ")"));
 }
@@ -28,24 +53,16 @@ class Graph {
 };
 
 int count_devices(std::string* why_none) {
-  int driver = 0, runtime = 0, count = 0;
-  (void)cudaDriverGetVersion(&driver);
-  (void)cudaRuntimeGetVersion(&runtime);
-  const cudaError_t status = cudaGetDeviceCount(&count);
-  if (status == cudaSuccess && count > 0) return count;
-  (void)cudaGetLastError();
-  const auto version = [](int v) { return cat(v / 1000, '.', v % 1000 / 10); };
-  if (driver == 0) {
-    *why_none = "this machine has no NVIDIA driver (libcuda.so.1 was not found)";
-  } else if (status == cudaErrorInsufficientDriver || driver / 1000 < runtime / 1000) {
-    *why_none = cat("the NVIDIA driver knows CUDA ", version(driver), ", densa was built with ",
-                    version(runtime), "; install a newer driver");
-  } else if (status == cudaErrorNoDevice || status == cudaSuccess) {
-    *why_none = "the NVIDIA driver sees no GPU (is CUDA_VISIBLE_DEVICES set?)";
-  } else {
-    *why_none = cudaGetErrorString(status);
+  Found found;
+  (void)cudaDriverGetVersion(&found.driver);
+  (void)cudaRuntimeGetVersion(&found.runtime);
+  const cudaError_t status = cudaGetDeviceCount(&found.devices);
+  if (status != cudaSuccess) {
+    (void)cudaGetLastError();
+    found.devices = 0;
+    if (status != cudaErrorNoDevice) found.error = cudaGetErrorString(status);
   }
-  return 0;
+  return usable_devices(found, why_none);
 }
 
 DeviceFacts facts(int device) {
@@ -89,7 +106,12 @@ void release(int device, void* memory) {
 
 void* allocate_pinned(std::size_t bytes) {
   void* memory = nullptr;
-  check(cudaMallocHost(&memory, bytes), "cudaMallocHost");
+  const cudaError_t status = cudaMallocHost(&memory, bytes);
+  if (status == cudaErrorMemoryAllocation) {
+    (void)cudaGetLastError();
+    return nullptr;
+  }
+  check(status, "cudaMallocHost");
   return memory;
 }
 void release_pinned(void* memory) { (void)cudaFreeHost(memory); }
@@ -127,6 +149,30 @@ void launch_raw(Stream stream, const Grid& grid, const void* kernel, void** argu
           "cudaFuncSetAttribute");
   check(cudaLaunchKernel(kernel, blocks, threads, arguments, grid.shared_bytes, raw(stream)),
         "a kernel launch");
+}
+
+Event* create_event(int device) {
+  use(device);
+  cudaEvent_t event = nullptr;
+  check(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), "cudaEventCreate");
+  return reinterpret_cast<Event*>(event);
+}
+void destroy_event(Event* event) { (void)cudaEventDestroy(raw(event)); }
+void record(Stream stream, Event* event) {
+  check(cudaEventRecord(raw(event), raw(stream)), "cudaEventRecord");
+}
+void wait(Stream stream, const Event* event) {
+  check(cudaStreamWaitEvent(raw(stream), raw(event), 0), "cudaStreamWaitEvent");
+}
+void wait(const Event* event) { check(cudaEventSynchronize(raw(event)), "waiting for the GPU"); }
+bool is_over(const Event* event) {
+  const cudaError_t status = cudaEventQuery(raw(event));
+  if (status == cudaErrorNotReady) {
+    (void)cudaGetLastError();
+    return false;
+  }
+  check(status, "cudaEventQuery");
+  return true;
 }
 
 void begin_capture(Stream stream) {

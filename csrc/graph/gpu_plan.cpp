@@ -73,6 +73,8 @@ GpuPlan::GpuPlan(Program program, std::int64_t capacity, std::unique_ptr<Optimiz
 
 GpuPlan::~GpuPlan() {
   forget_recorded();
+  recorded_.swap(next_recorded_);
+  forget_recorded();
   if (arena_ != nullptr) gpu_.forget_parts(arena_->data(), arena_bytes_);
 }
 
@@ -252,7 +254,7 @@ GpuPlan::Recorded& GpuPlan::recorded(std::int64_t rows) {
   // Numbers that the views and attributes of a launch hold, too.
   const auto number = [&](std::int64_t n) { memory.push_back(reinterpret_cast<const void*>(n)); };
   number(span_.batch);
-  number(resident_ ? span_.end : loaded_last_ - loaded_first_);
+  number(resident_ ? span_.end : part_rows_);
   for (const SourceArray& source : span_.sources) number(resident_ ? source.rows : 0);
   if (memory != bound_) forget_recorded();
   bound_ = std::move(memory);
@@ -274,8 +276,8 @@ GpuPlan::Recorded& GpuPlan::recorded(std::int64_t rows) {
   for (const Work& work : works_) {
     Launch launch{&work, {}, {}};
     if (work.input >= 0) {
-      const std::int64_t held = resident_ ? span_.sources[static_cast<std::size_t>(work.input)].rows
-                                          : loaded_last_ - loaded_first_;
+      const std::int64_t held =
+          resident_ ? span_.sources[static_cast<std::size_t>(work.input)].rows : part_rows_;
       const Dims shape = with_rows(type(work.in[0]).shape, held);
       launch.in.push_back({sources_[static_cast<std::size_t>(work.input)]->data(),
                            type(work.in[0]).dtype, shape, contiguous_strides(shape)});
@@ -287,7 +289,7 @@ GpuPlan::Recorded& GpuPlan::recorded(std::int64_t rows) {
     if (work.result >= 0) {
       const auto& storage = result_rows_[static_cast<std::size_t>(work.result)];
       Dims shape = launch.in[0].shape;
-      shape[0] = resident_ ? span_.end : loaded_last_ - loaded_first_;
+      shape[0] = resident_ ? span_.end : part_rows_;
       launch.out.push_back({storage->data(), launch.in[0].dtype, shape, contiguous_strides(shape)});
     }
     made->launches.push_back(std::move(launch));
@@ -362,7 +364,7 @@ void GpuPlan::launch_one(const Launch& launch) {
       work.status < 0 ? nullptr : static_cast<long long*>(status_->data()) + work.status,
       gpu_.stream(device_),
       device_step()};
-  work.op->eval(call);
+  run_on_gpu(*work.op, call);
 }
 
 void GpuPlan::launch_updates(const Recorded& recorded) {
@@ -449,42 +451,54 @@ std::int64_t GpuPlan::run(std::int64_t max_steps, double seconds, const double* 
   all_fine_ = false;
   std::int64_t done_steps = 0;
   std::exception_ptr error;
-  while (done_steps < max_steps && !done()) {
-    const std::int64_t last = upload_rows();
-    const std::int64_t first = position_;
-    std::int64_t left = (last - position_ + span_.batch - 1) / span_.batch;
-    left = std::min({left, max_steps - done_steps, kMostSteps});
-    if (left > 1)
-      left = std::clamp<std::int64_t>(
-          per_step_ > 0 ? static_cast<std::int64_t>(kChunkSeconds / per_step_) : 4, 1, left);
-    const Clock::time_point chunk = Clock::now();
-    upload_step();
-    // Binding makes the table of numbers, so it comes first.
-    recorded(std::min(span_.batch, last - position_));
-    upload_numbers(left, rates, rate_count);
-    for (std::int64_t i = 0; i < left; ++i) {
-      launch_step(recorded(std::min(span_.batch, last - position_)));
-      position_ = std::min(position_ + span_.batch, last);
-    }
-    std::int64_t ran = left;
-    if (may_fail()) {
-      if (const std::int64_t over = steps_over(); over < left) {
-        ran = over;
-        position_ = first + over * span_.batch;
-        error = failure(recorded(std::min(span_.batch, last - position_)));
+  results_from_ = position_;
+  try {
+    while (error == nullptr && done_steps < max_steps && !done()) {
+      const std::int64_t last = upload_rows();
+      const std::int64_t first = position_;
+      std::int64_t left = (last - position_ + span_.batch - 1) / span_.batch;
+      left = std::min({left, max_steps - done_steps, kMostSteps});
+      if (left > 1)
+        left = std::clamp<std::int64_t>(
+            per_step_ > 0 ? static_cast<std::int64_t>(kChunkSeconds / per_step_) : 4, 1, left);
+      const Clock::time_point chunk = Clock::now();
+      upload_step();
+      // Binding makes the table of numbers, so it comes first.
+      recorded(std::min(span_.batch, last - position_));
+      upload_numbers(left, rates, rate_count);
+      std::int64_t next = position_;
+      for (std::int64_t i = 0; i < left; ++i) {
+        launch_step(recorded(std::min(span_.batch, last - next)));
+        next = std::min(next + span_.batch, last);
       }
+      if (!resident_) {
+        try {
+          parts_->prefetch();
+        } catch (...) {  // the steps of this part are told of first
+          error = std::current_exception();
+        }
+      }
+      std::int64_t ran = left;
+      if (may_fail()) {
+        ran = steps_over();
+      } else {
+        gpu_.synchronize(device_);
+      }
+      position_ = ran < left ? first + ran * span_.batch : next;
+      if (ran < left) error = failure(recorded(std::min(span_.batch, last - position_)));
+      per_step_ = seconds_since(chunk) / static_cast<double>(std::max<std::int64_t>(ran, 1));
+      step += ran;
+      steps_in_span_ += ran;
+      done_steps += ran;
+      if (!resident_ && position_ == loaded_last_) end_part();
+      if (seconds > 0 && seconds_since(start) > seconds) break;
     }
-    read_results(first, position_);
-    if (results_.empty()) gpu_.synchronize(device_);  // else the copies have waited
-    per_step_ = seconds_since(chunk) / static_cast<double>(std::max<std::int64_t>(ran, 1));
-    step += ran;
-    steps_in_span_ += ran;
-    done_steps += ran;
-    if (error != nullptr) break;
-    if (seconds > 0 && seconds_since(start) > seconds) break;
+    read_results();
+    read_nonfinite();
+  } catch (...) {
+    if (error == nullptr) error = std::current_exception();
   }
   for (const auto& variable : written_) variable->bump_version();
-  read_nonfinite();
   if (error != nullptr) std::rethrow_exception(error);
   all_fine_ = nonfinite_.input < 0;
   return done_steps;
@@ -493,6 +507,7 @@ std::int64_t GpuPlan::run(std::int64_t max_steps, double seconds, const double* 
 // The error of the step at `position_`, which failed. Steps behind it may have gone over its
 // values, so its ops run once more; no variable has changed since.
 std::exception_ptr GpuPlan::failure(const Recorded& recorded) {
+  read_nonfinite();
   clear_status();
   {
     const auto held = gpu_.hold(device_);

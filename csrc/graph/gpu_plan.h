@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "graph/any_plan.h"
+#include "graph/gpu_parts.h"
 #include "ops/backend.h"
 #include "ops/optimizer/step_maker.h"
 
@@ -109,12 +110,14 @@ class GpuPlan final : public AnyPlan {
     gpu_.copy(device_, to->data(), from, count * sizeof(T), cuda::Direction::kToDevice);
   }
   std::int64_t upload_rows();
+  void bring_part();
   void load_order();
   void upload_numbers(std::int64_t steps, const double* rates, std::size_t rate_count);
   void upload_step();
   void clear_status();
   std::int64_t steps_over();  // since upload_step; waits
-  void read_results(std::int64_t from, std::int64_t to);
+  void end_part();
+  void read_results();
   void read_nonfinite();
   std::exception_ptr failure(const Recorded& recorded);
 
@@ -149,13 +152,18 @@ class GpuPlan final : public AnyPlan {
   std::int64_t position_ = 0, steps_in_span_ = 0;
   NonFinite nonfinite_;
   // The rows of the span that lie on the GPU: all of them, or a part that the order has been
-  // applied to already.
-  std::int64_t loaded_first_ = 0, loaded_last_ = 0;
+  // applied to already, with room for part_rows_.
+  std::int64_t loaded_first_ = 0, loaded_last_ = 0, part_rows_ = 0;
+  std::int64_t results_from_ = 0;  // positions whose results have not been read
   bool resident_ = false;
   std::vector<std::shared_ptr<Storage>> sources_, result_rows_;
   std::shared_ptr<Storage> order_;
   std::vector<std::unique_ptr<Recorded>> recorded_;
   std::vector<const void*> bound_;
+  // Where data does not fit: what was recorded for the place of the part that comes next.
+  std::unique_ptr<GpuParts> parts_;
+  std::vector<std::unique_ptr<Recorded>> next_recorded_;
+  std::vector<const void*> next_bound_;
   double per_step_ = 0;  // seconds
 };
 

@@ -21,25 +21,41 @@ void GpuPlan::load_order() {
 // Brings rows from `position_` on to the GPU; returns up to which position they lie there.
 std::int64_t GpuPlan::upload_rows() {
   if (position_ < loaded_last_) return loaded_last_;
-  loaded_first_ = position_;
-  loaded_last_ =
-      resident_ ? span_.end : std::min(span_.end, position_ + staged_rows(program_, span_));
-  if (resident_) {
-    load_all(gpu_, device_, program_, span_, sources_);
-    load_order();
-  } else {
-    order_ = nullptr;
-    load_part(gpu_, device_, program_, span_, loaded_first_, loaded_last_, sources_);
+  if (!resident_) {
+    bring_part();
+    return loaded_last_;
   }
-  const std::int64_t rows = resident_ ? span_.end : loaded_last_ - loaded_first_;
+  parts_ = nullptr;
+  load_all(gpu_, device_, program_, span_, sources_);
+  load_order();
   result_rows_.resize(results_.size());
   for (std::size_t i = 0; i < results_.size(); ++i) {
-    const std::size_t bytes =
-        byte_count(with_rows(type(results_[i]).shape, rows), item_size(type(results_[i]).dtype));
+    const std::size_t bytes = byte_count(with_rows(type(results_[i]).shape, span_.end),
+                                         item_size(type(results_[i]).dtype));
     if (result_rows_[i] == nullptr || result_rows_[i]->bytes() != bytes)
       result_rows_[i] = allocate_on(device_, bytes);
   }
+  loaded_first_ = position_;
+  loaded_last_ = span_.end;
   return loaded_last_;
+}
+
+void GpuPlan::bring_part() {
+  order_ = nullptr;
+  sources_.clear();
+  result_rows_.clear();
+  if (loaded_last_ == 0) {  // the first one of the span
+    if (parts_ == nullptr) parts_ = std::make_unique<GpuParts>(gpu_, device_, program_, results_);
+    parts_->begin(span_);
+    part_rows_ = parts_->rows();
+  }
+  parts_->bring(position_);
+  recorded_.swap(next_recorded_);  // launches know their part's place
+  bound_.swap(next_bound_);
+  sources_ = parts_->sources();
+  result_rows_ = parts_->results();
+  loaded_first_ = parts_->first();
+  loaded_last_ = parts_->last();
 }
 
 void GpuPlan::upload_numbers(std::int64_t steps, const double* rates, std::size_t rate_count) {
@@ -79,21 +95,38 @@ std::int64_t GpuPlan::steps_over() {
   return now.index;
 }
 
-void GpuPlan::read_results(std::int64_t from, std::int64_t to) {
-  const std::int64_t base = resident_ ? 0 : loaded_first_;
+// All steps of the current part are over.
+void GpuPlan::end_part() {
+  parts_->fetch(results_from_, position_);
+  results_from_ = position_;
+  read_nonfinite();  // as rows of this part
+  if (nonfinite_.input >= 0) clear_status();
+}
+
+// Results of all steps so far.
+void GpuPlan::read_results() {
+  if (!resident_) {
+    if (parts_ == nullptr) return;
+    if (results_from_ < position_) parts_->fetch(results_from_, position_);
+    parts_->collect();
+    results_from_ = position_;
+    return;
+  }
   for (std::size_t i = 0; i < results_.size(); ++i) {
     const ResultArray& result = span_.results[i];
     const auto row = static_cast<std::int64_t>(
         byte_count(with_rows(type(results_[i]).shape, 1), item_size(type(results_[i]).dtype)));
-    gpu_.copy(device_, result.data + from * result.row_bytes,
-              static_cast<const std::byte*>(result_rows_[i]->data()) + (from - base) * row,
-              static_cast<std::size_t>((to - from) * row), cuda::Direction::kToHost);
+    gpu_.copy(device_, result.data + results_from_ * result.row_bytes,
+              static_cast<const std::byte*>(result_rows_[i]->data()) + results_from_ * row,
+              static_cast<std::size_t>((position_ - results_from_) * row),
+              cuda::Direction::kToHost);
   }
+  results_from_ = position_;
 }
 
 void GpuPlan::read_nonfinite() {
   std::vector<long long> codes(program_.inputs.size());
-  if (codes.empty()) return;
+  if (codes.empty() || nonfinite_.input >= 0) return;
   gpu_.copy(device_, codes.data(), status_->data(), codes.size() * sizeof(long long),
             cuda::Direction::kToHost);
   for (std::size_t i = 0; i < codes.size(); ++i) {

@@ -48,9 +48,10 @@ bool rows_fit(Backend& gpu, Device device, const Program& program, const DataSpa
 }
 
 std::int64_t staged_rows(const Program& program, const DataSpan& span) {
-  constexpr std::int64_t kPartBytes = std::int64_t{64} << 20;
+  std::int64_t bytes = std::int64_t{32} << 20;
+  if (const char* text = std::getenv("DENSA_GPU_PART_BYTES")) bytes = std::atoll(text);
   const std::int64_t batch_bytes = std::max<std::int64_t>(1, span.batch * row_bytes(program, span));
-  return std::max<std::int64_t>(1, kPartBytes / batch_bytes) * span.batch;
+  return std::max<std::int64_t>(1, bytes / batch_bytes) * span.batch;
 }
 
 void load_all(Backend& gpu, Device device, const Program& program, const DataSpan& span,
@@ -74,25 +75,18 @@ void load_all(Backend& gpu, Device device, const Program& program, const DataSpa
   }
 }
 
-void load_part(Backend& gpu, Device device, const Program& program, const DataSpan& span,
-               std::int64_t first, std::int64_t last, Storages& sources) {
-  sources.resize(span.sources.size());
-  for (std::size_t i = 0; i < span.sources.size(); ++i) {
-    const SourceArray& source = span.sources[i];
-    const std::int64_t packed = packed_bytes(program, i);
-    const auto bytes = static_cast<std::size_t>((last - first) * packed);
-    const auto rows = Storage::allocate(bytes);
-    auto* const line = static_cast<std::byte*>(rows->data());
-    parallel_for(
-        last - first, 1 + (1 << 16) / (packed + 1), [&](std::int64_t begin, std::int64_t end) {
-          for (std::int64_t r = begin; r < end; ++r) {
-            const std::int64_t at = span.order != nullptr ? span.order[first + r] : first + r;
-            std::memcpy(line + r * packed, source.data + at * source.row_bytes,
-                        static_cast<std::size_t>(packed));
-          }
-        });
-    gpu.copy(device, room(device, sources[i], bytes), line, bytes, cuda::Direction::kToDevice);
-  }
+void gather_rows(const Program& program, const DataSpan& span, std::size_t input,
+                 std::int64_t first, std::int64_t last, std::byte* to) {
+  const SourceArray& source = span.sources[input];
+  const std::int64_t packed = packed_bytes(program, input);
+  parallel_for(
+      last - first, 1 + (1 << 16) / (packed + 1), [&](std::int64_t begin, std::int64_t end) {
+        for (std::int64_t r = begin; r < end; ++r) {
+          const std::int64_t at = span.order != nullptr ? span.order[first + r] : first + r;
+          std::memcpy(to + r * packed, source.data + at * source.row_bytes,
+                      static_cast<std::size_t>(packed));
+        }
+      });
 }
 
 }  // namespace densa

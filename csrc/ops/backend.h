@@ -66,6 +66,8 @@ class Backend {
   virtual int device_count(std::string* why_none) = 0;
   virtual cuda::DeviceFacts facts(Device device) = 0;
   virtual bool emulated() const = 0;
+  // Throws ValueError where there is no such GPU, RuntimeError where this build has no code for it.
+  virtual void check(Device device) = 0;
 
   // Uninitialised. Throws MemoryError with the sizes.
   virtual void* allocate(Device device, std::size_t bytes) = 0;
@@ -78,12 +80,31 @@ class Backend {
   // While it lives, no other thread launches, copies or waits on the device. The same thread may
   // hold it twice. Whoever holds it must not wait for Python's lock.
   [[nodiscard]] virtual std::unique_lock<std::recursive_mutex> hold(Device device) = 0;
+  // Waits without holding the device, as `copy` does.
   virtual void synchronize(Device device) = 0;
-  // kToHost waits until the bytes are there; kToDevice until `from` may be written again.
+  // kToHost waits until the bytes are there. Behind kToDevice `from` may be written again; up to
+  // half a MiB is taken over without waiting for the GPU.
   virtual void copy(Device device, void* to, const void* from, std::size_t bytes,
                     cuda::Direction direction) = 0;
   virtual void fill_zero(Device device, void* memory, std::size_t bytes) = 0;
 
+  // A stream for copies beside the work of `stream`; events order the two. All of it needs `hold`
+  // where it names `stream`.
+  virtual cuda::Stream copy_stream(Device device) = 0;
+  virtual cuda::Event* create_event(Device device) = 0;
+  virtual void destroy_event(cuda::Event* event) = 0;
+  virtual void record(cuda::Stream stream, cuda::Event* event) = 0;
+  virtual void wait(cuda::Stream stream, const cuda::Event* event) = 0;
+  virtual void wait(const cuda::Event* event) = 0;  // the host does; not while holding
+  // To or from pinned memory: goes on while the host does.
+  virtual void begin_copy(cuda::Stream stream, void* to, const void* from, std::size_t bytes,
+                          cuda::Direction direction) = 0;
+  // Of the host, for begin_copy. Throws MemoryError with the sizes.
+  virtual void* allocate_pinned(Device device, std::size_t bytes) = 0;
+  virtual void release_pinned(void* memory, std::size_t bytes) = 0;
+
+  // What is launched next, for the message of an error that shows only later; the text stays.
+  virtual void note(const char* op) = 0;
   virtual const DeviceOp* find(std::string_view op) = 0;  // null: no evaluation on a GPU
 
   // One optimizer step; launches only, as DeviceOp::eval.
@@ -105,10 +126,14 @@ Backend& backend();
 bool has_backend();
 // The evaluation of an op on a GPU; throws RuntimeError naming an op that has none.
 const DeviceOp& device_op(std::string_view name);
-void set_backend(Backend* backend);  // which stays for good
+void set_backend(Backend* backend);                           // which stays for good
+void run_on_gpu(const DeviceOp& op, const DeviceCall& call);  // notes and launches
+// Every element of `memory` becomes the first `item` bytes of `bits`; no copy, no waiting.
+void fill_on(Device device, void* memory, DType dtype, std::int64_t count, std::uint64_t bits);
 
 // Memory on any device; zeros where asked for.
 std::shared_ptr<Storage> allocate_on(Device device, std::size_t bytes);
 std::shared_ptr<Storage> zeros_on(Device device, std::size_t bytes);
+std::shared_ptr<Storage> pinned_for(Device device, std::size_t bytes);  // of the host
 
 }  // namespace densa

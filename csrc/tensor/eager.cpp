@@ -181,16 +181,23 @@ class EagerBuilder final : public TensorBuilder {
     DeviceCall call{in_views.span(), out_views.span(),
                     attrs,           scratch == nullptr ? nullptr : scratch->data(),
                     nullptr,         gpu.stream(device)};
-    const auto held = gpu.hold(device);
-    if (!on_gpu.fails(attrs)) return on_gpu.eval(call);
     constexpr long long kFine = LLONG_MAX;
-    status = allocate_on(device, sizeof kFine);
-    call.status = static_cast<long long*>(status->data());
-    gpu.copy(device, call.status, &kFine, sizeof kFine, cuda::Direction::kToDevice);
-    on_gpu.eval(call);
+    const bool fails = on_gpu.fails(attrs);
+    if (fails) {
+      status = allocate_on(device, sizeof kFine);
+      call.status = static_cast<long long*>(status->data());
+      fill_on(device, call.status, DType::kInt64, 1, std::uint64_t{kFine});
+    }
+    {
+      const auto held = gpu.hold(device);
+      run_on_gpu(on_gpu, call);
+    }
+    if (!fails) return;
     long long code = kFine;
     gpu.copy(device, &code, call.status, sizeof code, cuda::Direction::kToHost);
-    if (code != kFine) on_gpu.report(call, code);
+    if (code == kFine) return;
+    const auto held = gpu.hold(device);
+    on_gpu.report(call, code);
   }
 
   static void evaluate(const Op& op, std::span<const Value> in, const Attrs& attrs,

@@ -42,6 +42,13 @@ namespace {
 
 std::atomic<int> default_gpu{kCpu.gpu};
 
+// Of the only element of a tensor on the CPU.
+std::uint64_t bits_of(const TensorNode& one) {
+  std::uint64_t bits = 0;
+  std::memcpy(&bits, one.data(), item_size(one.type.dtype));
+  return bits;
+}
+
 std::size_t bytes_of(const TypeInfo& type) { return byte_count(type.shape, item_size(type.dtype)); }
 
 }  // namespace
@@ -54,7 +61,12 @@ TensorPtr empty_tensor(const TypeInfo& type, Device device) {
 }
 
 TensorPtr full_tensor(const TypeInfo& type, double number, Device device) {
-  if (!device.is_cpu()) return to_device(full_tensor(type, number), device);
+  if (!device.is_cpu()) {
+    TensorPtr tensor = empty_tensor(type, device);
+    const TensorPtr one = full_tensor({type.dtype, {}}, number);
+    fill_on(device, tensor->data(), type.dtype, element_count(type.shape), bits_of(*one));
+    return tensor;
+  }
   TensorPtr tensor = empty_tensor(type);
   visit_any_dtype(type.dtype, [&](auto zero) {
     using T = decltype(zero);
@@ -85,7 +97,8 @@ TensorPtr copy_tensor(const TensorNode& from) {
   } else {
     const View in = from.view(), out = tensor->view();
     const auto held = gpu.hold(from.device());
-    device_op("copy").eval({{&in, 1}, {&out, 1}, {}, nullptr, nullptr, gpu.stream(from.device())});
+    run_on_gpu(device_op("copy"),
+               {{&in, 1}, {&out, 1}, {}, nullptr, nullptr, gpu.stream(from.device())});
   }
   return tensor;
 }
@@ -109,7 +122,9 @@ TensorPtr to_device(const TensorPtr& tensor, Device device) {
   const TensorPtr from = make_contiguous(tensor);
   TensorPtr to = empty_tensor(tensor->type, device);
   const std::size_t bytes = bytes_of(tensor->type);
-  if (from->device().is_cpu()) {
+  if (from->device().is_cpu() && element_count(from->type.shape) == 1) {
+    fill_on(device, to->data(), from->type.dtype, 1, bits_of(*from));
+  } else if (from->device().is_cpu()) {
     backend().copy(device, to->data(), from->data(), bytes, cuda::Direction::kToDevice);
   } else if (device.is_cpu()) {
     backend().copy(from->device(), to->data(), from->data(), bytes, cuda::Direction::kToHost);

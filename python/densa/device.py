@@ -52,7 +52,7 @@ def set_device(device: str) -> None:
     Raises:
         ValueError: unknown name, or no GPU of that number.
         RuntimeError: no GPU can be used; the message says why (no GPU part in this build, no
-            driver, a driver that is too old, no device).
+            driver, a driver that is too old, no device, no code for its compute capability).
 
     Example:
         >>> densa.set_device("cpu")

@@ -1,10 +1,12 @@
-// The CUDA emulation: what correct kernels compute, and ten planted faults that it must catch.
+// The CUDA emulation: what correct kernels and streams compute, and planted faults that it must
+// catch: ten in kernels, six between two streams and the host.
 #include <algorithm>
 #include <cstdio>
 #include <stdexcept>
 #include <string>
 #include <vector>
 
+#include "cuda/emulation/streams.h"
 #include "cuda/kernel.h"
 #include "cuda/launch.h"
 
@@ -264,6 +266,150 @@ void test_memory(cuda::Stream stream) {
   CHECK(cuda::allocate(0, std::size_t{1} << 50) == nullptr, "too much memory");
 }
 
+// ---- two streams -------------------------------------------------------------------------------
+
+enum Missing {  // a wait that is left out
+  kComplete,
+  kCopiedBeforeUse,    // the kernel waits for the copy of its input
+  kUsedBeforeCopy,     // the copy waits for the kernel that reads what was there
+  kSentBeforeRefill,   // the host waits for the copy out of pinned memory
+  kMadeBeforeFetch,    // the copy of a result waits for its kernel
+  kFetchedBeforeMade,  // the next kernel waits for the copy of the result that was there
+  kFetchedBeforeRead,  // the host waits for the copy into pinned memory
+};
+
+__global__ void twice(int n, Global<const float> x, Global<float> y) {
+  if (static_cast<int>(threadIdx.x) < n) y[threadIdx.x] = 2 * x[threadIdx.x];
+}
+
+class Pinned {
+ public:
+  Pinned() : p_(static_cast<float*>(cuda::allocate_pinned(kBlock * sizeof(float)))) {}
+  ~Pinned() { cuda::release_pinned(p_); }
+  Pinned(const Pinned&) = delete;
+  Pinned& operator=(const Pinned&) = delete;
+  float* get() const { return p_; }
+
+ private:
+  float* p_;
+};
+
+class Moment {
+ public:
+  ~Moment() { cuda::destroy_event(event); }
+  cuda::Event* const event = cuda::create_event(0);
+};
+
+constexpr std::size_t kPartBytes = kBlock * sizeof(float);
+constexpr int kPartCount = 6;
+
+// Parts go through two places, copied beside the kernels: whether all results are right.
+bool feeds(cuda::Stream stream, cuda::Stream side, int missing) {
+  Device<float> x[2] = {Device<float>(kBlock), Device<float>(kBlock)};
+  Device<float> y(kBlock * kPartCount);
+  const Pinned from[2];
+  const Moment copied[2], used[2];
+  for (int k = 0; k < kPartCount; ++k) {
+    const int i = k % 2;
+    if (missing != kSentBeforeRefill) cuda::wait(copied[i].event);
+    std::fill_n(from[i].get(), kBlock, static_cast<float>(k));
+    if (missing != kUsedBeforeCopy) cuda::wait(side, used[i].event);
+    cuda::copy(side, x[i].get(), from[i].get(), kPartBytes, cuda::Direction::kToDevice);
+    cuda::record(side, copied[i].event);
+    if (missing != kCopiedBeforeUse) cuda::wait(stream, copied[i].event);
+    cuda::launch(stream, {{1}, {kBlock}}, twice, kBlock, static_cast<const float*>(x[i].get()),
+                 y.get() + k * kBlock);
+    cuda::record(stream, used[i].event);
+  }
+  const std::vector<float> out = y.host(stream);
+  cuda::synchronize(side);
+  for (int i = 0; i < kBlock * kPartCount; ++i)
+    if (out[static_cast<std::size_t>(i)] != 2 * static_cast<float>(i / kBlock)) return false;
+  return true;
+}
+
+// Results leave two places in the same way.
+bool fetches(cuda::Stream stream, cuda::Stream side, int missing) {
+  Device<float> x(kBlock * kPartCount), y[2] = {Device<float>(kBlock), Device<float>(kBlock)};
+  std::vector<float> numbers(kBlock * kPartCount);
+  for (std::size_t i = 0; i < numbers.size(); ++i) numbers[i] = static_cast<float>(i);
+  cuda::copy(stream, x.get(), numbers.data(), kPartBytes * kPartCount, cuda::Direction::kToDevice);
+  const Pinned to[kPartCount];
+  const Moment made[2], fetched[2];
+  for (int k = 0; k < kPartCount; ++k) {
+    const int i = k % 2;
+    if (missing != kFetchedBeforeMade) cuda::wait(stream, fetched[i].event);
+    cuda::launch(stream, {{1}, {kBlock}}, twice, kBlock,
+                 static_cast<const float*>(x.get() + k * kBlock), y[i].get());
+    cuda::record(stream, made[i].event);
+    if (missing != kMadeBeforeFetch) cuda::wait(side, made[i].event);
+    cuda::copy(side, to[k].get(), y[i].get(), kPartBytes, cuda::Direction::kToHost);
+    cuda::record(side, fetched[i].event);
+  }
+  if (missing != kFetchedBeforeRead)
+    for (const Moment& one : fetched) cuda::wait(one.event);
+  bool right = true;
+  for (int i = 0; i < kBlock * kPartCount; ++i)
+    right = right && to[i / kBlock].get()[i % kBlock] == 2 * numbers[static_cast<std::size_t>(i)];
+  cuda::synchronize(side);
+  cuda::synchronize(stream);
+  return right;
+}
+
+// The complete protocol is right under every seed; each wait that it lacks shows under one of the
+// first three.
+void test_streams(cuda::Stream stream) {
+  cuda::Stream side = cuda::create_stream(0);
+  for (int missing = kComplete; missing <= kFetchedBeforeRead; ++missing) {
+    int caught = 0;
+    for (std::uint64_t order : {0, 1, 2, 3, 4, 5}) {
+      emulation::set_order(order);
+      const bool in = feeds(stream, side, missing), out = fetches(stream, side, missing);
+      if (missing == kComplete) CHECK(in && out, "seed %d", static_cast<int>(order));
+      if (order < 3) caught += !in || !out ? 1 : 0;
+    }
+    if (missing != kComplete) CHECK(caught > 0, "the wait %d is not missed", missing);
+  }
+  emulation::set_order(0);
+  cuda::destroy_stream(side);
+}
+
+// Memory that is given back while another stream still copies to it.
+void test_release_too_early(cuda::Stream stream) {
+  cuda::Stream side = cuda::create_stream(0);
+  std::string error;
+  const Pinned from;
+  {
+    const Device<float> x(kBlock);
+    cuda::copy(side, x.get(), from.get(), kPartBytes, cuda::Direction::kToDevice);
+  }
+  try {
+    cuda::synchronize(side);
+  } catch (const std::runtime_error& e) {
+    error = e.what();
+  }
+  CHECK(error.find("does not fit into device memory") != std::string::npos, "'%s'", error.c_str());
+  cuda::destroy_stream(side);
+  cuda::synchronize(stream);
+}
+
+void test_counts(cuda::Stream stream) {
+  const Device<float> x(kBlock);
+  const Pinned pinned;
+  std::vector<float> pageable(kBlock);
+  const emulation::Counts before = emulation::counts();
+  cuda::copy(stream, x.get(), pinned.get(), kPartBytes, cuda::Direction::kToDevice);
+  cuda::copy(stream, pinned.get(), x.get(), kPartBytes, cuda::Direction::kToHost);
+  const emulation::Counts between = emulation::counts();
+  CHECK(between.to_device == before.to_device + 1 && between.to_host == before.to_host + 1,
+        "copies");
+  CHECK(between.waits == before.waits, "pinned copies do not wait");
+  cuda::copy(stream, pageable.data(), x.get(), kPartBytes, cuda::Direction::kToHost);
+  CHECK(emulation::counts().waits == between.waits + 1, "a copy to other memory waits");
+  cuda::synchronize(stream);
+  CHECK(emulation::counts().waits == between.waits + 2, "so does synchronize");
+}
+
 }  // namespace
 }  // namespace densa::inline DENSA_ISA
 
@@ -275,6 +421,9 @@ int main() {
   test_orders(stream);
   test_graphs(stream);
   test_memory(stream);
+  test_streams(stream);
+  test_release_too_early(stream);
+  test_counts(stream);
   cuda::destroy_stream(stream);
   if (failures == 0) std::printf("cuda_emulation: passed\n");
   return failures == 0 ? 0 : 1;

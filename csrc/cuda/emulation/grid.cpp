@@ -270,5 +270,6 @@ void run_grid(const cuda::Grid& grid, const std::function<void()>& kernel) {
 }
 
 void set_order(std::uint64_t seed) { order_seed = seed; }
+std::uint64_t order() { return order_seed; }
 
 }  // namespace densa::emulation

@@ -45,15 +45,7 @@ std::byte* dynamic_shared(std::size_t* bytes);
 void launch(cuda::StreamState* stream, const cuda::Grid& grid, std::function<void()> kernel);
 void run_grid(const cuda::Grid& grid, const std::function<void()>& kernel);
 
-// What was asked of the device so far.
-struct Counts {
-  std::int64_t launches = 0;  // of kernels, those of replayed graphs too
-  std::int64_t captures = 0, replays = 0;
-  std::int64_t copies = 0;  // from or to the host
-  std::int64_t waits = 0, allocations = 0;
-};
-extern Counts counts;
-
 void set_order(std::uint64_t seed);  // first: DENSA_EMULATION_ORDER, else 0
+std::uint64_t order();
 
 }  // namespace densa::emulation

@@ -254,10 +254,27 @@ void advance(const DeviceCall& call) {
                call.attrs.get_int("batch", 0));
 }
 
+template <class Word>
+__global__ void fill_words(std::int64_t n, Word word, Global<Word> y) {
+  for (std::int64_t i = GridStride::begin(); i < n; i += GridStride::step()) y[i] = word;
+}
+
+// out[0] is filled with an element of these bits.
+void fill(const DeviceCall& call) {
+  const View& y = call.out[0];
+  const std::int64_t n = element_count(y.shape), bits = call.attrs.get_int("bits", 0);
+  visit_word_of(static_cast<std::int64_t>(item_size(y.dtype)), [&](auto zero) {
+    using Word = decltype(zero);
+    if constexpr (sizeof(Word) <= sizeof bits)
+      cuda::launch(call.stream, cuda::grid_for(n), fill_words<Word>, n, static_cast<Word>(bits),
+                   y.as<Word>());
+  });
+}
+
 constexpr DeviceOp kOps[] = {
-    {.name = "feed", .eval = &feed},       {.name = "emit", .eval = &emit},
-    {.name = "check", .eval = &check},     {.name = "store", .eval = &store},
-    {.name = "advance", .eval = &advance},
+    {.name = "fill", .eval = &fill},   {.name = "feed", .eval = &feed},
+    {.name = "emit", .eval = &emit},   {.name = "check", .eval = &check},
+    {.name = "store", .eval = &store}, {.name = "advance", .eval = &advance},
 };
 
 }  // namespace

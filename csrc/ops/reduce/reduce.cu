@@ -13,35 +13,26 @@ namespace {
 using reduce::Plain;
 using Axes = std::array<bool, kMaxRank>;
 
+// Folds are few, as each is nine kernels: what costs little to decide at run time is told by
+// number.
+
 // ---- floating point ----
 
 // What becomes of a total; `shift` is what its elements were shifted by.
-struct Total {
-  template <class T>
-  __device__ T of(T total, T) const {
-    return total;
-  }
-};
 template <class T>
-struct Mean {
+struct Divided {  // by 1 for a sum
   T count;
   __device__ T of(T total, T) const { return total / count; }
 };
-struct ShiftOf {  // an infinite or NaN maximum is left to exp and log
-  template <class T>
-  __device__ T of(T top, T) const {
-    return top - top == T{0} ? top : T{0};
-  }
-};
+template <class T>
 struct LogOf {
-  template <class T>
   __device__ T of(T total, T shift) const {
     return static_cast<T>(log(static_cast<double>(total)) + shift);
   }
 };
 
-template <class T, class Join, class Map, class Finish>
-struct FloatFold {
+template <class T, class Map, class Finish>
+struct SumFold {
   using Acc = T;
   using Local = T;
   Finish finish;
@@ -55,9 +46,36 @@ struct FloatFold {
     }
   }
   __device__ T load(std::int64_t at, std::int64_t, T s) const { return Map::of(x[at], s); }
-  __device__ T neutral() const { return static_cast<T>(Join::kNeutral); }
-  __device__ T join(T a, T b) const { return Join::of(a, b); }
+  __device__ T neutral() const { return T{0}; }
+  __device__ T join(T a, T b) const { return a + b; }
   __device__ void store(std::int64_t k, T total) const { y[k] = finish.of(total, local(k)); }
+};
+
+enum class Other : std::uint8_t { kProd, kMin, kMax, kShift };  // kShift: the maximum if finite
+
+template <class T>
+struct OtherFold {
+  using Acc = T;
+  struct Local {};
+  Other kind;
+  Global<const T> x;
+  Global<T> y;
+  __device__ Local local(std::int64_t) const { return {}; }
+  __device__ T load(std::int64_t at, std::int64_t, Local) const { return x[at]; }
+  __device__ T neutral() const {
+    return static_cast<T>(kind == Other::kProd  ? Multiply::kNeutral
+                          : kind == Other::kMin ? Smaller::kNeutral
+                                                : Larger::kNeutral);
+  }
+  __device__ T join(T a, T b) const {
+    return kind == Other::kProd  ? Multiply::of(a, b)
+           : kind == Other::kMin ? Smaller::of(a, b)
+                                 : Larger::of(a, b);
+  }
+  __device__ void store(std::int64_t k, T total) const {
+    const bool replaced = kind == Other::kShift && total - total != T{0};
+    y[k] = replaced ? T{0} : total;  // an infinite or NaN maximum is left to exp and log
+  }
 };
 
 template <class T>
@@ -69,88 +87,135 @@ struct FloatCall {
   T* shift;       // room for one number per result
   void* scratch;  // of the folds
 
-  template <class Join, class Map, class Finish>
-  void fold(T* to, const Finish& finish) const {
-    const FloatFold<T, Join, Map, Finish> f{
-        finish, Global<const T>(x), Global<const T>(Map::kShift ? shift : nullptr), Global<T>(to)};
+  template <class Map, class Finish>
+  void sum(T* to, const Finish& finish) const {
+    const SumFold<T, Map, Finish> f{finish, Global<const T>(x),
+                                    Global<const T>(Map::kShift ? shift : nullptr), Global<T>(to)};
     launch_fold(stream, f, shape, scratch);
   }
-  Mean<T> mean() const { return {static_cast<T>(shape.count)}; }
+  void other(Other kind, T* to) const {
+    launch_fold(stream, OtherFold<T>{kind, Global<const T>(x), Global<T>(to)}, shape, scratch);
+  }
+  Divided<T> by_count() const { return {static_cast<T>(shape.count)}; }
 };
 
 struct FloatSum {
   static constexpr bool kShift = false;
   template <class T>
   static void run(const FloatCall<T>& call) {
-    call.template fold<Add, Itself>(call.y, Total{});
+    call.template sum<Itself>(call.y, Divided<T>{T{1}});
   }
 };
 struct FloatMean {
   static constexpr bool kShift = false;
   template <class T>
   static void run(const FloatCall<T>& call) {
-    call.template fold<Add, Itself>(call.y, call.mean());
+    call.template sum<Itself>(call.y, call.by_count());
   }
 };
-struct FloatProd {
+template <Other kKind>
+struct FloatOther {
   static constexpr bool kShift = false;
   template <class T>
   static void run(const FloatCall<T>& call) {
-    call.template fold<Multiply, Itself>(call.y, Total{});
-  }
-};
-struct FloatMax {
-  static constexpr bool kShift = false;
-  template <class T>
-  static void run(const FloatCall<T>& call) {
-    call.template fold<Larger, Itself>(call.y, Total{});
-  }
-};
-struct FloatMin {
-  static constexpr bool kShift = false;
-  template <class T>
-  static void run(const FloatCall<T>& call) {
-    call.template fold<Smaller, Itself>(call.y, Total{});
+    call.other(kKind, call.y);
   }
 };
 struct FloatVar {  // two passes: no difference of large sums
   static constexpr bool kShift = true;
   template <class T>
   static void run(const FloatCall<T>& call) {
-    call.template fold<Add, Itself>(call.shift, call.mean());
-    call.template fold<Add, SquareFrom>(call.y, call.mean());
+    call.template sum<Itself>(call.shift, call.by_count());
+    call.template sum<SquareFrom>(call.y, call.by_count());
   }
 };
 struct FloatLogSumExp {
   static constexpr bool kShift = true;
   template <class T>
   static void run(const FloatCall<T>& call) {
-    call.template fold<Larger, Itself>(call.shift, ShiftOf{});
-    call.template fold<Add, ExpFrom>(call.y, LogOf{});
+    call.other(Other::kShift, call.shift);
+    call.template sum<ExpFrom>(call.y, LogOf<T>{});
   }
 };
 
-// ---- integers and bool ----
+// ---- integers and bool: all as 64 bits, of which the result keeps the lower ones ----
 
-template <Plain kKind, class T>
+using Whole = std::int64_t;
+
+__device__ inline Whole load_whole(DType dtype, const void* x, std::int64_t at) {
+  const auto element = [&](auto zero) {
+    using T = decltype(zero);
+    return static_cast<Whole>(Global<const T>(static_cast<const T*>(x))[at]);
+  };
+  switch (dtype) {
+    case DType::kBool: return element(false);
+    case DType::kInt8: return element(std::int8_t{});
+    case DType::kInt16: return element(std::int16_t{});
+    case DType::kInt32: return element(std::int32_t{});
+    case DType::kUInt8: return element(std::uint8_t{});
+    case DType::kUInt16: return element(std::uint16_t{});
+    case DType::kUInt32: return element(std::uint32_t{});
+    default: return element(Whole{});
+  }
+}
+// Sizes in the order of the type: the upper half of uint64 counts as negative otherwise.
+__device__ inline bool less_whole(DType dtype, Whole a, Whole b) {
+  if (dtype == DType::kUInt64) return static_cast<std::uint64_t>(a) < static_cast<std::uint64_t>(b);
+  return a < b;
+}
+
 struct ExactFold {
-  using Acc = T;
+  using Acc = Whole;
   struct Local {};
-  using Fold = reduce::PlainFold<kKind, T>;
-  Global<const T> x;
-  Global<T> y;
+  Plain kind;
+  DType dtype;
+  const void* x;
+  void* y;
   __device__ Local local(std::int64_t) const { return {}; }
-  __device__ T load(std::int64_t at, std::int64_t, Local) const { return x[at]; }
-  __device__ T neutral() const { return Fold::neutral(); }
-  __device__ T join(T a, T b) const { return Fold::of(a, b); }
-  __device__ void store(std::int64_t k, T total) const { y[k] = total; }
+  __device__ Whole load(std::int64_t at, std::int64_t, Local) const {
+    return load_whole(dtype, x, at);
+  }
+  __device__ Whole neutral() const {
+    const bool is_unsigned = dtype == DType::kUInt64;
+    switch (kind) {
+      case Plain::kSum:
+      case Plain::kAny: return 0;
+      case Plain::kProd:
+      case Plain::kAll: return 1;
+      case Plain::kMax: return is_unsigned ? 0 : reduce::kLeast<Whole>;
+      default: return is_unsigned ? -1 : reduce::kMost<Whole>;
+    }
+  }
+  __device__ Whole join(Whole a, Whole b) const {
+    const auto u = static_cast<std::uint64_t>(a), v = static_cast<std::uint64_t>(b);
+    switch (kind) {
+      case Plain::kSum: return static_cast<Whole>(u + v);
+      case Plain::kProd: return static_cast<Whole>(u * v);
+      case Plain::kMax: return less_whole(dtype, a, b) ? b : a;
+      case Plain::kMin: return less_whole(dtype, b, a) ? b : a;
+      case Plain::kAny: return a | b;
+      default: return a & b;
+    }
+  }
+  __device__ void store(std::int64_t k, Whole total) const {
+    switch (item_bytes) {
+      case 1: return put(std::uint8_t{}, k, total);
+      case 2: return put(std::uint16_t{}, k, total);
+      case 4: return put(std::uint32_t{}, k, total);
+      default: return put(std::uint64_t{}, k, total);
+    }
+  }
+  template <class T>
+  __device__ void put(T, std::int64_t k, Whole total) const {
+    Global<T>(static_cast<T*>(y))[k] = static_cast<T>(total);
+  }
+  std::size_t item_bytes;
 };
 
-template <Plain kKind, class T>
-void exact(const DeviceCall& call, const FoldShape& shape) {
-  const ExactFold<kKind, T> f{Global<const T>(call.in[0].as<const T>()),
-                              Global<T>(call.out[0].as<T>())};
-  launch_fold(call.stream, f, shape, call.scratch);
+void exact(const DeviceCall& call, const FoldShape& shape, Plain kind) {
+  const View& x = call.in[0];
+  launch_fold(call.stream, ExactFold{kind, x.dtype, x.data, call.out[0].data, item_size(x.dtype)},
+              shape, call.scratch);
 }
 
 // ---- the ops ----
@@ -176,31 +241,31 @@ std::size_t shift_bytes(std::int64_t results, DType dtype) {
   return Float::kShift ? aligned(static_cast<std::size_t>(results) * item_size(dtype)) : 0;
 }
 
-// kPlain says what integers and bool do; Exact: whether infer lets them through.
-template <class Float, Plain kPlain, bool kExact, AxesFrom kFrom = AxesFrom::kAttribute>
+// kPlain says what integers and bool do.
+template <class Float, Plain kPlain, AxesFrom kFrom = AxesFrom::kAttribute>
 struct Reduce {
   static FoldShape shape_of(const TypeInfo& x, const Attrs& attrs) {
     return FoldShape::of(x.shape, axes_of<kFrom>(x, attrs, "reduce"));
   }
   static std::size_t scratch(std::span<const TypeInfo> in, const Attrs& attrs) {
-    const std::size_t item = item_size(in[0].dtype);
+    const std::size_t item = is_floating(in[0].dtype) ? item_size(in[0].dtype) : sizeof(Whole);
     return shift_bytes<Float>(shape_of(in[0], attrs).results, in[0].dtype) +
            FoldShape::scratch_bytes(in[0].shape, axes_of<kFrom>(in[0], attrs, "reduce"), item);
   }
   static void eval(const DeviceCall& call) {
     const View& x = call.in[0];
     const FoldShape shape = shape_of({x.dtype, x.shape}, call.attrs);
-    visit_dtype(x.dtype, [&](auto zero) {
-      using T = decltype(zero);
-      if constexpr (std::is_floating_point_v<T>) {
-        auto* const scratch = static_cast<std::byte*>(call.scratch);
-        Float::run(FloatCall<T>{call.stream, shape, x.as<const T>(), call.out[0].as<T>(),
-                                reinterpret_cast<T*>(scratch),
-                                scratch + shift_bytes<Float>(shape.results, x.dtype)});
-      } else if constexpr (kExact) {
-        exact<kPlain, T>(call, shape);
-      }
-    });
+    if (x.dtype == DType::kFloat32) return run<float>(call, shape);
+    if (x.dtype == DType::kFloat64) return run<double>(call, shape);
+    exact(call, shape, kPlain);  // where infer lets it through
+  }
+  template <class T>
+  static void run(const DeviceCall& call, const FoldShape& shape) {
+    const View& x = call.in[0];
+    auto* const scratch = static_cast<std::byte*>(call.scratch);
+    Float::run(FloatCall<T>{call.stream, shape, x.as<const T>(), call.out[0].as<T>(),
+                            reinterpret_cast<T*>(scratch),
+                            scratch + shift_bytes<Float>(shape.results, x.dtype)});
   }
 };
 
@@ -211,28 +276,39 @@ struct Truth {
     return reduce::reduced_axes(attrs.get_ints("axis"), shape.rank(), kAll ? "all" : "any");
   }
   static std::size_t scratch(std::span<const TypeInfo> in, const Attrs& attrs) {
-    return FoldShape::scratch_bytes(in[0].shape, axes(in[0].shape, attrs), sizeof(bool));
+    return FoldShape::scratch_bytes(in[0].shape, axes(in[0].shape, attrs), sizeof(Whole));
   }
   static void eval(const DeviceCall& call) {
     const Dims& shape = call.in[0].shape;
-    exact<kPlain, bool>(call, FoldShape::of(shape, axes(shape, call.attrs)));
+    exact(call, FoldShape::of(shape, axes(shape, call.attrs)), kPlain);
   }
 };
 
-template <bool kMax, class T>
+template <class T>  // float, double, or Whole for all integers
 struct ArgFold {
   using Acc = Pair<T, std::int64_t>;  // an element and its index; -1: none yet
   struct Local {};
-  Global<const T> x;
+  bool max;
+  DType dtype;
+  const void* x;
   Global<std::int64_t> y;
   __device__ Local local(std::int64_t) const { return {}; }
-  __device__ Acc load(std::int64_t at, std::int64_t i, Local) const { return {x[at], i}; }
+  __device__ Acc load(std::int64_t at, std::int64_t i, Local) const {
+    if constexpr (std::is_floating_point_v<T>) {
+      return {Global<const T>(static_cast<const T*>(x))[at], i};
+    } else {
+      const Whole element = load_whole(dtype, x, at);
+      return {dtype == DType::kUInt64 ? element ^ reduce::kLeast<Whole> : element, i};
+    }
+  }
   __device__ Acc neutral() const { return {T{}, -1}; }
   __device__ Acc join(const Acc& a, const Acc& b) const {
     if (a.second < 0 || b.second < 0) return a.second < 0 ? b : a;
     const bool a_first = a.second < b.second;
     const Acc &first = a_first ? a : b, &second = a_first ? b : a;
-    return reduce::beats<kMax>(second.first, first.first) ? second : first;
+    const bool wins = max ? reduce::beats<true>(second.first, first.first)
+                          : reduce::beats<false>(second.first, first.first);
+    return wins ? second : first;
   }
   __device__ void store(std::int64_t k, const Acc& best) const { y[k] = best.second; }
 };
@@ -251,12 +327,15 @@ struct Arg {
   static void eval(const DeviceCall& call) {
     const View& x = call.in[0];
     const FoldShape shape = FoldShape::of(shape_of(x.shape, call.attrs), kMiddle);
-    visit_dtype(x.dtype, [&](auto zero) {
-      using T = decltype(zero);
-      const ArgFold<kMax, T> f{Global<const T>(x.as<const T>()),
-                               Global<std::int64_t>(call.out[0].as<std::int64_t>())};
-      launch_fold(call.stream, f, shape, call.scratch);
-    });
+    if (x.dtype == DType::kFloat32) return run<float>(call, shape);
+    if (x.dtype == DType::kFloat64) return run<double>(call, shape);
+    run<Whole>(call, shape);
+  }
+  template <class T>
+  static void run(const DeviceCall& call, const FoldShape& shape) {
+    const ArgFold<T> f{kMax, call.in[0].dtype, call.in[0].data,
+                       Global<std::int64_t>(call.out[0].as<std::int64_t>())};
+    launch_fold(call.stream, f, shape, call.scratch);
   }
 };
 
@@ -266,14 +345,14 @@ constexpr DeviceOp op(const char* name) {
 }
 
 constexpr DeviceOp kOps[] = {
-    op<Reduce<FloatSum, Plain::kSum, true>>("sum"),
-    op<Reduce<FloatMean, Plain::kSum, false>>("mean"),
-    op<Reduce<FloatMax, Plain::kMax, true>>("max"),
-    op<Reduce<FloatMin, Plain::kMin, true>>("min"),
-    op<Reduce<FloatProd, Plain::kProd, true>>("prod"),
-    op<Reduce<FloatVar, Plain::kSum, false>>("var"),
-    op<Reduce<FloatLogSumExp, Plain::kSum, false>>("logsumexp"),
-    op<Reduce<FloatSum, Plain::kSum, false, AxesFrom::kShape>>("sum_to"),
+    op<Reduce<FloatSum, Plain::kSum>>("sum"),
+    op<Reduce<FloatMean, Plain::kSum>>("mean"),
+    op<Reduce<FloatOther<Other::kMax>, Plain::kMax>>("max"),
+    op<Reduce<FloatOther<Other::kMin>, Plain::kMin>>("min"),
+    op<Reduce<FloatOther<Other::kProd>, Plain::kProd>>("prod"),
+    op<Reduce<FloatVar, Plain::kSum>>("var"),
+    op<Reduce<FloatLogSumExp, Plain::kSum>>("logsumexp"),
+    op<Reduce<FloatSum, Plain::kSum, AxesFrom::kShape>>("sum_to"),
     op<Truth<false>>("any"),
     op<Truth<true>>("all"),
     op<Arg<true>>("argmax"),
