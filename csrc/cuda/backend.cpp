@@ -86,8 +86,9 @@ class CudaBackend final : public Backend {
   }
   void synchronize(Device device) override {
     DeviceState& one = state(device);
+    const unsigned told = notes_so_far();
     wait_for(one, record_now(one));
-    forget_notes();
+    forget_notes(told);
   }
   void copy(Device device, void* to, const void* from, std::size_t bytes,
             Direction direction) override {
@@ -199,11 +200,13 @@ class CudaBackend final : public Backend {
 
   static void copy_to_host(DeviceState& one, void* to, const void* from, std::size_t bytes) {
     auto held = std::unique_lock(one.busy);
+    const unsigned told = notes_so_far();
     if (bytes <= Staging::kSlotBytes) {
       const Staging::Download download = one.staging.begin_download(one.stream, from, bytes);
       if (download.memory != nullptr) {
         held.unlock();
         Staging::finish(download, to, bytes);
+        forget_notes(told);
         held.lock();
         one.staging.give_back(download);
         return;
@@ -216,6 +219,7 @@ class CudaBackend final : public Backend {
     held.lock();
     cuda::copy(one.stream, to, from, bytes, Direction::kToHost);
     cuda::synchronize(one.stream);
+    forget_notes(told);
   }
 
   void check_once(int gpu) {

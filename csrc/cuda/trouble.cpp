@@ -91,7 +91,8 @@ const char* last_noted() {
   return count == 0 ? "" : notes[(count - 1) % kNotes].load();
 }
 
-void forget_notes() { first_note = noted.load(); }
+unsigned notes_so_far() { return noted.load(); }
+void forget_notes(unsigned so_far) { first_note = so_far; }
 
 std::string broken_gpu(const char* what, const char* error) {
   const unsigned end = noted.load(), all = end - first_note.load();

@@ -22,7 +22,8 @@ std::string no_code(std::string_view built, const std::string& name, int major, 
 // Remembers what is about to be launched, for the message of an error that shows only later.
 void note(const char* op);
 const char* last_noted();
-void forget_notes();  // all that was launched is known to be done
+unsigned notes_so_far();
+void forget_notes(unsigned so_far);  // what was noted until then is known to be done
 // The message of an error that stays until the process ends.
 std::string broken_gpu(const char* what, const char* error);
 

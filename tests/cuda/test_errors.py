@@ -128,3 +128,10 @@ def test_only_the_latest_launches_are_named():
     code = SET + "x = ones(3)\nfor _ in range(9): x = densa.ops.exp(x)\n"
     line = last_line(code + "densa.ops.softmax(x).numpy()", BREAK="softmax")
     assert "the latest were exp, exp, exp, exp, exp, softmax." in line
+
+
+@pytest.mark.parametrize("wait", ["x.numpy()", "densa._core.synchronize('cuda')"])
+def test_launches_that_are_known_to_be_done_are_not_named(wait):
+    code = SET + f"x = densa.ops.tanh(ones(3)); {wait}; densa.ops.softmax(densa.ops.exp(x)).numpy()"
+    line = last_line(code, BREAK="softmax")
+    assert "launched since the last wait: exp, softmax." in line
