@@ -37,7 +37,8 @@ const ProductForm& asked_for() {
 
 const ProductForm& form_for(DType dtype, const ProductSizes& sizes) {
   static const ProductForm& asked = asked_for();
-  return asked.takes(dtype, sizes) ? asked : kExactProduct;
+  if (&asked != &kExactProduct && asked.takes(dtype, sizes)) return asked;
+  return kRowsProduct.takes(dtype, sizes) ? kRowsProduct : kExactProduct;
 }
 
 // y = f(sum of the parts); `parts` may be y itself if there is one.

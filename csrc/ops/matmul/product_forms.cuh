@@ -54,6 +54,7 @@ struct ProductForm {
 };
 
 extern const ProductForm kExactProduct;
+extern const ProductForm kRowsProduct;  // few rows: instead of the exact one where it takes them
 extern const ProductForm kTf32x3Product, kTf32Product;
 
 inline std::int64_t pieces(std::int64_t n, std::int64_t size) { return (n + size - 1) / size; }
