@@ -10,13 +10,14 @@
 #include "cuda/allocator.h"
 #include "cuda/launch.h"
 
-// Every op folder may define its evaluations; one that does not is missing. `feed` and `network`
-// are no ops: plans call them.
+// Every op folder may define its evaluations; one that does not is missing. Those that only plans
+// call are in no list of ops.
 #define DENSA_OP_FOLDER(folder)                             \
   namespace densa::cuda_ops {                               \
   std::span<const DeviceOp> folder() __attribute__((weak)); \
   }
 #include "ops/list.inc"
+DENSA_OP_FOLDER(arithmetic)
 DENSA_OP_FOLDER(feed)
 DENSA_OP_FOLDER(network)
 #undef DENSA_OP_FOLDER
@@ -91,6 +92,7 @@ class CudaBackend final : public Backend {
   if (cuda_ops::folder != nullptr) \
     for (const DeviceOp& one : cuda_ops::folder()) all->push_back(one);
 #include "ops/list.inc"
+      DENSA_OP_FOLDER(arithmetic)
       DENSA_OP_FOLDER(feed)
       DENSA_OP_FOLDER(network)
 #undef DENSA_OP_FOLDER

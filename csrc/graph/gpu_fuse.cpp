@@ -144,6 +144,7 @@ void fuse_networks(Program& program) {
 void fuse_for_gpu(Program& program, bool trains) {
   fuse_activations(program);
   if (!trains) fuse_networks(program);
+  gather_arithmetic(program);
 }
 
 }  // namespace densa
