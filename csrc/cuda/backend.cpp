@@ -20,6 +20,7 @@
 DENSA_OP_FOLDER(arithmetic)
 DENSA_OP_FOLDER(feed)
 DENSA_OP_FOLDER(network)
+DENSA_OP_FOLDER(slope_sum)
 #undef DENSA_OP_FOLDER
 
 namespace densa::cuda_ops {
@@ -95,6 +96,7 @@ class CudaBackend final : public Backend {
       DENSA_OP_FOLDER(arithmetic)
       DENSA_OP_FOLDER(feed)
       DENSA_OP_FOLDER(network)
+      DENSA_OP_FOLDER(slope_sum)
 #undef DENSA_OP_FOLDER
       std::sort(all->begin(), all->end(), [](const DeviceOp& a, const DeviceOp& b) {
         return std::strcmp(a.name, b.name) < 0;

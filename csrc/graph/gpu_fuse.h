@@ -12,6 +12,9 @@ void fuse_activations(Program& program);
 // activations) become one op each (ops/network). For programs without gradients.
 void fuse_networks(Program& program);
 
+// dy through an activation, and the sum over its rows that a bias wants, become one op
+// (ops/slope_sum).
+void fuse_bias_gradients(Program& program);
 // Sums, differences, products and quotients of few numbers at the end of a step, which nothing but
 // assignments reads, become one op (ops/arithmetic) behind all others.
 void gather_arithmetic(Program& program);

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 
 import numpy as np
 import pytest
@@ -335,3 +336,55 @@ def test_more_arithmetic_than_one_launch_takes():
             norm.moving_variance.numpy(), (1 + variance) / 2, rtol=1e-3, atol=1e-4
         )
         h = (h - mean) / np.sqrt(variance + norm.epsilon)
+
+
+@pytest.mark.parametrize("rows", [1, 7, 32, 700])  # 700: the sum is cut into parts
+@pytest.mark.parametrize("activation", ["relu", "tanh", "sigmoid", "elu", "leaky_relu", "gelu"])
+def test_bias_gradients_come_with_their_pass(activation, rows):
+    """One step of SGD against the gradients in float64: a rate of 1 shows them."""
+    model = mlp((5, 33, 70, 3), activation)
+    model.compile(densa.optimizers.SGD(1.0), "mse")
+    before = [w.astype("f8") for w in model.get_weights()]
+    x, y = numbers(rows, 5), numbers(rows, 3)
+    model.train_on_batch(x, y)
+    names = ops_of(plan_of(model, "train"))
+    assert names.count("slope_sum") == 2
+    assert names.count("sum") == 1  # of the last layer, which has no activation
+    values = {
+        "relu": (FORMULAS["relu"], lambda z: (z > 0) * 1.0),
+        "tanh": (np.tanh, lambda z: 1 - np.tanh(z) ** 2),
+        "sigmoid": (lambda z: 1 / (1 + np.exp(-z)), lambda z: np.exp(-z) / (1 + np.exp(-z)) ** 2),
+        "elu": (
+            lambda z: np.where(z < 0, np.expm1(z), z),
+            lambda z: np.where(z < 0, np.exp(z), 1),
+        ),
+        "leaky_relu": (FORMULAS["leaky_relu"], lambda z: np.where(z < 0, 0.2, 1.0)),
+        "gelu": (
+            lambda z: z * phi(z),
+            lambda z: phi(z) + z * np.exp(-z * z / 2) / np.sqrt(2 * np.pi),
+        ),
+    }
+    f, slope = values[activation]
+    hs, zs = [x.astype("f8")], []
+    for i in range(3):
+        zs.append(hs[-1] @ before[2 * i] + before[2 * i + 1])
+        hs.append(f(zs[-1]) if i < 2 else zs[-1])
+    dz = 2 * (hs[-1] - y) / y.size
+    for i in (2, 1, 0):
+        for at, want in ((2 * i, hs[i].T @ dz), (2 * i + 1, dz.sum(0))):
+            got = before[at] - model.get_weights()[at]
+            # The weights are about 1: their rounding hides what is smaller than 1e-7.
+            np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-6, err_msg=f"{i} {at}")
+        if i > 0:
+            dz = dz @ before[2 * i].T * slope(zs[i - 1])
+
+
+def test_a_bias_of_one_column_keeps_its_sum():
+    model = mlp((5, 1, 3), "tanh")
+    model.compile("sgd", "mse")
+    model.fit(numbers(8, 5), numbers(8, 3), batch_size=8, verbose=0)
+    assert "slope_sum" not in plan_of(model, "train").program_text
+
+
+def phi(z):
+    return 0.5 * (1 + np.vectorize(math.erf)(z / math.sqrt(2)))
