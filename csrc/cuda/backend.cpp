@@ -15,15 +15,17 @@
 #include "cuda/staging.h"
 #include "cuda/trouble.h"
 
-// Every op folder may define its evaluations; one that does not is missing. `feed` and `network`
-// are no ops: plans call them.
+// Every op folder may define its evaluations; one that does not is missing. Those that only plans
+// call are in no list of ops.
 #define DENSA_OP_FOLDER(folder)                             \
   namespace densa::cuda_ops {                               \
   std::span<const DeviceOp> folder() __attribute__((weak)); \
   }
 #include "ops/list.inc"
+DENSA_OP_FOLDER(arithmetic)
 DENSA_OP_FOLDER(feed)
 DENSA_OP_FOLDER(network)
+DENSA_OP_FOLDER(slope_sum)
 #undef DENSA_OP_FOLDER
 
 namespace densa::cuda_ops {
@@ -149,8 +151,10 @@ class CudaBackend final : public Backend {
   if (cuda_ops::folder != nullptr) \
     for (const DeviceOp& one : cuda_ops::folder()) all->push_back(one);
 #include "ops/list.inc"
+      DENSA_OP_FOLDER(arithmetic)
       DENSA_OP_FOLDER(feed)
       DENSA_OP_FOLDER(network)
+      DENSA_OP_FOLDER(slope_sum)
 #undef DENSA_OP_FOLDER
       std::sort(all->begin(), all->end(), [](const DeviceOp& a, const DeviceOp& b) {
         return std::strcmp(a.name, b.name) < 0;

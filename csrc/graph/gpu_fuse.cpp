@@ -1,5 +1,6 @@
 #include "graph/gpu_fuse.h"
 
+#include <algorithm>
 #include <map>
 #include <string>
 
@@ -8,6 +9,7 @@
 #include "ops/elementwise/elementwise.h"
 #include "ops/matmul/precision.h"
 #include "ops/network/network.h"
+#include "ops/slope_sum/slope_sum.h"
 
 namespace densa {
 namespace {
@@ -143,9 +145,44 @@ void fuse_networks(Program& program) {
   });
 }
 
+void fuse_bias_gradients(Program& program) {
+  std::map<int, int> sums;  // dz -> its sum over the rows
+  for (const ProgramNode& node : program.nodes)
+    if (is(node, "sum") && program.values[node.in[0]].type.shape.rank() == 2 &&
+        node.attrs.get_ints("axis") == Ints{0} && !node.attrs.get_bool("keepdims", false))
+      sums[node.in[0]] = node.out[0];
+  std::map<int, int> made;  // the sums that a fused op gives
+  Rewriter rewriter(program);
+  rewriter.run([&](const ProgramNode& node) {
+    if (node.kind != NodeKind::kOp || node.out.size() != 1) return false;
+    if (made.count(node.out[0]) != 0) return true;
+    const auto sum = sums.find(node.out[0]);
+    if (sum == sums.end()) return false;
+    const TypeInfo& type = program.values[node.out[0]].type;
+    if (!is_floating(type.dtype) || type.shape[1] < 2 ||
+        !std::all_of(node.in.begin(), node.in.end(),
+                     [&](int id) { return program.values[id].type == type; }))
+      return false;
+    if (is(node, "unary_slope")) {
+      const UnaryKernel* kernel = find_unary(node.attrs.get_string("fn", "").c_str());
+      if (kernel == nullptr) return false;
+      if (kernel->saved != Saved::kOutput && !has_cheap_slope(kernel->name)) return false;
+    } else if (!is(node, "multiply")) {
+      return false;
+    }
+    const std::vector<int> both = program.add_op(slope_sum_op(), node.in, node.attrs);
+    rewriter.replace(node.out[0], both[0]);
+    rewriter.replace(sum->second, both[1]);
+    made[sum->second] = both[1];
+    return true;
+  });
+}
+
 void fuse_for_gpu(Program& program, bool trains) {
   fuse_activations(program);
   if (!trains) fuse_networks(program);
+  if (trains) fuse_bias_gradients(program);
+  gather_arithmetic(program);
 }
 
 }  // namespace densa

@@ -1,5 +1,7 @@
 // Passes that only plans on a GPU take, where each op is a launch.
 #pragma once
+#include <memory>
+
 #include "graph/program.h"
 
 namespace densa {
@@ -9,6 +11,17 @@ void fuse_activations(Program& program);
 // Chains of layers of at most kWidestLayer columns (dense, batch norm with given statistics,
 // activations) become one op each (ops/network). For programs without gradients.
 void fuse_networks(Program& program);
+
+// dy through an activation, and the sum over its rows that a bias wants, become one op
+// (ops/slope_sum).
+void fuse_bias_gradients(Program& program);
+// Sums, differences, products and quotients of few numbers at the end of a step, which nothing but
+// assignments reads, become one op (ops/arithmetic) behind all others.
+void gather_arithmetic(Program& program);
+// The variable that output `value` of such a node may be written into at once: nothing reads it
+// behind that; null where there is none. A plan must know that no op of its step can fail.
+std::shared_ptr<Variable> assigned_in_place(const Program& program, const ProgramNode& node,
+                                            int value);
 
 // All that help. `trains`: the program updates variables by gradients.
 void fuse_for_gpu(Program& program, bool trains);

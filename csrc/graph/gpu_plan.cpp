@@ -170,7 +170,14 @@ void GpuPlan::add(const ProgramNode& node) {
   } else if (work.op->fails(work.attrs)) {
     work.status = status_count_++;
   }
-  for (int id : node.out) new_buffer(id);
+  const bool may_fail = status_count_ > static_cast<int>(program_.inputs.size());
+  for (int id : node.out) {
+    if (auto variable = may_fail ? nullptr : assigned_in_place(program_, node, id)) {
+      places_[id] = {Place::kVariable, std::move(variable), nullptr, -1, -1};
+    } else {
+      new_buffer(id);
+    }
+  }
   works_.push_back(std::move(work));
 }
 
@@ -542,7 +549,9 @@ std::string GpuPlan::explain() const {
   for (const Updates& group : updates_)
     out << "  update of " << group.targets.size() << " variables, " << dtype_name(group.dtype)
         << '\n';
-  for (const Assign& assign : assigns_) out << "  assign " << assign.variable->name() << '\n';
+  for (const Assign& assign : assigns_)
+    out << "  assign " << assign.variable->name()
+        << (places_[assign.value].variable == assign.variable ? ", in place\n" : "\n");
   return out.str();
 }
 

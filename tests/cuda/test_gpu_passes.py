@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
+
 import numpy as np
 import pytest
 
@@ -22,6 +25,18 @@ def gpu():
         pytest.skip(f"no GPU: {error}")
     yield
     densa.set_device(before)
+
+
+@pytest.fixture
+def on_cpu(gpu):
+    @contextlib.contextmanager
+    def there():
+        before = densa.get_device()
+        densa.set_device("cpu")
+        yield
+        densa.set_device(before)
+
+    return there
 
 
 @pytest.fixture
@@ -47,6 +62,12 @@ def ops_of(plan):
     lines = [line for line in plan.program_text.splitlines() if line.startswith("%")]
     words = [line.split(" = ", 1)[1].split()[0] for line in lines if " = " in line]
     return [word for word in words if word not in ("input", "variable", "constant")]
+
+
+def copies_of(plan):
+    """The variables whose new values are copied at the end of a step."""
+    lines = [line.split() for line in str(plan).splitlines()]
+    return [line[1] for line in lines if line[:1] == ["assign"] and line[2:] != ["in", "place"]]
 
 
 def mlp(widths, activation, *, norm=False, dtype="float32"):
@@ -207,3 +228,163 @@ def test_a_network_follows_its_weights():
         model.set_weights([w + 0.1 for w in model.get_weights()])
         y = model.predict(x, verbose=0)
         np.testing.assert_allclose(y, forward(model, x, "relu"), rtol=1e-4, atol=1e-5)
+
+
+def test_moving_averages_and_totals_are_one_op(on_cpu):
+    def trained():
+        densa.utils.set_random_seed(4)
+        stack = []
+        for width in (9, 33, 20):
+            stack += [layers.Dense(width), layers.BatchNormalization(momentum=0.9)]
+        model = densa.Sequential([densa.Input((6,)), *stack, layers.Dense(2)])
+        model.compile("sgd", "mse", metrics=["mae"])
+        data = np.random.default_rng(1)
+        x, y = data.normal(size=(48, 6)).astype("f4"), data.normal(size=(48, 2)).astype("f4")
+        history = model.fit(x, y, batch_size=16, epochs=3, shuffle=False, verbose=0).history
+        return model, history
+
+    model, history = trained()
+    plan = plan_of(model, "train")
+    assert ops_of(plan).count("arithmetic") == 1
+    assert ops_of(plan)[-1] == "arithmetic"
+    assert copies_of(plan) == []
+    lines = plan.program_text.splitlines()
+    assert not [line for line in lines if " = add " in line or " = multiply " in line
+                if "float32(9,)" in line or "float32(33,)" in line]  # fmt: skip
+    with on_cpu():
+        other, expected = trained()
+    # Sums of another order, through nine steps.
+    for name in expected:
+        np.testing.assert_allclose(history[name], expected[name], rtol=1e-5, err_msg=name)
+    for variable, a, b in zip(
+        model.variables, model.get_weights(), other.get_weights(), strict=True
+    ):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6, err_msg=variable.path)
+
+
+def test_assigned_variables_are_read_as_at_the_start_of_the_step():
+    """Neither may be written before the other one's new value has read it."""
+
+    class Pair(layers.Layer):
+        def build(self, shape):
+            self.a = self.add_weight(shape=(700,), initializer="ones", trainable=False)
+            self.b = self.add_weight(shape=(700,), initializer="zeros", trainable=False)
+            self.c = self.add_weight(shape=(700,), initializer="ones", trainable=False)
+
+        def call(self, x):
+            a, b = self.a + self.b * 0.5, self.b - self.a * 2.0
+            c = (self.c + 1.0) * (self.c - 0.5)
+            self.a.assign(a)
+            self.b.assign(b)
+            self.c.assign(c)
+            return x
+
+    pair = Pair()
+    model = densa.Sequential([densa.Input((3,)), layers.Dense(2), pair])
+    model.compile("sgd", "mse")
+    a, b, c = np.ones(700, "f4"), np.zeros(700, "f4"), np.ones(700, "f4")
+    half, two, one = np.float32(0.5), np.float32(2), np.float32(1)
+    for _ in range(4):
+        model.train_on_batch(numbers(4, 3), numbers(4, 2))
+        a, b, c = a + b * half, b - a * two, (c + one) * (c - half)
+        for got, want in ((pair.a, a), (pair.b, b), (pair.c, c)):
+            np.testing.assert_array_equal(got.numpy(), want)
+    assert copies_of(plan_of(model, "train")) == [v.name for v in (pair.a, pair.b)]
+
+
+def test_a_step_that_fails_writes_no_moving_average():
+    model = densa.Sequential(
+        [
+            densa.Input((2,), dtype="int64"),
+            layers.Embedding(5, 4),
+            layers.Flatten(),
+            layers.Dense(3),
+            layers.BatchNormalization(),
+        ]
+    )
+    model.compile("sgd", "mse")
+    ids, y = rng.integers(0, 5, (16, 2)), numbers(16, 3)
+    model.fit(ids, y, batch_size=16, verbose=0)
+    assert "arithmetic" in ops_of(plan_of(model, "train"))
+    assert len(copies_of(plan_of(model, "train"))) >= 2
+    before = model.get_weights()
+    ids[7, 1] = 9
+    with pytest.raises(IndexError, match="id 9"):
+        model.fit(ids, y, batch_size=16, verbose=0)
+    for a, b in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_more_arithmetic_than_one_launch_takes():
+    densa.utils.set_random_seed(4)
+    stack = []
+    for _ in range(50):
+        stack += [layers.Dense(3), layers.BatchNormalization(momentum=0.5)]
+    model = densa.Sequential([densa.Input((3,)), *stack, layers.Dense(2)])
+    model.compile(densa.optimizers.SGD(0.0), "mse")
+    x = numbers(16, 3)
+    model.fit(x, numbers(16, 2), batch_size=16, verbose=0)
+    assert ops_of(plan_of(model, "train")).count("arithmetic") > 1
+    # With a rate of zero the batch's statistics are those of the untouched weights.
+    h = x.astype("f8")
+    for dense, norm in zip(stack[::2], stack[1::2], strict=True):
+        w, bias = (v.astype("f8") for v in dense.get_weights())
+        h = h @ w + bias
+        mean, variance = h.mean(0), h.var(0)
+        np.testing.assert_allclose(norm.moving_mean.numpy(), mean / 2, rtol=1e-3, atol=1e-4)
+        np.testing.assert_allclose(
+            norm.moving_variance.numpy(), (1 + variance) / 2, rtol=1e-3, atol=1e-4
+        )
+        h = (h - mean) / np.sqrt(variance + norm.epsilon)
+
+
+@pytest.mark.parametrize("rows", [1, 7, 32, 700])  # 700: the sum is cut into parts
+@pytest.mark.parametrize("activation", ["relu", "tanh", "sigmoid", "elu", "leaky_relu", "gelu"])
+def test_bias_gradients_come_with_their_pass(activation, rows):
+    """One step of SGD against the gradients in float64: a rate of 1 shows them."""
+    model = mlp((5, 33, 70, 3), activation)
+    model.compile(densa.optimizers.SGD(1.0), "mse")
+    before = [w.astype("f8") for w in model.get_weights()]
+    x, y = numbers(rows, 5), numbers(rows, 3)
+    model.train_on_batch(x, y)
+    names = ops_of(plan_of(model, "train"))
+    assert names.count("slope_sum") == 2
+    assert names.count("sum") == 1  # of the last layer, which has no activation
+    values = {
+        "relu": (FORMULAS["relu"], lambda z: (z > 0) * 1.0),
+        "tanh": (np.tanh, lambda z: 1 - np.tanh(z) ** 2),
+        "sigmoid": (lambda z: 1 / (1 + np.exp(-z)), lambda z: np.exp(-z) / (1 + np.exp(-z)) ** 2),
+        "elu": (
+            lambda z: np.where(z < 0, np.expm1(z), z),
+            lambda z: np.where(z < 0, np.exp(z), 1),
+        ),
+        "leaky_relu": (FORMULAS["leaky_relu"], lambda z: np.where(z < 0, 0.2, 1.0)),
+        "gelu": (
+            lambda z: z * phi(z),
+            lambda z: phi(z) + z * np.exp(-z * z / 2) / np.sqrt(2 * np.pi),
+        ),
+    }
+    f, slope = values[activation]
+    hs, zs = [x.astype("f8")], []
+    for i in range(3):
+        zs.append(hs[-1] @ before[2 * i] + before[2 * i + 1])
+        hs.append(f(zs[-1]) if i < 2 else zs[-1])
+    dz = 2 * (hs[-1] - y) / y.size
+    for i in (2, 1, 0):
+        for at, want in ((2 * i, hs[i].T @ dz), (2 * i + 1, dz.sum(0))):
+            got = before[at] - model.get_weights()[at]
+            # The weights are about 1: their rounding hides what is smaller than 1e-7.
+            np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-6, err_msg=f"{i} {at}")
+        if i > 0:
+            dz = dz @ before[2 * i].T * slope(zs[i - 1])
+
+
+def test_a_bias_of_one_column_keeps_its_sum():
+    model = mlp((5, 1, 3), "tanh")
+    model.compile("sgd", "mse")
+    model.fit(numbers(8, 5), numbers(8, 3), batch_size=8, verbose=0)
+    assert "slope_sum" not in plan_of(model, "train").program_text
+
+
+def phi(z):
+    return 0.5 * (1 + np.vectorize(math.erf)(z / math.sqrt(2)))

@@ -116,6 +116,17 @@ def test_stacks(stack, dtype):
     )
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("k", [127, 128, 300, 784])
+def test_few_rows_have_the_same_bits_however_many(k, dtype):
+    a, b = numbers((4, k), dtype), numbers((k, 37), dtype)
+    want = product(a, b)
+    check(want, a, b)
+    for rows in (1, 2, 3):
+        np.testing.assert_array_equal(product(a[:rows], b), want[:rows])
+        np.testing.assert_array_equal(product(a[4 - rows :], b), want[4 - rows :])
+
+
 def test_strided_operands():
     a, b = numbers((6, 50, 40), "float32"), numbers((40, 70), "float32")
     want = product(a, b)

@@ -8,6 +8,7 @@
 #include "ops/matmul/product_forms.cu"
 #include "ops/matmul/product_mixed.cu"
 #include "ops/matmul/product_mma.cu"
+#include "ops/matmul/product_rows.cu"
 #include "ops/matmul/product_tf32.cu"
 
 namespace densa::inline DENSA_ISA {
@@ -99,6 +100,14 @@ int main() {
     check(stream, form, 20, 24, 28, {3, 2}, {0, 24, 1, {961, 481}}, {0, 28, 1, {0, 700}});
     check(stream, form, 20, 24, 28, {2, 3}, {4800, 24, 1, {-2400, -480}}, {4, 1, 24, {672, 0}});
   }
+  // Few rows: all layouts, a column more than blocks have, one row of several matrices each.
+  for (std::int64_t m : {1, 3, 4})
+    for (std::int64_t k : {128, 300, 517}) {
+      check(stream, &kRowsProduct, m, k, 37, {}, {1, k, 1}, {3, 37, 1});
+      check(stream, &kRowsProduct, m, k, 8, {}, {0, 1, m}, {0, 1, k});
+      check(stream, &kRowsProduct, m, k, 9, {}, {5, 2 * k + 3, 2}, {1, 3, 1601});
+    }
+  check(stream, &kRowsProduct, 1, 200, 20, {2, 2}, {900, 7, 1, {-450, 211}}, {0, 20, 1, {0, 0}});
   cuda::destroy_stream(stream);
   if (failures == 0) std::printf("cuda_products: passed\n");
   return failures == 0 ? 0 : 1;

@@ -12,6 +12,7 @@
 #include "ops/matmul/product_forms.cu"
 #include "ops/matmul/product_mixed.cu"
 #include "ops/matmul/product_mma.cu"
+#include "ops/matmul/product_rows.cu"
 #include "ops/matmul/product_tf32.cu"
 
 namespace densa::inline DENSA_ISA {

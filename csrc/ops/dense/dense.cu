@@ -1,5 +1,4 @@
 // dense on a GPU: one product whose results leave with their bias and activation.
-#include <algorithm>
 #include <string>
 
 #include "ops/backend.h"
@@ -28,41 +27,31 @@ void set_activation(ProductCall& product, const Attrs& attrs) {
   }
 }
 
-// What decides which form runs, and how.
-ProductCall product_of(const TypeInfo& x, const TypeInfo& w, DType y, const Attrs& attrs) {
-  ProductCall product;
-  product.dtype = computed_in(x.dtype);
-  product.sizes = sizes_of(x.shape, w.shape);
-  product.precision = precision_asked(attrs);
-  product.a.format = format_of(x.dtype);
-  product.w.format = format_of(w.dtype);
-  product.y_format = format_of(y);
-  set_activation(product, attrs);
-  return product;
-}
-
-// Enough for a result of 32 bits and for one of 16.
 std::size_t scratch_bytes(std::span<const TypeInfo> in, const Attrs& attrs) {
-  const DType wide = computed_in(in[0].dtype);
-  const std::size_t bytes = product_scratch_bytes(product_of(in[0], in[1], wide, attrs));
-  if (precision_asked(attrs) == NumberFormat::kFull) return bytes;
-  const ProductCall narrow = product_of(in[0], in[1], DType::kBFloat16, attrs);
-  return std::max(bytes, product_scratch_bytes(narrow));
+  ProductCall product;
+  product.dtype = in[0].dtype;
+  product.sizes = sizes_of(in[0].shape, in[1].shape);
+  set_precision(product, attrs);
+  set_activation(product, attrs);
+  return product_scratch_bytes(product);
 }
 
 void eval(const DeviceCall& call) {
   const View &x = call.in[0], &w = call.in[1];
-  ProductCall product =
-      product_of({x.dtype, x.shape}, {w.dtype, w.shape}, call.out[0].dtype, call.attrs);
+  ProductCall product;
+  product.dtype = x.dtype;
+  product.sizes = sizes_of(x.shape, w.shape);
   product.m = product.sizes.m;
   product.n = product.sizes.n;
   product.k = product.sizes.k;
-  product.a = {x.data, product.k, 1, {}, product.a.format};
-  product.w = {w.data, product.n, 1, {}, product.w.format};
+  product.a = {x.data, product.k, 1, {}};
+  product.w = {w.data, product.n, 1, {}};
   if (call.in.size() == 3) product.bias = call.in[2].data;
   product.y = call.out[0].data;
   product.scratch = call.scratch;
   product.stream = call.stream;
+  set_precision(product, call.attrs);
+  set_activation(product, call.attrs);
   launch_product(product);
 }
 

@@ -51,7 +51,7 @@ bool rows_run_on(const View& a, std::ptrdiff_t& stride) {
 
 ProductOperand operand(const View& v, bool transposed, const Dims& batch) {
   const int last = v.shape.rank() - 1;
-  ProductOperand out{v.data, v.strides[last - 1], v.strides[last], batch, format_of(v.dtype)};
+  ProductOperand out{v.data, v.strides[last - 1], v.strides[last], batch};
   if (transposed) std::swap(out.row_stride, out.col_stride);
   const int skipped = batch.rank() - (v.shape.rank() - 2);
   for (int i = 0; i < batch.rank(); ++i)
@@ -61,11 +61,9 @@ ProductOperand operand(const View& v, bool transposed, const Dims& batch) {
 
 std::size_t scratch_bytes(std::span<const TypeInfo> in, const Attrs& attrs) {
   ProductCall product;
-  product.dtype = computed_in(in[0].dtype);
+  product.dtype = in[0].dtype;
   product.sizes = Shapes(in[0].shape, in[1].shape, attrs).sizes();
-  product.precision = precision_asked(attrs);
-  product.a.format = format_of(in[0].dtype);
-  product.w.format = format_of(in[1].dtype);
+  set_precision(product, attrs);
   return product_scratch_bytes(product);
 }
 
@@ -73,8 +71,7 @@ void eval(const DeviceCall& call) {
   const View &a = call.in[0], &b = call.in[1];
   const Shapes shapes(a.shape, b.shape, call.attrs);
   ProductCall product;
-  product.dtype = computed_in(a.dtype);
-  product.precision = precision_asked(call.attrs);
+  product.dtype = a.dtype;
   product.m = shapes.m;
   product.n = shapes.n;
   product.k = shapes.k;
@@ -83,6 +80,7 @@ void eval(const DeviceCall& call) {
   product.w = operand(b, shapes.transpose_b, shapes.batch);
   product.y = call.out[0].data;
   product.sizes = shapes.sizes();
+  set_precision(product, call.attrs);
   product.scratch = call.scratch;
   product.stream = call.stream;
   if (std::ptrdiff_t stride = product.a.row_stride; shapes.joined && rows_run_on(a, stride)) {

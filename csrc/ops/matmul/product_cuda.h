@@ -59,23 +59,6 @@ struct ProductCall {
   cuda::Stream stream = nullptr;
 };
 
-// What the attribute `precision` of an op asks for (ops/matmul/precision.h).
-inline NumberFormat precision_asked(const Attrs& attrs) {
-  const std::string name = attrs.get_string("precision", "");
-  return name == "bfloat16"  ? NumberFormat::kBFloat16
-         : name == "float16" ? NumberFormat::kFloat16
-                             : NumberFormat::kFull;
-}
-// How the numbers of a tensor lie in memory.
-inline NumberFormat format_of(DType dtype) {
-  return dtype == DType::kBFloat16  ? NumberFormat::kBFloat16
-         : dtype == DType::kFloat16 ? NumberFormat::kFloat16
-                                    : NumberFormat::kFull;
-}
-
-// What products of such numbers are summed in.
-inline DType computed_in(DType dtype) { return is_half(dtype) ? DType::kFloat32 : dtype; }
-
 // Follows from dtype, formats, precision, formula and sizes; the rest of the call may be empty.
 std::size_t product_scratch_bytes(const ProductCall& call);
 // The attribute `precision` (precision.h) of an op whose operands are numbers of it.

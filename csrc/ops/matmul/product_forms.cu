@@ -39,6 +39,10 @@ const ProductForm& asked_for(const char* variable, std::span<const Choice> choic
   throw ValueError(cat(variable, " is '", name, "'; known are ", known));
 }
 
+const ProductForm& exact_form(DType dtype, const ProductSizes& sizes) {
+  return kRowsProduct.takes(dtype, sizes) ? kRowsProduct : kExactProduct;
+}
+
 // By numbers and sizes alone: neither strides nor alignment change the order of a sum.
 const ProductForm& form_for(const ProductCall& call) {
   if (is_mixed(call)) {
@@ -46,10 +50,11 @@ const ProductForm& form_for(const ProductCall& call) {
     const bool fits = call.precision != NumberFormat::kFull && asked.takes(call.dtype, call.sizes);
     if (fits) return asked;
     const bool plain = call.factors_fit && !has_halves(call);
-    return plain ? kExactProduct : kMixedProduct;
+    return plain ? exact_form(call.dtype, call.sizes) : kMixedProduct;
   }
   static const ProductForm& asked = asked_for("DENSA_CUDA_MATMUL", kChoices);
-  return asked.takes(call.dtype, call.sizes) ? asked : kExactProduct;
+  const bool fits = &asked != &kExactProduct && asked.takes(call.dtype, call.sizes);
+  return fits ? asked : exact_form(call.dtype, call.sizes);
 }
 
 // y = f(sum of the parts); `parts` may be y itself if there is one.

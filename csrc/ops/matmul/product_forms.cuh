@@ -66,6 +66,7 @@ struct ProductForm {
 };
 
 extern const ProductForm kExactProduct;
+extern const ProductForm kRowsProduct;  // few rows: instead of the exact one where it takes them
 extern const ProductForm kTf32x3Product, kTf32Product;
 // Those that know formats and precisions of 16 bits.
 extern const ProductForm kMixedProduct, kMmaProduct;

@@ -52,6 +52,7 @@ __device__ T finished(const Layer<T>& layer, int column, T scale, T z) {
 // broadcasts, of four k at once.
 template <int kHeld, class T>
 __device__ void run_layer(const Layer<T>& layer, Values<T>& values, int from, int to, int tile) {
+  constexpr int kAhead = kHeld == 1 ? 16 : 4;  // weights on their way at once: few threads wait
   const int work = tile / kHeld * layer.out;
   for (int i = static_cast<int>(threadIdx.x); i < work; i += kBlock) {
     const int column = i % layer.out, row = i / layer.out * kHeld;
@@ -65,15 +66,18 @@ __device__ void run_layer(const Layer<T>& layer, Values<T>& values, int from, in
       DENSA_UNROLL
       for (int r = 0; r < kHeld; ++r) z[r] = start;
       int k = 0;
-      for (; k + 4 <= layer.in; k += 4) {
-        T w[4];
+      for (; k + kAhead <= layer.in; k += kAhead) {
+        T w[kAhead];
         DENSA_UNROLL
-        for (int j = 0; j < 4; ++j) w[j] = layer.w[(k + j) * layer.out + column];
+        for (int j = 0; j < kAhead; ++j) w[j] = layer.w[(k + j) * layer.out + column];
         DENSA_UNROLL
         for (int r = 0; r < kHeld; ++r) {
-          const Four<T> four = values.four(x + r * kStride + k);
           DENSA_UNROLL
-          for (int j = 0; j < 4; ++j) z[r] = mul_add(four.x[j], w[j], z[r]);
+          for (int j = 0; j < kAhead; j += 4) {
+            const Four<T> four = values.four(x + r * kStride + k + j);
+            DENSA_UNROLL
+            for (int q = 0; q < 4; ++q) z[r] = mul_add(four.x[q], w[j + q], z[r]);
+          }
         }
       }
       for (; k < layer.in; ++k) {

@@ -1,0 +1,112 @@
+// A sum over rows (cuda/fold.h) whose elements are made, and written, as they are read: each once,
+// so dz and db have the bits of two passes.
+#include "ops/slope_sum/slope_sum.h"
+
+#include <string>
+
+#include "cuda/fold.h"
+#include "ops/backend.h"
+#include "ops/elementwise/numbered.h"
+
+namespace densa::inline DENSA_ISA {
+namespace {
+
+template <class F, bool kCheap, class T>
+__device__ T slope_of(double parameter, T y) {
+  if constexpr (F::kSaved != Saved::kOutput && !kCheap) {
+    return T{0};  // a pass asks for none of these
+  } else if constexpr (__is_empty(F)) {
+    return F{}.slope(y);
+  } else {
+    return F{{}, parameter}.slope(y);
+  }
+}
+
+template <class T>
+DENSA_SHARED_CODE T slope_from_saved(Formula which, double parameter, T y) {
+  // clang-format off
+  switch (which) {
+#define DENSA_UNARY(name, F, doc) \
+    case Formula::k_##name: return slope_of<F, has_cheap_slope(#name)>(parameter, y);
+#define DENSA_UNARY_WITH(name, F, attribute, missing, doc) \
+    case Formula::k_##name: return slope_of<F, has_cheap_slope(#name)>(parameter, y);
+#include "ops/elementwise/list.inc"
+    case Formula::kNone: break;
+  }
+  // clang-format on
+  return y;  // it is the slope
+}
+
+template <class T>
+struct SlopeFold {
+  using Acc = T;
+  struct Local {};
+  Formula formula;
+  double parameter;
+  Global<const T> saved, dy;
+  Global<T> dz, db;
+  __device__ Local local(std::int64_t) const { return {}; }
+  __device__ T load(std::int64_t at, std::int64_t, Local) const {
+    const T d = dy[at] * slope_from_saved(formula, parameter, saved[at]);
+    dz[at] = d;
+    return d;
+  }
+  __device__ T neutral() const { return T{0}; }
+  __device__ T join(T a, T b) const { return a + b; }
+  __device__ void store(std::int64_t k, T sum) const { db[k] = sum; }
+};
+
+constexpr std::array<bool, kMaxRank> kOverRows{true};
+
+std::size_t scratch_bytes(std::span<const TypeInfo> in, const Attrs&) {
+  return FoldShape::scratch_bytes(in[1].shape, kOverRows, item_size(in[1].dtype));
+}
+
+// There are at least two columns, so this is the one form of launch_fold that is needed: the others
+// would be machine code for nothing.
+template <class F>
+void launch_columns(cuda::Stream stream, const F& f, const FoldShape& shape) {
+  const std::int64_t blocks = std::min<std::int64_t>(shape.tiles() * shape.parts, 1 << 14);
+  cuda::launch(stream, {{static_cast<unsigned>(blocks)}, {FoldShape::kThreads}}, fold_columns<F>, f,
+               shape);
+}
+
+template <class T>
+void eval_as(const DeviceCall& call) {
+  SlopeFold<T> fold{Formula::kNone, 0, {}, {}, {}, {}};
+  const std::string name = call.attrs.get_string("fn", "");
+  for (int i = 0; const NumberedFormula& one : kNumberedFormulas) {
+    if (name == one.name) {
+      fold.formula = static_cast<Formula>(i);
+      if (one.attribute != nullptr)
+        fold.parameter = call.attrs.get_double(one.attribute, one.missing);
+    }
+    ++i;
+  }
+  fold.saved = Global<const T>(call.in[0].as<const T>());
+  fold.dy = Global<const T>(call.in[1].as<const T>());
+  fold.dz = Global<T>(call.out[0].as<T>());
+  fold.db = Global<T>(call.out[1].as<T>());
+  const FoldShape shape = FoldShape::of(call.in[1].shape, kOverRows);
+  if (shape.parts == 1) return launch_columns(call.stream, fold, shape);
+  Global<T> parts(static_cast<T*>(call.scratch));
+  launch_columns(call.stream, ToParts<SlopeFold<T>>{fold, parts}, shape);
+  launch_columns(call.stream, FromParts<SlopeFold<T>>{fold, parts},
+                 FoldShape::of({shape.parts, shape.results}, kOverRows).whole());
+}
+
+void eval(const DeviceCall& call) {
+  (call.out[0].dtype == DType::kFloat64 ? eval_as<double> : eval_as<float>)(call);
+}
+
+constexpr DeviceOp kOps[] = {{.name = "slope_sum", .eval = &eval, .scratch_bytes = &scratch_bytes}};
+
+}  // namespace
+}  // namespace densa::inline DENSA_ISA
+
+namespace densa::cuda_ops {
+
+std::span<const DeviceOp> slope_sum();
+std::span<const DeviceOp> slope_sum() { return kOps; }
+
+}  // namespace densa::cuda_ops
