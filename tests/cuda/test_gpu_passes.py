@@ -292,6 +292,28 @@ def test_assigned_variables_are_read_as_at_the_start_of_the_step():
     assert copies_of(plan_of(model, "train")) == [v.name for v in (pair.a, pair.b)]
 
 
+def test_a_variable_under_another_name_is_read_as_at_the_start():
+    class Named(layers.Layer):
+        def build(self, shape):
+            self.a = self.add_weight(shape=(1, 700), initializer="ones", trainable=False)
+            self.b = self.add_weight(shape=(700,), initializer="zeros", trainable=False)
+
+        def call(self, x):
+            a, b = self.a * 3.0, self.b + densa.ops.reshape(self.a, (700,))
+            self.a.assign(a)
+            self.b.assign(b)
+            return x
+
+    named = Named()
+    model = densa.Sequential([densa.Input((3,)), layers.Dense(2), named])
+    model.compile("sgd", "mse")
+    for _ in range(3):
+        model.train_on_batch(numbers(4, 3), numbers(4, 2))
+    assert "arithmetic" in ops_of(plan_of(model, "train"))
+    np.testing.assert_array_equal(named.a.numpy(), 27)
+    np.testing.assert_array_equal(named.b.numpy(), 1 + 3 + 9)
+
+
 def test_a_step_that_fails_writes_no_moving_average():
     model = densa.Sequential(
         [
