@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import densa
-from densa import layers
+from densa import _core, layers
 from densa.tensor import apply
 
 pytestmark = pytest.mark.usefixtures("gpu")
@@ -410,3 +410,25 @@ def test_a_bias_of_one_column_keeps_its_sum():
 
 def phi(z):
     return 0.5 * (1 + np.vectorize(math.erf)(z / math.sqrt(2)))
+
+
+def test_a_stretched_value_is_a_view_where_its_readers_take_strides():
+    w = _core.Variable(numbers(1, 3).copy(), name="w")
+    program = _core.Program()
+    with program:
+        x = program.input("x", (None, 3), "float32")
+        wide = apply("broadcast_to", w, shape=[2, 3])
+        twice = apply("broadcast_to", wide, shape=[4, 2, 3])
+        program.output("multiplied", x * apply("broadcast_to", w, shape=[-1, 3]))
+        # A reshape takes the memory as it lies, so what it reads is written out.
+        flat = apply("reshape", twice, shape=[8, 3])
+        program.output("product", apply("matmul", x, flat, transpose_b=True))
+    plan = _core.Plan(program, 5, collect=["multiplied", "product"])
+    labels = str(plan).splitlines()
+    assert len([line for line in labels if line.startswith("  broadcast_to")]) == 1
+    rows, got = numbers(5, 3), [np.empty((5, 3), "f4"), np.empty((5, 8), "f4")]
+    plan.begin([rows], None, 0, 5, 5, got)
+    assert plan.run() == 1
+    np.testing.assert_array_equal(got[0], rows * w.numpy())
+    want = rows.astype("f8") @ np.tile(w.numpy().astype("f8"), (8, 1)).T
+    np.testing.assert_allclose(got[1], want, rtol=1e-5, atol=1e-6)
