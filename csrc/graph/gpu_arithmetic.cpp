@@ -186,7 +186,14 @@ std::shared_ptr<Variable> assigned_in_place(const Program& program, const Progra
     }
   if (variable == nullptr) return nullptr;
   bool behind = false;
-  const auto reads_it = [&](int id) { return program.values[id].variable == variable; };
+  const auto reads_it = [&](int id) {  // under any name that its memory has
+    for (int node = program.values[id].node; node >= 0; node = program.values[id].node) {
+      const ProgramNode& maker = program.nodes[node];
+      if (!maker.op->alias && std::string_view(maker.op->name) != "broadcast_to") break;
+      id = maker.in[0];
+    }
+    return program.values[id].variable == variable;
+  };
   for (const ProgramNode& one : program.nodes) {
     if (one.kind == NodeKind::kUpdate && one.variable == variable) return nullptr;
     if (behind && std::ranges::any_of(one.in, reads_it)) return nullptr;

@@ -147,6 +147,18 @@ void GpuPlan::place_values(const std::vector<std::string>& collect) {
   }
 }
 
+bool GpuPlan::readers_take_strides(int value) const {
+  for (const auto& [name, id] : program_.outputs)
+    if (id == value) return false;
+  for (const ProgramNode& node : program_.nodes) {
+    if (std::find(node.in.begin(), node.in.end(), value) == node.in.end()) continue;
+    if (node.kind != NodeKind::kOp || node.op->alias) return false;
+    const DeviceOp* op = gpu_.find(node.op->name);
+    if (op == nullptr || !op->any_strides) return false;
+  }
+  return true;
+}
+
 void GpuPlan::add(const ProgramNode& node) {
   if (std::string_view(node.op->name) == "row_count") {
     places_[node.out[0]].kind = Place::kRowCount;
@@ -158,6 +170,11 @@ void GpuPlan::add(const ProgramNode& node) {
     if (!feeds) touch(id);
   if (node.op->alias) {  // the same memory under another name
     places_[node.out[0]] = places_[node.in[0]];
+    return;
+  }
+  if (std::string_view(node.op->name) == "broadcast_to" && readers_take_strides(node.out[0])) {
+    places_[node.out[0]] = places_[node.in[0]];
+    places_[node.out[0]].spread = node.in[0];
     return;
   }
   Work work{&device_op(node.op->name), node.in, node.out, node.attrs, -1, -1, -1, {}};
@@ -241,6 +258,14 @@ void* GpuPlan::address(const Recorded& recorded, int value) const {
 
 View GpuPlan::view(const Recorded& recorded, int value) const {
   const Dims shape = with_rows(type(value).shape, recorded.rows);
+  if (const int from = places_[value].spread; from >= 0) {
+    const View narrow = view(recorded, from);
+    const int added = shape.rank() - narrow.shape.rank();
+    Dims strides = shape;
+    for (int i = 0; i < shape.rank(); ++i)
+      strides[i] = i < added || narrow.shape[i - added] == 1 ? 0 : narrow.strides[i - added];
+    return {narrow.data, narrow.dtype, shape, strides};
+  }
   return {address(recorded, value), type(value).dtype, shape, contiguous_strides(shape)};
 }
 

@@ -48,6 +48,7 @@ class GpuPlan final : public AnyPlan {
     std::shared_ptr<Storage> fixed;
     int buffer = -1;  // kArena
     int input = -1;   // kInput
+    int spread = -1;  // the value whose memory this one is, stretched
   };
   struct Work {  // one op, before rows are known
     const DeviceOp* op;
@@ -85,6 +86,7 @@ class GpuPlan final : public AnyPlan {
   void add(const ProgramNode& node);
   void add_result(const std::string& name, int result);
   int new_buffer(int value);
+  bool readers_take_strides(int value) const;
   void touch(int value);
   void place_arena();
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import densa
-from densa import layers
+from densa import _core, layers
 from densa.tensor import apply
 
 pytestmark = pytest.mark.usefixtures("gpu")
@@ -292,6 +292,28 @@ def test_assigned_variables_are_read_as_at_the_start_of_the_step():
     assert copies_of(plan_of(model, "train")) == [v.name for v in (pair.a, pair.b)]
 
 
+def test_a_variable_under_another_name_is_read_as_at_the_start():
+    class Named(layers.Layer):
+        def build(self, shape):
+            self.a = self.add_weight(shape=(1, 700), initializer="ones", trainable=False)
+            self.b = self.add_weight(shape=(700,), initializer="zeros", trainable=False)
+
+        def call(self, x):
+            a, b = self.a * 3.0, self.b + densa.ops.reshape(self.a, (700,))
+            self.a.assign(a)
+            self.b.assign(b)
+            return x
+
+    named = Named()
+    model = densa.Sequential([densa.Input((3,)), layers.Dense(2), named])
+    model.compile("sgd", "mse")
+    for _ in range(3):
+        model.train_on_batch(numbers(4, 3), numbers(4, 2))
+    assert "arithmetic" in ops_of(plan_of(model, "train"))
+    np.testing.assert_array_equal(named.a.numpy(), 27)
+    np.testing.assert_array_equal(named.b.numpy(), 1 + 3 + 9)
+
+
 def test_a_step_that_fails_writes_no_moving_average():
     model = densa.Sequential(
         [
@@ -388,3 +410,25 @@ def test_a_bias_of_one_column_keeps_its_sum():
 
 def phi(z):
     return 0.5 * (1 + np.vectorize(math.erf)(z / math.sqrt(2)))
+
+
+def test_a_stretched_value_is_a_view_where_its_readers_take_strides():
+    w = _core.Variable(numbers(1, 3).copy(), name="w")
+    program = _core.Program()
+    with program:
+        x = program.input("x", (None, 3), "float32")
+        wide = apply("broadcast_to", w, shape=[2, 3])
+        twice = apply("broadcast_to", wide, shape=[4, 2, 3])
+        program.output("multiplied", x * apply("broadcast_to", w, shape=[-1, 3]))
+        # A reshape takes the memory as it lies, so what it reads is written out.
+        flat = apply("reshape", twice, shape=[8, 3])
+        program.output("product", apply("matmul", x, flat, transpose_b=True))
+    plan = _core.Plan(program, 5, collect=["multiplied", "product"])
+    labels = str(plan).splitlines()
+    assert len([line for line in labels if line.startswith("  broadcast_to")]) == 1
+    rows, got = numbers(5, 3), [np.empty((5, 3), "f4"), np.empty((5, 8), "f4")]
+    plan.begin([rows], None, 0, 5, 5, got)
+    assert plan.run() == 1
+    np.testing.assert_array_equal(got[0], rows * w.numpy())
+    want = rows.astype("f8") @ np.tile(w.numpy().astype("f8"), (8, 1)).T
+    np.testing.assert_allclose(got[1], want, rtol=1e-5, atol=1e-6)

@@ -70,3 +70,39 @@ def test_training_replays_one_graph(counted):
     again = counted(step)
     assert again["captures"] == 0
     assert again["graphs"] == 1
+
+
+def deep_network():
+    stack = [densa.Input((3072,))]
+    for _ in range(20):
+        stack += [layers.Dense(100, use_bias=False), layers.BatchNormalization()]
+        stack.append(layers.Activation("silu"))
+    return densa.Sequential([*stack, layers.Dense(10)])
+
+
+SCORES = densa.losses.SparseCategoricalCrossentropy(from_logits=True)
+# Networks of the design note: optimizer, loss, rows, ops of a training step and of a prediction.
+STEPS = {
+    "A": (lambda: network((784, 300, 100, 10)), lambda: densa.optimizers.SGD(0.01, momentum=0.9),
+          SCORES, 32, 17, 5),
+    "C": (lambda: network((17, 64, 64, 6), "tanh"), lambda: densa.optimizers.Adam(),
+          "mse", 64, 23, 3),
+    "E": (deep_network, lambda: densa.optimizers.Adam(), SCORES, 64, 149, 4),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_ops_of_a_step(counted, name):
+    make, optimizer, loss, rows, training, predicting = STEPS[name]
+    model = make()
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(rows, model.input_shape[1])).astype("f4")
+    y = rng.normal(size=(rows, 6)).astype("f4") if loss == "mse" else rng.integers(0, 10, rows)
+    model.compile(optimizer(), loss)
+    model.fit(x, y, batch_size=rows, verbose=0)
+    model.predict(x, batch_size=rows, verbose=0)
+    for kind, want in (("train", training), ("predict", predicting)):
+        (bound,) = model._runner(kind)._plans.values()
+        assert f" {want} launches" in str(bound.plan).splitlines()[0]
+        assert not [line for line in str(bound.plan).splitlines()
+                    if line.startswith("  assign") and "in place" not in line]  # fmt: skip
