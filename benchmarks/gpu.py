@@ -8,9 +8,10 @@
 
 Each peer is a process of its own and gets short slots in turn. Every peer holds the data set on the
 GPU. `torch` is eager with fused optimizers, `torch-compile` replays CUDA graphs; in the jobs in
-bfloat16 densa has the policy `mixed_bfloat16` and PyTorch its autocast. The yardsticks stand
-beside: the float operations of a step by what the GPU's float32 units can do, and the bytes of an
-optimizer step by what a copy reaches.
+bfloat16 densa has the policy `mixed_bfloat16` and PyTorch its autocast; densa multiplies 16 bits on
+tensor cores unless `--matmul16 exact` says no. The yardsticks stand beside: the float operations of
+a step by what the GPU's float32 units can do, of a product of bfloat16 numbers by what its tensor
+cores can, and the bytes of an optimizer step by what a copy reaches.
 """
 
 from __future__ import annotations
@@ -117,6 +118,58 @@ def measure(name: str, options: argparse.Namespace) -> dict[str, Any] | None:
     return row
 
 
+# ---- a product of 16-bit numbers ----------------------------------------------------------------
+
+# Float operations in a clock of one multiprocessor: dense products of bfloat16, sums of float32.
+PER_CLOCK = {(8, 0): 2048, (9, 0): 4096, (10, 0): 8192}
+
+
+def peak(facts: dict[str, Any], options: argparse.Namespace) -> float | None:
+    """TFLOP/s of the tensor cores at the highest clock, where they are known."""
+    if options.peak is not None:
+        return float(options.peak)
+    each = PER_CLOCK.get(tuple(facts["capability"]))
+    if each is None:
+        return None
+    names = ["nvidia-smi", "--query-gpu=clocks.max.sm", "--format=csv,noheader,nounits"]
+    try:
+        done = subprocess.run(names, capture_output=True, text=True, check=True)
+        megahertz = float(done.stdout.split()[0])
+    except (OSError, subprocess.CalledProcessError, ValueError, IndexError):
+        return None
+    return float(facts["multiprocessors"]) * each * megahertz / 1e6
+
+
+def measure_product(facts: dict[str, Any], options: argparse.Namespace) -> list[dict[str, Any]]:
+    """A square product of bfloat16 numbers, by densa and by PyTorch."""
+    n, most = options.product, peak(facts, options)
+    job = {"kind": "product", "size": n, "threads": 1, "device": "cuda"}
+    print(f"\nproduct {n}x{n}x{n} of bfloat16", flush=True)
+    peers = [peer for peer in options.peers if peer != "torch-compile"]
+    workers, notes = slots.start(peers, 1, options.pythons, job, options.log)
+    if not workers:
+        return []
+    try:
+        rounds = common.interleave(workers, repeats=options.repeats, slot_seconds=options.slot)
+        first = {worker.name: worker.check() for worker in workers}
+    finally:
+        for worker in workers:
+            worker.close()
+    rows = []
+    for peer, samples in rounds.samples.items():
+        micros = samples.summary()["us"]
+        rate = 2.0 * n**3 / micros / 1e6
+        name = f"product {n}x{n}x{n} of bfloat16, {peer}"
+        rows.append({"name": name, "us": micros, "rate": rate, "unit": "TFLOP/s", **notes[peer]})
+        share = "peak unknown: give --peak" if most is None else f"{rate / most:.0%} of {most:.0f}"
+        print(
+            f"  {peer:14} {micros:9.1f} us, {rate:.1f} TFLOP/s ({share}), y[0, 0] {first[peer]:.4f}"
+        )
+        if most is not None:
+            rows[-1]["peak"] = most
+    return rows
+
+
 # ---- single ops ---------------------------------------------------------------------------------
 
 
@@ -193,6 +246,10 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--nets", nargs="*", default=list(JOBS), choices=list(JOBS))
     parser.add_argument("--peers", nargs="+", default=PEERS, choices=PEERS)
     parser.add_argument("--product", type=int, default=4096, help="width of the square product")
+    parser.add_argument("--peak", type=float, help="TFLOP/s of bfloat16, where it is not known")
+    parser.add_argument(
+        "--matmul16", default="mma", choices=["exact", "mma"], help="densa's products of 16 bits"
+    )
     parser.add_argument("--weights", type=int, default=100_000_000, help="of the AdamW step")
     parser.add_argument("--repeats", type=int, default=11, help="slots per peer")
     parser.add_argument("--slot", type=float, default=0.2, help="seconds per slot")
@@ -214,10 +271,11 @@ def main() -> None:
         check()
     if options.sanitize:
         sanitize()
+    os.environ["DENSA_CUDA_MATMUL_16BIT"] = options.matmul16
     machine = report()
     print(", ".join(f"{key} {value}" for key, value in machine.items()))
     rows = [row for row in (measure(name, options) for name in options.nets) if row]
-    ops = measure_ops(options)
+    ops = measure_product(machine, options) + measure_ops(options)
     common.save_results(options.json, "gpu", machine, {"train": rows, "ops": ops})
     if options.write:
         options.write.write_text(markdown(machine, rows, ops))

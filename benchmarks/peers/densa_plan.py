@@ -33,9 +33,28 @@ def prepare(job: Job) -> Prepared:
         return train_steps(keras_style.build(densa, net), x, y, net.batch)
     if job["kind"] == "fit":
         return keras_style.prepare_fit(densa, Path(job["folder"]))
+    if job["kind"] == "product":
+        return products(job)
     from peers import densa_ops
 
     return densa_ops.prepare(job)
+
+
+def products(job: Job) -> Prepared:
+    """One square product per unit, of bfloat16 numbers; densa keeps them in float32."""
+    core = densa._core
+    a, w = np.random.default_rng(0).standard_normal((2, job["size"], job["size"]), np.float32)
+    x, y = (core.apply("round_bfloat16", core.from_numpy(v).to(job["device"])) for v in (a, w))
+    last: Any = None
+
+    def run(units: int) -> None:
+        nonlocal last
+        with core.no_grad():
+            for _ in range(units):
+                last = core.apply("matmul", x, y, precision="bfloat16")
+        core.synchronize("cuda:0")
+
+    return Prepared(run, lambda: float(np.asarray(last[:1, :1])[0, 0]))
 
 
 def train_steps(model: Any, x: Any, y: Any, batch: int) -> Prepared:

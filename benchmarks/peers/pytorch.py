@@ -30,11 +30,30 @@ def prepare(job: Job) -> Prepared:
     torch.set_num_threads(job["threads"])
     if job["kind"] == "train":
         return prepare_training(job, of_job(job))
+    if job["kind"] == "product" and not job["compiled"]:
+        return products(job)
     if job["kind"] == "op" and not job["compiled"]:
         from peers import pytorch_ops
 
         return pytorch_ops.prepare(job)
     raise Unavailable("no such job for this peer")
+
+
+def products(job: Job) -> Prepared:
+    """One square product per unit, of bfloat16 tensors."""
+    if not torch.cuda.is_available():
+        raise Unavailable("this PyTorch has no GPU")
+    numbers = np.random.default_rng(0).standard_normal((2, job["size"], job["size"]), np.float32)
+    a, w = torch.from_numpy(numbers).to(job["device"], torch.bfloat16)
+    last: Any = None
+
+    def run(units: int) -> None:
+        nonlocal last
+        for _ in range(units):
+            last = a @ w
+        torch.cuda.synchronize()
+
+    return Prepared(run, lambda: float(last[0, 0]))
 
 
 def build(net: Network) -> Any:

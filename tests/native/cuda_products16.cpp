@@ -289,12 +289,32 @@ void check_sizes(cuda::Stream stream, const ProductForm& form, double unit, bool
     }
 }
 
+// Scratch for sums that must not be rounded before their activation, and for no others.
+void check_scratch() {
+  ProductCall call;
+  call.sizes = {400, 600, 50, 1};
+  const auto expect = [&call](NumberFormat y, Formula formula, std::size_t bytes) {
+    call.y_format = y;
+    call.formula = formula;
+    if (product_scratch_bytes(call) == bytes) return;
+    ++failures;
+    std::printf("scratch of a product to %s: %d bytes, not %d\n", name_of(y),
+                static_cast<int>(product_scratch_bytes(call)), static_cast<int>(bytes));
+  };
+  for (NumberFormat y : {kFull, kBf16, kF16}) {
+    expect(y, Formula::kNone, 0);
+    expect(y, Formula::k_tanh, 0);
+    expect(y, Formula::k_softplus, y == kFull ? 0 : 400 * 600 * sizeof(float));
+  }
+}
+
 }  // namespace
 }  // namespace densa::inline DENSA_ISA
 
 int main() {
   using namespace densa;
   cuda::Stream stream = cuda::create_stream(0);
+  check_scratch();
   check_sizes(stream, kMixedProduct, 0x1p-24, true, 0, 1, [](const Case& c) {
     return kMixedProduct.cut(DType::kFloat32, {c.m, c.n, c.k, c.count});
   });
