@@ -47,8 +47,9 @@ const ProductForm& exact_form(DType dtype, const ProductSizes& sizes) {
 const ProductForm& form_for(const ProductCall& call) {
   if (is_mixed(call)) {
     static const ProductForm& asked = asked_for("DENSA_CUDA_MATMUL_16BIT", kMixedChoices);
-    const bool fits = call.precision != NumberFormat::kFull && asked.takes(call.dtype, call.sizes);
-    if (fits) return asked;
+    if (&asked != &kMixedProduct && call.precision != NumberFormat::kFull &&
+        asked.takes(call.dtype, call.sizes))
+      return asked;
     const bool plain = call.factors_fit && !has_halves(call);
     return plain ? exact_form(call.dtype, call.sizes) : kMixedProduct;
   }
