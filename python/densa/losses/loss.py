@@ -13,11 +13,6 @@ from densa.saving.registry import nearest
 REDUCTIONS = (None, "none", "sum", "sum_over_batch_size", "mean", "mean_with_sample_weight")
 
 
-def is_floating(x: Any) -> bool:
-    """Whether the tensor's dtype is a floating one."""
-    return "float" in str(x.dtype)
-
-
 def as_floating(x: Any, dtype: str | None = None) -> Any:
     """`x` as a Tensor of `dtype`; without one, float32 and float64 stay, others become floatx."""
     x = ops.convert_to_tensor(x)
