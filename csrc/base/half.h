@@ -89,6 +89,6 @@ DENSA_HALF(bfloat16)
 #undef DENSA_HALF
 
 template <class T>
-inline constexpr bool is_half_v = std::is_same_v<T, float16> || std::is_same_v<T, bfloat16>;
+inline constexpr bool kIsHalf = std::is_same_v<T, float16> || std::is_same_v<T, bfloat16>;
 
 }  // namespace densa

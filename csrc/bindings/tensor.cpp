@@ -315,7 +315,7 @@ py::object item_of(const Value& self) {
   if (tensor.type.dtype == DType::kBool) return py::bool_(*static_cast<const bool*>(data));
   return visit_any_dtype(tensor.type.dtype, [&](auto zero) -> py::object {
     using T = decltype(zero);
-    if constexpr (std::is_floating_point_v<T> || is_half_v<T>) {
+    if constexpr (std::is_floating_point_v<T> || kIsHalf<T>) {
       return py::float_(static_cast<double>(*static_cast<const T*>(data)));
     } else {
       return py::int_(*static_cast<const T*>(data));

@@ -11,7 +11,7 @@ namespace densa::casting {
 
 template <class To, class From>
 DENSA_ALWAYS_INLINE To convert(From x) {
-  if constexpr (is_half_v<From> && !std::is_same_v<To, From>) {
+  if constexpr (kIsHalf<From> && !std::is_same_v<To, From>) {
     return convert<To>(static_cast<float>(x));
   } else if constexpr (std::is_same_v<To, bool>) {
     return x != From{};
@@ -33,7 +33,7 @@ DENSA_ALWAYS_INLINE bool fits(From x) {
   constexpr bool kNumbers = !std::is_same_v<To, bool> && !std::is_same_v<From, bool>;
   if constexpr (!kNumbers || !std::is_integral_v<To>) {
     return true;
-  } else if constexpr (is_half_v<From>) {
+  } else if constexpr (kIsHalf<From>) {
     return fits<To>(static_cast<float>(x));
   } else if constexpr (std::is_integral_v<From>) {
     const To same = static_cast<To>(x);
