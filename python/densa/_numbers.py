@@ -44,3 +44,15 @@ def check_real_number(name: str, value: Any, least: float = -math.inf) -> None:
     if not float(value) >= least:
         bound = "must be a number, not NaN" if math.isnan(value) else f"must be at least {least}"
         raise ValueError(f"{name} {bound}; received {value!r}.")
+
+
+def check_decay(name: str, value: Any) -> None:
+    """Raise unless a value can be the decay of a moving average: at least 0, less than 1.
+
+    Raises:
+        TypeError: It is no number.
+        ValueError: It is NaN or out of range.
+    """
+    check_real_number(name, value)
+    if not 0 <= value < 1:
+        raise ValueError(f"{name} must be at least 0 and less than 1; received {value!r}.")

@@ -304,3 +304,16 @@ def test_weights_that_fit_no_value_are_refused(weight):
             model.fit(x, y, sample_weight=np.ones(weight), verbose=0)
         np.testing.assert_array_equal(model.get_weights()[0], before)
         model.fit(x, y, sample_weight=np.ones((4, 1)), verbose=0)
+
+
+@pytest.mark.parametrize(
+    ("delta", "error", "message"),
+    [
+        (-1.0, ValueError, "Huber: `delta` must be at least 0; received -1.0"),
+        (float("nan"), ValueError, "Huber: `delta` must be a number, not NaN"),
+        ("1", TypeError, "Huber: `delta` must be a number; received '1'"),
+    ],
+)
+def test_huber_refuses_a_delta_that_is_none(delta, error, message):
+    with pytest.raises(error, match=message):
+        losses.Huber(delta=delta)

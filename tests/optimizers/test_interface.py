@@ -181,6 +181,25 @@ def test_deepcopy_keeps_the_state_apart():
     assert int(optimizer.iterations) == 1
 
 
+@pytest.mark.parametrize(
+    ("name", "argument"),
+    [(name, beta) for name in ("Adam", "AdamW", "Adamax", "Nadam") for beta in ("beta_1", "beta_2")]
+    + [("RMSprop", "rho"), ("Adadelta", "rho")],
+)
+def test_decays_out_of_range_are_refused_at_once(name, argument):
+    make = getattr(optimizers, name)
+    for value in (-0.1, 1.0, 2.0):
+        with pytest.raises(ValueError, match=f"`{argument}` must be at least 0 and less than 1"):
+            make(**{argument: value})
+    with pytest.raises(ValueError, match=f"{name}: `{argument}` must be a number, not NaN"):
+        make(**{argument: float("nan")})
+    with pytest.raises(TypeError, match=f"{name}: `{argument}` must be a number; received '0.9'"):
+        make(**{argument: "0.9"})
+    with pytest.raises(ValueError, match=f"{name}: `epsilon` must be at least 0; received -1"):
+        make(epsilon=-1)
+    assert getattr(make(**{argument: 0}), argument) == 0
+
+
 def test_errors():
     with pytest.raises(ValueError, match="Did you mean 'adam'"):
         optimizers.get("adan")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from densa import ops
+from densa._numbers import check_real_number
 
 from . import crossentropy as ce
 from . import regression as r
@@ -220,10 +221,14 @@ class Huber(LossFunctionWrapper):
     """Quadratic for errors up to `delta`, linear beyond.
 
     Args:
-        delta: Where the quadratic part ends.
+        delta: Where the quadratic part ends, at least 0.
         reduction: See `MeanSquaredError`.
         name: Name in logs.
         dtype: Floating dtype to compute in.
+
+    Raises:
+        TypeError: `delta` is no number.
+        ValueError: `delta` is negative or NaN.
 
     Example:
 
@@ -239,6 +244,7 @@ class Huber(LossFunctionWrapper):
         name: str | None = "huber_loss",
         dtype: Any = None,
     ) -> None:
+        check_real_number("Huber: `delta`", delta, least=0)
         super().__init__(r.huber, reduction, name, dtype, delta=delta)
 
 

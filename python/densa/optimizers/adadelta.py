@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from densa import ops
+from densa._numbers import check_decay, check_real_number
 from densa.variables import Variable
 
 from .optimizer import Optimizer
@@ -30,6 +31,10 @@ class Adadelta(Optimizer):
         loss_scale_factor: Factor on the loss, taken off the gradients again.
         gradient_accumulation_steps: Number of steps whose gradients make one update.
         name: Name of the optimizer; made up if None.
+
+    Raises:
+        TypeError: `rho` or `epsilon` is no number.
+        ValueError: `rho` is not in [0, 1), or `epsilon` is negative.
 
     Example:
 
@@ -75,6 +80,8 @@ class Adadelta(Optimizer):
             name=name,
             **kwargs,
         )
+        check_decay(f"{type(self).__name__}: `rho`", rho)
+        check_real_number(f"{type(self).__name__}: `epsilon`", epsilon, least=0)
         self.rho = rho
         self.epsilon = epsilon
 

@@ -6,6 +6,7 @@ import math
 from typing import Any, ClassVar
 
 from densa import ops
+from densa._numbers import check_decay, check_real_number
 from densa.variables import Variable
 
 from .optimizer import Optimizer
@@ -32,6 +33,10 @@ class Adam(Optimizer):
         loss_scale_factor: Factor on the loss, taken off the gradients again.
         gradient_accumulation_steps: Number of steps whose gradients make one update.
         name: Name of the optimizer; made up if None.
+
+    Raises:
+        TypeError: `beta_1`, `beta_2` or `epsilon` is no number.
+        ValueError: `beta_1` or `beta_2` is not in [0, 1), or `epsilon` is negative.
 
     Example:
 
@@ -79,6 +84,9 @@ class Adam(Optimizer):
             name=name,
             **kwargs,
         )
+        check_decay(f"{type(self).__name__}: `beta_1`", beta_1)
+        check_decay(f"{type(self).__name__}: `beta_2`", beta_2)
+        check_real_number(f"{type(self).__name__}: `epsilon`", epsilon, least=0)
         self.beta_1 = beta_1
         self.beta_2 = beta_2
         self.epsilon = epsilon
