@@ -12,8 +12,7 @@ namespace densa {
 // already rewritten and either keeps it or emits others and says which values replace its outputs.
 class Rewriter {
  public:
-  explicit Rewriter(Program& program) : program_(program), old_(std::move(program.nodes)) {
-    program_.nodes.clear();
+  explicit Rewriter(Program& program) : program_(program), old_(std::exchange(program.nodes, {})) {
     replaced_.resize(program_.values.size());
     for (std::size_t i = 0; i < replaced_.size(); ++i) replaced_[i] = static_cast<int>(i);
   }
