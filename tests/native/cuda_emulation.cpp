@@ -323,8 +323,10 @@ bool feeds(cuda::Stream stream, cuda::Stream side, int missing) {
   }
   const std::vector<float> out = y.host(stream);
   cuda::synchronize(side);
-  for (int i = 0; i < kBlock * kPartCount; ++i)
-    if (out[static_cast<std::size_t>(i)] != 2 * static_cast<float>(i / kBlock)) return false;
+  for (int i = 0; i < kBlock * kPartCount; ++i) {
+    const int part = i / kBlock;
+    if (out[static_cast<std::size_t>(i)] != 2 * static_cast<float>(part)) return false;
+  }
   return true;
 }
 
