@@ -314,6 +314,6 @@ def test_weights_that_fit_no_value_are_refused(weight):
         ("1", TypeError, "Huber: `delta` must be a number; received '1'"),
     ],
 )
-def test_huber_refuses_a_delta_that_is_none(delta, error, message):
+def test_huber_refuses_a_delta_out_of_range(delta, error, message):
     with pytest.raises(error, match=message):
         losses.Huber(delta=delta)

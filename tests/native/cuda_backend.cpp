@@ -1,6 +1,6 @@
 // The Backend over the emulated runtime: who waits holds nothing, small uploads wait for nobody,
 // memory that is kept is told of and given back.
-// These parts are compiled with a list of machine code of the test's own, so they are included.
+// The Backend, with what it stands on, is compiled here for a list of machine code of the test's.
 #define DENSA_CUDA_CODE "75 90a ptx75"
 #include <atomic>
 #include <chrono>

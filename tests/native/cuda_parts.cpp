@@ -1,7 +1,7 @@
 // The parts of data that does not fit on a GPU, with nobody waiting for the kernels: only the
 // events of GpuParts order them and the copies. Leaving out one of its waits gives wrong numbers
 // under one of the seeds.
-// These parts are compiled with a list of machine code of the test's own, so they are included.
+// The Backend, with what it stands on, is compiled here for a list of machine code of the test's.
 #define DENSA_CUDA_CODE "75 90a ptx75"
 #include <algorithm>
 #include <cstdio>

@@ -30,7 +30,9 @@ class AdamW(Adam):
         name: Name of the optimizer; made up if None.
 
     Raises:
-        ValueError: `weight_decay` is None.
+        TypeError: `beta_1`, `beta_2` or `epsilon` is no number.
+        ValueError: `weight_decay` is None, `beta_1` or `beta_2` is not in [0, 1), or `epsilon` is
+            negative.
 
     Example:
 
