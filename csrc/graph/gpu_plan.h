@@ -39,7 +39,8 @@ class GpuPlan final : public AnyPlan {
   std::vector<std::pair<std::string, double>> profile(std::int64_t steps, double rate) override;
 
  private:
-  static constexpr long long kFine = LLONG_MAX;  // of a status
+  static constexpr long long kFine = LLONG_MAX;     // of a status
+  static constexpr std::int64_t kMostSteps = 4096;  // whose learning rates are sent at once
 
   // Where a value lies.
   struct Place {
@@ -82,6 +83,7 @@ class GpuPlan final : public AnyPlan {
     cuda::Graph* graph = nullptr;
   };
 
+  // gpu_plan_places.cpp
   void place_values(const std::vector<std::string>& collect);
   void add(const ProgramNode& node);
   void add_result(const std::string& name, int result);
@@ -92,19 +94,21 @@ class GpuPlan final : public AnyPlan {
 
   const TypeInfo& type(int value) const { return program_.values[value].type; }
   std::size_t bytes_of(int value) const;
+  // gpu_plan_bind.cpp
   void* address(const Recorded& recorded, int value) const;
   View view(const Recorded& recorded, int value) const;
 
   Recorded& recorded(std::int64_t rows);
   void forget_recorded();
   void bind_updates(Recorded& recorded);
+  DeviceUpdate update_of(const Recorded& recorded) const;
+  // gpu_plan.cpp
   void launch_ops(const Recorded& recorded);
   void launch_end(const Recorded& recorded);  // updates, assignments, the next step's numbers
   void launch_one(const Launch& launch);
   void launch_step(Recorded& recorded);
   const DeviceStep* device_step() const { return static_cast<const DeviceStep*>(step_->data()); }
   bool may_fail() const { return status_count_ > static_cast<int>(program_.inputs.size()); }
-  DeviceUpdate update_of(const Recorded& recorded) const;
   void launch_updates(const Recorded& recorded);
   // gpu_plan_data.cpp
   template <class T>
