@@ -12,7 +12,7 @@ import numpy as np
 
 from densa import _core
 from densa._core import Tensor, apply
-from densa.tensor import _axes, _plain, _wrap, matmul
+from densa._operators import _axes, _plain, _wrap, matmul
 
 # ufunc name to op name, where they differ or not.
 _UFUNCS = {

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, ParamSpec, TypeVar, cast
 
 import numpy as np
 
-import densa.tensor  # noqa: F401 - gives Tensor its operators
+import densa._operators  # noqa: F401 - gives Tensor its operators
 from densa import _core, config
 from densa._scope import auto_name, symbolic_scope
 from densa.utils import tree

@@ -23,7 +23,7 @@ def matmul(x1: Any, x2: Any) -> Any:
         >>> densa.ops.matmul([[1.0, 2.0]], [[3.0], [4.0]]).numpy().tolist()
         [[11.0]]
     """
-    from densa.tensor import matmul as product
+    from densa._operators import matmul as product
 
     return product(x1, x2)
 
@@ -103,7 +103,7 @@ def tensordot(x1: Any, x2: Any, axes: Any = 2) -> Any:
 
 
 def _product(x1: Any, x2: Any) -> Any:
-    from densa.tensor import matmul as product
+    from densa._operators import matmul as product
 
     return product(x1, x2)
 

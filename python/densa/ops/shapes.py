@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from densa._operators import target_shape
 from densa.ops._public import (
     apply,
     axes_of,
@@ -20,7 +21,6 @@ from densa.ops._public import (
     reshaped,
     tensor,
 )
-from densa.tensor import target_shape
 
 # ---- reshaping -----------------------------------------------------------------------------------
 
