@@ -184,7 +184,7 @@ def test_deepcopy_keeps_the_state_apart():
 @pytest.mark.parametrize(
     ("name", "argument"),
     [(name, beta) for name in ("Adam", "AdamW", "Adamax", "Nadam") for beta in ("beta_1", "beta_2")]
-    + [("RMSprop", "rho"), ("Adadelta", "rho")],
+    + [("RMSprop", "rho"), ("RMSprop", "momentum"), ("Adadelta", "rho"), ("Lion", "beta_2")],
 )
 def test_decays_out_of_range_are_refused_at_once(name, argument):
     make = getattr(optimizers, name)
@@ -195,9 +195,32 @@ def test_decays_out_of_range_are_refused_at_once(name, argument):
         make(**{argument: float("nan")})
     with pytest.raises(TypeError, match=f"{name}: `{argument}` must be a number; received '0.9'"):
         make(**{argument: "0.9"})
-    with pytest.raises(ValueError, match=f"{name}: `epsilon` must be at least 0; received -1"):
-        make(epsilon=-1)
     assert getattr(make(**{argument: 0}), argument) == 0
+
+
+@pytest.mark.parametrize(
+    "name", ["Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "Nadam", "RMSprop"]
+)
+def test_a_negative_epsilon_is_refused_at_once(name):
+    with pytest.raises(ValueError, match=f"{name}: `epsilon` must be at least 0; received -1"):
+        getattr(optimizers, name)(epsilon=-1)
+
+
+@pytest.mark.parametrize(
+    ("name", "argument", "value"),
+    [
+        ("SGD", "momentum", "0.9"),
+        ("Lion", "beta_1", None),
+        ("Adagrad", "initial_accumulator_value", "0"),
+    ],
+)
+def test_what_is_no_number_is_refused_at_once(name, argument, value):
+    with pytest.raises(
+        TypeError, match=f"{name}: `{argument}` must be a number; received {value!r}"
+    ):
+        getattr(optimizers, name)(**{argument: value})
+    with pytest.raises(ValueError, match=f"`{argument}` must"):
+        getattr(optimizers, name)(**{argument: -1.0})
 
 
 def test_errors():

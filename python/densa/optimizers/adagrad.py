@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from densa import ops
+from densa._numbers import check_real_number
 from densa.variables import Variable
 
 from .optimizer import Optimizer
@@ -29,6 +30,10 @@ class Adagrad(Optimizer):
         loss_scale_factor: Factor on the loss, taken off the gradients again.
         gradient_accumulation_steps: Number of steps whose gradients make one update.
         name: Name of the optimizer; made up if None.
+
+    Raises:
+        TypeError: `initial_accumulator_value` or `epsilon` is no number.
+        ValueError: One of them is negative.
 
     Example:
 
@@ -74,11 +79,11 @@ class Adagrad(Optimizer):
             name=name,
             **kwargs,
         )
-        if initial_accumulator_value < 0:
-            raise ValueError(
-                "`initial_accumulator_value` must not be negative; received "
-                f"{initial_accumulator_value!r}."
-            )
+        for argument, value in (
+            ("initial_accumulator_value", initial_accumulator_value),
+            ("epsilon", epsilon),
+        ):
+            check_real_number(f"{type(self).__name__}: `{argument}`", value, least=0)
         self.initial_accumulator_value = initial_accumulator_value
         self.epsilon = epsilon
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from densa import ops
+from densa._numbers import check_decay, check_real_number
 from densa.variables import Variable
 
 from .optimizer import Optimizer
@@ -29,6 +30,10 @@ class Lion(Optimizer):
         loss_scale_factor: Factor on the loss, taken off the gradients again.
         gradient_accumulation_steps: Number of steps whose gradients make one update.
         name: Name of the optimizer; made up if None.
+
+    Raises:
+        TypeError: `beta_1` or `beta_2` is no number.
+        ValueError: `beta_1` is not in (0, 1], or `beta_2` not in [0, 1).
 
     Example:
 
@@ -74,8 +79,10 @@ class Lion(Optimizer):
             name=name,
             **kwargs,
         )
+        check_real_number(f"{type(self).__name__}: `beta_1`", beta_1)
         if not 0 < beta_1 <= 1:
             raise ValueError(f"`beta_1` must lie between 0 and 1; received {beta_1!r}.")
+        check_decay(f"{type(self).__name__}: `beta_2`", beta_2)
         self.beta_1 = beta_1
         self.beta_2 = beta_2
 

@@ -34,8 +34,8 @@ class RMSprop(Optimizer):
         name: Name of the optimizer; made up if None.
 
     Raises:
-        TypeError: `rho` or `epsilon` is no number.
-        ValueError: `rho` is not in [0, 1), or `epsilon` is negative.
+        TypeError: `rho`, `momentum` or `epsilon` is no number.
+        ValueError: `rho` or `momentum` is not in [0, 1), or `epsilon` is negative.
 
     Example:
 
@@ -84,6 +84,7 @@ class RMSprop(Optimizer):
             **kwargs,
         )
         check_decay(f"{type(self).__name__}: `rho`", rho)
+        check_decay(f"{type(self).__name__}: `momentum`", momentum)
         check_real_number(f"{type(self).__name__}: `epsilon`", epsilon, least=0)
         self.rho = rho
         self.momentum = momentum

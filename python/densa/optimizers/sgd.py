@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from densa._numbers import check_real_number
 from densa.variables import Variable
 
 from .optimizer import Optimizer
@@ -28,6 +29,10 @@ class SGD(Optimizer):
         loss_scale_factor: Factor on the loss, taken off the gradients again.
         gradient_accumulation_steps: Number of steps whose gradients make one update.
         name: Name of the optimizer; made up if None.
+
+    Raises:
+        TypeError: `momentum` is no number.
+        ValueError: `momentum` is not in [0, 1].
 
     Example:
 
@@ -73,6 +78,7 @@ class SGD(Optimizer):
             name=name,
             **kwargs,
         )
+        check_real_number(f"{type(self).__name__}: `momentum`", momentum)
         if not 0 <= momentum <= 1:
             raise ValueError(f"`momentum` must lie between 0 and 1; received {momentum!r}.")
         self.momentum = momentum
