@@ -11,6 +11,7 @@
 #include <thread>
 #include <vector>
 
+#include "check.h"
 #include "cuda/allocator.cpp"  // NOLINT(bugprone-suspicious-include)
 #include "cuda/backend.cpp"    // NOLINT(bugprone-suspicious-include)
 #include "cuda/emulation/streams.h"
@@ -24,16 +25,6 @@ void update(const DeviceUpdate&) {}
 
 namespace densa::inline DENSA_ISA {
 namespace {
-
-int failures = 0;
-
-#define CHECK(condition, ...)                                  \
-  do {                                                         \
-    if (!(condition)) {                                        \
-      std::printf("line %d, %s: ", __LINE__, #condition);      \
-      std::printf(__VA_ARGS__), std::printf("\n"), ++failures; \
-    }                                                          \
-  } while (0)
 
 constexpr Device kGpu{0};
 

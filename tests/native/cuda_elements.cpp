@@ -7,6 +7,8 @@
 #include <string_view>
 #include <vector>
 
+#include "check.h"
+
 // Each file has its kOps.
 // NOLINTBEGIN(readability-identifier-naming)
 #define kOps kElementwiseOps
@@ -28,16 +30,6 @@
 
 namespace densa::inline DENSA_ISA {
 namespace {
-
-int failures = 0;
-
-#define CHECK(condition, ...)                                  \
-  do {                                                         \
-    if (!(condition)) {                                        \
-      std::printf("line %d, %s: ", __LINE__, #condition);      \
-      std::printf(__VA_ARGS__), std::printf("\n"), ++failures; \
-    }                                                          \
-  } while (0)
 
 cuda::Stream stream;
 

@@ -6,22 +6,13 @@
 #include <string>
 #include <vector>
 
+#include "check.h"
 #include "cuda/emulation/streams.h"
 #include "cuda/kernel.h"
 #include "cuda/launch.h"
 
 namespace densa::inline DENSA_ISA {
 namespace {
-
-int failures = 0;
-
-#define CHECK(condition, ...)                                  \
-  do {                                                         \
-    if (!(condition)) {                                        \
-      std::printf("line %d, %s: ", __LINE__, #condition);      \
-      std::printf(__VA_ARGS__), std::printf("\n"), ++failures; \
-    }                                                          \
-  } while (0)
 
 constexpr int kBlock = 64;
 

@@ -9,21 +9,12 @@
 #include <string_view>
 #include <vector>
 
+#include "check.h"
 #include "ops/feed/feed.cu"
 #include "ops/feed/feed.h"
 
 namespace densa::inline DENSA_ISA {
 namespace {
-
-int failures = 0;
-
-#define CHECK(condition, ...)                                  \
-  do {                                                         \
-    if (!(condition)) {                                        \
-      std::printf("line %d, %s: ", __LINE__, #condition);      \
-      std::printf(__VA_ARGS__), std::printf("\n"), ++failures; \
-    }                                                          \
-  } while (0)
 
 cuda::Stream stream;
 constexpr DType kFloats[] = {DType::kFloat32, DType::kFloat64};

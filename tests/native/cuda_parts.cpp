@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <vector>
 
+#include "check.h"
 #include "cuda/allocator.cpp"  // NOLINT(bugprone-suspicious-include)
 #include "cuda/backend.cpp"    // NOLINT(bugprone-suspicious-include)
 #include "cuda/emulation/streams.h"
@@ -22,16 +23,6 @@ void update(const DeviceUpdate&) {}
 
 namespace densa::inline DENSA_ISA {
 namespace {
-
-int failures = 0;
-
-#define CHECK(condition, ...)                                  \
-  do {                                                         \
-    if (!(condition)) {                                        \
-      std::printf("line %d, %s: ", __LINE__, #condition);      \
-      std::printf(__VA_ARGS__), std::printf("\n"), ++failures; \
-    }                                                          \
-  } while (0)
 
 constexpr Device kGpu{0};
 constexpr std::int64_t kCols = 3, kBatch = 4;
