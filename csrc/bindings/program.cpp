@@ -5,10 +5,12 @@
 #include <limits>
 #include <optional>
 
+#include "bindings/predictor.h"
 #include "bindings/python.h"
 #include "graph/any_plan.h"
 #include "graph/compile.h"
 #include "graph/program.h"
+#include "graph/to_net.h"
 #include "ops/optimizer/loss_scale.h"
 #include "tensor/optimizer_step.h"
 
@@ -236,6 +238,13 @@ void bind_program(py::module_& m) {
             self.program.outputs.emplace_back(std::move(name), self.recorder.id_of(value));
           },
           py::arg("name"), py::arg("value"))
+      .def(
+          "freeze",
+          [](const PyProgram& self, const std::vector<std::string>& outputs) {
+            const Program compiled = compile_program(self.program, "", outputs, nullptr);
+            return to_python(std::make_shared<const Predictor>(to_net(compiled)));
+          },
+          py::arg("outputs"), "A Predictor of the present values of all variables.")
       .def("__str__", [](const PyProgram& self) { return self.program.text(); });
 
   py::class_<PyPlan>(m, "Plan", "A Program bound to kernels and memory.")

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/arena.h"
 #include "graph/gpu_fuse.h"
 #include "graph/gpu_plan.h"
 #include "graph/internal_ops.h"

@@ -3,12 +3,9 @@
 #include <algorithm>
 #include <chrono>
 
+#include "base/denormals.h"
 #include "graph/gather_ahead.h"
 #include "graph/lower.h"
-
-#if defined(__x86_64__)
-#include <xmmintrin.h>
-#endif
 
 namespace densa {
 namespace {
@@ -18,28 +15,6 @@ using Clock = std::chrono::steady_clock;
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
-
-// Denormal numbers count as zero while a step runs (they cost up to twice the time in optimizer
-// steps); the thread's mode is put back afterwards.
-class FlushDenormals {
- public:
-#if defined(__x86_64__)
-  FlushDenormals() : saved_(_mm_getcsr()) { _mm_setcsr(saved_ | 0x8040); }
-  ~FlushDenormals() { _mm_setcsr(saved_); }
-
- private:
-  unsigned saved_;
-#elif defined(__aarch64__)
-  FlushDenormals() {
-    asm volatile("mrs %0, fpcr" : "=r"(saved_));
-    asm volatile("msr fpcr, %0" ::"r"(saved_ | (1ull << 24)));
-  }
-  ~FlushDenormals() { asm volatile("msr fpcr, %0" ::"r"(saved_)); }
-
- private:
-  unsigned long long saved_;
-#endif
-};
 
 // Calls body(piece) for the pieces of a thread's share of a group's work: as many units as make the
 // kernels fast and no more, so that each stage finds in the cache what the one before it left.

@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/arena.h"
 #include "base/storage.h"
 #include "graph/any_plan.h"
 #include "graph/stage.h"

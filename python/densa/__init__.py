@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from densa.metrics import Metric
     from densa.models import Model, Sequential
     from densa.optimizers import Optimizer
+    from densa.predictor import Predictor
     from densa.regularizers import Regularizer
     from densa.tensor import Tensor, asarray, enable_grad, no_grad, value_and_grad
     from densa.training.native import profile
@@ -75,6 +76,7 @@ _NAMES = {
     "Metric": "densa.metrics",
     "Model": "densa.models",
     "Optimizer": "densa.optimizers",
+    "Predictor": "densa.predictor",
     "Regularizer": "densa.regularizers",
     "Sequential": "densa.models",
     "Tensor": "densa.tensor",
@@ -122,6 +124,7 @@ __all__ = [
     "Metric",
     "Model",
     "Optimizer",
+    "Predictor",
     "Regularizer",
     "Sequential",
     "Tensor",

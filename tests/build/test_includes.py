@@ -15,8 +15,9 @@ MAY_INCLUDE = {
     "cuda": {"base", "simd", "cuda"},
     "ops": {"base", "ops"},
     "tensor": {"base", "ops", "tensor"},
-    "graph": {"base", "ops", "tensor", "graph"},
-    "bindings": {"base", "simd", "ops", "tensor", "graph", "bindings"},
+    "graph": {"base", "ops", "tensor", "predict", "graph"},
+    "predict": {"base", "ops", "predict"},
+    "bindings": {"base", "simd", "ops", "tensor", "predict", "graph", "bindings"},
 }
 # What an ordinary file may include beyond its folder's rule: the choice of a CPU level.
 ANYONE_MAY_INCLUDE = {"simd/level.h", "simd/cpu_level.h", "simd/pick.h"}

@@ -186,6 +186,29 @@ class Model(Trainer, Layer):
         """The layers and ops of the graph."""
         return list(self.layers if self._graph is None else self._graph.operations)
 
+    def freeze(self, *, inputs: Any = None) -> Any:
+        """Return a `densa.Predictor` of the present weights, to embed in a service.
+
+        Args:
+            inputs: `densa.Input` tensors, structured like the model's input; needed where the
+                model does not know its inputs, as a subclass with `call`.
+
+        Returns:
+            A Predictor.
+
+        Raises:
+            ValueError: for a model that does not know its inputs, or whose prediction mixes the
+                rows of a batch, draws random numbers or changes variables.
+
+        Example:
+            >>> model = densa.Sequential([densa.Input((4,)), densa.layers.Dense(2)])
+            >>> model.freeze()(np.ones((3, 4), "float32")).shape
+            (3, 2)
+        """
+        from densa.predictor import freeze
+
+        return freeze(self, inputs=inputs)
+
     @property
     def inputs(self) -> list[KerasTensor]:
         """The symbolic inputs in order."""

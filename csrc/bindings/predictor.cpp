@@ -1,0 +1,372 @@
+// densa.Predictor: a plain C type, whose call goes from NumPy's memory to NumPy's memory.
+#include <chrono>
+#include <cstring>
+
+#include "base/storage.h"
+#include "base/threads.h"
+#include "bindings/predictor.h"
+#include "predict/call_threads.h"
+
+#include <structmember.h>  // after Python.h
+
+namespace densa::bindings {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+constexpr std::size_t kMostArrays = 64;
+
+// Calls that take longer than a few microseconds let other Python threads run.
+constexpr double kLongFlops = 4e5;
+
+PyTypeObject* predictor_type = nullptr;
+
+struct PyPredictor {
+  PyObject_HEAD;
+  vectorcallfunc call;
+  PyObject *dict, *weak_references;
+  PyObject* flatten;  // (args) -> a tuple of arrays, one for each input; None: they come flat
+  PyObject* pack;     // (list of results) -> what a call returns; None: the only result
+  std::shared_ptr<const Predictor> predictor;
+  std::unique_ptr<CallThreads> threads;
+  std::vector<PyObject*> in_dtypes, out_dtypes;  // NumPy's own descriptions, borrowed for good
+};
+
+PyPredictor* self_of(PyObject* self) { return reinterpret_cast<PyPredictor*>(self); }
+
+// Scratch memory of this thread, for all predictors.
+std::byte* scratch_of_thread(std::size_t bytes) {
+  thread_local std::shared_ptr<Storage> kept;
+  if (kept == nullptr || kept->bytes() < bytes) kept = Storage::allocate(bytes);
+  return static_cast<std::byte*>(kept->data());
+}
+
+// The description object that NumPy gives to every array of this dtype.
+PyObject* description(DType dtype) { return numpy_dtype(dtype).release().ptr(); }
+
+std::string shape_text(const Dims& shape) {
+  std::string text = "(";
+  for (int i = 0; i < shape.rank(); ++i)
+    text += (i > 0 ? ", " : "") + (shape[i] == kRows ? "rows" : std::to_string(shape[i]));
+  return text + (shape.rank() == 1 ? ",)" : ")");
+}
+
+std::string shape_text(const py::detail::PyArray_Proxy& array) {
+  Dims shape;
+  for (int i = 0; i < std::min(array.nd, kMaxRank); ++i) shape.push_back(array.dimensions[i]);
+  return shape_text(shape);
+}
+
+// The memory of one argument or result; `held` keeps what had to be made for it.
+bool fits(const py::detail::PyArray_Proxy& array, const Dims& shape) {
+  if (array.nd != shape.rank()) return false;
+  for (int i = 1; i < array.nd; ++i)
+    if (array.dimensions[i] != shape[i]) return false;
+  return true;
+}
+constexpr int kPlain =
+    py::detail::npy_api::NPY_ARRAY_C_CONTIGUOUS_ | py::detail::npy_api::NPY_ARRAY_ALIGNED_;
+
+const void* input_of(const PyPredictor& self, std::size_t i, PyObject* object, std::int64_t* rows,
+                     std::vector<py::object>& held) {
+  const auto& api = py::detail::npy_api::get();
+  const NetInput& input = self.predictor->net().inputs[i];
+  if (!api.PyArray_Check_(object) || py::detail::array_proxy(object)->descr != self.in_dtypes[i] ||
+      (py::detail::array_proxy(object)->flags & kPlain) != kPlain) {
+    py::object array;
+    if (api.PyArray_Check_(object) || PyObject_HasAttrString(object, "__array__") != 0) {
+      array = py::reinterpret_steal<py::object>(
+          api.PyArray_FromAny_(object, nullptr, 0, 0, kPlain, nullptr));
+    } else {  // numbers take the dtype that is wanted
+      Py_INCREF(self.in_dtypes[i]);
+      array = py::reinterpret_steal<py::object>(
+          api.PyArray_FromAny_(object, self.in_dtypes[i], 0, 0, kPlain, nullptr));
+    }
+    if (!array) throw py::error_already_set();
+    const py::dtype given = py::reinterpret_borrow<py::array>(array).dtype();
+    if (!given.equal(py::reinterpret_borrow<py::object>(self.in_dtypes[i])))
+      throw TypeError(cat("predictor: input '", input.name, "' must be ",
+                          dtype_name(input.type.dtype), " but is ",
+                          py::str(given).cast<std::string>(), "; convert it with astype"));
+    if (!given.attr("isnative").cast<bool>())
+      throw TypeError(cat("predictor: input '", input.name, "' is not in native byte order"));
+    object = array.ptr();
+    held.push_back(std::move(array));
+  }
+  const py::detail::PyArray_Proxy& array = *py::detail::array_proxy(object);
+  if (!fits(array, input.type.shape))
+    throw ShapeError(cat("predictor: input '", input.name, "' must have shape ",
+                         shape_text(input.type.shape), " but has shape ", shape_text(array)));
+  if (*rows >= 0 && array.dimensions[0] != *rows)
+    throw ShapeError(cat("predictor: input '", input.name, "' has ", array.dimensions[0],
+                         " rows, the inputs before it ", *rows));
+  *rows = array.dimensions[0];
+  return array.data;
+}
+
+py::object new_result(const PyPredictor& self, std::size_t k, const Dims& shape,
+                      std::int64_t rows) {
+  const auto& api = py::detail::npy_api::get();
+  std::array<Py_intptr_t, kMaxRank> sizes{};
+  for (int i = 0; i < shape.rank(); ++i) sizes[static_cast<std::size_t>(i)] = shape[i];
+  sizes[0] = rows;
+  Py_INCREF(self.out_dtypes[k]);  // taken over
+  auto array = py::reinterpret_steal<py::object>(
+      api.PyArray_NewFromDescr_(api.PyArray_Type_, self.out_dtypes[k], shape.rank(), sizes.data(),
+                                nullptr, nullptr, 0, nullptr));
+  if (!array) throw py::error_already_set();
+  return array;
+}
+
+void check_out(const PyPredictor& self, std::size_t k, const Dims& shape, std::int64_t rows,
+               PyObject* object) {
+  const auto& api = py::detail::npy_api::get();
+  const std::string name = self.predictor->net().outputs[k].name;
+  if (!api.PyArray_Check_(object))
+    throw TypeError(cat("predictor: out for '", name, "' must be a NumPy array"));
+  const py::detail::PyArray_Proxy& array = *py::detail::array_proxy(object);
+  constexpr int kWanted = kPlain | py::detail::npy_api::NPY_ARRAY_WRITEABLE_;
+  if (array.descr != self.out_dtypes[k] || (array.flags & kWanted) != kWanted)
+    throw TypeError(
+        cat("predictor: out for '", name, "' must be a writable, C-contiguous array of ",
+            dtype_name(self.predictor->net()
+                           .values[static_cast<std::size_t>(self.predictor->net().outputs[k].value)]
+                           .type.dtype)));
+  if (!fits(array, shape) || array.dimensions[0] != rows)
+    throw ShapeError(cat("predictor: out for '", name, "' must have shape ",
+                         shape_text(with_rows(shape, rows)), " but has shape ", shape_text(array)));
+}
+
+void compute(const PyPredictor& self, const void* const* in, void* const* out, std::int64_t rows) {
+  const Predictor& predictor = *self.predictor;
+  const double flops = predictor.row_flops() * static_cast<double>(rows);
+  const ThreadLimit limit = thread_limit();
+  if (!limit.exact && flops < CallThreads::kLittle) {
+    predictor.run(in, out, rows, scratch_of_thread(predictor.scratch_bytes(rows)));
+    return;
+  }
+  const int threads = limit.exact ? limit.threads : self.threads->pick(rows, limit.threads);
+  std::byte* const scratch = scratch_of_thread(predictor.scratch_bytes(rows, threads));
+  const auto timed = [&] {
+    const Clock::time_point start = Clock::now();
+    predictor.run(in, out, rows, scratch, threads);
+    self.threads->record(rows, threads,
+                         std::chrono::duration<double>(Clock::now() - start).count());
+  };
+  if (flops < kLongFlops) return timed();
+  const py::gil_scoped_release release;
+  timed();
+}
+
+PyObject* call_with(const PyPredictor& self, PyObject* const* args, std::size_t count,
+                    PyObject* outs, bool flat = false) {
+  const Net& net = self.predictor->net();
+  const std::size_t results = net.outputs.size();
+  if (count != net.inputs.size())
+    throw TypeError(cat("predictor: ", net.inputs.size(), " inputs expected, got ", count));
+  std::array<const void*, kMostArrays> in;
+  std::array<void*, kMostArrays> out;
+  std::vector<py::object> held;
+  std::int64_t rows = -1;
+  for (std::size_t i = 0; i < count; ++i) in[i] = input_of(self, i, args[i], &rows, held);
+  std::array<py::object, kMostArrays> made;
+  const bool into = outs != nullptr && outs != Py_None;
+  py::object given;
+  if (into) {
+    given = py::isinstance<py::array>(outs)
+                ? py::object(py::make_tuple(py::handle(outs)))
+                : py::object(py::tuple(py::reinterpret_borrow<py::object>(outs)));
+    if (py::len(given) != results)
+      throw ValueError(cat("predictor: out must hold ", results, " arrays, got ", py::len(given)));
+  }
+  for (std::size_t k = 0; k < results; ++k) {
+    const Dims& shape = net.values[static_cast<std::size_t>(net.outputs[k].value)].type.shape;
+    if (into) {
+      made[k] = given[py::int_(k)];
+      check_out(self, k, shape, rows, made[k].ptr());
+    } else {
+      made[k] = new_result(self, k, shape, rows);
+    }
+    out[k] = py::detail::array_proxy(made[k].ptr())->data;
+  }
+  compute(self, in.data(), out.data(), rows);
+  if (!flat && self.pack == Py_None && results == 1) return made[0].release().ptr();
+  py::list list(results);
+  for (std::size_t k = 0; k < results; ++k) list[k] = std::move(made[k]);
+  if (flat || self.pack == Py_None) return list.release().ptr();
+  return py::reinterpret_borrow<py::object>(self.pack)(list).release().ptr();
+}
+
+// predictor(x, ..., out=None)
+PyObject* vectorcall(PyObject* object, PyObject* const* args, std::size_t nargsf,
+                     PyObject* names) noexcept {
+  try {
+    const PyPredictor& self = *self_of(object);
+    const auto count = static_cast<std::size_t>(PyVectorcall_NARGS(nargsf));
+    PyObject* out = nullptr;
+    if (names != nullptr) {
+      for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(names); ++i) {
+        if (PyUnicode_CompareWithASCIIString(PyTuple_GET_ITEM(names, i), "out") != 0)
+          throw TypeError(cat("predictor: unknown argument '",
+                              py::str(PyTuple_GET_ITEM(names, i)).cast<std::string>(),
+                              "'; inputs come by position, results go to out"));
+        out = args[count + static_cast<std::size_t>(i)];
+      }
+    }
+    if (self.flatten == Py_None) return call_with(self, args, count, out);
+    py::tuple given(count);
+    for (std::size_t i = 0; i < count; ++i) given[i] = py::reinterpret_borrow<py::object>(args[i]);
+    const py::tuple flat = py::reinterpret_borrow<py::object>(self.flatten)(given);
+    std::vector<PyObject*> arrays;
+    for (const py::handle& array : flat) arrays.push_back(array.ptr());
+    return call_with(self, arrays.data(), arrays.size(), out);
+  } catch (...) {
+    set_python_error();
+    return nullptr;
+  }
+}
+
+int traverse(PyObject* object, visitproc visit, void* arg) {
+  PyPredictor* self = self_of(object);
+  Py_VISIT(Py_TYPE(object));
+  Py_VISIT(self->dict);
+  Py_VISIT(self->flatten);
+  Py_VISIT(self->pack);
+  return 0;
+}
+
+int clear(PyObject* object) {
+  PyPredictor* self = self_of(object);
+  Py_CLEAR(self->dict);
+  Py_CLEAR(self->flatten);
+  Py_CLEAR(self->pack);
+  return 0;
+}
+
+void deallocate(PyObject* object) {
+  PyPredictor* self = self_of(object);
+  PyObject_GC_UnTrack(object);
+  if (self->weak_references != nullptr) PyObject_ClearWeakRefs(object);
+  clear(object);
+  self->predictor.~shared_ptr();
+  self->threads.~unique_ptr();
+  self->in_dtypes.~vector();
+  self->out_dtypes.~vector();
+  PyTypeObject* type = Py_TYPE(object);
+  type->tp_free(object);
+  Py_DECREF(type);
+}
+
+PyObject* refuse_new(PyTypeObject*, PyObject*, PyObject*) {
+  PyErr_SetString(PyExc_TypeError,
+                  "Predictor has no constructor; use model.freeze() or densa.Predictor.load(path)");
+  return nullptr;
+}
+
+PyMemberDef kMembers[] = {
+    {"__vectorcalloffset__", T_PYSSIZET, offsetof(PyPredictor, call), READONLY, nullptr},
+    {"__dictoffset__", T_PYSSIZET, offsetof(PyPredictor, dict), READONLY, nullptr},
+    {"__weaklistoffset__", T_PYSSIZET, offsetof(PyPredictor, weak_references), READONLY, nullptr},
+    {"_flatten", T_OBJECT, offsetof(PyPredictor, flatten), 0, nullptr},
+    {"_pack", T_OBJECT, offsetof(PyPredictor, pack), 0, nullptr},
+    {nullptr, 0, 0, 0, nullptr},
+};
+PyGetSetDef kGetSet[] = {
+    {"__dict__", PyObject_GenericGetDict, PyObject_GenericSetDict, nullptr, nullptr},
+    {nullptr, nullptr, nullptr, nullptr, nullptr},
+};
+
+template <class F>
+void* slot(F* function) {
+  return reinterpret_cast<void*>(function);
+}
+
+py::tuple spec(const std::string& name, const TypeInfo& type) {
+  return py::make_tuple(name, shape_tuple(type.shape), std::string(dtype_name(type.dtype)));
+}
+
+}  // namespace
+
+py::object to_python(std::shared_ptr<const Predictor> predictor) {
+  auto object = py::reinterpret_steal<py::object>(predictor_type->tp_alloc(predictor_type, 0));
+  if (!object) throw py::error_already_set();
+  PyPredictor* self = self_of(object.ptr());
+  self->call = &vectorcall;
+  self->flatten = Py_NewRef(Py_None);
+  self->pack = Py_NewRef(Py_None);
+  new (&self->predictor) std::shared_ptr<const Predictor>(std::move(predictor));
+  new (&self->threads) std::unique_ptr<CallThreads>(std::make_unique<CallThreads>());
+  new (&self->in_dtypes) std::vector<PyObject*>();
+  new (&self->out_dtypes) std::vector<PyObject*>();
+  const Net& net = self->predictor->net();
+  for (const NetInput& input : net.inputs) self->in_dtypes.push_back(description(input.type.dtype));
+  for (const NetOutput& output : net.outputs)
+    self->out_dtypes.push_back(
+        description(net.values[static_cast<std::size_t>(output.value)].type.dtype));
+  return object;
+}
+
+const Predictor& predictor_of(const py::handle& object) {
+  if (Py_TYPE(object.ptr()) != predictor_type)
+    throw TypeError(cat("a Predictor is expected, got ", Py_TYPE(object.ptr())->tp_name));
+  return *self_of(object.ptr())->predictor;
+}
+
+void bind_predictor(py::module_& m) {
+  PyType_Slot slots[] = {
+      {Py_tp_dealloc, slot(&deallocate)},
+      {Py_tp_traverse, slot(&traverse)},
+      {Py_tp_clear, slot(&clear)},
+      {Py_tp_new, slot(&refuse_new)},
+      {Py_tp_call, slot(&PyVectorcall_Call)},
+      {Py_tp_members, kMembers},
+      {Py_tp_getset, kGetSet},
+      {Py_tp_doc, const_cast<char*>("A frozen network: arrays in, arrays out.")},
+      {0, nullptr},
+  };
+  PyType_Spec type_spec{"densa._core.Predictor", sizeof(PyPredictor), 0,
+                        Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_HAVE_VECTORCALL,
+                        slots};
+  predictor_type = reinterpret_cast<PyTypeObject*>(PyType_FromSpec(&type_spec));
+  if (predictor_type == nullptr) throw py::error_already_set();
+  m.attr("Predictor") =
+      py::reinterpret_borrow<py::object>(reinterpret_cast<PyObject*>(predictor_type));
+
+  m.def(
+      "predictor_specs",
+      [](const py::object& object) {
+        const Net& net = predictor_of(object).net();
+        py::list in, out;
+        for (const NetInput& input : net.inputs) in.append(spec(input.name, input.type));
+        for (const NetOutput& output : net.outputs)
+          out.append(spec(output.name, net.values[static_cast<std::size_t>(output.value)].type));
+        return py::make_tuple(in, out);
+      },
+      py::arg("predictor"), "(name, shape, dtype) of its inputs and of its outputs.");
+  m.def(
+      "predictor_run",
+      [](const py::object& object, const py::list& arrays) {
+        predictor_of(object);
+        std::vector<PyObject*> args;
+        for (const py::handle& array : arrays) args.push_back(array.ptr());
+        return py::reinterpret_steal<py::list>(
+            call_with(*self_of(object.ptr()), args.data(), args.size(), nullptr, true));
+      },
+      py::arg("predictor"), py::arg("arrays"), "One result for each output.");
+  m.def(
+      "predictor_text",
+      [](const py::object& object) {
+        const Predictor& predictor = predictor_of(object);
+        return py::make_tuple(to_string(predictor.net()), predictor.explain());
+      },
+      py::arg("predictor"), "Its nodes, and the steps that run them.");
+  m.def(
+      "predictor_size",
+      [](const py::object& object) {
+        const Predictor& predictor = predictor_of(object);
+        return py::make_tuple(predictor.weight_bytes(), predictor.row_flops());
+      },
+      py::arg("predictor"), "Bytes of its constants, and multiplications and additions of a row.");
+}
+
+}  // namespace densa::bindings

@@ -1,0 +1,188 @@
+#include "predict/net.h"
+
+#include <algorithm>
+#include <iterator>
+#include <sstream>
+#include <string_view>
+
+#include "base/panel.h"
+#include "ops/elementwise/elementwise.h"
+
+namespace densa {
+namespace {
+
+constexpr std::size_t kLine = 64;
+
+// Ops, beside elementwise ones, that give a row of their result from the same row of their inputs
+// as long as the first axis is that of the rows; what would mix rows does not get past their infer.
+constexpr std::string_view kByRows[] = {
+    "all",        "any",           "argmax",      "argmin",      "batch_norm", "broadcast_to",
+    "cast",       "concatenate",   "dense",       "embedding",   "equal",      "floor_divide",
+    "greater",    "greater_equal", "isfinite",    "isinf",       "isnan",      "less",
+    "less_equal", "log_softmax",   "logical_and", "logical_not", "logical_or", "logical_xor",
+    "logsumexp",  "matmul",        "max",         "mean",        "min",        "mod",
+    "arctan2",    "not_equal",     "one_hot",     "prod",        "reshape",    "slice",
+    "softmax",    "stop_gradient", "sum",         "take",        "transpose",  "var",
+    "where",
+};
+
+bool has_rows(const Dims& shape) { return !shape.empty() && shape[0] == kRows; }
+
+[[noreturn]] void refuse(const std::string& where, const std::string& what) {
+  throw ValueError(cat("network: ", where, " ", what));
+}
+
+void check_shape(const std::string& where, const TypeInfo& type) {
+  if (!has_rows(type.shape))
+    refuse(where, cat("has shape ", to_string(type.shape), "; its first axis must be the rows"));
+  for (int i = 1; i < type.shape.rank(); ++i)
+    if (type.shape[i] < 0) refuse(where, cat("has shape ", to_string(type.shape)));
+  byte_count(with_rows(type.shape, 1), item_size(type.dtype));
+}
+
+// An axis of the op that would run across rows, or rows that are not the first axis.
+void check_by_rows(const Net& net, const NetNode& node, const std::string& where) {
+  const std::string_view name = node.op->name;
+  if (find_unary(node.op->name) == nullptr && find_binary(node.op->name) == nullptr &&
+      std::find(std::begin(kByRows), std::end(kByRows), name) == std::end(kByRows))
+    refuse(where, "does not work row by row");
+  if (node.attrs.get_bool("training", false)) refuse(where, "is in training mode");
+  const int rank = net.values[node.out[0]].type.shape.rank();
+  if (name == "softmax" || name == "log_softmax" || name == "batch_norm")
+    for (std::int64_t axis : node.attrs.get_ints("axis", {-1}))
+      if (normalize_axis(axis, rank, name) == 0) refuse(where, "mixes the rows of a batch");
+  for (int id : node.in) {
+    const Dims& shape = net.values[id].type.shape;
+    for (int i = 1; i < shape.rank(); ++i)
+      if (shape[i] == kRows) refuse(where, "has rows in an axis that is not the first");
+  }
+  if (name == "matmul" && node.attrs.get_bool("transpose_a", false) &&
+      net.values[node.in[0]].type.shape.rank() < 3)
+    refuse(where, "mixes the rows of a batch");
+  // What is stretched is aligned at the last axis: rows must meet rows.
+  for (int id : node.in) {
+    const Dims& shape = net.values[id].type.shape;
+    const bool stretched = find_binary(node.op->name) != nullptr || name == "where" ||
+                           name == "matmul" || name.starts_with("logical") || name == "equal" ||
+                           name == "not_equal" || name.starts_with("less") ||
+                           name.starts_with("greater") || name == "mod" || name == "arctan2" ||
+                           name == "floor_divide";
+    if (stretched && has_rows(shape) && shape.rank() != rank)
+      refuse(where, "meets rows with an axis that is not the rows");
+  }
+}
+
+void check_value(const Net& net, std::size_t v) {
+  const NetValue& value = net.values[v];
+  const std::string where = cat("value %", v);
+  if (value.kind == NetValue::kConstant) {
+    for (std::int64_t d : value.type.shape)
+      if (d < 0) refuse(where, cat("is a constant of shape ", to_string(value.type.shape)));
+    if (value.packing == Packing::kPanels &&
+        (value.type.shape.rank() != 2 || !is_floating(value.type.dtype)))
+      refuse(where, "lies in panels but is no floating matrix");
+    const std::size_t bytes = constant_bytes(value.type, value.packing);
+    if (value.at % kLine != 0 || value.at > net.arena_bytes || bytes > net.arena_bytes - value.at)
+      refuse(where, cat("lies at bytes ", value.at, " to ", value.at, " + ", bytes,
+                        " of an arena of ", net.arena_bytes));
+    return;
+  }
+  check_shape(where, value.type);
+  if (value.kind == NetValue::kNode) return;
+  if (value.input < 0 || value.input >= static_cast<int>(net.inputs.size()))
+    refuse(where, cat("reads input ", value.input, " of ", net.inputs.size()));
+  const TypeInfo& given = net.inputs[static_cast<std::size_t>(value.input)].type;
+  if (value.kind == NetValue::kInput && !(given == value.type))
+    refuse(where, "is an input of another type");
+  if (value.kind == NetValue::kFeed &&
+      (is_half(value.type.dtype) || !is_floating(value.type.dtype) || is_half(given.dtype) ||
+       element_count(with_rows(given.shape, 1)) != element_count(with_rows(value.type.shape, 1))))
+    refuse(where, "cannot be made from its input");
+}
+
+}  // namespace
+
+std::size_t constant_bytes(const TypeInfo& type, Packing packing) {
+  const std::size_t item = item_size(type.dtype);
+  if (packing == Packing::kPanels)
+    return byte_count({panel_count(type.shape[1]), type.shape[0], kPanel}, item);
+  byte_count(type.shape, item);
+  return byte_count({padded(element_count(type.shape))}, item);
+}
+
+void check_net(const Net& net) {
+  if (net.outputs.empty()) throw ValueError("network: it has no outputs");
+  for (const NetInput& input : net.inputs) check_shape(cat("input '", input.name, "'"), input.type);
+  for (std::size_t v = 0; v < net.values.size(); ++v) check_value(net, v);
+
+  std::vector<bool> known(net.values.size());
+  for (std::size_t v = 0; v < known.size(); ++v) known[v] = net.values[v].kind != NetValue::kNode;
+  const auto check_id = [&](int id, const std::string& where) {
+    if (id < 0 || id >= static_cast<int>(net.values.size()))
+      refuse(where, cat("names value %", id, " of ", net.values.size()));
+  };
+  for (std::size_t n = 0; n < net.nodes.size(); ++n) {
+    const NetNode& node = net.nodes[n];
+    const std::string where = cat("node ", n, " (", node.op->name, ")");
+    std::vector<TypeInfo> types;
+    for (int id : node.in) {
+      check_id(id, where);
+      if (!known[static_cast<std::size_t>(id)])
+        refuse(where, cat("reads %", id, " before it is made"));
+      types.push_back(net.values[static_cast<std::size_t>(id)].type);
+    }
+    if (node.out.empty()) refuse(where, "makes nothing");
+    for (int id : node.out) {
+      check_id(id, where);
+      if (known[static_cast<std::size_t>(id)]) refuse(where, cat("makes %", id, " again"));
+      known[static_cast<std::size_t>(id)] = true;
+    }
+    check_by_rows(net, node, where);
+    for (const TypeInfo& type : types)
+      if (is_half(type.dtype)) refuse(where, "reads 16-bit numbers");
+    const std::vector<TypeInfo> made = node.op->infer(types, node.attrs);
+    if (made.size() != node.out.size()) refuse(where, cat("makes ", made.size(), " values"));
+    for (std::size_t i = 0; i < made.size(); ++i)
+      if (!(made[i] == net.values[static_cast<std::size_t>(node.out[i])].type))
+        refuse(where, cat("makes ", dtype_name(made[i].dtype), to_string(made[i].shape),
+                          ", which is not what is written"));
+  }
+  for (const NetOutput& output : net.outputs) {
+    const std::string where = cat("output '", output.name, "'");
+    check_id(output.value, where);
+    if (!known[static_cast<std::size_t>(output.value)]) refuse(where, "is never made");
+    check_shape(where, net.values[static_cast<std::size_t>(output.value)].type);
+  }
+}
+
+std::string to_string(const Net& net) {
+  std::ostringstream out;
+  const auto typed = [&](int id) {
+    const TypeInfo& type = net.values[static_cast<std::size_t>(id)].type;
+    return cat('%', id, ' ', dtype_name(type.dtype), to_string(type.shape));
+  };
+  for (std::size_t v = 0; v < net.values.size(); ++v) {
+    const NetValue& value = net.values[v];
+    const int id = static_cast<int>(v);
+    if (value.kind == NetValue::kInput || value.kind == NetValue::kFeed) {
+      out << typed(id) << " = input " << net.inputs[static_cast<std::size_t>(value.input)].name;
+      if (value.scale != 1 || value.offset != 0)
+        out << " * " << value.scale << " + " << value.offset;
+      out << '\n';
+    } else if (value.kind == NetValue::kConstant) {
+      out << typed(id) << " = constant\n";
+    }
+  }
+  for (const NetNode& node : net.nodes) {
+    out << typed(node.out[0]) << " = " << node.op->name;
+    for (int id : node.in) out << " %" << id;
+    const std::string attrs = node.attrs.text();
+    if (!attrs.empty()) out << " {" << attrs << '}';
+    out << '\n';
+  }
+  for (const NetOutput& output : net.outputs)
+    out << "output " << output.name << " = %" << output.value << '\n';
+  return out.str();
+}
+
+}  // namespace densa

@@ -1,0 +1,70 @@
+// Net: a frozen network as data, what a predictor runs and what its file holds.
+//
+// Values are numbered. Each is an input as the caller gives it, an input converted to a floating
+// type (a feed), a constant in the arena, or the output of one node. Nodes stand in an order in
+// which every node comes after those that it reads from. All values but constants have the rows of
+// the batch, kRows, as their first axis, and a row of a result depends on the same row of the
+// inputs alone: a batch can be cut anywhere.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "ops/op.h"
+
+namespace densa {
+
+// How the numbers of a constant lie in the arena.
+enum class Packing : std::uint8_t {
+  kRows,    // row-major, followed by zeros up to a multiple of 16 elements
+  kPanels,  // a matrix in panels (base/panel.h): the w of a dense op
+};
+
+struct NetValue {
+  enum Kind : std::uint8_t { kInput, kFeed, kConstant, kNode };
+  TypeInfo type;
+  Kind kind = kNode;
+  int input = -1;                    // kInput, kFeed: which one
+  double scale = 1, offset = 0;      // kFeed: value = number * scale + offset
+  Packing packing = Packing::kRows;  // kConstant
+  std::size_t at = 0;                // kConstant: its first byte in the arena, a multiple of 64
+};
+
+struct NetNode {
+  const Op* op = nullptr;
+  std::vector<int> in, out;
+  Attrs attrs;
+};
+
+struct NetInput {
+  std::string name;
+  TypeInfo type;
+};
+struct NetOutput {
+  std::string name;
+  int value = -1;
+};
+
+struct Net {
+  std::vector<NetInput> inputs;
+  std::vector<NetOutput> outputs;
+  std::vector<NetValue> values;
+  std::vector<NetNode> nodes;
+  std::shared_ptr<const void> owner;  // keeps the arena
+  const std::byte* arena = nullptr;   // aligned to 64 bytes
+  std::size_t arena_bytes = 0;
+};
+
+// Bytes of a constant in the arena; throws MemoryError beyond reason.
+std::size_t constant_bytes(const TypeInfo& type, Packing packing);
+
+// Throws ValueError, saying where, unless all of the above holds: shapes and types are those that
+// the ops infer, constants lie inside of the arena, every op works row by row.
+void check_net(const Net& net);
+
+// One line a node, for people.
+std::string to_string(const Net& net);
+
+}  // namespace densa

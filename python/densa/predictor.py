@@ -1,0 +1,216 @@
+"""`Predictor`: a frozen network, and how a model becomes one."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from densa import _core
+from densa._core import Predictor
+from densa._symbolic import KerasTensor, is_keras_tensor
+from densa.utils import tree
+
+__all__ = ["Predictor", "TensorSpec", "freeze"]
+
+
+class TensorSpec(NamedTuple):
+    """What a predictor takes or gives.
+
+    Args:
+        name: its name.
+        shape: its sizes; None is the rows of a batch.
+        dtype: name of its type.
+    """
+
+    name: str
+    shape: tuple[int | None, ...]
+    dtype: str
+
+
+def freeze(model: Any, *, inputs: Any = None) -> Predictor:
+    """Return a Predictor of a model's present weights.
+
+    Args:
+        model: a `densa.Model`.
+        inputs: `densa.Input` tensors, structured like the model's input; needed where the model
+            does not know its inputs, as a subclass with `call`.
+
+    Returns:
+        A Predictor that answers as `model.predict` does.
+
+    Raises:
+        ValueError: for a model that does not know its inputs, or whose prediction mixes the rows
+            of a batch, draws random numbers or changes variables.
+    """
+    structure = _inputs_of(model) if inputs is None else inputs
+    leaves = tree.flatten(structure)
+    for leaf in leaves:
+        if not is_keras_tensor(leaf):
+            raise TypeError(f"freeze: inputs must be densa.Input tensors; received {leaf!r}.")
+    if not model.built:
+        with _core.no_grad():
+            model(tree.map_structure(_example, structure), training=False)
+    names = _names([leaf.name for leaf in leaves], "input")
+    program = _core.Program()
+    with program, _core.no_grad():
+        symbols = [
+            program.input(name, leaf.shape, leaf.dtype)
+            for name, leaf in zip(names, leaves, strict=True)
+        ]
+        outputs = model(tree.pack_like(structure, symbols), training=False)
+        results = tree.flatten(outputs)
+        given = list(getattr(model, "output_names", ())) if _has_graph(model) else []
+        if len(given) != len(results):
+            given = ["output"] * len(results)
+        out_names = _names(given, "output")
+        for name, value in zip(out_names, results, strict=True):
+            program.output(name, value)
+    predictor: Predictor = program.freeze(out_names)
+    _set_structure(predictor, _shape_of(structure), _shape_of(outputs))
+    return predictor
+
+
+def _has_graph(model: Any) -> bool:
+    return getattr(model, "_graph", None) is not None
+
+
+def _inputs_of(model: Any) -> Any:
+    try:
+        return model._graph.inputs_struct if _has_graph(model) else model.inputs[0]
+    except (AttributeError, IndexError, ValueError):
+        raise ValueError(
+            f"freeze: model '{model.name}' does not know its inputs. Pass them: "
+            "freeze(inputs=densa.Input((features,)))."
+        ) from None
+
+
+def _example(leaf: KerasTensor) -> Any:
+    return _core.from_numpy(np.zeros((1, *leaf.shape[1:]), leaf.dtype))
+
+
+def _names(names: list[str], kind: str) -> list[str]:
+    """The names, made different from each other."""
+    out: list[str] = []
+    for name in names:
+        name, number = name or kind, 1
+        unique = name
+        while unique in out:
+            unique, number = f"{name}_{number}", number + 1
+        out.append(unique)
+    return out
+
+
+# ---- structure -----------------------------------------------------------------------------------
+
+
+def _shape_of(structure: Any) -> Any:
+    """The structure with numbers for leaves, which JSON can hold; None: a single leaf."""
+    if not tree.is_nested(structure):
+        return None
+    return tree.pack_like(structure, range(len(tree.flatten(structure))))
+
+
+def _set_structure(predictor: Predictor, inputs: Any, outputs: Any) -> None:
+    vars(predictor)["structure"] = (inputs, outputs)
+    if inputs is not None:
+        predictor._flatten = lambda given: _flatten(inputs, given)
+    if outputs is not None:
+        predictor._pack = lambda results: tree.pack_like(outputs, results)
+
+
+def _flatten(structure: Any, given: tuple[Any, ...]) -> tuple[Any, ...]:
+    count = len(tree.flatten(structure))
+    if len(given) == count and not (count == 1 and tree.is_nested(given[0])):
+        return given
+    if len(given) != 1 or not tree.is_nested(given[0]):
+        raise TypeError(
+            f"predictor: {count} inputs expected, one behind the other or structured like "
+            f"{structure}; received {len(given)}."
+        )
+    found = given[0]
+    if isinstance(structure, dict) and (
+        not isinstance(found, dict) or found.keys() != structure.keys()
+    ):
+        keys = sorted(found) if isinstance(found, dict) else type(found).__name__
+        raise ValueError(f"predictor: inputs {sorted(structure)} expected; received {keys}.")
+    leaves = tuple(_leaves(structure, found))
+    if len(leaves) != count:
+        raise TypeError(f"predictor: {count} inputs expected; received {len(leaves)}.")
+    return leaves
+
+
+def _leaves(structure: Any, found: Any) -> Any:
+    # Lists of numbers are arrays, so the structure says where to stop.
+    if isinstance(structure, dict):
+        for key in sorted(structure):
+            yield from _leaves(structure[key], found[key])
+    elif isinstance(structure, (list, tuple)):
+        if len(structure) != len(found):
+            raise TypeError(f"predictor: {len(structure)} inputs expected; received {len(found)}.")
+        for part, value in zip(structure, found, strict=True):
+            yield from _leaves(part, value)
+    else:
+        yield found
+
+
+# ---- methods -------------------------------------------------------------------------------------
+
+
+def _inputs(self: Predictor) -> tuple[TensorSpec, ...]:
+    """What it takes, in order."""
+    return tuple(TensorSpec(*spec) for spec in _core.predictor_specs(self)[0])
+
+
+def _outputs(self: Predictor) -> tuple[TensorSpec, ...]:
+    """What it gives, in order."""
+    return tuple(TensorSpec(*spec) for spec in _core.predictor_specs(self)[1])
+
+
+def _run(self: Predictor, arrays: list[Any]) -> list[np.ndarray[Any, Any]]:
+    """Results for inputs in the order of `inputs`, in the order of `outputs`.
+
+    Args:
+        arrays: one for each input.
+
+    Returns:
+        One array for each output.
+
+    Raises:
+        ValueError: for wrong shapes.
+        IndexError: for an id of an embedding out of range.
+        TypeError: for wrong dtypes or a wrong number of arrays.
+    """
+    return _core.predictor_run(self, list(arrays))
+
+
+def _explain(self: Predictor) -> str:
+    """The steps of a call, and the network that they run, as text."""
+    net, steps = _core.predictor_text(self)
+    return f"{steps}{net}"
+
+
+def _repr(self: Predictor) -> str:
+    def text(specs: tuple[TensorSpec, ...]) -> str:
+        return ", ".join(f"{s.name} {s.dtype}{_shape_text(s.shape)}" for s in specs)
+
+    return f"<Predictor {text(_inputs(self))} -> {text(_outputs(self))}>"
+
+
+def _shape_text(shape: tuple[int | None, ...]) -> str:
+    return "(" + ", ".join("rows" if d is None else str(d) for d in shape) + ")"
+
+
+def _attach() -> None:
+    methods: dict[str, Any] = {
+        "inputs": property(_inputs),
+        "outputs": property(_outputs),
+        "run": _run,
+        "explain": _explain,
+        "__repr__": _repr,
+    }
+    for name, value in methods.items():
+        setattr(Predictor, name, value)
+
+
+_attach()
