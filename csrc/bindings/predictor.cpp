@@ -1,11 +1,15 @@
 // densa.Predictor: a plain C type, whose call goes from NumPy's memory to NumPy's memory.
+#include <pybind11/stl.h>
+
 #include <chrono>
 #include <cstring>
+#include <map>
 
 #include "base/storage.h"
 #include "base/threads.h"
 #include "bindings/predictor.h"
 #include "predict/call_threads.h"
+#include "predict/file.h"
 
 #include <structmember.h>  // after Python.h
 
@@ -360,6 +364,46 @@ void bind_predictor(py::module_& m) {
         return py::make_tuple(to_string(predictor.net()), predictor.explain());
       },
       py::arg("predictor"), "Its nodes, and the steps that run them.");
+  m.def(
+      "predictor_file",
+      [](const py::object& object, const std::map<std::string, std::string>& notes) {
+        const Net& net = predictor_of(object).net();
+        const auto bytes = static_cast<py::ssize_t>(net.arena_bytes);
+        const py::capsule keeper(new std::shared_ptr<const void>(net.owner), [](void* p) {
+          delete static_cast<std::shared_ptr<const void>*>(p);
+        });
+        py::array_t<std::uint8_t> arena({bytes}, {py::ssize_t{1}},
+                                        reinterpret_cast<const std::uint8_t*>(net.arena), keeper);
+        arena.attr("flags").attr("writeable") = false;
+        return py::make_tuple(py::bytes(net_file_header(net, notes)), arena);
+      },
+      py::arg("predictor"), py::arg("notes"), "The two parts of its file.");
+  const auto loaded = [](NetFile file) {
+    std::map<std::string, std::string> notes = std::move(file.notes);
+    return py::make_tuple(to_python(std::make_shared<const Predictor>(std::move(file.net))),
+                          std::move(notes));
+  };
+  m.def(
+      "load_predictor",
+      [loaded](const std::string& path, bool mmap, bool check) {
+        FileBytes bytes = open_file(path, mmap);
+        try {
+          return loaded(read_net_file(bytes.data, bytes.bytes, std::move(bytes.owner), check));
+        } catch (const ValueError& error) {
+          throw ValueError(cat(path, ": ", error.what()));
+        }
+      },
+      py::arg("path"), py::arg("mmap"), py::arg("check"), "A predictor, and the file's notes.");
+  m.def(
+      "read_predictor",
+      [loaded](const py::bytes& bytes, bool check) {
+        const std::string_view text = bytes;
+        const auto storage = Storage::allocate(std::max<std::size_t>(text.size(), 1));
+        std::memcpy(storage->data(), text.data(), text.size());
+        return loaded(read_net_file(static_cast<const std::byte*>(storage->data()), text.size(),
+                                    storage, check));
+      },
+      py::arg("data"), py::arg("check") = true, "The same from the bytes of a file.");
   m.def(
       "predictor_size",
       [](const py::object& object) {

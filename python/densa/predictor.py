@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+import os
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
 from densa import _core
 from densa._core import Predictor
 from densa._symbolic import KerasTensor, is_keras_tensor
+from densa.saving.file_format import strict_json, to_json, write_beside
 from densa.utils import tree
 
 __all__ = ["Predictor", "TensorSpec", "freeze"]
@@ -184,6 +186,65 @@ def _run(self: Predictor, arrays: list[Any]) -> list[np.ndarray[Any, Any]]:
     return _core.predictor_run(self, list(arrays))
 
 
+# ---- files ---------------------------------------------------------------------------------------
+
+
+def _notes(predictor: Predictor) -> dict[str, str]:
+    return {"structure": to_json(vars(predictor)["structure"])}
+
+
+def _with_notes(predictor: Predictor, notes: dict[str, str]) -> Predictor:
+    structure = strict_json(notes.get("structure", "[null,null]"), "the predictor's structure")
+    specs = _core.predictor_specs(predictor)
+    if not isinstance(structure, list) or len(structure) != 2:
+        raise ValueError("the predictor's structure is not that of inputs and outputs")
+    for part, leaves in zip(structure, specs, strict=True):
+        if part is not None and tree.flatten(part) != list(range(len(leaves))):
+            raise ValueError("the predictor's structure does not fit its inputs and outputs")
+    _set_structure(predictor, *structure)
+    return predictor
+
+
+def _save(self: Predictor, path: Any) -> None:
+    """Write the predictor to a file, from which `Predictor.load` and C make the same one.
+
+    Args:
+        path: where; by custom it ends in `.densa`. A file there is replaced once the new one is
+            whole.
+
+    Raises:
+        ValueError: if the folder does not exist.
+    """
+    header, arena = _core.predictor_file(self, _notes(self))
+
+    def write(file: BinaryIO) -> None:
+        file.write(header)
+        file.write(arena.data)
+
+    write_beside(os.fspath(path), write)
+
+
+def _load(path: Any, *, mmap: bool = True, check: bool = True) -> Predictor:
+    """Return the predictor of a file.
+
+    Args:
+        path: the file.
+        mmap: whether its constants are read from the file as they are needed, and shared with
+            other processes that do; the file must then not be cut while the predictor lives.
+        check: whether to read all bytes and check their sum.
+
+    Returns:
+        A Predictor with the answers of the one that was saved.
+
+    Raises:
+        ValueError: for a file that does not exist, is damaged or holds no predictor.
+    """
+    return _with_notes(*_core.load_predictor(os.fspath(path), bool(mmap), bool(check)))
+
+
+# ---- text ----------------------------------------------------------------------------------------
+
+
 def _explain(self: Predictor) -> str:
     """The steps of a call, and the network that they run, as text."""
     net, steps = _core.predictor_text(self)
@@ -206,6 +267,8 @@ def _attach() -> None:
         "inputs": property(_inputs),
         "outputs": property(_outputs),
         "run": _run,
+        "save": _save,
+        "load": staticmethod(_load),
         "explain": _explain,
         "__repr__": _repr,
     }

@@ -14,7 +14,7 @@ import json
 import math
 import os
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -38,6 +38,7 @@ _DTYPES = {
 }
 _CODES = {np.dtype(v).newbyteorder("="): k for k, v in _DTYPES.items()}
 _START = b'{"__metadata__":{"crc32":"'
+_PREDICTOR_START = b'{"__metadata__":{"sum":"'
 _ZEROS = b"00000000"
 
 
@@ -83,12 +84,25 @@ def to_json(data: Any) -> str:
 
 
 def write_file(path: str, tensors: Mapping[str, Any], metadata: Mapping[str, str]) -> None:
-    """Write a file beside the target, sync it to disk and rename it over the target.
+    """Write a file of tensors; the target is whole at any time.
 
     Args:
         path: the target.
         tensors: name to array.
         metadata: text to text.
+    """
+    write_beside(path, lambda file: write_stream(file, tensors, metadata))
+
+
+def write_beside(path: str, write: Callable[[BinaryIO], None]) -> None:
+    """Write a file beside the target, sync it to disk and rename it over the target.
+
+    Args:
+        path: the target.
+        write: writes the contents.
+
+    Raises:
+        ValueError: if its folder does not exist.
     """
     folder = os.path.dirname(os.path.abspath(path))
     if not os.path.isdir(folder):
@@ -96,7 +110,7 @@ def write_file(path: str, tensors: Mapping[str, Any], metadata: Mapping[str, str
     beside = f"{path}.{os.getpid()}.tmp"
     try:
         with open(beside, "wb") as file:
-            write_stream(file, tensors, metadata)
+            write(file)
             file.flush()
             os.fsync(file.fileno())
         os.replace(beside, path)
@@ -206,6 +220,8 @@ def parse(data: bytes) -> tuple[dict[str, Any], dict[str, str]]:
 
 
 def _check_sum(header: bytes, data: bytes) -> None:
+    if header.startswith(_PREDICTOR_START):
+        raise ValueError("it is a frozen predictor; densa.Predictor.load reads it")
     if not header.startswith(_START) or len(header) < len(_START) + 9:
         raise ValueError("its header does not start with densa's check sum")
     place = len(_START)
