@@ -121,6 +121,53 @@ def ops_table(section: dict[str, Any]) -> str:
     return common.table(["op", "threads", "densa", "NumPy", "PyTorch", "share"], rows)
 
 
+def latency_table(section: dict[str, Any]) -> str:
+    """One row per network, batch and number of threads: p50 and p99, and the best peer's."""
+    names = {
+        "onnxruntime": "ONNX Runtime",
+        "openvino": "OpenVINO",
+        "torch": "PyTorch",
+        "torchscript": "TorchScript",
+    }
+    rows = []
+    for row in section["rows"]:
+        engines = row["engines"]
+        peers = {name: engines[name] for name in names if name in engines}
+        densa = engines.get("densa")
+        best = min(peers, key=lambda name: peers[name]["us"]) if peers else None
+        cells = [row["net"], row["title"], str(row["rows"]), str(row["threads"])]
+        for name in ("densa", "densa-bf16", "densa-int8"):
+            entry = engines.get(name)
+            cells.append(f"{times(entry['us'])} / {times(entry['p99'])}" if entry else "–")
+        if best is not None:
+            cells.append(f"{times(peers[best]['us'])} / {times(peers[best]['p99'])}")
+            cells.append(names[best])
+            cells.append(f"{peers[best]['us'] / densa['us']:.2f}x" if densa else "")
+        else:
+            cells += ["–", "", ""]
+        rows.append(cells)
+    head = ["", "network", "rows", "threads", "densa", "bfloat16", "int8", "best peer", "", ""]
+    return common.table(head, rows)
+
+
+def latency_page(section: dict[str, Any]) -> str:
+    """The table with what it says."""
+    versions = {
+        name: entry["version"] for row in section["rows"] for name, entry in row["engines"].items()
+    }
+    return "\n".join(
+        [
+            "Time of one call from Python, NumPy array in, NumPy array out: p50 / p99 of all calls"
+            " in interleaved slots. The best peer is that of the lowest p50, all in float32.\n",
+            latency_table(section),
+            "",
+            ", ".join(f"{name} {version}" for name, version in versions.items()) + ".",
+            "",
+            machine_line(section),
+        ]
+    )
+
+
 def markdown(results: dict[str, Any]) -> str:
     """All tables there are results for."""
     parts = []

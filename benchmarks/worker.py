@@ -1,6 +1,7 @@
 """One peer in a process of its own, so that the peers' thread pools do not meet.
 
-The parent sends a JSON object a line: `prepare` a job, `run` so many units of it, `check` a number
+The parent sends a JSON object a line: `prepare` a job, `run` so many units of it, time so many
+single `calls`, `check` a number
 that tells whether the work was done (a loss or an accuracy). The answers go to the real standard
 output; whatever a library prints goes to a terminal nobody reads, or to nothing.
 """
@@ -14,6 +15,7 @@ import subprocess
 import sys
 import time
 import traceback
+from collections.abc import Callable
 from typing import Any, TextIO
 
 from peers import PEERS, Prepared, Unavailable
@@ -43,6 +45,17 @@ def open_terminal() -> subprocess.Popen[bytes] | None:
     return drain
 
 
+def time_calls(call: Callable[[], Any], count: int) -> list[float]:
+    """Microseconds of each call; the clock itself takes a few hundredths of one."""
+    clock = time.perf_counter_ns
+    micros = []
+    for _ in range(count):
+        start = clock()
+        call()
+        micros.append((clock() - start) / 1e3)
+    return micros
+
+
 def serve(peer: str) -> None:
     """Answers the parent until it closes the pipe."""
     answers = take_stdout()
@@ -69,6 +82,9 @@ def serve(peer: str) -> None:
                 prepared.run(request["units"])
                 wall = time.perf_counter() - start
                 answer = {"wall": wall, "cpu": time.process_time() - cpu}
+            elif request["do"] == "calls":
+                assert prepared.call is not None
+                answer = {"micros": time_calls(prepared.call, request["count"])}
             else:
                 answer = {"value": float(prepared.check())}
         except (Unavailable, ImportError) as error:

@@ -7,6 +7,7 @@ A job is a dictionary with a `kind`:
 - `fit`: `folder` with Fashion-MNIST as .npy files, `threads`; a unit is one epoch with progress and
   metrics.
 - `op`: `op`, its sizes, `threads`; a unit is one call.
+- `frozen`: `net`, `data`, `rows`, `threads`, `engine`; a unit is one call of a frozen network.
 """
 
 from __future__ import annotations
@@ -27,12 +28,14 @@ class Prepared:
     """A job that is ready to run.
 
     `run(units)` returns when the last unit's work is done; `check()` is the last loss of a
-    training job, the test accuracy of a fit, or 0 for an op.
+    training job, the test accuracy of a fit, the error of a frozen network, or 0 for an op.
+    `call()` is one unit, for jobs whose calls are timed one by one.
     """
 
     run: Callable[[int], None]
     check: Callable[[], float] = lambda: 0.0
     note: str = ""
+    call: Callable[[], Any] | None = None
 
 
 PEERS: dict[str, tuple[str, Job]] = {
@@ -43,6 +46,7 @@ PEERS: dict[str, tuple[str, Job]] = {
     "torch-index": ("peers.pytorch_fit", {"loader": False}),
     "jax": ("peers.jax_optax", {}),
     "keras-jax": ("peers.keras_jax", {}),
+    "frozen": ("peers.frozen", {}),
     "sklearn": ("peers.scikit", {}),
     "numpy": ("peers.plain_numpy", {}),
 }
