@@ -1,9 +1,12 @@
 // densa.Predictor: a plain C type, whose call goes from NumPy's memory to NumPy's memory.
 #include <pybind11/stl.h>
 
+#include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstring>
 #include <map>
+#include <utility>
 
 #include "base/storage.h"
 #include "base/threads.h"
@@ -162,6 +165,25 @@ void compute(const PyPredictor& self, const void* const* in, void* const* out, s
   timed();
 }
 
+// The arrays of a call's results, as many as there are.
+class Results {
+ public:
+  explicit Results(std::size_t count) : count_(count) {
+    std::fill_n(arrays_.begin(), count_, nullptr);
+  }
+  ~Results() {
+    for (std::size_t k = 0; k < count_; ++k) Py_XDECREF(arrays_[k]);
+  }
+  Results(const Results&) = delete;
+  Results& operator=(const Results&) = delete;
+  PyObject*& operator[](std::size_t k) { return arrays_[k]; }
+  PyObject* take(std::size_t k) { return std::exchange(arrays_[k], nullptr); }
+
+ private:
+  std::size_t count_;
+  std::array<PyObject*, kMostArrays> arrays_;
+};
+
 PyObject* call_with(const PyPredictor& self, PyObject* const* args, std::size_t count,
                     PyObject* outs, bool flat = false) {
   const Net& net = self.predictor->net();
@@ -173,7 +195,7 @@ PyObject* call_with(const PyPredictor& self, PyObject* const* args, std::size_t 
   std::vector<py::object> held;
   std::int64_t rows = -1;
   for (std::size_t i = 0; i < count; ++i) in[i] = input_of(self, i, args[i], &rows, held);
-  std::array<py::object, kMostArrays> made;
+  Results made(results);
   const bool into = outs != nullptr && outs != Py_None;
   py::object given;
   if (into) {
@@ -186,17 +208,18 @@ PyObject* call_with(const PyPredictor& self, PyObject* const* args, std::size_t 
   for (std::size_t k = 0; k < results; ++k) {
     const Dims& shape = net.values[static_cast<std::size_t>(net.outputs[k].value)].type.shape;
     if (into) {
-      made[k] = given[py::int_(k)];
-      check_out(self, k, shape, rows, made[k].ptr());
+      made[k] = py::object(given[py::int_(k)]).release().ptr();
+      check_out(self, k, shape, rows, made[k]);
     } else {
-      made[k] = new_result(self, k, shape, rows);
+      made[k] = new_result(self, k, shape, rows).release().ptr();
     }
-    out[k] = py::detail::array_proxy(made[k].ptr())->data;
+    out[k] = py::detail::array_proxy(made[k])->data;
   }
   compute(self, in.data(), out.data(), rows);
-  if (!flat && self.pack == Py_None && results == 1) return made[0].release().ptr();
+  if (!flat && self.pack == Py_None && results == 1) return made.take(0);
   py::list list(results);
-  for (std::size_t k = 0; k < results; ++k) list[k] = std::move(made[k]);
+  for (std::size_t k = 0; k < results; ++k)
+    list[k] = py::reinterpret_steal<py::object>(made.take(k));
   if (flat || self.pack == Py_None) return list.release().ptr();
   return py::reinterpret_borrow<py::object>(self.pack)(list).release().ptr();
 }
