@@ -290,7 +290,7 @@ PyObject* refuse_new(PyTypeObject*, PyObject*, PyObject*) {
   return nullptr;
 }
 
-PyMemberDef kMembers[] = {
+const PyMemberDef kMembers[] = {
     {"__vectorcalloffset__", T_PYSSIZET, offsetof(PyPredictor, call), READONLY, nullptr},
     {"__dictoffset__", T_PYSSIZET, offsetof(PyPredictor, dict), READONLY, nullptr},
     {"__weaklistoffset__", T_PYSSIZET, offsetof(PyPredictor, weak_references), READONLY, nullptr},
@@ -298,7 +298,7 @@ PyMemberDef kMembers[] = {
     {"_pack", T_OBJECT, offsetof(PyPredictor, pack), 0, nullptr},
     {nullptr, 0, 0, 0, nullptr},
 };
-PyGetSetDef kGetSet[] = {
+const PyGetSetDef kGetSet[] = {
     {"__dict__", PyObject_GenericGetDict, PyObject_GenericSetDict, nullptr, nullptr},
     {nullptr, nullptr, nullptr, nullptr, nullptr},
 };
@@ -346,8 +346,8 @@ void bind_predictor(py::module_& m) {
       {Py_tp_clear, slot(&clear)},
       {Py_tp_new, slot(&refuse_new)},
       {Py_tp_call, slot(&PyVectorcall_Call)},
-      {Py_tp_members, kMembers},
-      {Py_tp_getset, kGetSet},
+      {Py_tp_members, const_cast<PyMemberDef*>(kMembers)},
+      {Py_tp_getset, const_cast<PyGetSetDef*>(kGetSet)},
       {Py_tp_doc, const_cast<char*>("A frozen network: arrays in, arrays out.")},
       {0, nullptr},
   };

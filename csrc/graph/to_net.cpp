@@ -56,9 +56,9 @@ class NetMaker {
     return x.shape.rank() == 2 && x.shape[0] == kRows && w.shape.rank() == 2;
   }
 
-  int add(int id, NetValue value) {
+  int add(int id, const NetValue& value) {
     const int made = static_cast<int>(net_.values.size());
-    net_.values.push_back(std::move(value));
+    net_.values.push_back(value);
     values_[{id, false}] = made;
     return made;
   }

@@ -404,8 +404,8 @@ class Lowering {
   }
 
   template <class S>
-  void add(std::unique_ptr<S> step, std::string label) {
-    step->label = std::move(label);
+  void add(std::unique_ptr<S> step, const std::string& label) {
+    step->label = label;
     steps_.push_back(std::move(step));
   }
 
