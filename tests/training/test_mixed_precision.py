@@ -102,9 +102,12 @@ def test_dense_multiplies_rounded_numbers(policy):
 
 def test_the_plan_trains_as_the_tape_does(policy):
     (a, history), (b, eager) = fitted(False), fitted(True)
-    # Sums in another order are now and then rounded to the other neighbour, and steps add that up.
+    # Sums in another order are now and then rounded to the other neighbour, and steps add that up:
+    # epoch by epoch the two may drift apart twice as far.
     unit = 2.0 ** (-11 if policy.compute_dtype == "float16" else -8)
-    np.testing.assert_allclose(history.history["loss"], eager.history["loss"], rtol=4 * unit)
+    losses = zip(history.history["loss"], eager.history["loss"], strict=True)
+    for epoch, (loss, wanted) in enumerate(losses):
+        assert abs(loss - wanted) <= 2 * unit * 2**epoch * wanted, epoch
     for v, w in zip(a.get_weights(), b.get_weights(), strict=True):
         np.testing.assert_allclose(v, w, atol=4 * unit * max(1.0, np.abs(w).max()))
 
