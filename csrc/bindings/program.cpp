@@ -5,21 +5,15 @@
 #include <limits>
 #include <optional>
 
+#include "bindings/program.h"
 #include "bindings/python.h"
 #include "graph/any_plan.h"
 #include "graph/compile.h"
-#include "graph/program.h"
 #include "ops/optimizer/loss_scale.h"
 #include "tensor/optimizer_step.h"
 
 namespace densa::bindings {
 namespace {
-
-// A Program with the recorder that feeds it while it is a context.
-struct PyProgram {
-  Program program;
-  Recorder recorder{program};
-};
 
 TypeInfo input_type(const py::sequence& shape, const py::object& dtype) {
   TypeInfo type{to_dtype(dtype), {}};
