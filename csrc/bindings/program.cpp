@@ -1,27 +1,23 @@
 // Program and Plan, and the eager use of the optimizer kernels.
 #include <pybind11/stl.h>
 
+#include <algorithm>
 #include <cstring>
 #include <limits>
 #include <optional>
 
 #include "bindings/predictor.h"
+#include "bindings/program.h"
 #include "bindings/python.h"
 #include "graph/any_plan.h"
 #include "graph/compile.h"
-#include "graph/program.h"
+#include "graph/freeze.h"
 #include "graph/to_net.h"
 #include "ops/optimizer/loss_scale.h"
 #include "tensor/optimizer_step.h"
 
 namespace densa::bindings {
 namespace {
-
-// A Program with the recorder that feeds it while it is a context.
-struct PyProgram {
-  Program program;
-  Recorder recorder{program};
-};
 
 TypeInfo input_type(const py::sequence& shape, const py::object& dtype) {
   TypeInfo type{to_dtype(dtype), {}};
@@ -213,7 +209,32 @@ struct PyPlan {
   }
 };
 
+py::tuple frozen(const PyProgram& self, const std::vector<std::string>& outputs,
+                 const py::object& dtype, bool fold, bool merge, bool prune,
+                 const std::vector<std::pair<std::shared_ptr<Variable>, std::string>>& names) {
+  Program program = self.program;
+  for (const auto& [variable, name] : names)
+    for (ProgramValue& value : program.values)
+      if (value.variable == variable) value.name = name;
+  std::erase_if(program.outputs, [&](const auto& output) {
+    return std::find(outputs.begin(), outputs.end(), output.first) == outputs.end();
+  });
+  FreezeReport report;
+  const Program made = freeze(std::move(program), {to_dtype(dtype), fold, merge, prune}, &report);
+  return py::make_tuple(to_python(std::make_shared<const Predictor>(to_net(made))),
+                        report_lines(report));
+}
+
 }  // namespace
+
+py::dict report_lines(const FreezeReport& report) {
+  py::dict lines;
+  lines["folded"] = report.folded;
+  lines["merged"] = report.merged;
+  lines["removed"] = report.removed;
+  lines["kept"] = report.kept;
+  return lines;
+}
 
 void bind_program(py::module_& m) {
   py::class_<PyProgram>(m, "Program", "A recorded list of ops; a context that records.")
@@ -238,13 +259,10 @@ void bind_program(py::module_& m) {
             self.program.outputs.emplace_back(std::move(name), self.recorder.id_of(value));
           },
           py::arg("name"), py::arg("value"))
-      .def(
-          "freeze",
-          [](const PyProgram& self, const std::vector<std::string>& outputs) {
-            const Program compiled = compile_program(self.program, "", outputs, nullptr);
-            return to_python(std::make_shared<const Predictor>(to_net(compiled)));
-          },
-          py::arg("outputs"), "A Predictor of the present values of all variables.")
+      .def("freeze", &frozen, py::arg("outputs"), py::kw_only(), py::arg("dtype") = "float32",
+           py::arg("fold") = true, py::arg("merge") = true, py::arg("prune") = true,
+           py::arg("names") = py::list(),
+           "A Predictor of the present values of all variables, and what was folded and kept.")
       .def("__str__", [](const PyProgram& self) { return self.program.text(); });
 
   py::class_<PyPlan>(m, "Plan", "A Program bound to kernels and memory.")

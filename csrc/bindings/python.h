@@ -78,6 +78,7 @@ void bind_variable(py::module_& m);
 void bind_config(py::module_& m);
 void bind_testing(py::module_& m);
 void bind_testing_plan(py::module_& testing);
+void bind_testing_freeze(py::module_& testing);
 
 }  // namespace densa::bindings
 

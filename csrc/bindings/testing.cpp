@@ -30,6 +30,7 @@ void bind_testing(py::module_& m) {
   py::module_ testing = m.def_submodule("testing", "Parts of the core that only tests call.");
   testing.def("pack_panels", &pack);
   bind_testing_plan(testing);
+  bind_testing_freeze(testing);
   testing.def("philox", &philox_words, py::arg("key"), py::arg("step"), py::arg("block"));
 }
 

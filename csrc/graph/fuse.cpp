@@ -140,6 +140,12 @@ void fuse_feed(Program& program) {
   rewriter.run([&](const ProgramNode& node) {
     if (node.kind != NodeKind::kOp || node.in.empty()) return false;
     int from = node.in[0];
+    if (node.op == &feed_op()) {  // of a program that has been here before
+      rewriter.replace(
+          node.out[0],
+          program.add_op(feed_op(), std::array<int, 1>{feed_of(from)->in[0]}, node.attrs)[0]);
+      return true;
+    }
     const ProgramNode* found = feed_of(from);
     if (found == nullptr && node.in.size() == 2 && (is(node, "multiply") || is(node, "add"))) {
       from = node.in[1];

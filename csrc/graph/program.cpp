@@ -174,6 +174,7 @@ std::string Program::text() const {
     if (value.source == Source::kVariable) out << "variable " << value.name;
     if (value.source == Source::kConstant) {
       out << "constant";
+      if (!value.name.empty()) out << ' ' << value.name;
       if (!value.constant) out << ' ' << value.number;
     }
     out << " : " << type_text(value.type) << '\n';

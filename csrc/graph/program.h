@@ -25,8 +25,8 @@ enum class Source : std::uint8_t { kInput, kVariable, kConstant, kNode };
 struct ProgramValue {
   TypeInfo type;
   Source source = Source::kNode;
-  int node = -1;  // kNode: index of the producing node
-  std::string name;
+  int node = -1;                       // kNode: index of the producing node
+  std::string name;                    // of an input, a variable, or a constant that was a variable
   std::shared_ptr<Variable> variable;  // kVariable
   Value constant;                      // kConstant: an eager tensor, or null:
   double number = 0;                   // ... every element is this number

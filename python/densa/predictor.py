@@ -8,12 +8,13 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 
 from densa import _core
+from densa._certificate import Certificate, certify, check_given, generate
 from densa._core import Predictor
 from densa._symbolic import KerasTensor, is_keras_tensor
 from densa.saving.file_format import strict_json, to_json, write_beside
 from densa.utils import tree
 
-__all__ = ["Predictor", "TensorSpec", "freeze"]
+__all__ = ["Certificate", "Predictor", "TensorSpec", "freeze"]
 
 
 class TensorSpec(NamedTuple):
@@ -30,21 +31,44 @@ class TensorSpec(NamedTuple):
     dtype: str
 
 
-def freeze(model: Any, *, inputs: Any = None) -> Predictor:
-    """Return a Predictor of a model's present weights.
+def freeze(
+    model: Any,
+    dtype: str = "float32",
+    *,
+    calibration: Any = None,
+    fold: bool = True,
+    merge: bool = True,
+    prune: bool = True,
+    inputs: Any = None,
+) -> Predictor:
+    """Return a Predictor of a model's present weights; see `Model.freeze`."""
+    if dtype not in ("float32", "float64"):
+        raise ValueError(f"freeze: dtype must be 'float32' or 'float64'; received {dtype!r}.")
+    program, names, structure, outputs = _record(model, inputs)
+    paths = [(variable, variable.path) for variable in model.variables]
 
-    Args:
-        model: a `densa.Model`.
-        inputs: `densa.Input` tensors, structured like the model's input; needed where the model
-            does not know its inputs, as a subclass with `call`.
+    def made(dtype: str, **passes: bool) -> tuple[Predictor, dict[str, list[str]]]:
+        predictor, report = program.freeze(names, dtype=dtype, names=paths, **passes)
+        _set_structure(predictor, _shape_of(structure), _shape_of(outputs))
+        return predictor, report
 
-    Returns:
-        A Predictor that answers as `model.predict` does.
+    predictor, report = made(dtype, fold=fold, merge=merge, prune=prune)
+    plain, _ = made(dtype, fold=False, merge=False, prune=False)
+    exact, _ = made("float64", fold=False, merge=False, prune=False)
+    if calibration is None:
+        arrays, data = generate(predictor), "generated"
+    else:
+        given = _flatten(structure, (calibration,)) if tree.is_nested(structure) else (calibration,)
+        arrays, data = check_given(predictor, list(given)), "given"
+    sizes = (_core.predictor_size(predictor), _core.predictor_size(plain))
+    vars(predictor)["certificate"] = certify(
+        predictor, plain, exact, report, arrays, data, sizes=sizes
+    )
+    return predictor
 
-    Raises:
-        ValueError: for a model that does not know its inputs, or whose prediction mixes the rows
-            of a batch, draws random numbers or changes variables.
-    """
+
+def _record(model: Any, inputs: Any) -> tuple[Any, list[str], Any, Any]:
+    """The recorded prediction, the names of its outputs, and how inputs and outputs are nested."""
     structure = _inputs_of(model) if inputs is None else inputs
     leaves = tree.flatten(structure)
     for leaf in leaves:
@@ -68,9 +92,7 @@ def freeze(model: Any, *, inputs: Any = None) -> Predictor:
         out_names = _names(given, "output")
         for name, value in zip(out_names, results, strict=True):
             program.output(name, value)
-    predictor: Predictor = program.freeze(out_names)
-    _set_structure(predictor, _shape_of(structure), _shape_of(outputs))
-    return predictor
+    return program, out_names, structure, outputs
 
 
 def _has_graph(model: Any) -> bool:
@@ -190,7 +212,12 @@ def _run(self: Predictor, arrays: list[Any]) -> list[np.ndarray[Any, Any]]:
 
 
 def _notes(predictor: Predictor) -> dict[str, str]:
-    return {"structure": to_json(vars(predictor)["structure"])}
+    kept = vars(predictor)
+    certificate: Certificate | None = kept.get("certificate")
+    return {
+        "structure": to_json(kept["structure"]),
+        "certificate": to_json(None if certificate is None else certificate.to_dict()),
+    }
 
 
 def _with_notes(predictor: Predictor, notes: dict[str, str]) -> Predictor:
@@ -202,6 +229,10 @@ def _with_notes(predictor: Predictor, notes: dict[str, str]) -> Predictor:
         if part is not None and tree.flatten(part) != list(range(len(leaves))):
             raise ValueError("the predictor's structure does not fit its inputs and outputs")
     _set_structure(predictor, *structure)
+    certificate = strict_json(notes.get("certificate", "null"), "the predictor's certificate")
+    vars(predictor)["certificate"] = (
+        None if certificate is None else Certificate.from_dict(certificate)
+    )
     return predictor
 
 

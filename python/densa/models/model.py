@@ -186,15 +186,36 @@ class Model(Trainer, Layer):
         """The layers and ops of the graph."""
         return list(self.layers if self._graph is None else self._graph.operations)
 
-    def freeze(self, *, inputs: Any = None) -> Any:
+    def freeze(
+        self,
+        dtype: str = "float32",
+        *,
+        calibration: Any = None,
+        fold: bool = True,
+        merge: bool = True,
+        prune: bool = True,
+        inputs: Any = None,
+    ) -> Any:
         """Return a `densa.Predictor` of the present weights, to embed in a service.
 
+        Dropout and noise are left out; what is folded, merged, removed and kept, and how large the
+        error is, stands in the predictor's `certificate`.
+
         Args:
+            dtype: type that it computes in, "float32" or "float64".
+            calibration: rows, structured like the model's input, on which the certificate is made;
+                None makes some up.
+            fold: whether batch norms, normalization and rescaling become part of the layers before
+                or behind them.
+            merge: whether dense layers without an activation between become one where that is less
+                work.
+            prune: whether units that are constant, such as dead relus, are removed.
             inputs: `densa.Input` tensors, structured like the model's input; needed where the
                 model does not know its inputs, as a subclass with `call`.
 
         Returns:
-            A Predictor.
+            A Predictor. With `fold`, `merge` and `prune` off, or nothing to do for them, it has the
+            bits of `predict` on the same CPU.
 
         Raises:
             ValueError: for a model that does not know its inputs, or whose prediction mixes the
@@ -202,12 +223,23 @@ class Model(Trainer, Layer):
 
         Example:
             >>> model = densa.Sequential([densa.Input((4,)), densa.layers.Dense(2)])
-            >>> model.freeze()(np.ones((3, 4), "float32")).shape
+            >>> predictor = model.freeze()
+            >>> predictor(np.ones((3, 4), "float32")).shape
             (3, 2)
+            >>> predictor.certificate.same_bits
+            True
         """
         from densa.predictor import freeze
 
-        return freeze(self, inputs=inputs)
+        return freeze(
+            self,
+            dtype,
+            calibration=calibration,
+            fold=fold,
+            merge=merge,
+            prune=prune,
+            inputs=inputs,
+        )
 
     @property
     def inputs(self) -> list[KerasTensor]:

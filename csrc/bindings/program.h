@@ -1,0 +1,23 @@
+// A Program as Python code holds it.
+#pragma once
+#include "bindings/python.h"
+#include "graph/freeze.h"
+#include "graph/program.h"
+
+namespace densa::bindings {
+
+// With the recorder that feeds it while it is a context.
+struct PyProgram {
+  Program program;
+  Recorder recorder{program};
+
+  PyProgram() = default;
+  explicit PyProgram(Program made) : program(std::move(made)) {}
+  PyProgram(const PyProgram&) = delete;  // the recorder points here
+  PyProgram& operator=(const PyProgram&) = delete;
+};
+
+// What freezing did, as lists of lines by name.
+py::dict report_lines(const FreezeReport& report);
+
+}  // namespace densa::bindings
