@@ -96,6 +96,17 @@ def test_what_is_not_shared_gets_no_number():
     assert "shared_object_id" not in model.to_json()
 
 
+def test_a_policy_for_all_layers_is_no_shared_part():
+    densa.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        model = models.Sequential([densa.Input((2,)), layers.Dense(1), layers.Dense(1)])
+    finally:
+        densa.config.set_dtype_policy(None)
+    assert "shared_object_id" not in model.to_json()
+    again = models.model_from_json(model.to_json())
+    assert [layer.dtype_policy.name for layer in again.layers] == ["mixed_bfloat16"] * 2
+
+
 def test_a_number_stands_for_one_class_only():
     model = models.Sequential([densa.Input((2,)), layers.Dense(1), layers.Dropout(0.5)])
     data = json.loads(model.to_json())

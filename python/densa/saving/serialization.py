@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from densa.config import DTypePolicy
 from densa.saving.object_registration import (
     custom_object_scope,
     get_registered_object,
@@ -209,7 +210,7 @@ def _array_config(kind: str, array: Any) -> dict[str, Any]:
 
 def _object_config(obj: Any) -> dict[str, Any]:
     cls = type(obj)
-    if _Sharing.met is not None:
+    if _Sharing.met is not None and not isinstance(obj, DTypePolicy):  # policies are values
         # The object is kept with its id, lest another takes the id over.
         _Sharing.met[id(obj)] = (obj, _Sharing.met.get(id(obj), (obj, 0))[1] + 1)
     config = obj.get_config()
