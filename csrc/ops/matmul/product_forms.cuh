@@ -50,7 +50,36 @@ struct TiledProduct {
   Result y;  // the result, or the parts [splits][count][m][n]
   bool y_by_four;
   Finish<T> finish;
+
+  // What index z over parts and matrices says.
+  struct Part {
+    std::int64_t number, first_k, depth;
+    std::int64_t at[2];  // where the matrices of a and w start
+  };
+  __device__ Part part(std::int64_t z) const {
+    Part out;
+    out.number = z / count;
+    out.first_k = out.number * chunk;
+    const std::int64_t left = k - out.first_k;
+    out.depth = left < chunk ? left : chunk;
+    batch.locate(z - out.number * count, out.at);
+    return out;
+  }
 };
+
+// Finishes and writes four neighbours from y[at] on, of which `count` exist.
+template <class P>
+__device__ void finish_four(const P& p, const Four<typename P::Number>& sums, std::int64_t at,
+                            std::int64_t count) {
+  Four<typename P::Number> y;
+  for (int j = 0; j < 4; ++j) y.x[j] = p.finish(sums.x[j]);
+  if (p.y_by_four && count > 0) {
+    put_four(p.y, at, y);
+  } else {
+    for (int j = 0; j < 4; ++j)
+      if (j < count) put(p.y, at + j, y.x[j]);
+  }
+}
 
 // How the results of a product are cut into tiles, and its sums into parts.
 struct TileCut {
