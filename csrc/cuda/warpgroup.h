@@ -17,7 +17,7 @@
 //   swizzle). Eight rows are an atom of 1024 bytes
 // - operand_at(address): the operand of a product in boxes one behind the other, 64 outer each:
 //   rows of a box are outer and its columns k, or the other way round where the product is told
-//   that the operand is transposed. 16 k further lie kStepAlongK or kStepAcrossK bytes
+//   that the operand is transposed. Operands 16 k further are kStepAlongK or kStepAcrossK more
 // - warpgroup_multiply<kBFloat16, kN, kATransposed, kWTransposed>(sum, a, w): a warpgroup's sum (64
 // x kN) += a (64 x
 //   16) * w (16 x kN), of bfloat16 or half. With warp w, g = lane / 4 and p = lane % 4, sum[j][c]
@@ -38,15 +38,15 @@
 namespace densa::inline DENSA_ISA {
 
 inline constexpr std::size_t kTileSlack = 1024;
-inline constexpr std::uint32_t kStepAlongK = 32, kStepAcrossK = 2048;
+inline constexpr std::uint64_t kStepAlongK = 32 / 16, kStepAcrossK = 2048 / 16;
 inline constexpr int kWarpgroup = 128;
 
 // 14 bits each of the address, of the bytes from one box to the next and from one atom to the next,
-// all by 16; the swizzle's number.
+// all by 16; the swizzle's number. Addresses of shared memory have 18 bits.
 DENSA_HD inline std::uint64_t operand_at(std::uint32_t address) {
   constexpr std::uint64_t kAtomBytes = 1024, kSwizzle128 = 1;
-  return kSwizzle128 << 62 | kAtomBytes / 16 << 32 | std::uint64_t{cuda::kBoxBytes / 16} << 16 |
-         (address & 0x3ffffu) / 16;
+  constexpr std::uint32_t kBoxStep = cuda::kBoxBytes / 16 << 16;
+  return kSwizzle128 << 62 | kAtomBytes / 16 << 32 | (kBoxStep + address / 16);
 }
 
 }  // namespace densa::inline DENSA_ISA

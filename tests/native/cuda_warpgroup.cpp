@@ -133,18 +133,18 @@ __global__ void product(const __grid_constant__ cuda::TensorMap a,
     if (plant != kNoWaitForCopy && !(plant == kOneLaneWaits && lane != 5))
       full.wait(stage, plant == kWrongParity ? turn ^ 1 : turn);
     if (plant != kNoBegin) warpgroup_begin();
-    for (std::uint32_t k = 0; k < 4; ++k) {
-      std::uint32_t k_step = kWTransposed ? kStepAcrossK : kStepAlongK;
-      if (plant == kWrongKStep) k_step = kWTransposed ? kStepAlongK : kStepAcrossK;
-      const std::uint32_t at_a = from + static_cast<std::uint32_t>(group) * cuda::kBoxBytes +
-                                 k * (kATransposed ? kStepAcrossK : kStepAlongK);
-      std::uint64_t w_operand = operand_at(from + kBytesA + k * k_step);
+    for (std::uint64_t k = 0; k < 4; ++k) {
+      const bool across = kWTransposed != (plant == kWrongKStep);
+      const std::uint64_t a_operand =
+          operand_at(from + static_cast<std::uint32_t>(group) * cuda::kBoxBytes) +
+          k * (kATransposed ? kStepAcrossK : kStepAlongK);
+      std::uint64_t w_operand =
+          operand_at(from + kBytesA) + k * (across ? kStepAcrossK : kStepAlongK);
       if (plant == kNoSwizzle) w_operand &= ~(std::uint64_t{3} << 62);
       if (plant == kWrongAtomStep) w_operand ^= std::uint64_t{64 ^ 128} << 32;
       if (plant == kWrongBoxStep) w_operand ^= std::uint64_t{512 ^ 256} << 16;
       if (plant == kWarpAlone && warp == 2) w_operand += 2;
-      warpgroup_multiply<kBFloat16, kN, kATransposed, kWTransposed>(sum, operand_at(at_a),
-                                                                    w_operand);
+      warpgroup_multiply<kBFloat16, kN, kATransposed, kWTransposed>(sum, a_operand, w_operand);
       if (plant == kTouched && t == 77) sum[3][1] = 1;
     }
     if (plant != kNoEndGroup) warpgroup_end_group();

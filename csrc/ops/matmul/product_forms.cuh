@@ -92,13 +92,15 @@ struct ProductForm {
   bool (*takes)(DType dtype, const ProductSizes& sizes);  // else it is exact
   TileCut (*cut)(DType dtype, const ProductSizes& sizes);
   void (*launch)(const ProductCall& call, const TileCut& cut);
+  // Bytes that it needs in call.scratch behind the parts; as the sizes say.
+  std::size_t (*room)(const ProductCall& call) = nullptr;
 };
 
 extern const ProductForm kExactProduct;
 extern const ProductForm kRowsProduct;  // few rows: instead of the exact one where it takes them
 extern const ProductForm kTf32x3Product, kTf32Product;
 // Those that know formats and precisions of 16 bits.
-extern const ProductForm kMixedProduct, kMmaProduct;
+extern const ProductForm kMixedProduct, kMmaProduct, kWgmmaProduct;
 
 inline bool has_halves(const ProductCall& call) {
   constexpr NumberFormat kFull = NumberFormat::kFull;
@@ -112,6 +114,21 @@ inline bool is_mixed(const ProductCall& call) {
 inline bool leaves_parts(const ProductCall& call, const TileCut& cut) {
   return cut.splits > 1 ||
          (call.y_format != NumberFormat::kFull && !Finish<float>::takes(call.formula));
+}
+
+inline std::size_t parts_bytes(const ProductCall& call, const TileCut& cut) {
+  if (!leaves_parts(call, cut)) return 0;
+  const ProductSizes& sizes = call.sizes;
+  return static_cast<std::size_t>(cut.splits * sizes.batch * sizes.m * sizes.n) *
+         item_size(call.dtype);
+}
+// Where a form's room begins in call.scratch, and where it ends.
+inline std::size_t room_start(const ProductCall& call, const TileCut& cut) {
+  return (parts_bytes(call, cut) + 127) / 128 * 128;
+}
+inline std::size_t scratch_bytes(const ProductForm& form, const ProductCall& call,
+                                 const TileCut& cut) {
+  return form.room == nullptr ? parts_bytes(call, cut) : room_start(call, cut) + form.room(call);
 }
 
 inline std::int64_t pieces(std::int64_t n, std::int64_t size) { return (n + size - 1) / size; }
