@@ -81,7 +81,7 @@ def halves(kind, *shape):
 out = {}
 for kind in ["bfloat16", "float16"]:
     shapes = [(17, 17, 17), (32, 784, 300), (70, 1000, 65), (130, 250, 20), (1409, 20, 1411)]
-    shapes += [(129, 64, 257), (65, 200, 1000), (1409, 65, 2000)]
+    shapes += [(129, 64, 257), (65, 200, 1000)]
     for m, k, n in shapes:
         a, b = halves(kind, m, k), halves(kind, k, n)
         y = product(a, b, precision=kind)

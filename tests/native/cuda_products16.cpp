@@ -335,6 +335,24 @@ void check_choice() {
   expect("float32", bytes(400, 70, 600, kFull), 0);
 }
 
+// Wide tiles where there are enough of them and little is wasted; parts of k where there are few.
+void check_cuts() {
+  const auto expect = [](const ProductSizes& sizes, int shape, std::int64_t splits) {
+    const TileCut cut = cut_wgmma(DType::kFloat32, sizes);
+    const bool covers = cut.chunk * (cut.splits - 1) < sizes.k &&
+                        cut.chunk * cut.splits >= sizes.k && cut.chunk % kGroupDepth == 0;
+    if (cut.shape == shape && cut.splits == splits && (covers || cut.splits == 1)) return;
+    ++failures;
+    std::printf("wgmma, (%d, %d, %d): shape %d, %d parts of %d\n", static_cast<int>(sizes.m),
+                static_cast<int>(sizes.k), static_cast<int>(sizes.n), cut.shape,
+                static_cast<int>(cut.splits), static_cast<int>(cut.chunk));
+  };
+  expect({4096, 4096, 4096, 1}, kGroup256, 1);
+  expect({4096, 640, 100, 1}, kGroup128, 1);  // the third half of each wide tile would be empty
+  expect({2000, 1000, 500, 1}, kGroup128, 1);
+  expect({256, 512, 4001, 1}, kGroup128, 15);  // of 2 x 4 tiles
+}
+
 // Aligned operands of the product's precision are not copied, in whichever direction they lie.
 void check_launches(cuda::Stream stream) {
   for (NumberFormat format : {kBf16, kFull})
@@ -363,6 +381,7 @@ int main() {
   cuda::Stream stream = cuda::create_stream(0);
   check_scratch();
   check_choice();
+  check_cuts();
   check_launches(stream);
   check_sizes(stream, kMixedProduct, kSizeLists, 0x1p-24, true, 0, 1, [](const Case& c) {
     return kMixedProduct.cut(DType::kFloat32, {c.m, c.n, c.k, c.count});
