@@ -335,6 +335,57 @@ void check_choice() {
   expect("float32", bytes(400, 70, 600, kFull), 0);
 }
 
+// A batch that broadcasts gives each matrix the bits that it has alone.
+void check_batches(cuda::Stream stream) {
+  constexpr std::int64_t kM = 66, kN = 70, kK = 72, kOfA = 3, kOfW = 2;
+  const auto run = [stream](ProductCall& call, std::int64_t count) {
+    std::vector<float> y(static_cast<std::size_t>(count * kM * kN));
+    const TileCut cut{kGroup128, 1, kK};
+    call.y = cuda::allocate(0, y.size() * sizeof(float));
+    call.scratch = cuda::allocate(0, scratch_bytes(kWgmmaProduct, call, cut));
+    kWgmmaProduct.launch(call, cut);
+    cuda::copy(stream, y.data(), call.y, y.size() * sizeof(float), cuda::Direction::kToHost);
+    cuda::release(0, call.scratch);
+    cuda::release(0, call.y);
+    return y;
+  };
+  for (NumberFormat format : {kBf16, kFull}) {
+    std::vector<float> numbers(static_cast<std::size_t>(kOfA * kOfW * kK * kN));
+    for (float& x : numbers) x = round_to(format, random_number());
+    const Matrices a(stream, numbers, kOfA, kM, kK, format, layout_of(kPadded, kM, kK, 0));
+    const Matrices w(stream, numbers, kOfA * kOfW, kK, kN, format,
+                     layout_of(kPaddedTransposed, kK, kN, 0));
+    ProductCall all;
+    all.m = kM;
+    all.n = kN;
+    all.k = kK;
+    all.precision = kBf16;
+    all.stream = stream;
+    ProductCall one = all;
+    all.batch = Dims{kOfA, kOfW};
+    all.sizes = {kM, kN, kK, kOfA * kOfW};
+    one.sizes = {kM, kN, kK, 1};
+    all.a = a.operand(true);
+    all.w = w.operand(true);
+    const std::ptrdiff_t a_step = all.a.batch_strides[0], w_step = all.w.batch_strides[0];
+    all.a.batch_strides = Dims{a_step, 0};
+    all.w.batch_strides = Dims{kOfW * w_step, w_step};
+    const std::vector<float> together = run(all, kOfA * kOfW);
+    for (std::int64_t i = 0; i < kOfA * kOfW; ++i) {
+      one.a = a.operand(false);
+      one.w = w.operand(false);
+      const auto item = static_cast<std::ptrdiff_t>(bytes_of(format));
+      one.a.data = static_cast<const char*>(one.a.data) + i / kOfW * a_step * item;
+      one.w.data = static_cast<const char*>(one.w.data) + i * w_step * item;
+      const std::vector<float> alone = run(one, 1);
+      if (std::equal(alone.begin(), alone.end(), together.begin() + i * kM * kN)) continue;
+      ++failures;
+      std::printf("wgmma, %s: matrix %d of a batch is not what it is alone\n", name_of(format),
+                  static_cast<int>(i));
+    }
+  }
+}
+
 // Wide tiles where there are enough of them and little is wasted; parts of k where there are few.
 void check_cuts() {
   const auto expect = [](const ProductSizes& sizes, int shape, std::int64_t splits) {
@@ -348,9 +399,9 @@ void check_cuts() {
                 static_cast<int>(cut.splits), static_cast<int>(cut.chunk));
   };
   expect({4096, 4096, 4096, 1}, kGroup256, 1);
-  expect({4096, 640, 100, 1}, kGroup128, 1);  // the third half of each wide tile would be empty
+  expect({16384, 384, 100, 1}, kGroup128, 1);  // a quarter of wide tiles would be empty
   expect({2000, 1000, 500, 1}, kGroup128, 1);
-  expect({256, 512, 4001, 1}, kGroup128, 15);  // of 2 x 4 tiles
+  expect({256, 512, 4001, 1}, kGroup128, 13);  // of 2 x 4 tiles, 320 deep
 }
 
 // Aligned operands of the product's precision are not copied, in whichever direction they lie.
@@ -382,6 +433,7 @@ int main() {
   check_scratch();
   check_choice();
   check_cuts();
+  check_batches(stream);
   check_launches(stream);
   check_sizes(stream, kMixedProduct, kSizeLists, 0x1p-24, true, 0, 1, [](const Case& c) {
     return kMixedProduct.cut(DType::kFloat32, {c.m, c.n, c.k, c.count});

@@ -10,20 +10,11 @@
 #include <vector>
 
 #include "base/half.h"
+#include "check.h"
 #include "cuda/launch.h"
 
 namespace densa::inline DENSA_ISA {
 namespace {
-
-int failures = 0;
-
-#define CHECK(condition, ...)                                  \
-  do {                                                         \
-    if (!(condition)) {                                        \
-      std::printf("line %d, %s: ", __LINE__, #condition);      \
-      std::printf(__VA_ARGS__), std::printf("\n"), ++failures; \
-    }                                                          \
-  } while (0)
 
 template <class T>
 class Device {
