@@ -452,7 +452,7 @@ int main() {
     check_sizes(stream, kMmaProduct, kSizeLists, 0x1p-23, false, shape, 2,
                 parts(shape, kHalfDepth));
   for (int shape = kGroup256; shape <= kGroup128; ++shape)
-    check_sizes(stream, kWgmmaProduct, kGroupLists, 0x1p-23, false, 0, 1,
+    check_sizes(stream, kWgmmaProduct, kGroupLists, 0x1p-23, false, shape, 2,
                 parts(shape, kGroupDepth));
   cuda::destroy_stream(stream);
   if (failures == 0) std::printf("cuda_products16: passed\n");

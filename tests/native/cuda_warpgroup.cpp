@@ -162,6 +162,11 @@ float random_number() {  // exact in both formats, with exact sums
   return static_cast<float>(static_cast<int>(state >> 16) % 33 - 16) / 2;
 }
 
+std::size_t place(int row, int cols, int col) {
+  return static_cast<std::size_t>(row) * static_cast<std::size_t>(cols) +
+         static_cast<std::size_t>(col);
+}
+
 struct Matrix {  // (outer, k), of which a stack of two others lies around it
   std::vector<float> numbers;
   std::vector<std::uint16_t> halves;
@@ -171,11 +176,11 @@ Matrix matrix(int outer, int k, bool transposed, bool bfloat16) {
   Matrix out;
   const int near = transposed ? outer : k, far = transposed ? k : outer;
   out.stack = {nullptr, near, far, 3, (near + 7) / 8 * 8, (near + 7) / 8 * 8 * (far + 1)};
-  out.numbers.resize(static_cast<std::size_t>(outer * k));
+  out.numbers.resize(place(outer, k, 0));
   out.halves.resize(static_cast<std::size_t>(3 * out.stack.step), 0xffff);
   for (int o = 0; o < outer; ++o)
     for (int i = 0; i < k; ++i) {
-      const float x = out.numbers[static_cast<std::size_t>(o * k + i)] = random_number();
+      const float x = out.numbers[place(o, k, i)] = random_number();
       const int n = transposed ? o : i, f = transposed ? i : o;
       out.halves[static_cast<std::size_t>(out.stack.step + f * out.stack.pitch + n)] =
           bfloat16 ? half_bits::to_bfloat16(x) : half_bits::to_float16(x);
@@ -191,7 +196,7 @@ std::string run(cuda::Stream stream, Sizes sizes, int plant) {
   const Device<std::uint16_t> on_a(a.halves, stream), on_w(w.halves, stream);
   a.stack.data = on_a.get();
   w.stack.data = on_w.get();
-  const Device<float> y(std::vector<float>(static_cast<std::size_t>(sizes.m * sizes.n)), stream);
+  const Device<float> y(std::vector<float>(place(sizes.m, sizes.n, 0)), stream);
   const std::size_t bytes = 2 * (2 + kN / 64) * cuda::kBoxBytes + kTileSlack;
   try {
     cuda::launch(stream, {{1}, {288}, bytes}, product<kBFloat16, kN, kATransposed, kWTransposed>,
@@ -201,9 +206,8 @@ std::string run(cuda::Stream stream, Sizes sizes, int plant) {
       for (int c = 0; c < sizes.n; ++c) {
         float want = 0.5f;
         for (int k = 0; k < sizes.k; ++k)
-          want += a.numbers[static_cast<std::size_t>(r * sizes.k + k)] *
-                  w.numbers[static_cast<std::size_t>(c * sizes.k + k)];
-        const float got = out[static_cast<std::size_t>(r * sizes.n + c)];
+          want += a.numbers[place(r, sizes.k, k)] * w.numbers[place(c, sizes.k, k)];
+        const float got = out[place(r, sizes.n, c)];
         if (!(got == want))
           return "(" + std::to_string(r) + ", " + std::to_string(c) + ") is " +
                  std::to_string(got) + ", not " + std::to_string(want);

@@ -138,29 +138,22 @@ __device__ void multiply_block(const GroupProduct& call) {
   const int rounds = static_cast<int>((part.depth + kGroupDepth - 1) / kGroupDepth);
   float sum[1][S::kCols / 8][4];
   begin_sums(p, sum, first_col, part.number);
-  const auto multiply = [&](auto kBFloat16, auto kAAlongK, auto kWAlongK) {
-    multiply_stages<S, kBFloat16.value, kAAlongK.value, kWAlongK.value>(sum[0], rounds, tiles, full,
-                                                                        empty);
+  const auto multiply = [&](auto bfloat16, auto a_along_k, auto w_along_k) {
+    multiply_stages<S, bfloat16.value, a_along_k.value, w_along_k.value>(sum[0], rounds, tiles,
+                                                                         full, empty);
   };
-  const auto with_w = [&](auto kBFloat16, auto kAAlongK) {
-    if (p.w.along_k) {
-      multiply(kBFloat16, kAAlongK, std::true_type{});
+  const auto with = [](bool which, const auto& f) {
+    if (which) {
+      f(std::true_type{});
     } else {
-      multiply(kBFloat16, kAAlongK, std::false_type{});
+      f(std::false_type{});
     }
   };
-  const auto with_a = [&](auto kBFloat16) {
-    if (p.a.along_k) {
-      with_w(kBFloat16, std::true_type{});
-    } else {
-      with_w(kBFloat16, std::false_type{});
-    }
-  };
-  if (call.bfloat16) {
-    with_a(std::true_type{});
-  } else {
-    with_a(std::false_type{});
-  }
+  with(call.bfloat16, [&](auto bfloat16) {
+    with(p.a.along_k, [&](auto a_along_k) {
+      with(p.w.along_k, [&](auto w_along_k) { multiply(bfloat16, a_along_k, w_along_k); });
+    });
+  });
   finish_sums<typename S::Room>(p, sum, room, warp * S::Room::kSize, z, first_row + warp * 16,
                                 first_col, FinishHalves{p});
 }
