@@ -292,7 +292,7 @@ std::size_t room_for_rounded(const ProductCall& call) {
 
 // Less than half a tile is work for smaller ones; TMA counts in 32 bits.
 bool takes_wgmma(DType dtype, const ProductSizes& s) {
-  constexpr std::int64_t kMost = std::int64_t{1} << 31;
+  constexpr std::int64_t kMost = std::int64_t{1} << 30;  // with room for a tile
   return dtype == DType::kFloat32 && s.m > 64 && s.n > 64 && s.k >= kGroupDepth && s.m < kMost &&
          s.n < kMost && s.k < kMost && s.batch < kMost;
 }
