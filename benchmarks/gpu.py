@@ -248,7 +248,10 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--product", type=int, default=4096, help="width of the square product")
     parser.add_argument("--peak", type=float, help="TFLOP/s of bfloat16, where it is not known")
     parser.add_argument(
-        "--matmul16", default="mma", choices=["exact", "mma"], help="densa's products of 16 bits"
+        "--matmul16",
+        default="mma",
+        choices=["exact", "mma", "wgmma"],
+        help="densa's products of 16 bits",
     )
     parser.add_argument("--weights", type=int, default=100_000_000, help="of the AdamW step")
     parser.add_argument("--repeats", type=int, default=11, help="slots per peer")

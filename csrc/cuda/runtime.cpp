@@ -1,10 +1,13 @@
 // The services of cuda/launch.h on a GPU, by CUDA's runtime library.
+#include <cuda.h>
 #include <cuda_runtime.h>
 
+#include <cstring>
 #include <stdexcept>
 
 #include "base/error.h"
 #include "cuda/launch.h"
+#include "cuda/tensor_map.h"
 #include "cuda/trouble.h"
 
 namespace densa::cuda {
@@ -197,6 +200,42 @@ void launch_graph(Stream stream, Graph* graph) {
 void destroy_graph(Graph* graph) {
   (void)cudaGraphExecDestroy(graph->exec);
   delete graph;
+}
+
+TensorMap tensor_map(const MatrixStack& stack) {
+  // The driver is found when it is needed, never linked.
+  using Encode = decltype(&cuTensorMapEncodeTiled);
+  static const Encode encode = [] {
+    void* found = nullptr;
+    cudaDriverEntryPointQueryResult result{};
+#if CUDART_VERSION >= 12050
+    constexpr unsigned kSince = 12000;
+    const cudaError_t status = cudaGetDriverEntryPointByVersion("cuTensorMapEncodeTiled", &found,
+                                                                kSince, cudaEnableDefault, &result);
+#else
+    const cudaError_t status =
+        cudaGetDriverEntryPoint("cuTensorMapEncodeTiled", &found, cudaEnableDefault, &result);
+#endif
+    check(status, "cudaGetDriverEntryPoint");
+    if (result != cudaDriverEntryPointSuccess || found == nullptr)
+      throw std::runtime_error("cuda: the driver has no cuTensorMapEncodeTiled");
+    return reinterpret_cast<Encode>(found);
+  }();
+  const auto size = [](std::int64_t n) { return static_cast<cuuint64_t>(n); };
+  const cuuint64_t sizes[] = {size(stack.near), size(stack.far), size(stack.count)};
+  const cuuint64_t steps[] = {size(stack.pitch) * 2, size(stack.step) * 2};  // bytes
+  constexpr cuuint32_t kBox[] = {kBoxSide, kBoxSide, 1}, kEach[] = {1, 1, 1};
+  CUtensorMap map;
+  const CUresult status =
+      encode(&map, CU_TENSOR_MAP_DATA_TYPE_UINT16, 3, const_cast<void*>(stack.data), sizes, steps,
+             kBox, kEach, CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B,
+             CU_TENSOR_MAP_L2_PROMOTION_L2_256B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
+  if (status != CUDA_SUCCESS)
+    throw std::runtime_error(cat("cuda: cuTensorMapEncodeTiled: error ", static_cast<int>(status)));
+  TensorMap out;
+  static_assert(sizeof out == sizeof map && alignof(TensorMap) >= alignof(CUtensorMap));
+  std::memcpy(&out, &map, sizeof out);
+  return out;
 }
 
 void mark_part(const void*, std::size_t) {}

@@ -69,6 +69,8 @@ out["float64"] = [error(product(a, b), a, b), True]
 print(json.dumps(out))
 """
 
+START = SCRIPT[: SCRIPT.index("out = {}")]
+
 
 # Numbers of 16 bits, as a layer under a mixed policy hands them over. The error is that of float32
 # sums; without the rounding the numbers would be float32 and the product of `mma` far from theirs.
@@ -78,7 +80,9 @@ def halves(kind, *shape):
 
 out = {}
 for kind in ["bfloat16", "float16"]:
-    for m, k, n in [(17, 17, 17), (32, 784, 300), (70, 1000, 65), (130, 250, 20), (1409, 20, 1411)]:
+    shapes = [(17, 17, 17), (32, 784, 300), (70, 1000, 65), (130, 250, 20), (1409, 20, 1411)]
+    shapes += [(129, 64, 257), (65, 200, 1000)]
+    for m, k, n in shapes:
         a, b = halves(kind, m, k), halves(kind, k, n)
         y = product(a, b, precision=kind)
         left, right = swapped(a), swapped(b)
@@ -90,7 +94,9 @@ for kind in ["bfloat16", "float16"]:
             and np.array_equal(product(a, b, precision=kind), y)
         )
         out[f"{kind} {m} {k} {n}"] = [error(y, a, b), bool(same)]
-    x, w, bias = halves(kind, 40, 50), halves(kind, 50, 60), numbers(60)
+    a, b = halves(kind, 3, 1, 100, 72), halves(kind, 2, 72, 80)
+    out[f"{kind} stacks"] = [error(product(a, b, precision=kind), a, b), True]
+    x, w, bias = halves(kind, 140, 70), halves(kind, 70, 130), numbers(130)
     for activation in ["relu", "softplus"]:
         y = apply("dense", densa.asarray(x), densa.asarray(w), densa.asarray(bias),
                   activation=activation, precision=kind).to("cpu").numpy()
@@ -99,9 +105,9 @@ for kind in ["bfloat16", "float16"]:
         out[f"{kind} {activation}"] = [float(np.abs(y - want).max() / 50), True]
 
 # What was not rounded before shows whether tensor cores ran: they round it, float32 does not.
-a, b = numbers(40, 64), numbers(64, 40)
-y = product(a, b, precision="bfloat16")
-out["rounded"] = [0.0, error(y, a, b) > 2.0**-14]
+for name, rows in [("rounded", 40), ("rounded wide", 80)]:
+    a, b = numbers(rows, 64), numbers(64, 80)
+    out[name] = [0.0, error(product(a, b, precision="bfloat16"), a, b) > 2.0**-14]
 print(json.dumps(out))
 """
 
@@ -141,22 +147,38 @@ def test_errors(form, least, most):
 
 # The bound is float32's: a sum of k products loses at most a bit in each addition, and the largest
 # of these errors in fact stay far below k of them.
-@pytest.mark.parametrize("form", ["exact", "mma"])
+@pytest.mark.parametrize("form", ["exact", "mma", "wgmma"])
 def test_halves(form):
-    script = SCRIPT[: SCRIPT.index("out = {}")] + HALVES
-    done = run(form, script, "DENSA_CUDA_MATMUL_16BIT")
+    done = run(form, START + HALVES, "DENSA_CUDA_MATMUL_16BIT")
+    if "needs compute capability" in done.stderr:
+        pytest.skip(done.stderr.splitlines()[-1])
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
-    assert found.pop("rounded") == [0.0, form == "mma"]
+    # What is too small for wgmma is a product of mma.
+    assert found.pop("rounded") == found.pop("rounded wide") == [0.0, form != "exact"]
     for case, (error, right) in found.items():
         assert right, f"{form}, {case}"
         assert error <= 2**-19, f"{form}, {case}: {error}"
 
 
 def test_unknown_name_of_16_bits():
-    done = run("fast", SCRIPT[: SCRIPT.index("out = {}")] + HALVES, "DENSA_CUDA_MATMUL_16BIT")
+    done = run("fast", START + HALVES, "DENSA_CUDA_MATMUL_16BIT")
     assert done.returncode != 0
-    assert "DENSA_CUDA_MATMUL_16BIT is 'fast'; known are exact, mma" in done.stderr
+    assert "DENSA_CUDA_MATMUL_16BIT is 'fast'; known are exact, mma, wgmma" in done.stderr
+
+
+@pytest.mark.parametrize("capability", ["8.0", "10.0"])
+def test_wgmma_is_for_one_gpu(capability, monkeypatch):
+    """Code for sm_90a runs on that alone: no falling back in silence to what was not asked for."""
+    if "DENSA_CUDA_EMULATED" not in os.environ:
+        pytest.skip("an emulated GPU can be any")
+    monkeypatch.setenv("DENSA_EMULATION_CAPABILITY", capability)
+    done = run("wgmma", START + HALVES, "DENSA_CUDA_MATMUL_16BIT")
+    assert done.returncode != 0
+    assert (
+        "DENSA_CUDA_MATMUL_16BIT=wgmma needs compute capability 9.0 and no other; GPU 0"
+        f" (emulated GPU) has {capability}. Use exact" in done.stderr
+    )
 
 
 def test_unknown_name():

@@ -10,6 +10,7 @@
 #include "ops/matmul/product_mma.cu"
 #include "ops/matmul/product_rows.cu"
 #include "ops/matmul/product_tf32.cu"
+#include "ops/matmul/product_wgmma.cu"
 
 namespace densa::inline DENSA_ISA {
 namespace {

@@ -4,9 +4,11 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <vector>
 
+#include "cuda/emulation/streams.h"
 #include "cuda/launch.h"
 #include "ops/matmul/product_exact.cu"
 #include "ops/matmul/product_forms.cu"
@@ -14,6 +16,7 @@
 #include "ops/matmul/product_mma.cu"
 #include "ops/matmul/product_rows.cu"
 #include "ops/matmul/product_tf32.cu"
+#include "ops/matmul/product_wgmma.cu"
 
 namespace densa::inline DENSA_ISA {
 namespace {
@@ -147,11 +150,7 @@ std::vector<float> product(cuda::Stream stream, const ProductForm& form, const T
   call.formula = c.formula;
   call.sizes = {c.m, c.n, c.k, c.count};
   call.stream = stream;
-  call.scratch = cuda::allocate(
-      0, std::max<std::size_t>(leaves_parts(call, cut)
-                                   ? results * sizeof(float) * static_cast<std::size_t>(cut.splits)
-                                   : 0,
-                               1));
+  call.scratch = cuda::allocate(0, std::max<std::size_t>(scratch_bytes(form, call, cut), 1));
   form.launch(call, cut);
   finish(call, cut);
   cuda::copy(stream, y.data(), on_y, y.size(), cuda::Direction::kToHost);
@@ -257,22 +256,29 @@ void check(cuda::Stream stream, const ProductForm& form, const TileCut& cut, con
   emulation::set_order(0);
 }
 
-constexpr std::int64_t kOuters[] = {1, 7, 8, 15, 16, 17, 31, 33, 127, 128, 129};
-constexpr std::int64_t kDepths[] = {0, 1, 15, 16, 17, 100, 1000};
+struct SizeLists {
+  std::vector<std::int64_t> rows, cols, depths;  // the last depth only for few results
+};
+const SizeLists kSizeLists = {{1, 7, 8, 15, 16, 17, 31, 33, 127, 128, 129},
+                              {1, 7, 8, 15, 16, 17, 31, 33, 127, 128, 129},
+                              {0, 1, 15, 16, 17, 100, 1000}};
+const SizeLists kGroupLists = {{1, 63, 65, 127, 128, 129},
+                               {1, 64, 127, 128, 129, 255, 256, 257},
+                               {0, 1, 63, 64, 65, 200, 1000}};
 constexpr Formula kFormulas[] = {Formula::kNone, Formula::k_relu, Formula::k_tanh,
                                  Formula::k_softplus};
 
 // Every `step`-th pair of sizes of y from the `first`, with all else in turn.
 template <class Cut>
-void check_sizes(cuda::Stream stream, const ProductForm& form, double unit, bool any_precision,
-                 int first, int step, const Cut& cut_of) {
+void check_sizes(cuda::Stream stream, const ProductForm& form, const SizeLists& lists, double unit,
+                 bool any_precision, int first, int step, const Cut& cut_of) {
   auto turn = static_cast<unsigned>(first);
   const auto next = [&turn](unsigned choices) { return (turn = turn * 5 + 1) / 7 % choices; };
   const NumberFormat formats[] = {kBf16, kF16, kFull};
-  for (std::int64_t m : kOuters)
-    for (std::int64_t n : kOuters) {
+  for (std::int64_t m : lists.rows)
+    for (std::int64_t n : lists.cols) {
       if (first++ % step != 0) continue;
-      const std::int64_t k = kDepths[m * n > 10000 ? next(6) : next(7)];
+      const std::int64_t k = lists.depths[m * n > 10000 ? next(6) : next(7)];
       Case c{1,
              m,
              n,
@@ -308,25 +314,146 @@ void check_scratch() {
   }
 }
 
+// A form that was asked for leaves what it does not take to the one before it: only wgmma needs
+// room for rounded operands.
+void check_choice() {
+  const auto bytes = [](std::int64_t m, std::int64_t k, std::int64_t n, NumberFormat precision) {
+    ProductCall call;
+    call.sizes = {m, n, k, 1};
+    call.precision = precision;
+    return product_scratch_bytes(call);
+  };
+  const auto expect = [](const char* what, std::size_t got, std::size_t want) {
+    if (got == want) return;
+    ++failures;
+    std::printf("%s: scratch of %d bytes, not %d\n", what, static_cast<int>(got),
+                static_cast<int>(want));
+  };
+  expect("wgmma", bytes(400, 70, 600, kBf16), 1000 * 72 * 2);
+  expect("short sums", bytes(400, 50, 600, kBf16), 0);
+  expect("few rows", bytes(64, 70, 600, kBf16), 0);
+  expect("float32", bytes(400, 70, 600, kFull), 0);
+}
+
+// A batch that broadcasts gives each matrix the bits that it has alone.
+void check_batches(cuda::Stream stream) {
+  constexpr std::int64_t kM = 66, kN = 70, kK = 72, kOfA = 3, kOfW = 2;
+  const auto run = [stream](ProductCall& call, std::int64_t count) {
+    std::vector<float> y(static_cast<std::size_t>(count * kM * kN));
+    const TileCut cut{kGroup128, 1, kK};
+    call.y = cuda::allocate(0, y.size() * sizeof(float));
+    call.scratch = cuda::allocate(0, scratch_bytes(kWgmmaProduct, call, cut));
+    kWgmmaProduct.launch(call, cut);
+    cuda::copy(stream, y.data(), call.y, y.size() * sizeof(float), cuda::Direction::kToHost);
+    cuda::release(0, call.scratch);
+    cuda::release(0, call.y);
+    return y;
+  };
+  for (NumberFormat format : {kBf16, kFull}) {
+    std::vector<float> numbers(static_cast<std::size_t>(kOfA * kOfW * kK * kN));
+    for (float& x : numbers) x = round_to(format, random_number());
+    const Matrices a(stream, numbers, kOfA, kM, kK, format, layout_of(kPadded, kM, kK, 0));
+    const Matrices w(stream, numbers, kOfA * kOfW, kK, kN, format,
+                     layout_of(kPaddedTransposed, kK, kN, 0));
+    ProductCall all;
+    all.m = kM;
+    all.n = kN;
+    all.k = kK;
+    all.precision = kBf16;
+    all.stream = stream;
+    ProductCall one = all;
+    all.batch = Dims{kOfA, kOfW};
+    all.sizes = {kM, kN, kK, kOfA * kOfW};
+    one.sizes = {kM, kN, kK, 1};
+    all.a = a.operand(true);
+    all.w = w.operand(true);
+    const std::ptrdiff_t a_step = all.a.batch_strides[0], w_step = all.w.batch_strides[0];
+    all.a.batch_strides = Dims{a_step, 0};
+    all.w.batch_strides = Dims{kOfW * w_step, w_step};
+    const std::vector<float> together = run(all, kOfA * kOfW);
+    for (std::int64_t i = 0; i < kOfA * kOfW; ++i) {
+      one.a = a.operand(false);
+      one.w = w.operand(false);
+      const auto item = static_cast<std::ptrdiff_t>(bytes_of(format));
+      one.a.data = static_cast<const char*>(one.a.data) + i / kOfW * a_step * item;
+      one.w.data = static_cast<const char*>(one.w.data) + i * w_step * item;
+      const std::vector<float> alone = run(one, 1);
+      if (std::equal(alone.begin(), alone.end(), together.begin() + i * kM * kN)) continue;
+      ++failures;
+      std::printf("wgmma, %s: matrix %d of a batch is not what it is alone\n", name_of(format),
+                  static_cast<int>(i));
+    }
+  }
+}
+
+// Wide tiles where there are enough of them and little is wasted; parts of k where there are few.
+void check_cuts() {
+  const auto expect = [](const ProductSizes& sizes, int shape, std::int64_t splits) {
+    const TileCut cut = cut_wgmma(DType::kFloat32, sizes);
+    const bool covers = cut.chunk * (cut.splits - 1) < sizes.k &&
+                        cut.chunk * cut.splits >= sizes.k && cut.chunk % kGroupDepth == 0;
+    if (cut.shape == shape && cut.splits == splits && (covers || cut.splits == 1)) return;
+    ++failures;
+    std::printf("wgmma, (%d, %d, %d): shape %d, %d parts of %d\n", static_cast<int>(sizes.m),
+                static_cast<int>(sizes.k), static_cast<int>(sizes.n), cut.shape,
+                static_cast<int>(cut.splits), static_cast<int>(cut.chunk));
+  };
+  expect({4096, 4096, 4096, 1}, kGroup256, 1);
+  expect({16384, 384, 100, 1}, kGroup128, 1);  // a quarter of wide tiles would be empty
+  expect({2000, 1000, 500, 1}, kGroup128, 1);
+  expect({256, 512, 4001, 1}, kGroup128, 13);  // of 2 x 4 tiles, 320 deep
+}
+
+// Aligned operands of the product's precision are not copied, in whichever direction they lie.
+void check_launches(cuda::Stream stream) {
+  for (NumberFormat format : {kBf16, kFull})
+    for (int a_shape : {kPadded, kPaddedTransposed})
+      for (int w_shape : {kPadded, kPaddedTransposed}) {
+        const Case c{2, 70, 90, 100, format, format, kFull, kBf16, false, Formula::kNone};
+        const Numbers3 numbers{std::vector<float>(2 * 70 * 100), std::vector<float>(2 * 100 * 90),
+                               std::vector<float>(90)};
+        const std::int64_t before = emulation::counts().launches;
+        (void)product(stream, kWgmmaProduct, {kGroup128, 1, 100}, c, numbers,
+                      {a_shape, w_shape, 0, 0}, kFull);
+        const std::int64_t launches = emulation::counts().launches - before;
+        if (launches == (format == kBf16 ? 1 : 3)) continue;
+        ++failures;
+        std::printf("wgmma, layouts %d, %d of %s: %d launches\n", a_shape, w_shape, name_of(format),
+                    static_cast<int>(launches));
+      }
+}
+
 }  // namespace
 }  // namespace densa::inline DENSA_ISA
 
 int main() {
   using namespace densa;
+  setenv("DENSA_CUDA_MATMUL_16BIT", "wgmma", 1);  // for what is left to choose
   cuda::Stream stream = cuda::create_stream(0);
   check_scratch();
-  check_sizes(stream, kMixedProduct, 0x1p-24, true, 0, 1, [](const Case& c) {
+  check_choice();
+  check_cuts();
+  check_batches(stream);
+  check_launches(stream);
+  check_sizes(stream, kMixedProduct, kSizeLists, 0x1p-24, true, 0, 1, [](const Case& c) {
     return kMixedProduct.cut(DType::kFloat32, {c.m, c.n, c.k, c.count});
   });
   // Each shape of tiles with one, two and many parts. What a tensor core cuts off of a sum is less
   // than one bit of float32.
-  for (int shape = kWide128; shape <= kTall32; ++shape)
-    check_sizes(stream, kMmaProduct, 0x1p-23, false, shape, 2, [shape](const Case& c) -> TileCut {
-      const std::int64_t steps = pieces(c.k, kHalfDepth);
-      const std::int64_t chunk = kHalfDepth * std::max<std::int64_t>(1, pieces(steps, 1 + c.m % 4));
+  const auto parts = [](int shape, std::int64_t depth) {
+    return [shape, depth](const Case& c) -> TileCut {
+      const std::int64_t steps = pieces(c.k, depth);
+      const std::int64_t chunk = depth * std::max<std::int64_t>(1, pieces(steps, 1 + c.m % 4));
       if (steps < 2) return {shape, 1, c.k};
       return {shape, pieces(c.k, chunk), chunk};
-    });
+    };
+  };
+  for (int shape = kWide128; shape <= kTall32; ++shape)
+    check_sizes(stream, kMmaProduct, kSizeLists, 0x1p-23, false, shape, 2,
+                parts(shape, kHalfDepth));
+  for (int shape = kGroup256; shape <= kGroup128; ++shape)
+    check_sizes(stream, kWgmmaProduct, kGroupLists, 0x1p-23, false, shape, 2,
+                parts(shape, kGroupDepth));
   cuda::destroy_stream(stream);
   if (failures == 0) std::printf("cuda_products16: passed\n");
   return failures == 0 ? 0 : 1;

@@ -96,6 +96,7 @@ densa_fibre_start:
 #endif
 
 #if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
 #endif
 
@@ -130,6 +131,9 @@ Fibre::~Fibre() {
 }
 
 void Fibre::prepare(void (*entry)(void*), void* argument) {
+#if defined(__SANITIZE_ADDRESS__)
+  ASAN_UNPOISON_MEMORY_REGION(stack_, bytes_);  // frames that were forgotten
+#endif
   auto* top = reinterpret_cast<std::uint64_t*>(stack_ + bytes_);  // page-aligned
   const auto bits = [](auto pointer) { return reinterpret_cast<std::uint64_t>(pointer); };
 #if defined(__x86_64__)

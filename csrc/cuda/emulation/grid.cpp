@@ -256,6 +256,9 @@ void fault(const std::string& what) {
 }
 
 void sync_threads() { machine().barrier(); }
+void wait_for_change(const std::uint32_t& value, const char* where) {
+  machine().wait(value, where);
+}
 void sync_warp() {
   machine().exchange(0, "__syncwarp");
   ++running->warp_interval;

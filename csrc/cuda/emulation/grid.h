@@ -36,6 +36,8 @@ extern Running* running;
 [[noreturn]] void fault(const std::string& what);
 
 void sync_threads();
+// Until another thread has changed `value`; `where` is what an error says it waits in.
+void wait_for_change(const std::uint32_t& value, const char* where);
 void sync_warp();
 // Gives each thread of the warp the 32 values that its threads put in; all must call.
 const std::uint64_t* exchange(std::uint64_t value);

@@ -24,6 +24,7 @@
 #include "cuda/emulation/memory.h"
 #include "cuda/emulation/streams.h"
 #include "cuda/launch.h"
+#include "cuda/tensor_map.h"
 #include "cuda/trouble.h"
 
 namespace densa::cuda {
@@ -268,6 +269,18 @@ bool is_over(const Event* event) {
 
 void mark_part(const void* memory, std::size_t bytes) { emulation::mark_part(memory, bytes); }
 void forget_parts(const void* memory, std::size_t bytes) { emulation::forget_parts(memory, bytes); }
+
+// What a driver refuses is refused here.
+TensorMap tensor_map(const MatrixStack& stack) {
+  constexpr std::int64_t kMostNumbers = std::int64_t{1} << 32, kMostStep = std::int64_t{1} << 39;
+  const auto counts = [](std::int64_t n) { return n >= 1 && n <= kMostNumbers; };
+  const bool fine = reinterpret_cast<std::uintptr_t>(stack.data) % 16 == 0 && counts(stack.near) &&
+                    counts(stack.far) && counts(stack.count) && stack.pitch >= stack.near &&
+                    stack.pitch % 8 == 0 && stack.pitch < kMostStep && stack.step >= stack.pitch &&
+                    stack.step % stack.pitch == 0 && stack.step < kMostStep;
+  if (!fine) throw std::runtime_error("cuda: cuTensorMapEncodeTiled: invalid argument");
+  return {stack};
+}
 
 }  // namespace densa::cuda
 

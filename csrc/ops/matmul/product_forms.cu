@@ -11,32 +11,57 @@ namespace {
 
 struct Choice {
   const ProductForm& form;
-  int least_major;  // compute capability
+  int least_major;       // compute capability
+  bool only_90 = false;  // code for sm_90a runs on 9.0 alone
 };
 
 // A variable of the environment, and the forms that it names. The portable form comes first: it is
 // what runs unless another one is asked for. Those of tensor cores have passed their tests in the
 // emulation only.
 constexpr Choice kChoices[] = {{kExactProduct, 0}, {kTf32x3Product, 8}, {kTf32Product, 8}};
-constexpr Choice kMixedChoices[] = {{kMixedProduct, 0}, {kMmaProduct, 8}};
+constexpr Choice kMixedChoices[] = {{kMixedProduct, 0}, {kMmaProduct, 8}, {kWgmmaProduct, 9, true}};
 
-const ProductForm& asked_for(const char* variable, std::span<const Choice> choices) {
+#if defined(DENSA_CUDA_CODE)
+constexpr bool kHas90a = std::string_view(DENSA_CUDA_CODE).find("90a") != std::string_view::npos;
+#else
+constexpr bool kHas90a = true;
+#endif
+
+// The number of the choice.
+std::size_t asked_for(const char* variable, std::span<const Choice> choices) {
   const char* const text = std::getenv(variable);
   const std::string_view name = text == nullptr ? "" : text;
-  if (name.empty()) return choices[0].form;
+  if (name.empty()) return 0;
   std::string known;
-  for (const Choice& one : choices) {
+  for (std::size_t at = 0; at < choices.size(); ++at) {
+    const Choice& one = choices[at];
     known += cat(known.empty() ? "" : ", ", one.form.name);
     if (name != one.form.name) continue;
+    if (one.only_90 && !kHas90a)
+      throw ValueError(cat(variable, '=', name,
+                           " needs machine code for 90a, which this build of densa lacks. Build it "
+                           "with -C cmake.define.DENSA_CUDA_ARCHITECTURES=90a, or use exact"));
     std::string why_none;
-    for (int i = 0; i < cuda::count_devices(&why_none); ++i)
-      if (const cuda::DeviceFacts facts = cuda::facts(i); facts.major < one.least_major)
+    for (int i = 0; i < cuda::count_devices(&why_none); ++i) {
+      const cuda::DeviceFacts facts = cuda::facts(i);
+      const bool is_90 = facts.major == 9 && facts.minor == 0;
+      if (facts.major < one.least_major || (one.only_90 && !is_90))
         throw ValueError(cat(variable, '=', name, " needs compute capability ", one.least_major,
-                             ".0; GPU ", i, " (", facts.name, ") has ", facts.major, '.',
-                             facts.minor, ". Use exact"));
-    return one.form;
+                             ".0", one.only_90 ? " and no other" : "", "; GPU ", i, " (",
+                             facts.name, ") has ", facts.major, '.', facts.minor, ". Use exact"));
+    }
+    return at;
   }
   throw ValueError(cat(variable, " is '", name, "'; known are ", known));
+}
+
+// The form that was asked for, or the nearest before it that takes the product; null if that is the
+// first one.
+const ProductForm* chosen(std::size_t asked, std::span<const Choice> choices,
+                          const ProductCall& call) {
+  for (std::size_t at = asked; at > 0; --at)
+    if (choices[at].form.takes(call.dtype, call.sizes)) return &choices[at].form;
+  return nullptr;
 }
 
 const ProductForm& exact_form(DType dtype, const ProductSizes& sizes) {
@@ -46,16 +71,15 @@ const ProductForm& exact_form(DType dtype, const ProductSizes& sizes) {
 // By numbers and sizes alone: neither strides nor alignment change the order of a sum.
 const ProductForm& form_for(const ProductCall& call) {
   if (is_mixed(call)) {
-    static const ProductForm& asked = asked_for("DENSA_CUDA_MATMUL_16BIT", kMixedChoices);
-    if (&asked != &kMixedProduct && call.precision != NumberFormat::kFull &&
-        asked.takes(call.dtype, call.sizes))
-      return asked;
+    static const std::size_t asked = asked_for("DENSA_CUDA_MATMUL_16BIT", kMixedChoices);
+    if (call.precision != NumberFormat::kFull)
+      if (const ProductForm* form = chosen(asked, kMixedChoices, call)) return *form;
     const bool plain = call.factors_fit && !has_halves(call);
     return plain ? exact_form(call.dtype, call.sizes) : kMixedProduct;
   }
-  static const ProductForm& asked = asked_for("DENSA_CUDA_MATMUL", kChoices);
-  const bool fits = &asked != &kExactProduct && asked.takes(call.dtype, call.sizes);
-  return fits ? asked : exact_form(call.dtype, call.sizes);
+  static const std::size_t asked = asked_for("DENSA_CUDA_MATMUL", kChoices);
+  const ProductForm* const form = chosen(asked, kChoices, call);
+  return form != nullptr ? *form : exact_form(call.dtype, call.sizes);
 }
 
 // y = f(sum of the parts); `parts` may be y itself if there is one.
@@ -93,11 +117,8 @@ void finish(const ProductCall& call, const TileCut& cut) {
 }  // namespace
 
 std::size_t product_scratch_bytes(const ProductCall& call) {
-  const TileCut cut = form_for(call).cut(call.dtype, call.sizes);
-  if (!leaves_parts(call, cut)) return 0;
-  const ProductSizes& sizes = call.sizes;
-  return static_cast<std::size_t>(cut.splits * sizes.batch * sizes.m * sizes.n) *
-         item_size(call.dtype);
+  const ProductForm& form = form_for(call);
+  return scratch_bytes(form, call, form.cut(call.dtype, call.sizes));
 }
 
 void launch_product(const ProductCall& call) {

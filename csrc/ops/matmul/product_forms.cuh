@@ -50,7 +50,36 @@ struct TiledProduct {
   Result y;  // the result, or the parts [splits][count][m][n]
   bool y_by_four;
   Finish<T> finish;
+
+  // What index z over parts and matrices says.
+  struct Part {
+    std::int64_t number, first_k, depth;
+    std::int64_t at[2];  // where the matrices of a and w start
+  };
+  __device__ Part part(std::int64_t z) const {
+    Part out;
+    out.number = z / count;
+    out.first_k = out.number * chunk;
+    const std::int64_t left = k - out.first_k;
+    out.depth = left < chunk ? left : chunk;
+    batch.locate(z - out.number * count, out.at);
+    return out;
+  }
 };
+
+// Finishes and writes four neighbours from y[at] on, of which `count` exist.
+template <class P>
+__device__ void finish_four(const P& p, const Four<typename P::Number>& sums, std::int64_t at,
+                            std::int64_t count) {
+  Four<typename P::Number> y;
+  for (int j = 0; j < 4; ++j) y.x[j] = p.finish(sums.x[j]);
+  if (p.y_by_four && count > 0) {
+    put_four(p.y, at, y);
+  } else {
+    for (int j = 0; j < 4; ++j)
+      if (j < count) put(p.y, at + j, y.x[j]);
+  }
+}
 
 // How the results of a product are cut into tiles, and its sums into parts.
 struct TileCut {
@@ -63,13 +92,15 @@ struct ProductForm {
   bool (*takes)(DType dtype, const ProductSizes& sizes);  // else it is exact
   TileCut (*cut)(DType dtype, const ProductSizes& sizes);
   void (*launch)(const ProductCall& call, const TileCut& cut);
+  // Bytes that it needs in call.scratch behind the parts; as the sizes say.
+  std::size_t (*room)(const ProductCall& call) = nullptr;
 };
 
 extern const ProductForm kExactProduct;
 extern const ProductForm kRowsProduct;  // few rows: instead of the exact one where it takes them
 extern const ProductForm kTf32x3Product, kTf32Product;
 // Those that know formats and precisions of 16 bits.
-extern const ProductForm kMixedProduct, kMmaProduct;
+extern const ProductForm kMixedProduct, kMmaProduct, kWgmmaProduct;
 
 inline bool has_halves(const ProductCall& call) {
   constexpr NumberFormat kFull = NumberFormat::kFull;
@@ -83,6 +114,21 @@ inline bool is_mixed(const ProductCall& call) {
 inline bool leaves_parts(const ProductCall& call, const TileCut& cut) {
   return cut.splits > 1 ||
          (call.y_format != NumberFormat::kFull && !Finish<float>::takes(call.formula));
+}
+
+inline std::size_t parts_bytes(const ProductCall& call, const TileCut& cut) {
+  if (!leaves_parts(call, cut)) return 0;
+  const ProductSizes& sizes = call.sizes;
+  return static_cast<std::size_t>(cut.splits * sizes.batch * sizes.m * sizes.n) *
+         item_size(call.dtype);
+}
+// Where a form's room begins in call.scratch, and where it ends.
+inline std::size_t room_start(const ProductCall& call, const TileCut& cut) {
+  return (parts_bytes(call, cut) + 127) / 128 * 128;
+}
+inline std::size_t scratch_bytes(const ProductForm& form, const ProductCall& call,
+                                 const TileCut& cut) {
+  return form.room == nullptr ? parts_bytes(call, cut) : room_start(call, cut) + form.room(call);
 }
 
 inline std::int64_t pieces(std::int64_t n, std::int64_t size) { return (n + size - 1) / size; }

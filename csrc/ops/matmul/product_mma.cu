@@ -4,8 +4,7 @@
 // tiles ahead. Operands that lie in memory as the product takes them, aligned, are copied by
 // cp.async as they lie, [outer][k] or [k][outer]. All others go through registers, are rounded
 // there and lie as [outer][k]. The contents of a tile, and so the bits of y, are the same.
-#include "cuda/mma.h"
-#include "ops/matmul/product_mixed.cuh"
+#include "ops/matmul/product_halves.cuh"
 
 namespace densa::inline DENSA_ISA {
 namespace {
@@ -39,14 +38,6 @@ struct HalfLayout {
   }
 };
 
-__device__ inline std::uint32_t pack(NumberFormat to, float low, float high) {
-  return to == NumberFormat::kBFloat16 ? pack_bfloat16(low, high) : pack_float16(low, high);
-}
-
-DENSA_HD inline bool is_direct(const MixedOperand& operand) {
-  return operand.by_eight && operand.data.format == operand.precision;
-}
-
 // A thread's share in filling the tiles of one operand: a few chunks of each.
 template <int kOuter, int kThreads, bool kAlongK, NumberFormat kTo, bool kAny>
 class HalfShare {
@@ -76,7 +67,7 @@ class HalfShare {
       if (direct_) {
         copy_eight_async(x, place + Layout::place(outer, k), operand_.data.half, at, count);
       } else if constexpr (kAny) {
-        load(loaded_[i], at, count);
+        load_eight(operand_, at, count, loaded_[i]);
       }
     }
     at_ += kHalfDepth * operand_.k_step;
@@ -89,10 +80,7 @@ class HalfShare {
     if constexpr (kAny) {
       DENSA_UNROLL
       for (int i = 0; i < kEach; ++i) {
-        Four<std::uint32_t> words;
-        for (int j = 0; j < 4; ++j)
-          words.x[j] = pack(kTo, loaded_[i][2 * j], loaded_[i][2 * j + 1]);
-        x.set_four(place + Layout::place(outer_of(i), k_of(i)), words);
+        x.set_four(place + Layout::place(outer_of(i), k_of(i)), pack_eight(kTo, loaded_[i]));
       }
     }
   }
@@ -103,27 +91,18 @@ class HalfShare {
 
   // Neighbouring threads take what lies side by side in memory.
   __device__ bool across() const { return kAny && !operand_.along_k; }
-  __device__ int chunk_of(int i) const { return static_cast<int>(threadIdx.x) + i * kThreads; }
+  __device__ unsigned chunk_of(int i) const {
+    return threadIdx.x + static_cast<unsigned>(i * kThreads);
+  }
   __device__ int outer_of(int i) const {
-    if (kAlongK) return across() ? chunk_of(i) % kOuter : chunk_of(i) / Layout::kChunks;
-    return chunk_of(i) % Layout::kChunks * 8;
+    const unsigned chunk = chunk_of(i);
+    if (kAlongK) return static_cast<int>(across() ? chunk % kOuter : chunk / Layout::kChunks);
+    return static_cast<int>(chunk % Layout::kChunks * 8);
   }
   __device__ int k_of(int i) const {
-    if (kAlongK) return (across() ? chunk_of(i) / kOuter : chunk_of(i) % Layout::kChunks) * 8;
-    return chunk_of(i) / Layout::kChunks;
-  }
-  __device__ void load(float (&to)[8], std::ptrdiff_t at, int count) const {
-    if (operand_.by_four && operand_.along_k && count == 8 &&
-        operand_.data.format == NumberFormat::kFull) {
-      const Four<float> low = load_four(operand_.data.full, at);
-      const Four<float> high = load_four(operand_.data.full, at + 4);
-      for (int j = 0; j < 4; ++j) {
-        to[j] = low.x[j];
-        to[4 + j] = high.x[j];
-      }
-    } else {
-      for (int j = 0; j < 8; ++j) to[j] = j < count ? operand_.data[at + j * operand_.k_step] : 0;
-    }
+    const unsigned chunk = chunk_of(i);
+    if (kAlongK) return static_cast<int>((across() ? chunk / kOuter : chunk % Layout::kChunks) * 8);
+    return static_cast<int>(chunk / Layout::kChunks);
   }
 
   const MixedOperand& operand_;
@@ -137,35 +116,13 @@ class HalfShare {
 template <class Layout, bool kAlongK, int kRoom>
 __device__ void load_fragment(const Shared<std::uint32_t, kRoom>& x, int place, int outer, int k,
                               std::uint32_t (&out)[4]) {
-  const int lane = static_cast<int>(threadIdx.x) % kWarp, row = lane % 8;
+  const int lane = static_cast<int>(threadIdx.x % kWarp), row = lane % 8;
   const int second = lane / 8 % 2 * 8, deeper = lane / 16 * 8;
   if constexpr (kAlongK) {
     load_matrices(x, place + Layout::place(outer + second + row, k + deeper), out);
   } else {
     load_matrices_transposed(x, place + Layout::place(outer + second, k + deeper + row), out);
   }
-}
-
-// Results from `at` on, of which `count` exist.
-__device__ inline void finish_four(const MixedProduct& p, const Four<std::uint32_t>& sums,
-                                   std::int64_t at, std::int64_t count) {
-  Four<float> y;
-  for (int j = 0; j < 4; ++j) y.x[j] = p.finish(from_bits<float>(sums.x[j]));
-  if (p.y.format == NumberFormat::kFull) {
-    if (p.y_by_four) return store_four(p.y.full, at, y);
-    for (int j = 0; j < 4; ++j)
-      if (j < count) p.y.full[at + j] = y.x[j];
-    return;
-  }
-  Four<std::uint16_t> halves;
-  for (int j = 0; j < 4; j += 2) {
-    const std::uint32_t two = pack(p.y.format, y.x[j], y.x[j + 1]);
-    halves.x[j] = static_cast<std::uint16_t>(two);
-    halves.x[j + 1] = static_cast<std::uint16_t>(two >> 16);
-  }
-  if (p.y_by_four) return store_four(p.y.half, at, halves);
-  for (int j = 0; j < 4; ++j)
-    if (j < count) p.y.half[at + j] = halves.x[j];
 }
 
 // kAny: the operands lie anyhow; both layouts are then [outer][k].
@@ -176,9 +133,7 @@ __global__ void __launch_bounds__(S::kThreads, kAny ? 1 : 2) multiply_halves(Mix
   constexpr int kSizeA = ShareA::Layout::kSize, kSizeW = ShareW::Layout::kSize;
   __shared__ Shared<std::uint32_t, S::kStages * kSizeA> a_tiles;
   __shared__ Shared<std::uint32_t, S::kStages * kSizeW> w_tiles;
-  const int warp = static_cast<int>(threadIdx.x) / kWarp,
-            lane = static_cast<int>(threadIdx.x) % kWarp;
-  const int g = lane / 4, q = lane % 4;
+  const int warp = static_cast<int>(threadIdx.x / kWarp);
   const int warp_row = warp / S::kAcross * S::kWarpRows,
             warp_col = warp % S::kAcross * S::kWarpCols;
   const std::int64_t across = (p.n + S::kCols - 1) / S::kCols;
@@ -186,36 +141,26 @@ __global__ void __launch_bounds__(S::kThreads, kAny ? 1 : 2) multiply_halves(Mix
   const std::int64_t first_col = blockIdx.x % across * S::kCols;
 
   for (std::int64_t z = blockIdx.y; z < p.count * p.splits; z += gridDim.y) {
-    const std::int64_t part = z / p.count, first_k = part * p.chunk;
-    const std::int64_t left = p.k - first_k, depth = left < p.chunk ? left : p.chunk;
-    std::int64_t at[2];
-    p.batch.locate(z - part * p.count, at);
+    const auto part = p.part(z);
 
-    // Results 16 i + g + 8 (c / 2), 8 j + 2 q + c % 2.
     float sum[S::kDown16][2 * S::kAcross16][4];
-    DENSA_UNROLL
-    for (int j = 0; j < 2 * S::kAcross16; ++j)
-      for (int c = 0; c < 4; ++c) {
-        const std::int64_t col = first_col + warp_col + 8 * j + 2 * q + c % 2;
-        const float start = p.bias != nullptr && part == 0 && col < p.n ? p.bias[col] : 0;
-        for (int i = 0; i < S::kDown16; ++i) sum[i][j][c] = start;
-      }
+    begin_sums(p, sum, first_col + warp_col, part.number);
 
-    ShareA a(p.a, at[0], first_row, first_k);
-    ShareW w(p.w, at[1], first_col, first_k);
+    ShareA a(p.a, part.at[0], first_row, part.first_k);
+    ShareW w(p.w, part.at[1], first_col, part.first_k);
     // A tile is begun kStages - 1 rounds before its turn, where all have read the one before it.
     // A round without one ends an empty group.
-    for (std::int64_t round = 1 - S::kStages; round * kHalfDepth < depth; ++round) {
+    for (std::int64_t round = 1 - S::kStages; round * kHalfDepth < part.depth; ++round) {
       const std::int64_t next = round + S::kStages - 1;
       const int to = static_cast<int>(next % S::kStages);
       if (round >= 0) {
         copies_wait<S::kStages - 2>();
         __syncthreads();
       }
-      const bool more = next * kHalfDepth < depth;
+      const bool more = next * kHalfDepth < part.depth;
       if (more) {
-        a.fetch(a_tiles, to * kSizeA, depth - next * kHalfDepth);
-        w.fetch(w_tiles, to * kSizeW, depth - next * kHalfDepth);
+        a.fetch(a_tiles, to * kSizeA, part.depth - next * kHalfDepth);
+        w.fetch(w_tiles, to * kSizeW, part.depth - next * kHalfDepth);
       }
       copies_end_group();
       if (round >= 0) {
@@ -251,29 +196,10 @@ __global__ void __launch_bounds__(S::kThreads, kAny ? 1 : 2) multiply_halves(Mix
     copies_wait<0>();
     __syncthreads();
 
-    // A warp passes 16 rows of its results at a time through shared memory, so that its threads
-    // finish and write what lies side by side, with one copy of that code for each 16.
-    constexpr int kRow = S::kWarpCols + 8, kFours = S::kWarpCols / 4;
-    const int room = warp * 16 * kRow;
-    static_assert(S::kThreads / kWarp * 16 * kRow <= S::kStages * kSizeW);
-    DENSA_UNROLL
-    for (int i = 0; i < S::kDown16; ++i) {
-      DENSA_UNROLL
-      for (int j = 0; j < 2 * S::kAcross16; ++j)
-        for (int c = 0; c < 4; ++c)
-          w_tiles.set(room + (g + c / 2 * 8) * kRow + 8 * j + 2 * q + c % 2,
-                      unsigned_bits(sum[i][j][c]));
-      __syncwarp();
-      DENSA_ROLLED
-      for (int e = lane; e < 16 * kFours; e += kWarp) {
-        const std::int64_t row = first_row + warp_row + 16 * i + e / kFours;
-        const std::int64_t col = first_col + warp_col + e % kFours * 4;
-        if (row < p.m && col < p.n)
-          finish_four(p, w_tiles.four(room + e / kFours * kRow + e % kFours * 4),
-                      (z * p.m + row) * p.n + col, p.n - col);
-      }
-      __syncwarp();
-    }
+    using Room = ResultRoom<2 * S::kAcross16>;
+    static_assert(S::kThreads / kWarp * Room::kSize <= S::kStages * kSizeW);
+    finish_sums<Room>(p, sum, w_tiles, warp * Room::kSize, z, first_row + warp_row,
+                      first_col + warp_col, FinishHalves{p});
     __syncthreads();
   }
 }

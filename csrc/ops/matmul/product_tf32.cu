@@ -9,7 +9,7 @@
 // Tiles lie in shared memory as their matrix does, [outer][k] or [k][outer], with rows padded so
 // that the reads of a warp hit different banks. Copies run a few tiles ahead.
 #include "cuda/mma.h"
-#include "ops/matmul/product_forms.cuh"
+#include "ops/matmul/product_warps.cuh"
 
 namespace densa::inline DENSA_ISA {
 namespace {
@@ -89,8 +89,8 @@ __global__ void __launch_bounds__(S::kThreads) multiply_tf32(TiledProduct<float>
   using TilesW = CopiedTiles<S::kCols, S::kThreads>;
   __shared__ Shared<float, S::kStages * TilesA::kSize> a_tiles;
   __shared__ Shared<float, S::kStages * TilesW::kSize> w_tiles;
-  const int warp = static_cast<int>(threadIdx.x) / kWarp,
-            lane = static_cast<int>(threadIdx.x) % kWarp;
+  const int warp = static_cast<int>(threadIdx.x / kWarp),
+            lane = static_cast<int>(threadIdx.x % kWarp);
   const int g = lane / 4, q = lane % 4;
   const int warp_row = warp / S::kAcross * S::kWarpRows,
             warp_col = warp % S::kAcross * S::kWarpCols;
@@ -99,33 +99,24 @@ __global__ void __launch_bounds__(S::kThreads) multiply_tf32(TiledProduct<float>
   const std::int64_t first_col = blockIdx.x % across * S::kCols;
 
   for (std::int64_t z = blockIdx.y; z < p.count * p.splits; z += gridDim.y) {
-    const std::int64_t part = z / p.count, first_k = part * p.chunk;
-    const std::int64_t left = p.k - first_k, depth = left < p.chunk ? left : p.chunk;
-    std::int64_t at[2];
-    p.batch.locate(z - part * p.count, at);
+    const auto part = p.part(z);
 
-    // Results 16 i + g + 8 (c / 2), 8 j + 2 q + c % 2.
     float sum[S::kDown16][S::kAcross8][4];
-    for (int j = 0; j < S::kAcross8; ++j)
-      for (int c = 0; c < 4; ++c) {
-        const std::int64_t col = first_col + warp_col + 8 * j + 2 * q + c % 2;
-        const float start = p.bias != nullptr && part == 0 && col < p.n ? p.bias[col] : 0;
-        for (int i = 0; i < S::kDown16; ++i) sum[i][j][c] = start;
-      }
+    begin_sums(p, sum, first_col + warp_col, part.number);
 
-    TilesA a(p.a, at[0], first_row, first_k);
-    TilesW w(p.w, at[1], first_col, first_k);
+    TilesA a(p.a, part.at[0], first_row, part.first_k);
+    TilesW w(p.w, part.at[1], first_col, part.first_k);
     // A tile is begun kStages - 1 rounds before its turn; a round without one ends an empty group.
-    for (std::int64_t round = 1 - S::kStages; round * kDepth < depth; ++round) {
+    for (std::int64_t round = 1 - S::kStages; round * kDepth < part.depth; ++round) {
       const std::int64_t next = round + S::kStages - 1;
       if (round >= 0) {
         copies_wait<S::kStages - 2>();
         __syncthreads();
       }
-      if (next * kDepth < depth) {
+      if (next * kDepth < part.depth) {
         const int stage = static_cast<int>(next % S::kStages);
-        a.copy(a_tiles, stage * TilesA::kSize, depth - next * kDepth);
-        w.copy(w_tiles, stage * TilesW::kSize, depth - next * kDepth);
+        a.copy(a_tiles, stage * TilesA::kSize, part.depth - next * kDepth);
+        w.copy(w_tiles, stage * TilesW::kSize, part.depth - next * kDepth);
       }
       copies_end_group();
       if (round < 0) continue;
@@ -159,13 +150,14 @@ __global__ void __launch_bounds__(S::kThreads) multiply_tf32(TiledProduct<float>
     copies_wait<0>();
     __syncthreads();
 
-    for (int i = 0; i < S::kDown16; ++i)
-      for (int j = 0; j < S::kAcross8; ++j)
-        for (int c = 0; c < 4; ++c) {
-          const std::int64_t row = first_row + warp_row + 16 * i + g + c / 2 * 8;
-          const std::int64_t col = first_col + warp_col + 8 * j + 2 * q + c % 2;
-          if (row < p.m && col < p.n) p.y[(z * p.m + row) * p.n + col] = p.finish(sum[i][j][c]);
-        }
+    using Room = ResultRoom<S::kAcross8>;
+    static_assert(S::kThreads / kWarp * Room::kSize <= S::kStages * TilesW::kSize);
+    finish_sums<Room>(p, sum, w_tiles, warp * Room::kSize, z, first_row + warp_row,
+                      first_col + warp_col,
+                      [&p](const Four<float>& sums, std::int64_t to, std::int64_t count) {
+                        finish_four(p, sums, to, count);
+                      });
+    __syncthreads();
   }
 }
 

@@ -51,24 +51,21 @@ __global__ void __launch_bounds__(S::kThreads, S::kBlocks) multiply_tiles(P p) {
   const std::int64_t first_col = blockIdx.x % across * S::kCols;
 
   for (std::int64_t z = blockIdx.y; z < p.count * p.splits; z += gridDim.y) {
-    const std::int64_t split = z / p.count, first_k = split * p.chunk;
-    const std::int64_t left = p.k - first_k, depth = left < p.chunk ? left : p.chunk;
-    std::int64_t at[2];
-    p.batch.locate(z - split * p.count, at);
+    const typename P::Part part = p.part(z);
 
     T sum[kEach][kEach];
     for (int j = 0; j < kEach; ++j) {
       const std::int64_t col = first_col + place.col_of(j);
-      const T start = p.bias != nullptr && split == 0 && col < p.n ? p.bias[col] : T{};
+      const T start = p.bias != nullptr && part.number == 0 && col < p.n ? p.bias[col] : T{};
       for (int i = 0; i < kEach; ++i) sum[i][j] = start;
     }
 
-    ShareA a(p.a, at[0], first_row, first_k);
-    ShareW w(p.w, at[1], first_col, first_k);
+    ShareA a(p.a, part.at[0], first_row, part.first_k);
+    ShareW w(p.w, part.at[1], first_col, part.first_k);
     // The first round only loads: its code is that of all others.
     int here = 1;
-    for (std::int64_t k = -S::kDepth; k < depth; k += S::kDepth, here ^= 1) {
-      const std::int64_t rest = depth - k - S::kDepth;
+    for (std::int64_t k = -S::kDepth; k < part.depth; k += S::kDepth, here ^= 1) {
+      const std::int64_t rest = part.depth - k - S::kDepth;
       if (rest > 0) {
         a.fetch(rest);
         w.fetch(rest);
@@ -97,15 +94,9 @@ __global__ void __launch_bounds__(S::kThreads, S::kBlocks) multiply_tiles(P p) {
       if (row >= p.m) continue;
       for (int block = 0; block < S::kBlocks; ++block) {
         const std::int64_t col = first_col + place.col_of(4 * block);
-        const std::int64_t to = (z * p.m + row) * p.n + col;
-        Four<T> y;
-        for (int j = 0; j < 4; ++j) y.x[j] = p.finish(sum[i][4 * block + j]);
-        if (p.y_by_four && col < p.n) {
-          put_four(p.y, to, y);
-        } else {
-          for (int j = 0; j < 4; ++j)
-            if (col + j < p.n) put(p.y, to + j, y.x[j]);
-        }
+        Four<T> sums;
+        for (int j = 0; j < 4; ++j) sums.x[j] = sum[i][4 * block + j];
+        finish_four(p, sums, (z * p.m + row) * p.n + col, p.n - col);
       }
     }
   }
