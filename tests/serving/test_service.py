@@ -440,32 +440,36 @@ class Lifespan:
 
 
 def test_shutdown_waits_for_what_runs_and_refuses_the_rest():
-    app = densa.serving.asgi(Echo(seconds=0.3), offload_bytes=0)
+    predictors = {"short": Echo(seconds=0.3), "long": Echo(seconds=0.6)}
+    app = densa.serving.asgi(predictors, offload_bytes=0)
+    paths = [f"/v2/models/{name}/infer" for name in predictors]
+    before = set(threading.enumerate())
 
     async def live():
         server = Lifespan(app)
         await server.tell("startup")
         assert await server.sent.get() == {"type": "lifespan.startup.complete"}
         assert (await acall(app, "GET", "/v2/health/ready")).status == 200
-        running = asyncio.create_task(acall(app, "POST", INFER, ONE))
+        running = [asyncio.create_task(acall(app, "POST", path, ONE)) for path in paths]
         await asyncio.sleep(0.05)
         await server.tell("shutdown")
         await asyncio.sleep(0.05)
-        assert not running.done()
-        assert server.sent.empty()
-        for path in ("/v2/health/ready", "/v2/models/model/ready"):
+        assert not any(task.done() for task in running)
+        for path in ("/v2/health/ready", "/v2/models/short/ready"):
             response = await acall(app, "GET", path)
             assert (response.status, response.json["ready"]) == (503, False)
         assert (await acall(app, "GET", "/v2/health/live")).status == 200
-        late = await acall(app, "POST", INFER, ONE)
+        late = await acall(app, "POST", paths[0], ONE)
         assert (late.status, late.error) == (503, "The service is shutting down.")
+        assert server.sent.empty()
         assert await server.sent.get() == {"type": "lifespan.shutdown.complete"}
-        assert running.done()
-        assert (await running).status == 200
+        assert [task.done() for task in running] == [True, True]
+        assert [(await task).status for task in running] == [200, 200]
         await server.task
 
     asyncio.run(live())
     assert metrics(app)["densa_serving_ready"] == 0
+    assert set(threading.enumerate()) <= before
 
 
 def test_an_idle_service_stops_at_once_and_starts_again():
