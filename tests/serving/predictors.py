@@ -2,43 +2,19 @@
 
 from __future__ import annotations
 
+import runpy
 import threading
 import time
-from typing import NamedTuple
+from pathlib import Path
 
 import numpy as np
 
 import densa
 
-
-class Spec(NamedTuple):
-    """A TensorSpec."""
-
-    name: str
-    shape: tuple[int | None, ...]
-    dtype: str
-
-
-class Frozen:
-    """A network behind the predictor's interface, until networks can be frozen.
-
-    `predict` of one model runs one call at a time.
-    """
-
-    def __init__(self, model):
-        self.inputs = (Spec("x", tuple(model.inputs[0].shape), "float32"),)
-        self.outputs = (Spec("y", tuple(model.outputs[0].shape), "float32"),)
-        self._model = model
-        self._lock = threading.Lock()
-
-    def run(self, arrays):
-        (x,) = arrays
-        if x.dtype != np.float32:
-            raise TypeError(f"x is {x.dtype}, not float32")
-        if x.shape[1:] != self.inputs[0].shape[1:]:
-            raise ValueError(f"x has shape {x.shape}")
-        with self._lock:
-            return [np.asarray(self._model.predict(x, verbose=0))]
+# The examples' stand-in for a frozen network, until there is one.
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "service"
+_EXAMPLE = runpy.run_path(str(EXAMPLES / "predictor.py"))
+Spec, ModelPredictor = _EXAMPLE["Spec"], _EXAMPLE["ModelPredictor"]
 
 
 def network(seed=3):

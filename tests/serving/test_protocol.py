@@ -9,7 +9,7 @@ import pytest
 import densa
 from densa.serving import protocol
 from serving.client import binary_request, call, json_request
-from serving.predictors import Echo, Frozen, Sums, network
+from serving.predictors import Echo, ModelPredictor, Sums, network
 
 INFER = "/v2/models/model/infer"
 
@@ -60,7 +60,7 @@ def test_every_type_there_and_back(dtype, rows):
 @pytest.mark.usefixtures("library")
 def test_a_network_answers_as_predict_does():
     model = network()
-    app = densa.serving.asgi(Frozen(model))
+    app = densa.serving.asgi(ModelPredictor(model))
     x = np.random.default_rng(0).standard_normal((4, 64)).astype("float32")
     expected = model.predict(x, verbose=0)
     body, headers = binary_request({"x": x})

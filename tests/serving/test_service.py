@@ -401,6 +401,7 @@ def test_metrics():
     assert found[f'densa_serving_errors_total{{{two},code="415"}}'] == 1
     assert found['densa_serving_errors_total{model="",version="",code="404"}'] == 1
     assert f'densa_serving_errors_total{{{one},code="400"}}' not in found
+    assert 'densa_serving_requests_total{model="",version=""}' not in found
     assert found['densa_serving_requests_total{model="a \\"b\\"\\\\\\n",version="1"}'] == 0
     buckets = [
         (float(re.search('le="(.*?)"', k)[1]), v)
@@ -419,7 +420,7 @@ def test_latencies_are_counted_in_their_bucket():
     counts = densa.serving.metrics.ModelMetrics("m", "1")
     for seconds in (50e-6, 51e-6, 0.3, 99.0):
         counts.answered(1, seconds)
-    page = densa.serving.metrics.exposition([counts], True).decode()
+    page = densa.serving.metrics.exposition([counts], counts, True).decode()
     found = dict(re.findall(r'_bucket\{.*le="(.*?)"\} (\d+)', page))
     assert found["5e-05"] == "1"
     assert found["0.0001"] == found["0.25"] == "2"

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from .asgi import Service, asgi
-from .predictors import Predictor, TensorSpec
+from .predictors import Predictor, TensorSpec, tensor_metadata
 
-__all__ = ["Predictor", "Service", "TensorSpec", "asgi"]
+__all__ = ["Predictor", "Service", "TensorSpec", "asgi", "tensor_metadata"]

@@ -143,8 +143,8 @@ class Service:
         return _json(200 if self._ready else 503, {**more, "ready": self._ready})
 
     def _metrics(self) -> Answer:
-        counts = [self._unrouted, *(served.metrics for served in self._all())]
-        body = metrics.exposition(counts, self._ready)
+        counts = [served.metrics for served in self._all()]
+        body = metrics.exposition(counts, self._unrouted, self._ready)
         return 200, [(b"content-type", metrics.CONTENT_TYPE)], body
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

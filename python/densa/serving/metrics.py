@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 __all__ = ["BUCKETS", "CONTENT_TYPE", "ModelMetrics", "exposition"]
 
@@ -43,9 +43,8 @@ class ModelMetrics:
         self.errors[status] = self.errors.get(status, 0) + 1
 
 
-def exposition(models: Iterable[ModelMetrics], ready: bool) -> bytes:
-    """The page that Prometheus reads."""
-    models = list(models)
+def exposition(models: Sequence[ModelMetrics], elsewhere: ModelMetrics, ready: bool) -> bytes:
+    """The page that Prometheus reads; `elsewhere` has the errors of requests to no model."""
     lines: list[str] = []
 
     def family(name: str, kind: str, text: str, samples: Iterable[str]) -> None:
@@ -63,7 +62,9 @@ def exposition(models: Iterable[ModelMetrics], ready: bool) -> bytes:
         samples = [f"{{{m.labels}}} {getattr(m, name)}" for m in models]
         family(f"{name}_total", "counter", text, samples)
     errors = [
-        f'{{{m.labels},code="{status}"}} {n}' for m in models for status, n in m.errors.items()
+        f'{{{m.labels},code="{status}"}} {n}'
+        for m in (*models, elsewhere)
+        for status, n in m.errors.items()
     ]
     family("errors_total", "counter", "Failed requests by HTTP status.", errors)
     latencies = [sample for m in models for sample in _histogram(m)]

@@ -10,7 +10,16 @@ import numpy.typing as npt
 
 from .metrics import ModelMetrics
 
-__all__ = ["DATATYPES", "Array", "Predictor", "Served", "Tensor", "TensorSpec", "served_models"]
+__all__ = [
+    "DATATYPES",
+    "Array",
+    "Predictor",
+    "Served",
+    "Tensor",
+    "TensorSpec",
+    "served_models",
+    "tensor_metadata",
+]
 
 Array = npt.NDArray[Any]
 
@@ -71,6 +80,12 @@ class Predictor(Protocol):
         ...
 
 
+def tensor_metadata(spec: TensorSpec) -> dict[str, Any]:
+    """The protocol's description of an input or output."""
+    shape = [-1 if extent is None else extent for extent in spec.shape]
+    return {"name": spec.name, "datatype": DATATYPES[np.dtype(spec.dtype).name], "shape": shape}
+
+
 class Tensor:
     """A spec in the words of the protocol."""
 
@@ -89,11 +104,6 @@ class Tensor:
         self.shape = tuple(spec.shape)
         self.datatype = DATATYPES[name]
         self.dtype = np.dtype(name).newbyteorder("<")  # the native one on nearly every machine
-
-    def metadata(self) -> dict[str, Any]:
-        """The protocol's description."""
-        shape = [-1 if extent is None else extent for extent in self.shape]
-        return {"name": self.name, "datatype": self.datatype, "shape": shape}
 
 
 class Served:
@@ -130,8 +140,8 @@ class Served:
             "name": self.name,
             "versions": versions,
             "platform": "densa",
-            "inputs": [tensor.metadata() for tensor in self.inputs],
-            "outputs": [tensor.metadata() for tensor in self.outputs],
+            "inputs": [tensor_metadata(spec) for spec in self.predictor.inputs],
+            "outputs": [tensor_metadata(spec) for spec in self.predictor.outputs],
         }
 
 
