@@ -10,6 +10,8 @@ from serving.server import Server
 
 pytest.importorskip("uvicorn")
 
+pytestmark = pytest.mark.cpu_only("the servers' processes compute on the CPU")
+
 X = np.random.default_rng(0).standard_normal((5, 64)).astype("float32")
 A = np.array([[1, -2, 3], [0, 0, np.nan]], "float32")
 N = np.array([[10], [20]])

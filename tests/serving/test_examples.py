@@ -18,6 +18,8 @@ import densa
 from serving.client import Response, binary_request, json_request
 from serving.predictors import EXAMPLES
 
+pytestmark = pytest.mark.cpu_only("the servers' processes compute on the CPU")
+
 X = np.random.default_rng(0).uniform(0, 16, (3, 8, 8)).astype("float32")
 
 

@@ -13,6 +13,8 @@ from serving.client import binary_request, json_request
 from serving.predictors import network
 from serving.server import Connection, Server
 
+pytestmark = pytest.mark.cpu_only("the servers' processes compute on the CPU")
+
 INFER = "/v2/models/net/infer"
 CONNECTIONS = 16
 KINDS = [
