@@ -57,3 +57,17 @@ class Echo:
         if (arrays[0] == -7).any():
             raise ValueError("-7 is not a value this predictor takes")
         return [arrays[0]]
+
+
+class Gated(Echo):
+    """Runs until its gate is opened."""
+
+    def __init__(self):
+        super().__init__()
+        self.started = threading.Event()
+        self.gate = threading.Event()
+
+    def run(self, arrays):
+        self.started.set()
+        assert self.gate.wait(60)
+        return super().run(arrays)

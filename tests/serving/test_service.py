@@ -13,7 +13,7 @@ import pytest
 
 import densa
 from serving.client import acall, binary_request, call, json_request
-from serving.predictors import Echo, Spec, Sums
+from serving.predictors import Echo, Gated, Spec, Sums
 
 INFER = "/v2/models/model/infer"
 ONE = json_request({"x": np.ones((1, 2), "float32")})
@@ -72,9 +72,11 @@ def test_the_highest_version_is_the_default(app, path, version, datatype):
 @pytest.mark.parametrize(
     ("path", "message"),
     [
-        ("/", "nothing at /"),
-        ("", "nothing at "),
-        ("/v1/models/sums", "nothing at /v1/models/sums"),
+        ("/", "nothing at '/'"),
+        ("", "nothing at ''"),
+        ("/v1/models/sums", "nothing at '/v1/models/sums'"),
+        ("/\udc80", "nothing at '/\\udc80'"),
+        ("/v2/models/\udc80", "No model"),
         ("/v2/", "nothing"),
         ("/v2/models", "nothing"),
         ("/v2/models/", "No model has the name ''; there are: 'sums', 'echo'"),
@@ -247,16 +249,25 @@ def test_large_requests_run_in_another_thread():
     assert large is not threading.current_thread()
 
 
+async def begun(*predictors):
+    """Waits until predictors run in other threads."""
+    for predictor in predictors:
+        while not predictor.started.is_set():
+            await asyncio.sleep(0.001)
+
+
 def test_the_event_loop_is_free_while_a_large_request_runs():
-    app = densa.serving.asgi({"slow": Echo(seconds=0.5), "fast": Echo()}, offload_bytes=80)
+    slow = Gated()
+    app = densa.serving.asgi({"slow": slow, "fast": Echo()}, offload_bytes=80)
     large = json_request({"x": np.ones((10, 2), "float32")})
 
     async def both():
-        slow = asyncio.create_task(acall(app, "POST", "/v2/models/slow/infer", large))
-        await asyncio.sleep(0.05)
+        running = asyncio.create_task(acall(app, "POST", "/v2/models/slow/infer", large))
+        await begun(slow)
         fast = await acall(app, "POST", "/v2/models/fast/infer", ONE)
-        assert not slow.done()
-        return fast, await slow
+        assert not running.done()
+        slow.gate.set()
+        return fast, await running
 
     assert [response.status for response in asyncio.run(both())] == [200, 200]
 
@@ -275,50 +286,50 @@ def gather(app, bodies, path=INFER):
     return asyncio.run(send())
 
 
+def batching(predictor, max_rows, **options):
+    """An app whose batches end when they are full: the window is too long to end in a test."""
+    return densa.serving.asgi(predictor, batch_window_us=60e6, max_rows=max_rows, **options)
+
+
 @pytest.mark.parametrize("offload_bytes", [0, 1 << 20])
 def test_batches(offload_bytes):
     """Requests of several sizes are one run, and each gets its own rows."""
     echo = Echo()
-    app = densa.serving.asgi(echo, batch_window_us=20_000, offload_bytes=offload_bytes)
-    bodies = [rows_of(range(100 * k, 100 * k + k % 4)) for k in range(1, 20)]
-    for k, response in enumerate(gather(app, bodies), 1):
-        expected = np.array([[v, -v] for v in range(100 * k, 100 * k + k % 4)]).reshape(-1, 2)
+    rows = [k % 4 for k in range(1, 20)]
+    app = batching(echo, sum(rows), offload_bytes=offload_bytes)
+    values = [range(100 * k, 100 * k + n) for k, n in enumerate(rows)]
+    for own, response in zip(values, gather(app, map(rows_of, values)), strict=True):
+        expected = np.array([[v, -v] for v in own]).reshape(-1, 2)
         np.testing.assert_array_equal(response.outputs()["y"], expected)
-    assert [shape for shape, _ in echo.calls] == [(sum(k % 4 for k in range(1, 20)), 2)]
+    assert [shape for shape, _ in echo.calls] == [(sum(rows), 2)]
 
 
-def test_a_full_batch_does_not_wait():
+def test_a_batch_runs_when_its_window_ends():
     echo = Echo()
-    app = densa.serving.asgi(echo, batch_window_us=60e6, max_rows=4)
+    app = densa.serving.asgi(echo, batch_window_us=5000)
     start = time.monotonic()
-    responses = gather(app, [rows_of([k, k + 0.5]) for k in range(6)])
-    assert time.monotonic() - start < 30
-    for k, response in enumerate(responses):
-        np.testing.assert_array_equal(response.outputs()["y"][:, 0], [k, k + 0.5])
-    assert [shape for shape, _ in echo.calls] == [(4, 2)] * 3
+    assert call(app, "POST", INFER, ONE).status == 200
+    assert 0.005 <= time.monotonic() - start < 30
+    assert [shape for shape, _ in echo.calls] == [(1, 2)]
 
 
 def test_what_does_not_fit_into_a_batch_begins_another():
     echo = Echo()
-    app = densa.serving.asgi(echo, batch_window_us=20_000, max_rows=4)
-    responses = gather(app, [rows_of([1, 2, 3]), rows_of([4, 5]), rows_of([6])])
+    responses = gather(batching(echo, 4), [rows_of([1, 2, 3]), rows_of([4, 5]), rows_of([6, 8])])
     assert [r.outputs()["y"][0, 0] for r in responses] == [1, 4, 6]
-    assert [shape for shape, _ in echo.calls] == [(3, 2), (3, 2)]
+    assert [shape for shape, _ in echo.calls] == [(3, 2), (4, 2)]
 
 
 def test_other_shapes_are_other_batches():
     echo = Echo("float32", (None, None))
-    app = densa.serving.asgi(echo, batch_window_us=20_000)
     wide = json_request({"x": np.ones((2, 5), "float32")})
-    responses = gather(app, [rows_of([1]), rows_of([2]), wide, wide])
+    responses = gather(batching(echo, 4), [rows_of([1]), rows_of([2]), wide, wide])
     assert [r.outputs()["y"].shape for r in responses] == [(1, 2), (1, 2), (2, 5), (2, 5)]
     assert sorted(shape for shape, _ in echo.calls) == [(2, 2), (4, 5)]
 
 
 def test_a_bad_request_spoils_no_other_of_its_batch():
-    echo = Echo()
-    app = densa.serving.asgi(echo, batch_window_us=20_000)
-    responses = gather(app, [rows_of([v]) for v in (1, -7, 2, 7, 3)])
+    responses = gather(batching(Echo(), 5), [rows_of([v]) for v in (1, -7, 2, 7, 3)])
     assert [r.status for r in responses] == [200, 400, 200, 400, 200]
     assert [r.outputs()["y"][0, 0] for r in responses if r.status == 200] == [1, 2, 3]
 
@@ -328,8 +339,7 @@ def test_a_failure_reaches_every_request_of_a_batch(caplog):
         def run(self, arrays):
             raise RuntimeError("out of order")
 
-    app = densa.serving.asgi(Fails(), batch_window_us=20_000)
-    assert [r.status for r in gather(app, [ONE] * 3)] == [500] * 3
+    assert [r.status for r in gather(batching(Fails(), 3), [ONE] * 3)] == [500] * 3
     assert "out of order" in caplog.text
 
 
@@ -338,25 +348,27 @@ def test_outputs_of_other_rows_in_a_batch():
         def run(self, arrays):
             return [arrays[0].sum(0, keepdims=True)]
 
-    app = densa.serving.asgi(Totals(), batch_window_us=20_000)
-    assert [r.status for r in gather(app, [ONE, ONE])] == [500, 500]
+    assert [r.status for r in gather(batching(Totals(), 2), [ONE, ONE])] == [500, 500]
 
 
-def test_requests_given_up_leave_the_batch_to_the_others():
-    """The first request of a batch, which runs it, or another one is cancelled by the server."""
-    app = densa.serving.asgi(Echo(), batch_window_us=50_000)
+@pytest.mark.parametrize("which", [0, 1, 2])
+def test_requests_given_up_leave_the_batch_to_the_others(which):
+    """The first request of a batch, or another one, is cancelled by the server."""
+    echo = Echo()
+    app = batching(echo, 4)
 
-    async def give_up(which):
+    async def give_up():
         tasks = [asyncio.create_task(acall(app, "POST", INFER, rows_of([k]))) for k in range(3)]
         await asyncio.sleep(0.005)
         tasks[which].cancel()
+        last = await acall(app, "POST", INFER, rows_of([3]))
         found = await asyncio.gather(*tasks, return_exceptions=True)
         assert isinstance(found.pop(which), asyncio.CancelledError)
-        return [response.status for response in found]
+        return [*found, last]
 
-    assert asyncio.run(give_up(1)) == [200, 200]
-    assert asyncio.run(give_up(0)) == [200, 200]
-    assert call(app, "POST", INFER, ONE).status == 200
+    answered = [k for k in range(4) if k != which]
+    assert [r.outputs()["y"][0, 0] for r in asyncio.run(give_up())] == answered
+    assert len(echo.calls) == 1
 
 
 def metrics(app):
@@ -441,7 +453,7 @@ class Lifespan:
 
 
 def test_shutdown_waits_for_what_runs_and_refuses_the_rest():
-    predictors = {"short": Echo(seconds=0.3), "long": Echo(seconds=0.6)}
+    predictors = {"short": Gated(), "long": Gated()}
     app = densa.serving.asgi(predictors, offload_bytes=0)
     paths = [f"/v2/models/{name}/infer" for name in predictors]
     before = set(threading.enumerate())
@@ -452,20 +464,25 @@ def test_shutdown_waits_for_what_runs_and_refuses_the_rest():
         assert await server.sent.get() == {"type": "lifespan.startup.complete"}
         assert (await acall(app, "GET", "/v2/health/ready")).status == 200
         running = [asyncio.create_task(acall(app, "POST", path, ONE)) for path in paths]
-        await asyncio.sleep(0.05)
+        await begun(*predictors.values())
         await server.tell("shutdown")
-        await asyncio.sleep(0.05)
-        assert not any(task.done() for task in running)
+        while (await acall(app, "GET", "/v2/health/ready")).status == 200:
+            await asyncio.sleep(0)
         for path in ("/v2/health/ready", "/v2/models/short/ready"):
             response = await acall(app, "GET", path)
             assert (response.status, response.json["ready"]) == (503, False)
         assert (await acall(app, "GET", "/v2/health/live")).status == 200
         late = await acall(app, "POST", paths[0], ONE)
         assert (late.status, late.error) == (503, "The service is shutting down.")
+        predictors["short"].gate.set()
+        assert (await running[0]).status == 200
+        await asyncio.sleep(0.02)
         assert server.sent.empty()
+        assert not running[1].done()
+        predictors["long"].gate.set()
         assert await server.sent.get() == {"type": "lifespan.shutdown.complete"}
-        assert [task.done() for task in running] == [True, True]
-        assert [(await task).status for task in running] == [200, 200]
+        assert running[1].done()
+        assert (await running[1]).status == 200
         await server.task
 
     asyncio.run(live())

@@ -192,7 +192,7 @@ class Service:
             if parts[3:4] == ["versions"] and len(parts) > 4 and parts[4] not in versions:
                 known = ", ".join(versions)
                 return f"Model {parts[2]!r} has no version {parts[4][:80]!r}; there are: {known}."
-        return f"There is nothing at {path[:80]}."
+        return f"There is nothing at {path[:80]!r}."
 
     def _unanswered(self, status: int, message: str, allow: bytes = b"") -> Answer:
         self._unrouted.failed(status)
