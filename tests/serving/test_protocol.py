@@ -333,7 +333,7 @@ def test_half_a_surrogate_pair_is_no_id():
 
 @pytest.mark.usefixtures("library")
 def test_text_of_any_script_is_echoed():
-    id = 'Zürich "東京" 🎉 \\ \u0000'
+    id = 'Zürich "東京" 🎉 \\ \u0000 null'
     x = np.ones((1, 2), "float32")
     answer = call(densa.serving.asgi(Echo()), "POST", INFER, json_request({"x": x}, id=id)).json
     assert answer["id"] == id

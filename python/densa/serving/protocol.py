@@ -70,12 +70,13 @@ def loads(text: bytes) -> Any:
         _refuse(f"The request is not JSON: {error}.")
 
 
-def dumps(value: Any, *, finite: bool = True) -> bytes:
-    """JSON of a value; `finite` promises that it holds neither NaN nor infinities."""
+def dumps(value: Any) -> bytes:
+    """JSON of a value without None in it, NaN and infinities as words."""
     orjson = _orjson()
-    if orjson is not None and finite:
+    if orjson is not None:
         text: bytes = orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY)
-        return text
+        if b"null" not in text:  # what is not finite would be null
+            return text
     return json.dumps(value, separators=(",", ":"), default=_plain).encode()
 
 
@@ -156,25 +157,21 @@ def encode(model: Served, request: Request, arrays: list[Array]) -> tuple[bytes,
     """
     outputs: list[dict[str, Any]] = []
     tail: list[bytes] = []
-    any_binary, finite = False, True
     for place, as_binary in request.outputs:
         tensor = model.outputs[place]
         y = np.ascontiguousarray(arrays[place], tensor.dtype)
         entry: dict[str, Any] = {"name": tensor.name, "datatype": tensor.datatype, "shape": y.shape}
         if as_binary:
-            any_binary = True
             entry["parameters"] = {"binary_data_size": y.nbytes}
             tail.append(y.tobytes())
         else:
-            if tensor.dtype.kind == "f" and not np.isfinite(y).all():
-                finite = False
             entry["data"] = y.reshape(-1)
         outputs.append(entry)
     answer = {"model_name": model.name, "model_version": model.version, "outputs": outputs}
     if request.id is not None:
         answer["id"] = request.id
-    head = dumps(answer, finite=finite)
-    return (b"".join((head, *tail)), len(head)) if any_binary else (head, None)
+    head = dumps(answer)
+    return (b"".join((head, *tail)), len(head)) if tail else (head, None)
 
 
 def _outputs(given: Any, model: Served, as_binary: bool) -> list[tuple[int, bool]]:
