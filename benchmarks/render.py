@@ -1,4 +1,4 @@
-"""The README's tables, written from the JSON results."""
+"""The tables of the README and of docs/serving.md, written from the JSON results."""
 
 from __future__ import annotations
 
@@ -166,6 +166,27 @@ def latency_page(section: dict[str, Any]) -> str:
             machine_line(section),
         ]
     )
+
+
+def serving(section: dict[str, Any]) -> str:
+    """The table of `docs/serving.md`: requests a second and latencies, by server."""
+    rows = [
+        [
+            row["server"],
+            row["form"],
+            str(row["connections"]),
+            row["name"],
+            f"{row['per_second']:.0f}",
+            times(row["p50_us"]),
+            times(row["p99_us"]),
+        ]
+        for row in sorted(
+            section["rows"], key=lambda row: (row["server"], row["form"], row["connections"])
+        )
+    ]
+    head = ["server", "request", "connections", "", "requests/s", "p50", "p99"]
+    software = section["machine"]["software"]
+    return "\n".join([common.table(head, rows), "", f"{software}; {machine_line(section)}"])
 
 
 def markdown(results: dict[str, Any]) -> str:

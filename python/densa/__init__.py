@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         random,
         regularizers,
         saving,
+        serving,
         utils,
     )
     from densa._symbolic import KerasTensor
@@ -62,6 +63,7 @@ _MODULES = (
     "random",
     "regularizers",
     "saving",
+    "serving",
     "utils",
 )
 # Public name → module that has it.
@@ -151,6 +153,7 @@ __all__ = [
     "random",
     "regularizers",
     "saving",
+    "serving",
     "set_device",
     "set_num_threads",
     "show_config",

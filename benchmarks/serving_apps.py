@@ -1,0 +1,69 @@
+"""The apps that `serving.py` measures; a server imports them by name."""
+
+from __future__ import annotations
+
+import runpy
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import densa
+from densa.serving import protocol
+from densa.serving.predictors import served_models
+
+EXAMPLE = runpy.run_path(str(Path(__file__).parents[1] / "examples" / "service" / "predictor.py"))
+SIZES = (64, 128, 128, 10)
+
+
+def network() -> Any:
+    """The network of `SIZES`, as a predictor."""
+    hidden = [densa.layers.Dense(size, "relu") for size in SIZES[1:-1]]
+    model = densa.Sequential(
+        [densa.Input(SIZES[:1]), *hidden, densa.layers.Dense(SIZES[-1], "softmax")]
+    )
+    return EXAMPLE["ModelPredictor"](model)
+
+
+class Constant:
+    """A predictor that computes nothing: what is left is the service."""
+
+    inputs = (EXAMPLE["Spec"]("x", (None, SIZES[0]), "float32"),)
+    outputs = (EXAMPLE["Spec"]("y", (None, SIZES[-1]), "float32"),)
+    y = np.linspace(0, 1, SIZES[-1], dtype="float32")
+
+    def run(self, arrays: list[Any]) -> list[Any]:
+        """The same row, as often as there are rows."""
+        return [np.broadcast_to(self.y, (len(arrays[0]), SIZES[-1]))]
+
+
+class Echo:
+    """The bare framework: reads a request and answers with as many bytes as the service does."""
+
+    def __init__(self, size: int) -> None:
+        self.body = b"x" * size
+        self.headers = [(b"content-type", b"text/plain"), (b"content-length", b"%d" % size)]
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """The ASGI entry."""
+        if scope["type"] != "http":
+            return
+        while (await receive()).get("more_body", False):
+            pass
+        await send({"type": "http.response.start", "status": 200, "headers": self.headers})
+        await send({"type": "http.response.body", "body": self.body})
+
+
+def answer_size(as_binary: bool) -> int:
+    """Bytes of the service's answer to one row."""
+    model = served_models(network())["model"]["1"]
+    outputs = model.run([np.zeros((1, SIZES[0]), "float32")])
+    body, _ = protocol.encode(model, protocol.Request(None, [], 1, [(0, as_binary)]), outputs)
+    return len(body)
+
+
+net = densa.serving.asgi(network())
+batched = densa.serving.asgi(network(), batch_window_us=200)
+constant = densa.serving.asgi(Constant())
+echo_json = Echo(answer_size(False))
+echo_binary = Echo(answer_size(True))
