@@ -14,7 +14,7 @@ import json
 import math
 import os
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -83,12 +83,25 @@ def to_json(data: Any) -> str:
 
 
 def write_file(path: str, tensors: Mapping[str, Any], metadata: Mapping[str, str]) -> None:
-    """Write a file beside the target, sync it to disk and rename it over the target.
+    """Write a file of tensors as `write_beside` does.
 
     Args:
         path: the target.
         tensors: name to array.
         metadata: text to text.
+    """
+    write_beside(path, lambda file: write_stream(file, tensors, metadata))
+
+
+def write_beside(path: str, write: Callable[[BinaryIO], Any]) -> None:
+    """Write a file beside the target, sync it to disk and rename it over the target.
+
+    Args:
+        path: the target.
+        write: gets the file and fills it.
+
+    Raises:
+        ValueError: if the folder does not exist.
     """
     folder = os.path.dirname(os.path.abspath(path))
     if not os.path.isdir(folder):
@@ -96,7 +109,7 @@ def write_file(path: str, tensors: Mapping[str, Any], metadata: Mapping[str, str
     beside = f"{path}.{os.getpid()}.tmp"
     try:
         with open(beside, "wb") as file:
-            write_stream(file, tensors, metadata)
+            write(file)
             file.flush()
             os.fsync(file.fileno())
         os.replace(beside, path)
