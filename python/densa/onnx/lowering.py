@@ -179,6 +179,14 @@ def _batch_norm(g: GraphWriter, use: Use) -> str:
     return y if axis == rank - 1 else g.emit("Transpose", y, perm=back)
 
 
+def _layer_normalization(g: GraphWriter, use: Use) -> str:
+    return g.emit("LayerNormalization", *(x.name for x in use.x), **use.attributes)
+
+
+def _prelu(g: GraphWriter, use: Use) -> str:
+    return g.emit("PRelu", use.x[0].name, use.x[1].name)
+
+
 # ---- picking -------------------------------------------------------------------------------------
 
 
@@ -269,6 +277,8 @@ _OPS: dict[str, Callable[[GraphWriter, Use], str]] = {
     "softmax": _softmax,
     "log_softmax": _softmax,
     "batch_norm": _batch_norm,
+    "layer_normalization": _layer_normalization,
+    "prelu": _prelu,
     "embedding": _embedding,
     "take": _take,
     "one_hot": _one_hot,

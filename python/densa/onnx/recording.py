@@ -14,31 +14,8 @@ from densa._symbolic import KerasTensor
 from densa.layers._shapes import tree_of_shapes
 from densa.models import Model, Sequential
 from densa.models.graph import Graph
+from densa.onnx.whole_layers import Call, Shape, Value, as_one
 from densa.utils import tree
-
-Shape = tuple[int | None, ...]
-
-
-class Value(NamedTuple):
-    """A number of the recording: its type, and where it comes from.
-
-    `source` is an input's name, a Variable, a constant (Tensor or float), or None for some op's
-    result.
-    """
-
-    dtype: str
-    shape: Shape
-    source: Any
-
-
-class Call(NamedTuple):
-    """One use of an op: ids of values, attributes, and the layer that it belongs to."""
-
-    op: str
-    inputs: list[int]
-    outputs: list[int]
-    attributes: dict[str, Any]
-    place: str
 
 
 class Recording(NamedTuple):
@@ -62,10 +39,10 @@ def record(model: Any) -> Recording:
         raise TypeError(f"densa.onnx.export takes a densa.Model; received {kind}.")
     inputs, struct = _inputs(model)
     program = _core.Program()
-    begins: list[tuple[int, str]] = []
+    begins: list[tuple[int, Any]] = []  # where each layer of a functional model begins
 
     def begin(operation: Any) -> None:
-        begins.append((len(program), operation.name))
+        begins.append((len(program), operation))
 
     try:
         with program, _core.no_grad():
@@ -83,7 +60,7 @@ def record(model: Any) -> Recording:
                     )
                 program.output(name, _core.to_tensor(x))
     except (_core.SymbolicError, _core.NeedsRows) as error:
-        place = f"layer {begins[-1][1]!r} of " if begins else ""
+        place = f"layer {begins[-1][1].name!r} of " if begins else ""
         raise ValueError(
             f"{place}model {model.name!r} cannot be exported, because it asks for numbers or sizes "
             f"while it computes: {error}"
@@ -127,16 +104,16 @@ def _output_names(model: Any, count: int) -> list[str]:
     return ["output"] if count == 1 else [f"output_{i}" for i in range(count)]
 
 
-def _read(program: Any, begins: list[tuple[int, str]], name: str) -> Recording:
-    values, nodes, outputs = program.contents()
-    calls = []
-    begins = [*begins, (len(nodes) + 1, "")]
-    at, place = 0, name
-    for i, (op, inputs, results, attributes) in enumerate(nodes):
-        while begins[at][0] <= i:
-            place = begins[at][1]
-            at += 1
-        calls.append(Call(op, inputs, results, attributes, place))
+def _read(program: Any, begins: list[tuple[int, Any]], name: str) -> Recording:
+    raw, nodes, outputs = program.contents()
+    values = [Value(*v) for v in raw]
+    begins = begins or [(0, None)]
+    ends = [at for at, _ in begins[1:]] + [len(nodes)]
+    calls: list[Call] = []
+    for (begin, layer), end in zip(begins, ends, strict=True):
+        place = name if layer is None else layer.name
+        own = [Call(op, x, y, given, place) for op, x, y, given in nodes[begin:end]]
+        calls += as_one(layer, own, values)
     needed = {i for _, i in outputs}
     kept = []
     for call in reversed(calls):
@@ -148,4 +125,4 @@ def _read(program: Any, begins: list[tuple[int, str]], name: str) -> Recording:
         if needed.intersection(call.outputs):
             needed.update(call.inputs)
             kept.append(call)
-    return Recording([Value(*v) for v in values], kept[::-1], outputs)
+    return Recording(values, kept[::-1], outputs)

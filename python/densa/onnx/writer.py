@@ -8,7 +8,7 @@ import numpy as np
 
 from densa import config
 from densa.onnx._library import library, to_tensor, type_code
-from densa.onnx.recording import Shape
+from densa.onnx.whole_layers import Shape
 
 
 class Operand(NamedTuple):
