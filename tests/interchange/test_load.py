@@ -6,11 +6,16 @@ import sys
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import densa
 from densa import ops
+from densa.onnx.loading import model_from_proto
+from interchange.errors import assert_as_good, row_errors
+from interchange.networks import draw, exact, in_densa
 from interchange.test_export import NO_COUNTERPART, model_of
-from interchange.tools import as_list, model_proto, onnx, row_errors, run
+from interchange.tools import as_list, exported, model_proto, onnx, run
 from layers.test_layers_against_numpy import ACTIVATIONS
 from layers.test_layers_against_numpy import CASES as LAYERS
 from ops.test_public import MATRIX as OPS
@@ -89,6 +94,19 @@ def test_ops_come_back(load, case):
     y = load(model_proto(model))(args[0])
     np.testing.assert_allclose(y.numpy(), expected, rtol=1e-5, atol=2e-6)
     assert y.dtype == model.outputs[0].dtype
+
+
+@settings(max_examples=30)  # a network takes 0.1 s
+@given(seed=st.integers(0, 2**32 - 1))
+def test_random_networks(seed):
+    """ONNX Runtime is as good as densa, and densa as good as ONNX Runtime."""
+    x, network = draw(seed)
+    model = in_densa(x, network)
+    expected = exact(x, network)
+    ours, (theirs,) = model.predict(x, verbose=0), exported(model, x)
+    assert_as_good(theirs, ours, expected)
+    again = model_from_proto(model_proto(model))
+    assert_as_good(again.predict(x, verbose=0), theirs, expected)
 
 
 def network():

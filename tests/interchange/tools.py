@@ -35,12 +35,3 @@ def run(proto, *xs):
 def exported(model, *xs):
     """The outputs of the exported model in ONNX Runtime, as a list."""
     return run(model_proto(model), *xs)
-
-
-def row_errors(y, exact):
-    """The error of each row over the norm of the row, both along all but the first axis."""
-    y, exact = np.asarray(y, "f8"), np.asarray(exact, "f8")
-    assert y.shape == exact.shape
-    y, exact = (a.reshape(len(a), -1) if a.ndim else a.reshape(1, 1) for a in (y, exact))
-    norm = np.linalg.norm(exact, axis=1)
-    return np.linalg.norm(y - exact, axis=1) / np.where(norm == 0, 1, norm)

@@ -9,6 +9,7 @@ import numpy as np
 
 from densa import layers, ops
 from densa._symbolic import KerasTensor, get_item
+from densa.layers._shapes import merge_shape_product
 from densa.onnx.elementwise import ELEMENTWISE
 from densa.onnx.reader import GraphReader, OnnxNode, Refusal
 
@@ -156,44 +157,6 @@ def _dropout(r: GraphReader, node: OnnxNode) -> Any:
 # ---- shapes --------------------------------------------------------------------------------------
 
 
-def _count(shape: Any) -> int | None:
-    """Return the number of elements, None if it is unknown."""
-    return None if None in shape else int(np.prod(shape, dtype=np.int64))
-
-
-def _keeps_rows(x: KerasTensor, sizes: list[int]) -> bool:
-    """Tell whether a reshape to these sizes leaves the rows what they are."""
-    inside, rest = _count(x.shape[1:]), sizes[1:]
-    if inside is None or not sizes:
-        return False
-    if -1 not in rest:
-        return int(np.prod(rest, dtype=np.int64)) == inside
-    # The first size is given: it must be the rows.
-    return x.shape[0] is not None and sizes[0] == x.shape[0]
-
-
-def _reshape_to(r: GraphReader, node: OnnxNode, x: KerasTensor, sizes: list[int]) -> Any:
-    if sizes.count(-1) > 1 and sizes[0] == -1 and x.shape[0] is None and _fits(x, sizes):
-        return r.layer(node, layers.Reshape, tuple(sizes[1:]), dtype=_float_type(x))(x)
-    if sizes.count(-1) > 1:
-        raise Refusal(f"asks for the shape {sizes}, in which more than one size is unknown")
-    if _keeps_rows(x, sizes):
-        if len(sizes) == 2:
-            return r.layer(node, layers.Flatten, dtype=_float_type(x))(x)
-        return r.layer(node, layers.Reshape, tuple(sizes[1:]), dtype=_float_type(x))(x)
-    return r.call(ops.reshape, x, tuple(sizes))
-
-
-def _fits(x: KerasTensor, sizes: list[int]) -> bool:
-    """Tell whether the second -1 stands for what is left of a sample."""
-    inside, rest = _count(x.shape[1:]), [s for s in sizes[1:] if s != -1]
-    return (
-        sizes.count(-1) == 2
-        and inside is not None
-        and inside % max(int(np.prod(rest, dtype=np.int64)), 1) == 0
-    )
-
-
 def _float_type(x: KerasTensor) -> str:
     return x.dtype if x.dtype.startswith("float") else "float32"
 
@@ -205,7 +168,7 @@ def _reshape(r: GraphReader, node: OnnxNode) -> Any:
             if size == 0:
                 known = x.shape[i]
                 sizes[i] = -1 if known is None else known
-    return _reshape_to(r, node, x, sizes)
+    return r.reshape(x, sizes, r.name_of(node))
 
 
 def _flatten(r: GraphReader, node: OnnxNode) -> Any:
@@ -215,7 +178,7 @@ def _flatten(r: GraphReader, node: OnnxNode) -> Any:
         return r.layer(node, layers.Flatten, dtype=_float_type(x))(x)
     if axis == 0:
         return r.call(ops.reshape, x, (1, -1))
-    inside = _count(x.shape[axis:])
+    inside = merge_shape_product(x.shape[axis:])
     if inside is None:
         raise Refusal(f"flattens the shape {x.shape}, of which more than the rows is unknown")
     return r.call(ops.reshape, x, (-1, inside))

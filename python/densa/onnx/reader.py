@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from densa._symbolic import KerasTensor, OpCall
+from densa._symbolic import KerasTensor
+from densa.models.graph_builder import GraphBuilder, clean_name
 from densa.onnx._library import library
 
 # Stands for the unknown number of rows in what exporters compute from shapes. A product of it with
@@ -42,7 +43,7 @@ class OnnxNode:
         return value.decode() if isinstance(value, bytes) else value
 
 
-class GraphReader:
+class GraphReader(GraphBuilder):
     """Values by name: arrays where they are known, symbolic tensors elsewhere."""
 
     def __init__(self, graph: Any, opset: int) -> None:
@@ -58,21 +59,11 @@ class GraphReader:
                 self._readers.setdefault(name, []).append(node)
         # Names of outputs are kept for the layers that give them.
         inputs = {x.name for x in graph.input}
-        self.kept = {name: _clean(name) for name in self.outputs if name not in inputs}
-        self._names = set(self.kept.values())
+        self.kept = {name: clean_name(name) for name in self.outputs if name not in inputs}
+        super().__init__(self.kept.values())
         self.named: set[int] = set()  # functions that have the name of an output
 
     # ---- names -----------------------------------------------------------------------------------
-
-    def unique(self, name: str) -> str:
-        """Return a name for a layer like this one that no other has."""
-        name = found = _clean(name)
-        count = 1
-        while found in self._names:
-            found = f"{name}_{count}"
-            count += 1
-        self._names.add(found)
-        return found
 
     def output_name(self, output: str) -> str:
         """Return the name of the layer that gives an output, once; then others like it."""
@@ -133,11 +124,6 @@ class GraphReader:
 
     # ---- what nodes become -----------------------------------------------------------------------
 
-    def call(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        """Put a function of densa.ops in the graph."""
-        plain = getattr(function, "__wrapped__", function)
-        return OpCall(plain, self.unique(plain.__name__))(*args, **kwargs)
-
     def layer(self, node: OnnxNode, cls: Any, *args: Any, **kwargs: Any) -> Any:
         """Make a layer named like the node."""
         dtype = kwargs.pop("dtype", "float32")
@@ -186,11 +172,6 @@ class GraphReader:
         if np.any(value >= ROWS):
             self._with_rows.add(node.outputs[0])
         return True
-
-
-def _clean(name: str) -> str:
-    """Return a name without what layers' names must not hold."""
-    return name.replace("/", "_").replace(":", "_").strip("_") or "layer"
 
 
 def _numpy_type(code: int) -> Any:
