@@ -1,5 +1,6 @@
 """Settings shared by all tests."""
 
+import importlib.util
 import os
 import signal
 
@@ -18,6 +19,10 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("default")
+
+# Keras, where it is installed, runs on the library that is there.
+BACKENDS = [name for name in ("torch", "jax", "tensorflow") if importlib.util.find_spec(name)]
+os.environ.setdefault("KERAS_BACKEND", BACKENDS[0] if BACKENDS else "numpy")
 
 
 # The same tests on another device: DENSA_TEST_DEVICE=cuda, with DENSA_CUDA_EMULATED naming the

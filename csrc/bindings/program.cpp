@@ -26,6 +26,30 @@ TypeInfo input_type(const py::sequence& shape, const py::object& dtype) {
   return type;
 }
 
+// The Program as plain data, for what reads it in Python (an exporter): see "contents" below.
+py::tuple contents(const Program& program) {
+  py::list values, nodes;
+  for (const ProgramValue& value : program.values) {
+    py::object what = py::none();
+    if (value.source == Source::kInput) what = py::str(value.name);
+    if (value.source == Source::kVariable) what = py::cast(value.variable);
+    if (value.source == Source::kConstant)
+      what = value.constant ? to_python(value.constant) : py::object(py::float_(value.number));
+    values.append(py::make_tuple(py::reinterpret_borrow<py::object>(dtype_string(value.type.dtype)),
+                                 shape_tuple(value.type.shape), what));
+  }
+  for (const ProgramNode& node : program.nodes) {
+    py::dict attributes;
+    for (const auto& [name, attribute] : node.attrs.items())
+      attributes[py::str(name)] = py::cast(attribute);
+    const char* op = node.kind == NodeKind::kAssign   ? "assign"
+                     : node.kind == NodeKind::kUpdate ? "update"
+                                                      : node.op->name;
+    nodes.append(py::make_tuple(op, node.in, node.out, attributes));
+  }
+  return py::make_tuple(values, nodes, program.outputs);
+}
+
 Attrs hyper_from(const py::dict& hyper) {
   Attrs attrs;
   for (const auto& [key, value] : hyper)
@@ -263,6 +287,12 @@ void bind_program(py::module_& m) {
            py::arg("fold") = true, py::arg("merge") = true, py::arg("prune") = true,
            py::arg("names") = py::list(),
            "A Predictor of the present values of all variables, and what was folded and kept.")
+      .def("__len__", [](const PyProgram& self) { return self.program.nodes.size(); })
+      .def(
+          "contents", [](const PyProgram& self) { return contents(self.program); },
+          "Values as (dtype, shape, source: an input's name, a Variable, a constant or None), "
+          "nodes "
+          "as (op, inputs, outputs, attributes), outputs as (name, value).")
       .def("__str__", [](const PyProgram& self) { return self.program.text(); });
 
   py::class_<PyPlan>(m, "Plan", "A Program bound to kernels and memory.")

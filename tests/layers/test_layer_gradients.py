@@ -32,6 +32,11 @@ CASES = {
     "BatchNormalization": (lambda: L.BatchNormalization(gamma_initializer="uniform"), X),
     "BatchNormalization, axes": (lambda: L.BatchNormalization(axis=[1, 2]), data(4, 2, 3)),
     "BatchNormalization, axis 1": (lambda: L.BatchNormalization(axis=1), data(4, 2, 3)),
+    "LayerNormalization": (lambda: L.LayerNormalization(gamma_initializer="uniform"), X),
+    "LayerNormalization, axis 1": (
+        lambda: L.LayerNormalization(1, beta_initializer="uniform"),
+        data(4, 3, 5),
+    ),
     "ReLU": (lambda: L.ReLU(1.5, 0.1, 0.3), X),
     "LeakyReLU": (lambda: L.LeakyReLU(), X),
     "PReLU": (lambda: L.PReLU("uniform"), X),

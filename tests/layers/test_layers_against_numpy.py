@@ -71,6 +71,14 @@ def norm_reference(layer, x):
     return gamma * (x - mean) / np.sqrt(variance + 1e-3) + beta
 
 
+def layer_norm_reference(layer, x, axis):
+    gamma, beta = (w.numpy() for w in layer.weights)
+    if axis == 1:
+        gamma, beta = gamma[:, None], beta[:, None]
+    y = (x - x.mean(axis, keepdims=True)) / np.sqrt(x.var(axis, keepdims=True) + layer.epsilon)
+    return gamma * y + beta
+
+
 def relu_reference(layer, x):
     below = 0.1 * (x - 0.5)
     return np.minimum(np.where(x >= 0.5, x, below), 2.0)
@@ -111,6 +119,26 @@ CASES = {
     "GaussianDropout": (lambda: L.GaussianDropout(0.5), X, lambda _, x: x),
     "ActivityRegularization": (lambda: L.ActivityRegularization(0.1, 0.2), X, lambda _, x: x),
     "BatchNormalization": (lambda: L.BatchNormalization(), X, norm_reference),
+    "LayerNormalization": (
+        lambda: L.LayerNormalization(gamma_initializer="uniform", beta_initializer="uniform"),
+        X,
+        lambda layer, x: layer_norm_reference(layer, x, -1),
+    ),
+    "LayerNormalization, axis 1": (
+        lambda: L.LayerNormalization(1, epsilon=1e-5, gamma_initializer="uniform"),
+        data(4, 3, 5),
+        lambda layer, x: layer_norm_reference(layer, x, 1),
+    ),
+    "LayerNormalization, axes": (
+        lambda: L.LayerNormalization([1, 2], beta_initializer="uniform"),
+        data(4, 3, 5),
+        lambda layer, x: layer_norm_reference(layer, x, (1, 2)),
+    ),
+    "LayerNormalization, plain": (
+        lambda: L.LayerNormalization(center=False, scale=False),
+        X,
+        lambda layer, x: (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + 1e-3),
+    ),
     "ReLU": (lambda: L.ReLU(), X, lambda _, x: np.maximum(x, 0)),
     "ReLU, all arguments": (lambda: L.ReLU(2.0, 0.1, 0.5), X, relu_reference),
     "ReLU, max_value": (lambda: L.ReLU(1.5), X, lambda _, x: np.clip(x, 0, 1.5)),

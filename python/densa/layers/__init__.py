@@ -24,6 +24,7 @@ from densa.layers.input_layer import Input, InputLayer
 from densa.layers.input_spec import InputSpec
 from densa.layers.lambda_layer import Lambda
 from densa.layers.layer import Layer
+from densa.layers.layer_normalization import LayerNormalization
 from densa.layers.leaky_relu import LeakyReLU
 from densa.layers.maximum import Maximum, maximum
 from densa.layers.minimum import Minimum, minimum
@@ -101,6 +102,7 @@ __all__ = [
     "InputSpec",
     "Lambda",
     "Layer",
+    "LayerNormalization",
     "LeakyReLU",
     "Maximum",
     "Minimum",

@@ -65,15 +65,23 @@ class Graph:
         alone = all(len(nodes) == 1 for nodes in self.depths.values())
         return alone and all(len(node.inputs) <= 1 for node in self.nodes)
 
-    def run(self, inputs: list[Any], training: bool | None = None) -> Any:
+    def run(
+        self,
+        inputs: list[Any],
+        training: bool | None = None,
+        begin: Callable[[Operation], None] | None = None,
+    ) -> Any:
         """Replay the nodes on values, given in the order of `inputs`.
 
         `training`, where it is known, comes before what a layer was called with in the graph.
+        `begin` is told of each operation before it runs.
         """
         values: dict[int, Any] = {id(k): v for k, v in zip(self.inputs, inputs, strict=True)}
         for node in self.nodes:
             if node.is_input:
                 continue
+            if begin is not None:
+                begin(node.operation)
             args, kwargs = node.fill(values)
             if training is not None and id(node) in self._fixed:
                 place = self._fixed[id(node)]

@@ -84,7 +84,7 @@ def to_json(data: Any) -> str:
 
 
 def write_file(path: str, tensors: Mapping[str, Any], metadata: Mapping[str, str]) -> None:
-    """Write a file of tensors; the target is whole at any time.
+    """Write a file of tensors as `write_beside` does.
 
     Args:
         path: the target.
@@ -94,15 +94,15 @@ def write_file(path: str, tensors: Mapping[str, Any], metadata: Mapping[str, str
     write_beside(path, lambda file: write_stream(file, tensors, metadata))
 
 
-def write_beside(path: str, write: Callable[[BinaryIO], None]) -> None:
+def write_beside(path: str, write: Callable[[BinaryIO], Any]) -> None:
     """Write a file beside the target, sync it to disk and rename it over the target.
 
     Args:
         path: the target.
-        write: writes the contents.
+        write: gets the file and fills it.
 
     Raises:
-        ValueError: if its folder does not exist.
+        ValueError: if the folder does not exist.
     """
     folder = os.path.dirname(os.path.abspath(path))
     if not os.path.isdir(folder):

@@ -1,0 +1,9 @@
+"""Models of other libraries as densa models, with their weights.
+
+No file is read or written, and no code comes from data.
+"""
+
+from densa.convert.keras_models import from_keras
+from densa.convert.torch_modules import from_torch
+
+__all__ = ["from_keras", "from_torch"]

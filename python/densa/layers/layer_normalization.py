@@ -1,0 +1,147 @@
+"""`LayerNormalization`: standardise each sample by its own mean and variance."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from densa import _core, constraints, initializers, regularizers
+from densa.layers._helpers import as_float
+from densa.layers.input_spec import InputSpec
+from densa.layers.layer import Layer
+
+
+class LayerNormalization(Layer):
+    """y = gamma · (x - mean) / sqrt(variance + epsilon) + beta, mean and variance over `axis`.
+
+    Args:
+        axis: the axis (or axes) of a sample that are standardised together.
+        epsilon: added to the (biased) variance.
+        center: whether there is a beta.
+        scale: whether there is a gamma.
+        beta_initializer: first value of beta.
+        gamma_initializer: first value of gamma.
+        beta_regularizer: penalty on beta.
+        gamma_regularizer: penalty on gamma.
+        beta_constraint: what beta is put back to after each update.
+        gamma_constraint: the same for gamma.
+
+    Raises:
+        ValueError: for an axis that the input does not have, or whose size is unknown.
+
+    Example:
+        >>> layer = densa.layers.LayerNormalization(epsilon=0.0)
+        >>> layer(np.array([[1.0, 3.0], [0.0, 8.0]], "float32")).numpy()
+        array([[-1.,  1.],
+               [-1.,  1.]], dtype=float32)
+    """
+
+    def __init__(
+        self,
+        axis: Any = -1,
+        epsilon: float = 1e-3,
+        center: bool = True,
+        scale: bool = True,
+        beta_initializer: Any = "zeros",
+        gamma_initializer: Any = "ones",
+        beta_regularizer: Any = None,
+        gamma_regularizer: Any = None,
+        beta_constraint: Any = None,
+        gamma_constraint: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.axis = [int(a) for a in axis] if isinstance(axis, (list, tuple)) else int(axis)
+        self.epsilon = float(epsilon)
+        if not self.epsilon >= 0:
+            raise ValueError(f"`epsilon` must be at least 0; received {epsilon!r}.")
+        self.center = center
+        self.scale = scale
+        self.beta_initializer = initializers.get(beta_initializer)
+        self.gamma_initializer = initializers.get(gamma_initializer)
+        self.beta_regularizer = regularizers.get(beta_regularizer)
+        self.gamma_regularizer = regularizers.get(gamma_regularizer)
+        self.beta_constraint = constraints.get(beta_constraint)
+        self.gamma_constraint = constraints.get(gamma_constraint)
+        self.gamma: Any = None
+        self.beta: Any = None
+
+    def _axes(self, rank: int) -> list[int]:
+        given = self.axis if isinstance(self.axis, list) else [self.axis]
+        axes = sorted(a + rank if a < 0 else a for a in given)
+        if not axes or len(set(axes)) != len(axes) or any(not 0 < a < rank for a in axes):
+            raise ValueError(
+                f"Layer '{self.name}': axis={self.axis} does not fit samples of an input of rank "
+                f"{rank}."
+            )
+        return axes
+
+    def build(self, input_shape: Any) -> None:
+        axes = self._axes(len(input_shape))
+        shape = tuple(input_shape[a] for a in axes)
+        if None in shape:
+            raise ValueError(
+                f"Layer '{self.name}': axis {self.axis} of the input must have a known size. "
+                f"Received: input_shape={tuple(input_shape)}."
+            )
+        if self.scale:
+            self.gamma = self.add_weight(
+                shape=shape,
+                name="gamma",
+                initializer=self.gamma_initializer,
+                regularizer=self.gamma_regularizer,
+                constraint=self.gamma_constraint,
+                autocast=False,
+                rows=True,
+            )
+        if self.center:
+            self.beta = self.add_weight(
+                shape=shape,
+                name="beta",
+                initializer=self.beta_initializer,
+                regularizer=self.beta_regularizer,
+                constraint=self.beta_constraint,
+                autocast=False,
+                rows=True,
+            )
+        self.input_spec = InputSpec(ndim=len(input_shape), axes={a: input_shape[a] for a in axes})
+
+    def call(self, inputs: Any) -> Any:
+        # In the variables' type, also where 16 bits go in and out: sums need more.
+        x = as_float(inputs, self.variable_dtype)
+        axes = self._axes(len(x.shape))
+        mean = _core.apply("mean", x, axis=axes, keepdims=True)
+        variance = _core.apply("var", x, axis=axes, keepdims=True)
+        inverse = _core.apply("rsqrt", _core.apply("add", variance, self.epsilon))
+        y = _core.apply("multiply", _core.apply("subtract", x, mean), inverse)
+        if self.gamma is not None:
+            y = _core.apply("multiply", y, self._along(self.gamma, axes, x))
+        if self.beta is not None:
+            y = _core.apply("add", y, self._along(self.beta, axes, x))
+        return as_float(y, self.compute_dtype)
+
+    def _along(self, variable: Any, axes: list[int], x: Any) -> Any:
+        """Return the variable in a shape that broadcasts to x."""
+        rank = len(x.shape)
+        if axes == list(range(rank - len(axes), rank)):
+            return variable
+        shape = [int(x.shape[a]) if a in axes else 1 for a in range(rank)]
+        return _core.apply("reshape", variable, shape=shape)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        self._axes(len(input_shape))
+        return input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "axis": self.axis,
+            "epsilon": self.epsilon,
+            "center": self.center,
+            "scale": self.scale,
+            "beta_initializer": initializers.serialize(self.beta_initializer),
+            "gamma_initializer": initializers.serialize(self.gamma_initializer),
+            "beta_regularizer": regularizers.serialize(self.beta_regularizer),
+            "gamma_regularizer": regularizers.serialize(self.gamma_regularizer),
+            "beta_constraint": constraints.serialize(self.beta_constraint),
+            "gamma_constraint": constraints.serialize(self.gamma_constraint),
+        }
