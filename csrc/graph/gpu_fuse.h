@@ -23,7 +23,12 @@ void gather_arithmetic(Program& program);
 std::shared_ptr<Variable> assigned_in_place(const Program& program, const ProgramNode& node,
                                             int value);
 
-// All that help. `trains`: the program updates variables by gradients.
-void fuse_for_gpu(Program& program, bool trains);
+// What happens to each row of a batch apart, forward, backward and in the loss, in layers of at
+// most kWidestRow columns, and its sums over rows become one op (ops/network/row_program.h), where
+// that costs less than the launches it saves at that many rows.
+void fuse_rows(Program& program, std::int64_t rows);
+
+// All that help a plan for up to `rows` rows. `trains`: the program updates variables by gradients.
+void fuse_for_gpu(Program& program, bool trains, std::int64_t rows);
 
 }  // namespace densa

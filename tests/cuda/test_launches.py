@@ -84,10 +84,10 @@ SCORES = densa.losses.SparseCategoricalCrossentropy(from_logits=True)
 # Networks of the design note: optimizer, loss, rows, ops of a training step and of a prediction.
 STEPS = {
     "A": (lambda: network((784, 300, 100, 10)), lambda: densa.optimizers.SGD(0.01, momentum=0.9),
-          SCORES, 32, 17, 5),
+          SCORES, 32, 10, 5),
     "C": (lambda: network((17, 64, 64, 6), "tanh"), lambda: densa.optimizers.Adam(),
-          "mse", 64, 23, 3),
-    "E": (deep_network, lambda: densa.optimizers.Adam(), SCORES, 64, 149, 4),
+          "mse", 64, 4, 3),
+    "E": (deep_network, lambda: densa.optimizers.Adam(), SCORES, 64, 141, 4),
 }  # fmt: skip
 
 

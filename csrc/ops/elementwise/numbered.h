@@ -5,6 +5,7 @@
 
 #include "base/pod.h"
 #include "ops/elementwise/formula.h"
+#include "ops/elementwise/slopes.h"
 
 namespace densa::inline DENSA_ISA {
 
@@ -45,6 +46,37 @@ DENSA_HD __attribute__((noinline)) T any_formula(Formula which, double parameter
 #include "ops/elementwise/list.inc"
 #undef DENSA_IF
   return z;
+}
+
+template <class F, bool kKnown, class T>
+DENSA_ALWAYS_INLINE T formula_slope(double parameter, T saved) {
+  if constexpr (F::kSaved != Saved::kOutput && !kKnown) {
+    return T{0};  // a pass asks for none of these
+  } else if constexpr (__is_empty(F)) {
+    return F{}.slope(saved);
+  } else {
+    return F{{}, parameter}.slope(saved);
+  }
+}
+
+// f' from what it is computed from: where that is y, or z and the slope is cheap, or, with kUsual,
+// usual. kNone: `saved` is the slope.
+template <bool kUsual, class T>
+DENSA_HD __attribute__((noinline)) T slope_from_saved(Formula which, double parameter, T saved) {
+  // clang-format off
+  switch (which) {
+#define DENSA_SLOPE(name, F) \
+    case Formula::k_##name: \
+      return formula_slope<F, has_cheap_slope(#name) || (kUsual && has_usual_slope(#name))>( \
+          parameter, saved);
+#define DENSA_UNARY(name, F, doc) DENSA_SLOPE(name, F)
+#define DENSA_UNARY_WITH(name, F, attribute, missing, doc) DENSA_SLOPE(name, F)
+#include "ops/elementwise/list.inc"
+#undef DENSA_SLOPE
+    case Formula::kNone: break;
+  }
+  // clang-format on
+  return saved;
 }
 
 // The activations that layers use most, without a parameter or with one: what a kernel may carry

@@ -3,6 +3,8 @@
 #include <iomanip>
 #include <sstream>
 
+#include "ops/network/row_program.h"
+
 namespace densa {
 namespace {
 
@@ -19,10 +21,14 @@ std::vector<TypeInfo> infer(std::span<const TypeInfo> in, const Attrs& attrs) {
 }
 
 const Op kNetwork{"network", infer, nullptr, nullptr};
+// The pass that makes it knows the types of its outputs.
+const Op kRowProgram{"row_program", nullptr, nullptr, nullptr};
 
 }  // namespace
 
 const Op& network_op() { return kNetwork; }
+
+const Op& row_program_op() { return kRowProgram; }
 
 std::string layers_text(const std::vector<NetworkLayer>& layers) {
   std::ostringstream out;

@@ -1,131 +1,12 @@
-// A narrow network in one launch: a block takes a tile of rows through all layers. Their values
-// stay in shared memory, in two halves that layers read and write in turn; weights come coalesced
-// through the caches, a column for a thread, which multiplies it with its rows.
+// Chains of narrow layers, and whole steps of training, in one launch: programs of row_steps.cuh.
 #include "ops/network/network.h"
 
-#include "cuda/kernel.h"
-#include "cuda/launch.h"
-#include "ops/backend.h"
-#include "ops/batch_norm/formula.h"
-#include "ops/elementwise/numbered.h"
+#include <bit>
+
+#include "ops/network/row_steps.cuh"
 
 namespace densa::inline DENSA_ISA {
 namespace {
-
-constexpr int kBlock = static_cast<int>(cuda::kThreads);
-constexpr int kStride = static_cast<int>(kWidestLayer) + 4;  // two rows begin in different banks
-
-template <class T>
-struct Layer {
-  Global<const T> w, b, gamma, beta, mean, variance;  // null: missing
-  int in = 0, out = 0;
-  T epsilon = 0;
-  Formula formula = Formula::kNone;
-  double parameter = 0;
-};
-
-template <class T>
-struct NetworkCall {
-  std::int64_t rows = 0;
-  int count = 0;
-  Global<const T> x;
-  Global<T> y;
-  Layer<T> layers[kMostLayers];
-};
-
-// Rows of a block: many where there are enough rows for many blocks.
-template <class T>
-inline constexpr int kMostTile = sizeof(T) == 4 ? 16 : 8;
-constexpr int kLeastTile = 4, kEach = 4;  // kEach: rows of a thread in the large tile
-
-template <class T>
-using Values = Shared<T, 2 * kMostTile<T> * kStride>;
-
-template <class T>
-__device__ T finished(const Layer<T>& layer, int column, T scale, T z) {
-  if (layer.gamma != nullptr)
-    z = BatchNormOf::value(z, layer.mean[column], scale, layer.beta[column]);
-  return layer.formula == Formula::kNone ? z : any_formula(layer.formula, layer.parameter, z);
-}
-
-// One layer for the tile: thread after thread takes a column of kHeld rows. Loads of x are
-// broadcasts, of four k at once.
-template <int kHeld, class T>
-__device__ void run_layer(const Layer<T>& layer, Values<T>& values, int from, int to, int tile) {
-  constexpr int kAhead = kHeld == 1 ? 16 : 4;  // weights on their way at once: few threads wait
-  const int work = tile / kHeld * layer.out;
-  for (int i = static_cast<int>(threadIdx.x); i < work; i += kBlock) {
-    const int column = i % layer.out, row = i / layer.out * kHeld;
-    const int x = from + row * kStride;
-    T z[kHeld];
-    if (layer.w == nullptr) {
-      DENSA_UNROLL
-      for (int r = 0; r < kHeld; ++r) z[r] = values[x + r * kStride + column];
-    } else {
-      const T start = layer.b != nullptr ? layer.b[column] : T{};
-      DENSA_UNROLL
-      for (int r = 0; r < kHeld; ++r) z[r] = start;
-      int k = 0;
-      for (; k + kAhead <= layer.in; k += kAhead) {
-        T w[kAhead];
-        DENSA_UNROLL
-        for (int j = 0; j < kAhead; ++j) w[j] = layer.w[(k + j) * layer.out + column];
-        DENSA_UNROLL
-        for (int r = 0; r < kHeld; ++r) {
-          DENSA_UNROLL
-          for (int j = 0; j < kAhead; j += 4) {
-            const Four<T> four = values.four(x + r * kStride + k + j);
-            DENSA_UNROLL
-            for (int q = 0; q < 4; ++q) z[r] = mul_add(four.x[q], w[j + q], z[r]);
-          }
-        }
-      }
-      for (; k < layer.in; ++k) {
-        const T w = layer.w[k * layer.out + column];
-        DENSA_UNROLL
-        for (int r = 0; r < kHeld; ++r) z[r] = mul_add(values[x + r * kStride + k], w, z[r]);
-      }
-    }
-    const T scale =
-        layer.gamma != nullptr
-            ? BatchNormOf::scale(layer.gamma[column], layer.variance[column], layer.epsilon)
-            : T{};
-    DENSA_UNROLL
-    for (int r = 0; r < kHeld; ++r)
-      values.set(to + (row + r) * kStride + column, finished(layer, column, scale, z[r]));
-  }
-}
-
-template <class T>
-__global__ void __launch_bounds__(kBlock) run_network(NetworkCall<T> a, int tile) {
-  __shared__ Values<T> values;
-  constexpr int kHalf = kMostTile<T> * kStride;
-  const int t = static_cast<int>(threadIdx.x);
-  for (std::int64_t first = std::int64_t{blockIdx.x} * tile; first < a.rows;
-       first += std::int64_t{gridDim.x} * tile) {
-    const std::int64_t left = a.rows - first;
-    const int rows = left < tile ? static_cast<int>(left) : tile;
-    const int in = a.layers[0].in;
-    // Rows past the end are zeros: their results go nowhere.
-    for (int i = t; i < tile * in; i += kBlock)
-      values.set(i / in * kStride + i % in, i < rows * in ? a.x[first * in + i] : T{});
-    __syncthreads();
-    int from = 0;
-    for (int l = 0; l < a.count; ++l) {
-      if (tile == kLeastTile) {
-        run_layer<1>(a.layers[l], values, from, kHalf - from, tile);
-      } else {
-        run_layer<kEach>(a.layers[l], values, from, kHalf - from, tile);
-      }
-      __syncthreads();
-      from = kHalf - from;
-    }
-    const int out = a.layers[a.count - 1].out;
-    for (int i = t; i < rows * out; i += kBlock)
-      a.y[first * out + i] = values[from + i / out * kStride + i % out];
-    __syncthreads();
-  }
-}
 
 Formula formula_of(const std::string& name) {
   for (int i = 0; const NumberedFormula& one : kNumberedFormulas) {
@@ -135,48 +16,174 @@ Formula formula_of(const std::string& name) {
   return Formula::kNone;
 }
 
+// Rows of a tile: a large one from 128 large tiles on, where it fits.
 template <class T>
-void eval_as(const DeviceCall& call) {
+int tile_for(std::int64_t rows, std::int64_t columns) {
+  const bool many = rows >= 128 * kMostTile<T> &&
+                    kMostTile<T> * columns * static_cast<std::int64_t>(sizeof(T)) <= kTileBytes;
+  return many ? kMostTile<T> : kLeastTile;
+}
+
+template <class T>
+void launch_rows(const DeviceCall& call, const RowCall<T>& rows, std::int64_t blocks) {
+#if !defined(DENSA_EMULATED)
+  static_assert(sizeof(RowCall<T>) <= 4096 && sizeof(SumCall<T>) <= 4096);
+#endif
+  cuda::launch(call.stream, {{static_cast<unsigned>(blocks)}, {kBlock}}, run_rows<T>, rows);
+}
+
+std::int64_t count_tiles(std::int64_t rows, std::int64_t tile) { return (rows + tile - 1) / tile; }
+
+// ---- network: values go to and fro between two runs of columns ----------------------------------
+
+static_assert(6 * kMostLayers + 1 <= kMostRowInputs && 3 * kMostLayers + 2 <= kMostRowSteps);
+
+template <class T>
+void eval_network(const DeviceCall& call) {
   const View &x = call.in[0], &y = call.out[0];
-  NetworkCall<T> network;
-  network.rows = x.shape[0];
-  network.x = Global<const T>(x.as<const T>());
-  network.y = Global<T>(y.as<T>());
-  auto width = static_cast<int>(x.shape[1]);
+  RowCall<T> program;
+  program.rows = x.shape[0];
+  for (std::size_t i = 0; i < call.in.size(); ++i)
+    program.in[i] = Global<const T>(call.in[i].as<const T>());
+  program.out[0] = Global<T>(y.as<T>());
+  const std::vector<NetworkLayer> layers = parse_layers(call.attrs.get_string("layers", ""));
+  auto width = static_cast<std::uint16_t>(x.shape[1]);
+  std::uint16_t half = 0;
+  for (const View& view : call.in)
+    half = std::max(half, static_cast<std::uint16_t>((view.shape.back() + 3) / 4 * 4));
+  std::uint16_t now = 0;
+  const auto columns = [&] { return RowOperand::of(RowOperand::kColumns, now); };
+  const auto input = [](std::size_t i) {
+    return RowOperand::of(RowOperand::kScalar, static_cast<std::int64_t>(i));
+  };
+  const auto add = [&](RowStep step) { program.steps[program.count++] = step; };
+  add({.kind = RowStepKind::kLoad, .a = input(0), .wide = width});
   std::size_t next = 1;
-  const auto input = [&] { return Global<const T>(call.in[next++].as<const T>()); };
-  for (const NetworkLayer& from : parse_layers(call.attrs.get_string("layers", ""))) {
-    Layer<T>& layer = network.layers[network.count++];
-    layer.in = width;
-    if (from.dense) {
-      width = static_cast<int>(call.in[next].shape[1]);
-      layer.w = input();
+  for (const NetworkLayer& layer : layers) {
+    const auto fn = static_cast<std::int8_t>(formula_of(layer.activation));
+    bool finished = fn < 0;
+    if (layer.dense) {
+      RowStep step{.kind = RowStepKind::kDense, .a = columns(), .c = input(next), .in = width};
+      width = static_cast<std::uint16_t>(call.in[next].shape[1]);
+      now = static_cast<std::uint16_t>(half - now);
+      next += layer.bias ? 2 : 1;
+      step.flags = layer.bias ? kHasBias : 0;
+      step.out = now;
+      step.wide = width;
+      if (!layer.norm) {
+        step.fn = fn;
+        step.parameter = layer.parameter;
+        finished = true;
+      }
+      add(step);
     }
-    if (from.bias) layer.b = input();
-    if (from.norm) {
-      layer.gamma = input();
-      layer.beta = input();
-      layer.mean = input();
-      layer.variance = input();
+    if (layer.norm) {
+      const bool last = !finished && layer.parameter == 0;  // the step's parameter is epsilon
+      add({.kind = RowStepKind::kNorm,
+           .fn = last ? fn : std::int8_t{-1},
+           .a = columns(),
+           .c = input(next),
+           .out = now,
+           .wide = width,
+           .parameter = layer.epsilon});
+      next += 4;
+      finished = finished || last;
     }
-    layer.out = width;
-    layer.epsilon = static_cast<T>(from.epsilon);
-    layer.formula = formula_of(from.activation);
-    layer.parameter = from.parameter;
+    if (!finished)
+      add({.kind = RowStepKind::kUnary,
+           .fn = fn,
+           .a = columns(),
+           .out = now,
+           .wide = width,
+           .parameter = layer.parameter});
   }
-  constexpr std::int64_t kManyRows = 128 * kMostTile<T>;
-  const int tile = network.rows < kManyRows ? kLeastTile : kMostTile<T>;
-  const std::int64_t tiles = (network.rows + tile - 1) / tile;
-  cuda::launch(call.stream,
-               {{static_cast<unsigned>(std::min<std::int64_t>(tiles, 1 << 14))}, {kBlock}},
-               run_network<T>, network, tile);
+  add({.kind = RowStepKind::kStore, .a = columns(), .b = input(0), .wide = width});
+  const std::int64_t held = tile_columns(2 * half);
+  program.columns = static_cast<int>(held);
+  program.tile = tile_for<T>(program.rows, held);
+  const std::int64_t tiles = count_tiles(program.rows, program.tile);
+  launch_rows(call, program, std::min<std::int64_t>(tiles, 1 << 14));
 }
 
-void eval(const DeviceCall& call) {
-  (call.in[0].dtype == DType::kFloat64 ? eval_as<double> : eval_as<float>)(call);
+// ---- row_program --------------------------------------------------------------------------------
+
+std::int64_t sum_size_of(const Ints& sizes) {
+  std::int64_t total = 0;
+  for (std::int64_t size : sizes) total += size;
+  return total;
 }
 
-constexpr DeviceOp kOps[] = {{.name = "network", .eval = &eval}};
+// Fewer rows never take more blocks than these.
+std::size_t scratch_bytes(std::span<const TypeInfo> in, const Attrs& attrs) {
+  const TypeInfo& x = in[static_cast<std::size_t>(attrs.get_int("rows_of", 0))];
+  const std::int64_t blocks = std::min(kMostRowBlocks, count_tiles(x.shape[0], kLeastTile));
+  return static_cast<std::size_t>(blocks * sum_size_of(attrs.get_ints("sizes"))) *
+         item_size(x.dtype);
+}
+
+template <class T>
+RowMask<T> mask_of(const Ints& words, std::size_t at) {
+  return {
+      philox_key(static_cast<std::uint64_t>(words[at]), static_cast<std::uint64_t>(words[at + 1])),
+      {words[at + 2], words[at + 3], words[at + 4]},
+      keep_of<T>(std::bit_cast<double>(words[at + 5]))};
+}
+
+template <class T>
+void eval_program(const DeviceCall& call) {
+  const Ints sizes = call.attrs.get_ints("sizes"), widths = call.attrs.get_ints("widths"),
+             masks = call.attrs.get_ints("masks");
+  RowCall<T> program;
+  program.rows = call.in[static_cast<std::size_t>(call.attrs.get_int("rows_of", 0))].shape[0];
+  program.columns = static_cast<int>(call.attrs.get_int("columns", 0));
+  program.sum_size = sum_size_of(sizes);
+  program.sums = Global<T>(static_cast<T*>(call.scratch));
+  program.plan = Global<const DeviceStep>(call.step);
+  for (std::size_t i = 0; i < call.in.size(); ++i) {
+    if (is_integer(call.in[i].dtype)) {
+      program.labels = DeviceLabels::of(call.in[i]);
+    } else {
+      program.in[i] = Global<const T>(call.in[i].as<const T>());
+    }
+  }
+  for (std::size_t i = 0; i < masks.size() / kRowMaskWords; ++i)
+    program.masks[i] = mask_of<T>(masks, i * kRowMaskWords);
+  const std::vector<RowStep> steps = parse_row_steps(call.attrs.get_ints("steps"));
+  std::copy(steps.begin(), steps.end(), program.steps);
+  program.count = static_cast<int>(steps.size());
+  const auto stored = call.out.size() - sizes.size();
+  for (std::size_t i = 0; i < stored; ++i) program.out[i] = Global<T>(call.out[i].as<T>());
+  program.tile = tile_for<T>(program.rows, program.columns);
+  const std::int64_t blocks = std::min(kMostRowBlocks, count_tiles(program.rows, program.tile));
+  launch_rows(call, program, blocks);
+  if (sizes.empty()) return;
+  SumCall<T> sums;
+  sums.size = program.sum_size;
+  sums.blocks = static_cast<int>(blocks);
+  sums.outputs = static_cast<int>(sizes.size());
+  sums.sums = program.sums;
+  for (std::size_t i = 0, begin = 0; i < sizes.size(); ++i) {
+    sums.output[i] = {Global<T>(call.out[stored + i].as<T>()), static_cast<std::int64_t>(begin),
+                      widths[i] * program.rows};
+    begin += static_cast<std::size_t>(sizes[i]);
+  }
+  cuda::launch(call.stream, {{static_cast<unsigned>(count_tiles(sums.size, kWarp))}, {kBlock}},
+               join_sums<T>, sums);
+}
+
+bool is_double(const DeviceCall& call) { return call.out[0].dtype == DType::kFloat64; }
+
+void network_by_dtype(const DeviceCall& call) {
+  (is_double(call) ? eval_network<double> : eval_network<float>)(call);
+}
+void program_by_dtype(const DeviceCall& call) {
+  (is_double(call) ? eval_program<double> : eval_program<float>)(call);
+}
+
+constexpr DeviceOp kOps[] = {
+    {.name = "network", .eval = &network_by_dtype},
+    {.name = "row_program", .eval = &program_by_dtype, .scratch_bytes = &scratch_bytes},
+};
 
 }  // namespace
 }  // namespace densa::inline DENSA_ISA

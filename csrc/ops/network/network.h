@@ -15,7 +15,7 @@
 namespace densa {
 
 inline constexpr std::int64_t kWidestLayer = 256;
-inline constexpr std::size_t kMostLayers = 24;  // in one op: what a launch's arguments can hold
+inline constexpr std::size_t kMostLayers = 22;  // in one op: what a launch's arguments can hold
 
 struct NetworkLayer {
   bool dense = false, bias = false, norm = false;

@@ -11,32 +11,6 @@
 namespace densa::inline DENSA_ISA {
 namespace {
 
-template <class F, bool kCheap, class T>
-__device__ T slope_of(double parameter, T y) {
-  if constexpr (F::kSaved != Saved::kOutput && !kCheap) {
-    return T{0};  // a pass asks for none of these
-  } else if constexpr (__is_empty(F)) {
-    return F{}.slope(y);
-  } else {
-    return F{{}, parameter}.slope(y);
-  }
-}
-
-template <class T>
-DENSA_SHARED_CODE T slope_from_saved(Formula which, double parameter, T y) {
-  // clang-format off
-  switch (which) {
-#define DENSA_UNARY(name, F, doc) \
-    case Formula::k_##name: return slope_of<F, has_cheap_slope(#name)>(parameter, y);
-#define DENSA_UNARY_WITH(name, F, attribute, missing, doc) \
-    case Formula::k_##name: return slope_of<F, has_cheap_slope(#name)>(parameter, y);
-#include "ops/elementwise/list.inc"
-    case Formula::kNone: break;
-  }
-  // clang-format on
-  return y;  // it is the slope
-}
-
 template <class T>
 struct SlopeFold {
   using Acc = T;
@@ -47,7 +21,7 @@ struct SlopeFold {
   Global<T> dz, db;
   __device__ Local local(std::int64_t) const { return {}; }
   __device__ T load(std::int64_t at, std::int64_t, Local) const {
-    const T d = dy[at] * slope_from_saved(formula, parameter, saved[at]);
+    const T d = dy[at] * slope_from_saved<false>(formula, parameter, saved[at]);
     dz[at] = d;
     return d;
   }

@@ -6,15 +6,10 @@
 //
 // f is one whose slope comes from y, or one of a few whose slope comes from z at no cost.
 #pragma once
-#include <string_view>
-
+#include "ops/elementwise/slopes.h"
 #include "ops/op.h"
 
 namespace densa {
-
-constexpr bool has_cheap_slope(std::string_view fn) {
-  return fn == "leaky_relu" || fn == "relu6" || fn == "hard_sigmoid" || fn == "hard_silu";
-}
 
 // y (or z, or s) and dy, both (rows, two or more columns) -> dz, db
 const Op& slope_sum_op();
