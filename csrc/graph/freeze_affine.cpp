@@ -148,10 +148,11 @@ Affine Affine::identity(std::int64_t size) {
 bool Affine::is_shift() const { return all_are(s, 1) && all_are(t, 0); }
 bool Affine::is_identity() const { return is_shift() && all_are(c, 0); }
 
-// The error of a sum is some 2^-24 of what is added up, here sqrt(lost / kept) times the sum
-// itself. At 8 that is 5e-7 of the result.
+// The error of a sum is some 2^-24 of what is added up: beside that of x * s + t itself, here
+// sqrt(lost / kept) times it. Of 3000 random networks (tests/predict) the error became more than
+// twice that of the recording, plus 1e-6, in 18 with a limit of 8, in 1 with 2.
 bool loses_digits(const Affine& affine, std::span<const double> weight_squares) {
-  constexpr double kMost = 8;
+  constexpr double kMost = 2;
   double lost = 0, kept = 0;
   for (std::size_t i = 0; i < affine.s.size(); ++i) {
     const double shift = affine.c[i] * affine.s[i];

@@ -1,5 +1,6 @@
 // Affine nodes move into the dense nodes around them.
 #include <algorithm>
+#include <cmath>
 
 #include "graph/freeze_parts.h"
 
@@ -37,8 +38,13 @@ class Folding {
       readers_ = Readers(program_);
       n = 0;
     }
-    for (const ProgramNode& node : program_.nodes)
+    for (const ProgramNode& node : program_.nodes) {
       if (is_affine(node)) report_->kept.push_back(cat(of(node).name, ": ", reason(node)));
+      if (is(node, "batch_norm"))
+        report_->kept.push_back(
+            cat(program_.values[node.in[3]].name,
+                ": its numbers are not finite, not constant, or not of columns"));
+    }
   }
 
  private:
@@ -163,6 +169,8 @@ class Folding {
     if (keeps_shift) {
       Affine shift = Affine::identity(static_cast<std::int64_t>(a.c.size()));
       shift.c = a.c, shift.name = a.name;
+      for (std::size_t i = 0; i < a.s.size(); ++i)
+        shift.unit[i] = a.s[i] == 0 ? 0 : a.unit[i] / std::abs(a.s[i]);
       a = std::move(shift);
     } else {
       replace_uses(program_, node.out[0], node.in[0]);

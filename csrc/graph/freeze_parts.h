@@ -95,8 +95,8 @@ void fold_affines(Program& program, Affines& affines, FreezeReport* report);
 // Those left become multiply and add.
 void lower_affines(Program& program, const Affines& affines);
 
-// Whether x * s - c * s, summed with weights of these squares, is so much larger than y that the
-// difference would show: float32 loses kLostDigits-fold precision.
+// Whether sums of x * s - c * s with weights of these squares lose digits that sums of y have,
+// because c is far larger than what y varies by.
 bool loses_digits(const Affine& affine, std::span<const double> weight_squares);
 
 // ---- merging and removing -----------------------------------------------------------------------
