@@ -4,8 +4,8 @@
 #include <map>
 #include <string>
 
+#include "base/arena.h"
 #include "graph/gpu_row_program.h"
-#include "graph/stage.h"
 
 namespace densa {
 namespace {
