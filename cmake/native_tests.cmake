@@ -1,8 +1,8 @@
 # tests/native: plain main() programs, free of Python so that sanitizers see only our own code.
 #
 # simd_*.cpp are compiled once per CPU level, with its flags, as <name>_<level>; cuda_*.cpp hold
-# kernels for a GPU, or include a .cu file, and run in the emulation; the others link the engine. A
-# program exits 0 if it passed and 77 if this machine cannot run it.
+# kernels for a GPU, or include a .cu file, and run in the emulation; predict_*.cpp link
+# libdensa_predict, too; the others link the engine. A program exits 0 if it passed and 77 if this machine cannot run it.
 
 enable_testing()
 file(GLOB native_tests CONFIGURE_DEPENDS tests/native/*.cpp)
@@ -38,6 +38,8 @@ foreach(source IN LISTS native_tests)
     if(NOT DENSA_SANITIZE STREQUAL "thread")
       densa_native_test(${name} ${source} densa_emulation)
     endif()
+  elseif(name MATCHES "^predict_") # through the C ABI
+    densa_native_test(${name} ${source} densa_predict)
   else()
     densa_native_test(${name} ${source})
   endif()

@@ -9,6 +9,7 @@
 #include <mutex>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #if defined(__linux__)
@@ -17,6 +18,8 @@
 #if !defined(_WIN32)
 #include <pthread.h>
 #endif
+
+#include "base/alone.h"
 
 namespace densa {
 namespace {
@@ -197,6 +200,9 @@ void Barrier::wait() {
   wait_while(generation_, generation);
 }
 
+RunAlone::RunAlone() : outer_(std::exchange(inside_team, true)) {}
+RunAlone::~RunAlone() { inside_team = outer_; }
+
 void run_team(int threads, TeamBody body, void* context) {
   if (threads > 1 && !inside_team) {
     PoolSlot& pool = pool_slot();
@@ -205,11 +211,9 @@ void run_team(int threads, TeamBody body, void* context) {
       return;
     }
   }
-  Team alone(1);
-  const bool outer = inside_team;
-  inside_team = true;
-  body(context, alone, 0);
-  inside_team = outer;
+  const RunAlone alone;
+  Team team(1);
+  body(context, team, 0);
 }
 
 }  // namespace densa

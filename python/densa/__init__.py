@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         utils,
     )
     from densa._symbolic import KerasTensor
+    from densa.capi import get_include, get_lib
     from densa.config import DTypePolicy
     from densa.device import get_device, set_device
     from densa.initializers import Initializer
@@ -90,6 +91,8 @@ _NAMES = {
     "asarray": "densa.tensor",
     "enable_grad": "densa.tensor",
     "get_device": "densa.device",
+    "get_include": "densa.capi",
+    "get_lib": "densa.capi",
     "get_num_threads": "densa.utils.runtime",
     "no_grad": "densa.tensor",
     "profile": "densa.training.native",
@@ -145,6 +148,8 @@ __all__ = [
     "datasets",
     "enable_grad",
     "get_device",
+    "get_include",
+    "get_lib",
     "get_num_threads",
     "initializers",
     "layers",

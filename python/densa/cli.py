@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 import densa
+from densa.capi import cmake_folder, pkgconfig_folder
 
 __all__ = ["main"]
 
@@ -67,9 +68,35 @@ class MissingExtraError(Exception):
     """An optional package is not installed."""
 
 
+class _PrintFolder(argparse.Action):
+    """Prints the folder that the function `const` finds, and ends the program."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, const: Any, help: str) -> None:
+        super().__init__(option_strings, argparse.SUPPRESS, nargs=0, const=const, help=help)
+
+    def __call__(self, parser: argparse.ArgumentParser, *args: Any) -> None:
+        try:
+            print(self.const())
+        except FileNotFoundError as error:
+            parser.exit(1, f"densa: error: {error}\n")
+        parser.exit()
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="densa", description="Train and run dense networks.")
     parser.add_argument("--version", action="version", version=f"densa {densa.__version__}")
+    parser.add_argument(
+        "--cmakedir",
+        action=_PrintFolder,
+        const=cmake_folder,
+        help="print the folder of the C library's CMake package, and exit",
+    )
+    parser.add_argument(
+        "--pkgconfigdir",
+        action=_PrintFolder,
+        const=pkgconfig_folder,
+        help="print the folder of its pkg-config file, and exit",
+    )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     info = commands.add_parser("info", help="show CPU level, threads and build")

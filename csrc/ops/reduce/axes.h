@@ -2,14 +2,16 @@
 #pragma once
 #include <array>
 #include <cstdint>
+#include <span>
 #include <string_view>
 
-#include "ops/op.h"
+#include "ops/ints.h"
 
 namespace densa::reduce {
 
 // `axes` empty: all of them. Throws ValueError for an axis out of range or given twice.
-inline std::array<bool, kMaxRank> reduced_axes(const Ints& axes, int rank, std::string_view op) {
+inline std::array<bool, kMaxRank> reduced_axes(std::span<const std::int64_t> axes, int rank,
+                                               std::string_view op) {
   std::array<bool, kMaxRank> reduced{};
   if (axes.empty())
     for (int i = 0; i < rank; ++i) reduced[i] = true;

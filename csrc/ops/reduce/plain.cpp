@@ -88,13 +88,13 @@ struct Truth {
     check_inputs(in, 1, kName);
     if (in[0].dtype != DType::kBool)
       throw TypeError(cat(kName, ": expected bool but got ", dtype_name(in[0].dtype)));
-    const auto reduced = reduced_axes(attrs.get_ints("axis"), in[0].shape.rank(), kName);
+    const auto reduced = reduced_axes(ints_of(attrs, "axis"), in[0].shape.rank(), kName);
     return {{DType::kBool, result_shape(in[0].shape, reduced, attrs.get_bool("keepdims", false))}};
   }
   static void eval(const EvalCall& call) {
     const View& x = call.in[0];
     plain_reduce<kAll ? Plain::kAll : Plain::kAny>(
-        x, call.out[0], reduced_axes(call.attrs.get_ints("axis"), x.shape.rank(), kName),
+        x, call.out[0], reduced_axes(ints_of(call.attrs, "axis"), x.shape.rank(), kName),
         call.scratch);
   }
   static std::size_t scratch(std::span<const TypeInfo> in, const Attrs&) {

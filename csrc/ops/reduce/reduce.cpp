@@ -101,7 +101,7 @@ void eval_layout(Kind kind, const Layout& layout, const T* x, T* y, T* shift) {
 
 std::array<bool, kMaxRank> axes_of(Kind kind, const Dims& x, const Dims& y, const Attrs& attrs) {
   if (kind == Kind::kSumTo) return stretched_axes(x, y);
-  return reduced_axes(attrs.get_ints("axis"), x.rank(), kNames[static_cast<int>(kind)]);
+  return reduced_axes(ints_of(attrs, "axis"), x.rank(), kNames[static_cast<int>(kind)]);
 }
 
 Dims sum_to_shape(const Dims& x, const Attrs& attrs) {

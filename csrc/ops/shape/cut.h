@@ -6,12 +6,12 @@
 #include <algorithm>
 #include <array>
 
-#include "ops/op.h"
+#include "ops/ints.h"
 
 namespace densa::shape {
 
 inline Dims permutation(const Attrs& attrs, int rank) {
-  const Ints given = attrs.get_ints("perm");
+  const auto given = ints_of(attrs, "perm");
   Dims perm;
   if (given.empty())
     for (int i = rank - 1; i >= 0; --i) perm.push_back(i);
@@ -29,14 +29,14 @@ inline Dims permutation(const Attrs& attrs, int rank) {
 }
 
 struct Cut {
-  Ints begin, end, step;
+  Dims begin, end, step;
 };
 
 inline Cut cut_of(const Attrs& attrs, int rank, const char* op, bool with_end) {
-  Cut cut{attrs.get_ints("begin"), attrs.get_ints("end"), attrs.get_ints("step")};
-  const auto n = static_cast<std::size_t>(rank);
-  if (cut.step.empty()) cut.step.assign(n, 1);
-  if (cut.begin.size() != n || cut.step.size() != n || (with_end && cut.end.size() != n))
+  Cut cut{Dims(ints_of(attrs, "begin")), Dims(ints_of(attrs, "end")), Dims(ints_of(attrs, "step"))};
+  if (cut.step.empty())
+    for (int i = 0; i < rank; ++i) cut.step.push_back(1);
+  if (cut.begin.rank() != rank || cut.step.rank() != rank || (with_end && cut.end.rank() != rank))
     throw ValueError(cat(op, ": begin, end and step need one number for each of ", rank, " axes"));
   for (std::int64_t s : cut.step)
     if (s == 0) throw ValueError(cat(op, ": step 0"));
@@ -47,7 +47,7 @@ inline Cut cut_of(const Attrs& attrs, int rank, const char* op, bool with_end) {
 struct Taken {
   std::int64_t begin, count;
 };
-inline Taken taken(const Cut& cut, std::size_t i, std::int64_t n) {
+inline Taken taken(const Cut& cut, int i, std::int64_t n) {
   const std::int64_t step = cut.step[i];
   if (step > 0) {
     const std::int64_t b = std::clamp<std::int64_t>(cut.begin[i], 0, n);
@@ -63,9 +63,8 @@ inline Taken taken(const Cut& cut, std::size_t i, std::int64_t n) {
 inline std::int64_t part(const Cut& cut, const Dims& shape, Dims& strides) {
   std::int64_t offset = 0;
   for (int i = 0; i < shape.rank(); ++i) {
-    const auto k = static_cast<std::size_t>(i);
-    offset += cut.begin[k] * strides[i];
-    strides[i] *= cut.step[k];
+    offset += cut.begin[i] * strides[i];
+    strides[i] *= cut.step[i];
   }
   return offset;
 }
@@ -73,8 +72,7 @@ inline std::int64_t part(const Cut& cut, const Dims& shape, Dims& strides) {
 // slice's part of x: its strides, and the offset of its first element.
 inline std::int64_t sliced(const View& x, const Attrs& attrs, Dims& strides) {
   Cut cut = cut_of(attrs, x.shape.rank(), "slice", true);
-  for (std::size_t i = 0; i < cut.begin.size(); ++i)
-    cut.begin[i] = taken(cut, i, x.shape[static_cast<int>(i)]).begin;
+  for (int i = 0; i < cut.begin.rank(); ++i) cut.begin[i] = taken(cut, i, x.shape[i]).begin;
   strides = x.strides;
   return part(cut, x.shape, strides);
 }

@@ -15,10 +15,9 @@ std::vector<TypeInfo> infer_slice(std::span<const TypeInfo> in, const Attrs& att
   Dims shape = in[0].shape;
   const Cut cut = cut_of(attrs, shape.rank(), "slice", true);
   for (int i = 0; i < shape.rank(); ++i) {
-    const auto k = static_cast<std::size_t>(i);
     if (shape[i] != kRows) {
-      shape[i] = taken(cut, k, shape[i]).count;
-    } else if (cut.begin[k] != 0 || cut.end[k] != kToEnd || cut.step[k] != 1) {
+      shape[i] = taken(cut, i, shape[i]).count;
+    } else if (cut.begin[i] != 0 || cut.end[i] != kToEnd || cut.step[i] != 1) {
       throw NeedsRows("slice: a part of the batch needs to know how many rows it has");
     }
   }
@@ -29,12 +28,12 @@ std::vector<Value> grad_slice(const GradCall& call) {
   if (call.dy[0] == nullptr) return {nullptr};
   const Dims& shape = call.in[0]->type.shape;
   const Cut cut = cut_of(call.attrs, shape.rank(), "slice", true);
-  Ints begin = cut.begin;
+  Dims begin = cut.begin;
   for (int i = 0; i < shape.rank(); ++i)
-    if (shape[i] != kRows)
-      begin[static_cast<std::size_t>(i)] = taken(cut, static_cast<std::size_t>(i), shape[i]).begin;
-  return {call.build.apply("pad_slice", {call.dy[0]},
-                           {{"begin", begin}, {"step", cut.step}, {"shape", to_ints(shape)}})};
+    if (shape[i] != kRows) begin[i] = taken(cut, i, shape[i]).begin;
+  return {call.build.apply(
+      "pad_slice", {call.dy[0]},
+      {{"begin", to_ints(begin)}, {"step", to_ints(cut.step)}, {"shape", to_ints(shape)}})};
 }
 
 void eval_slice(const EvalCall& call) {
@@ -56,12 +55,11 @@ std::vector<TypeInfo> infer_pad(std::span<const TypeInfo> in, const Attrs& attrs
                          " have different ranks"));
   const Cut cut = cut_of(attrs, dy.rank(), "pad_slice", false);
   for (int i = 0; i < shape.rank(); ++i) {
-    const auto k = static_cast<std::size_t>(i);
     if (shape[i] == kRows) {
       shape[i] = dy[i];
     } else if (dy[i] > 0) {
-      const std::int64_t last = cut.begin[k] + (dy[i] - 1) * cut.step[k];
-      if (cut.begin[k] < 0 || cut.begin[k] >= shape[i] || last < 0 || last >= shape[i])
+      const std::int64_t last = cut.begin[i] + (dy[i] - 1) * cut.step[i];
+      if (cut.begin[i] < 0 || cut.begin[i] >= shape[i] || last < 0 || last >= shape[i])
         throw ShapeError(cat("pad_slice: dy ", to_string(dy), " does not fit into ",
                              to_string(shape), " in axis ", i));
     }
@@ -76,12 +74,12 @@ std::vector<Value> grad_pad(const GradCall& call) {
   const Cut cut = cut_of(call.attrs, dy.rank(), "pad_slice", false);
   Ints end;
   for (int i = 0; i < dy.rank(); ++i) {
-    const auto k = static_cast<std::size_t>(i);
-    const std::int64_t stop = cut.begin[k] + dy[i] * cut.step[k];
+    const std::int64_t stop = cut.begin[i] + dy[i] * cut.step[i];
     end.push_back(dy[i] == kRows ? kToEnd : std::max<std::int64_t>(stop, -1));
   }
-  return {call.build.apply("slice", {call.dy[0]},
-                           {{"begin", cut.begin}, {"end", end}, {"step", cut.step}})};
+  return {
+      call.build.apply("slice", {call.dy[0]},
+                       {{"begin", to_ints(cut.begin)}, {"end", end}, {"step", to_ints(cut.step)}})};
 }
 
 void eval_pad(const EvalCall& call) {
