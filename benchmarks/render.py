@@ -173,18 +173,16 @@ def serving(section: dict[str, Any]) -> str:
     rows = [
         [
             row["server"],
-            row["form"],
             str(row["connections"]),
+            row["form"],
             row["name"],
             f"{row['per_second']:.0f}",
             times(row["p50_us"]),
             times(row["p99_us"]),
         ]
-        for row in sorted(
-            section["rows"], key=lambda row: (row["server"], row["form"], row["connections"])
-        )
+        for row in section["rows"]
     ]
-    head = ["server", "request", "connections", "", "requests/s", "p50", "p99"]
+    head = ["server", "connections", "request", "", "requests/s", "p50", "p99"]
     software = section["machine"]["software"]
     return "\n".join([common.table(head, rows), "", f"{software}; {machine_line(section)}"])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 
 import numpy as np
@@ -85,7 +86,7 @@ class Batcher:
 
     async def _gather(self, batch: _Batch) -> None:
         """Waits for the window's end, or until the batch is closed."""
-        clock = asyncio.get_running_loop().time
+        clock = time.monotonic  # uvloop's own has whole milliseconds
         end = clock() + self._window
         while not batch.closed and (left := end - clock()) > 0:
             await asyncio.sleep(0.001 if left > 0.002 else 0)
