@@ -2,34 +2,31 @@
 
 from __future__ import annotations
 
-import runpy
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import densa
+from densa.predictor import TensorSpec
 from densa.serving import protocol
 from densa.serving.predictors import served_models
 
-EXAMPLE = runpy.run_path(str(Path(__file__).parents[1] / "examples" / "service" / "predictor.py"))
 SIZES = (64, 128, 128, 10)
 
 
 def network() -> Any:
-    """The network of `SIZES`, as a predictor."""
+    """The network of `SIZES`, frozen."""
     hidden = [densa.layers.Dense(size, "relu") for size in SIZES[1:-1]]
-    model = densa.Sequential(
-        [densa.Input(SIZES[:1]), *hidden, densa.layers.Dense(SIZES[-1], "softmax")]
-    )
-    return EXAMPLE["ModelPredictor"](model)
+    x = densa.Input(SIZES[:1], name="x")
+    last = densa.layers.Dense(SIZES[-1], "softmax", name="y")
+    return densa.Sequential([x, *hidden, last]).freeze()
 
 
 class Constant:
     """A predictor that computes nothing: what is left is the service."""
 
-    inputs = (EXAMPLE["Spec"]("x", (None, SIZES[0]), "float32"),)
-    outputs = (EXAMPLE["Spec"]("y", (None, SIZES[-1]), "float32"),)
+    inputs = (TensorSpec("x", (None, SIZES[0]), "float32"),)
+    outputs = (TensorSpec("y", (None, SIZES[-1]), "float32"),)
     y = np.linspace(0, 1, SIZES[-1], dtype="float32")
 
     def run(self, arrays: list[Any]) -> list[Any]:

@@ -1,7 +1,8 @@
 """A service of the Open Inference Protocol v2: `uvicorn app:app`."""
 
-from predictor import load
+import os
 
 import densa
 
-app = densa.serving.asgi({"digits": load()})
+predictor = densa.Predictor.load(os.environ.get("DENSA_PREDICTOR", "digits.densa"))
+app = densa.serving.asgi({"digits": predictor})

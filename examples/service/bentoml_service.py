@@ -5,13 +5,14 @@ The protocol's paths stand beside BentoML's own API.
 
 from __future__ import annotations
 
+import os
+
 import bentoml
 import numpy as np
-from predictor import load
 
 import densa
 
-predictor = load()
+predictor = densa.Predictor.load(os.environ.get("DENSA_PREDICTOR", "digits.densa"))
 
 
 @bentoml.service(name="digits")

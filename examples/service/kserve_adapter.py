@@ -6,26 +6,27 @@ for those who want what its server has besides, such as gRPC.
 
 from __future__ import annotations
 
+import os
+
 import kserve
 from kserve.errors import InvalidInput
-from predictor import load
 
-from densa.serving import Predictor, tensor_metadata
+import densa
 
 
 class DensaModel(kserve.Model):
     """A model of KServe's that runs a predictor."""
 
-    def __init__(self, name: str, predictor: Predictor) -> None:
+    def __init__(self, name: str, predictor: densa.Predictor) -> None:
         super().__init__(name)
         self.predictor = predictor
         self.ready = True
 
     def get_input_types(self) -> list[dict]:
-        return [tensor_metadata(spec) for spec in self.predictor.inputs]
+        return [densa.serving.tensor_metadata(spec) for spec in self.predictor.inputs]
 
     def get_output_types(self) -> list[dict]:
-        return [tensor_metadata(spec) for spec in self.predictor.outputs]
+        return [densa.serving.tensor_metadata(spec) for spec in self.predictor.outputs]
 
     def predict(self, payload, headers=None, response_headers=None) -> kserve.InferResponse:
         try:
@@ -36,7 +37,12 @@ class DensaModel(kserve.Model):
             outputs = self.predictor.run(arrays)
         except KeyError as error:
             raise InvalidInput(f"input {error} is missing") from error
-        except (AttributeError, TypeError, ValueError) as error:  # a v1 request has no tensors
+        except (
+            AttributeError,
+            IndexError,
+            TypeError,
+            ValueError,
+        ) as error:  # a v1 request has no tensors
             raise InvalidInput(str(error)) from error
         return kserve.InferResponse(
             payload.id or "",  # its answers must have one
@@ -51,4 +57,5 @@ class DensaModel(kserve.Model):
 
 
 if __name__ == "__main__":
-    kserve.ModelServer().start([DensaModel("digits", load())])
+    predictor = densa.Predictor.load(os.environ.get("DENSA_PREDICTOR", "digits.densa"))
+    kserve.ModelServer().start([DensaModel("digits", predictor)])

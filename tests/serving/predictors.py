@@ -1,20 +1,22 @@
-"""Predictors to serve in tests: a network's, and those that do as a test needs."""
+"""A network to serve in tests, and predictors that do as a test needs."""
 
 from __future__ import annotations
 
-import runpy
 import threading
 import time
-from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 import densa
 
-# The examples' stand-in for a frozen network, until there is one.
-EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "service"
-_EXAMPLE = runpy.run_path(str(EXAMPLES / "predictor.py"))
-Spec, ModelPredictor = _EXAMPLE["Spec"], _EXAMPLE["ModelPredictor"]
+
+class Spec(NamedTuple):
+    """A TensorSpec."""
+
+    name: str
+    shape: tuple[int | None, ...]
+    dtype: str
 
 
 def network(seed=3):
@@ -23,10 +25,10 @@ def network(seed=3):
     layers = densa.layers
     return densa.Sequential(
         [
-            densa.Input((64,)),
+            densa.Input((64,), name="x"),
             layers.Dense(128, "relu"),
             layers.Dense(128, "relu"),
-            layers.Dense(10, "softmax"),
+            layers.Dense(10, "softmax", name="y"),
         ]
     )
 

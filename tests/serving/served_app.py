@@ -1,9 +1,9 @@
 """The app that the tests' servers run."""
 
 import densa
-from serving.predictors import Echo, ModelPredictor, Sums, network
+from serving.predictors import Echo, Sums, network
 
-net = ModelPredictor(network())
+net = network().freeze()
 app = densa.serving.asgi(
     {"net": net, "sums": Sums(), "slow": Echo(shape=(None, 64), seconds=0.2)},
     max_body=1 << 20,

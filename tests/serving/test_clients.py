@@ -57,7 +57,7 @@ def test_triton_infer(triton, client, binary, answer):
     x.set_data_from_numpy(X, binary_data=binary)
     asked = [triton.InferRequestedOutput("y", binary_data=answer == "binary")]
     result = client.infer("net", [x], outputs=None if answer == "all" else asked, request_id="r-1")
-    np.testing.assert_array_equal(result.as_numpy("y"), network().predict(X, verbose=0))
+    np.testing.assert_array_equal(result.as_numpy("y"), network().freeze().run([X])[0])
     assert result.get_response()["id"] == "r-1"
     assert ("data" in result.get_output("y")) == (answer == "json")
 
@@ -112,4 +112,4 @@ def test_kserve_client(server):
         return found
 
     for y in asyncio.run(ask()):
-        np.testing.assert_array_equal(y, network().predict(X, verbose=0))
+        np.testing.assert_array_equal(y, network().freeze().run([X])[0])

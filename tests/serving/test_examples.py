@@ -10,34 +10,35 @@ import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import densa
 from serving.client import Response, binary_request, json_request
-from serving.predictors import EXAMPLES
 
 pytestmark = pytest.mark.cpu_only("the servers' processes compute on the CPU")
 
-X = np.random.default_rng(0).uniform(0, 16, (3, 8, 8)).astype("float32")
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "service"
+X = np.random.default_rng(0).uniform(0, 16, (3, 64)).astype("float32")
 
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
-    """A saved model, and its answers to X."""
+    """A saved predictor, and its answers to X."""
     layers = densa.layers
     model = densa.Sequential(
         [
-            densa.Input((8, 8)),
+            densa.Input((64,), name="x"),
             layers.Rescaling(1 / 16),
-            layers.Flatten(),
-            layers.Dense(10, "softmax"),
+            layers.Dense(10, "softmax", name="y"),
         ]
     )
-    path = tmp_path_factory.mktemp("example") / "model.densa"
-    model.save(path)
-    return path, model.predict(X, verbose=0)
+    path = tmp_path_factory.mktemp("example") / "digits.densa"
+    predictor = model.freeze()
+    predictor.save(path)
+    return path, predictor.run([X])[0]
 
 
 @pytest.fixture
@@ -55,7 +56,7 @@ def serve(model):
         process = subprocess.Popen(
             [sys.executable, *command],
             cwd=EXAMPLES,
-            env={**os.environ, "DENSA_MODEL": str(model[0]), "BENTOML_DO_NOT_TRACK": "True"},
+            env={**os.environ, "DENSA_PREDICTOR": str(model[0]), "BENTOML_DO_NOT_TRACK": "True"},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -117,7 +118,7 @@ def test_app(serve, model):
 def test_kserve_adapter(serve, model):
     port = serve("kserve", "kserve_adapter.py", "--http_port", "PORT", "--enable_grpc", "false")
     about = json.loads(ask(port, "GET", "/v2/models/digits").body)
-    assert about["inputs"] == [{"name": "x", "datatype": "FP32", "shape": [-1, 8, 8]}]
+    assert about["inputs"] == [{"name": "x", "datatype": "FP32", "shape": [-1, 64]}]
     assert about["outputs"] == [{"name": "y", "datatype": "FP32", "shape": [-1, 10]}]
     infers(port, model[1])
 

@@ -9,7 +9,7 @@ import pytest
 import densa
 from densa.serving import protocol
 from serving.client import binary_request, call, json_request
-from serving.predictors import Echo, ModelPredictor, Sums, network
+from serving.predictors import Echo, Sums, network
 
 INFER = "/v2/models/model/infer"
 
@@ -58,17 +58,18 @@ def test_every_type_there_and_back(dtype, rows):
 
 
 @pytest.mark.usefixtures("library")
-def test_a_network_answers_as_predict_does():
-    model = network()
-    app = densa.serving.asgi(ModelPredictor(model))
+def test_a_network_answers_as_its_predictor_does():
+    predictor = network().freeze()
+    app = densa.serving.asgi(predictor)
     x = np.random.default_rng(0).standard_normal((4, 64)).astype("float32")
-    expected = model.predict(x, verbose=0)
+    (expected,) = predictor.run([x])
     body, headers = binary_request({"x": x})
     for response in (
         call(app, "POST", INFER, json_request({"x": x})),
         call(app, "POST", INFER, body, headers),
     ):
         np.testing.assert_array_equal(response.outputs()["y"], expected)
+    np.testing.assert_allclose(expected, network().predict(x, verbose=0), rtol=1e-5)
     answer = call(app, "POST", INFER, json_request({"x": x}, id="a-7")).json
     assert (answer["model_name"], answer["model_version"], answer["id"]) == ("model", "1", "a-7")
     assert answer["outputs"][0]["datatype"] == "FP32"
@@ -413,6 +414,18 @@ def test_extents_that_no_array_has():
         body, headers = binary(size=0, tail=0, shape=shape)
         response = call(app, "POST", INFER, body, headers)
         assert response.status == 400 or shape == [0, 2**62]
+
+
+def test_ids_out_of_range_are_the_client_s_error():
+    layers = densa.layers
+    model = densa.Sequential(
+        [densa.Input((2,), dtype="int32", name="ids"), layers.Embedding(5, 3), layers.Flatten()]
+    )
+    app = densa.serving.asgi(model.freeze())
+    for ids, status in (([[0, 4]], 200), ([[0, 5]], 400), ([[-1, 0]], 400)):
+        response = call(app, "POST", INFER, json_request({"ids": np.array(ids, "int32")}))
+        assert response.status == status, response.body
+        assert status == 200 or "0 to 4" in response.error or "range" in response.error
 
 
 def test_values_a_predictor_refuses_are_the_client_s_error():

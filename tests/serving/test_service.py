@@ -227,7 +227,7 @@ def test_a_predictor_that_fails_is_the_service_s_error(wrong, caplog):
     class Fails(Echo):
         def run(self, arrays):
             if wrong == "raises":
-                raise IndexError("list index out of range")
+                raise KeyError("secret")
             return [] if wrong == "too few" else [arrays[0], arrays[0]]
 
     with caplog.at_level(logging.ERROR, "densa.serving"):
@@ -237,6 +237,11 @@ def test_a_predictor_that_fails_is_the_service_s_error(wrong, caplog):
         "Model 'model' failed; the server's log says how.",
     )
     assert "Traceback" in caplog.text
+
+
+def test_a_model_is_no_predictor():
+    with pytest.raises(TypeError, match="A model is frozen first"):
+        densa.serving.asgi(densa.Sequential([densa.Input((2,)), densa.layers.Dense(1)]))
 
 
 def test_large_requests_run_in_another_thread():

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from . import metrics, protocol
-from .batching import Batcher
+from .batching import REFUSALS, Batcher
 from .predictors import Array, Served, served_models
 from .protocol import ProtocolError
 
@@ -212,7 +212,7 @@ class Service:
                 request = protocol.parse(body, header_length, served, self._max_rows)
                 try:
                     outputs = await self._runs[served](request.arrays)
-                except (ValueError, TypeError) as error:
+                except REFUSALS as error:
                     raise ProtocolError(400, str(error)) from error
                 body, json_length = protocol.encode(served, request, outputs)
             finally:

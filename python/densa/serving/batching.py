@@ -10,7 +10,10 @@ import numpy as np
 
 from .predictors import Array
 
-__all__ = ["Batcher"]
+__all__ = ["REFUSALS", "Batcher"]
+
+# What a predictor raises for arrays that it does not take.
+REFUSALS = (ValueError, IndexError, TypeError)
 
 Run = Callable[[list[Array]], Awaitable[list[Array]]]
 
@@ -99,7 +102,7 @@ class Batcher:
             together = [np.concatenate(parts) for parts in zip(*inputs, strict=True)]
             try:
                 outputs = await self._run(together)
-            except (ValueError, TypeError):
+            except REFUSALS:
                 pass  # somebody's values: each alone
             else:
                 if any(len(y) != batch.rows for y in outputs):
@@ -113,7 +116,7 @@ class Batcher:
         for arrays, result in zip(inputs, batch.results, strict=True):
             try:
                 _settle(result, await self._run(arrays))
-            except (ValueError, TypeError) as error:
+            except REFUSALS as error:
                 if not result.done():
                     result.set_exception(error)
 

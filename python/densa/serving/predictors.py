@@ -75,6 +75,7 @@ class Predictor(Protocol):
 
         Raises:
             ValueError: A shape or value is wrong.
+            IndexError: An id is out of range.
             TypeError: A type is wrong.
         """
         ...
