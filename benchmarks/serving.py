@@ -56,11 +56,9 @@ class Variant(NamedTuple):
 
 VARIANTS = [
     Variant("bare ASGI app", "echo_json", "JSON"),
-    Variant("densa.serving, no network", "constant", "JSON"),
     Variant("densa.serving", "net", "JSON"),
     Variant("densa.serving, batches of 200 µs", "batched", "JSON"),
     Variant("bare ASGI app", "echo_binary", "binary"),
-    Variant("densa.serving, no network", "constant", "binary"),
     Variant("densa.serving", "net", "binary"),
 ]
 SERVERS = {

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 import densa
-from densa.predictor import TensorSpec
 from densa.serving import protocol
 from densa.serving.predictors import served_models
 
@@ -20,18 +19,6 @@ def network() -> Any:
     x = densa.Input(SIZES[:1], name="x")
     last = densa.layers.Dense(SIZES[-1], "softmax", name="y")
     return densa.Sequential([x, *hidden, last]).freeze()
-
-
-class Constant:
-    """A predictor that computes nothing: what is left is the service."""
-
-    inputs = (TensorSpec("x", (None, SIZES[0]), "float32"),)
-    outputs = (TensorSpec("y", (None, SIZES[-1]), "float32"),)
-    y = np.linspace(0, 1, SIZES[-1], dtype="float32")
-
-    def run(self, arrays: list[Any]) -> list[Any]:
-        """The same row, as often as there are rows."""
-        return [np.broadcast_to(self.y, (len(arrays[0]), SIZES[-1]))]
 
 
 class Echo:
@@ -61,6 +48,5 @@ def answer_size(as_binary: bool) -> int:
 
 net = densa.serving.asgi(network())
 batched = densa.serving.asgi(network(), batch_window_us=200)
-constant = densa.serving.asgi(Constant())
 echo_json = Echo(answer_size(False))
 echo_binary = Echo(answer_size(True))
