@@ -56,6 +56,12 @@ def image_net():
     )
 
 
+def flat_net():
+    return densa.Sequential(
+        [densa.Input((3, 7)), layers.Flatten(), layers.Dense(6, "relu"), layers.Dense(3)]
+    )
+
+
 def deep_input_net():
     return densa.Sequential([densa.Input((3, 7)), layers.Dense(5, "relu"), layers.Dense(2)])
 
@@ -83,4 +89,4 @@ def move_weights(model):
             variable.assign(np.abs(value) if "variance" in variable.name else value)
 
 
-NETS = [dense_net, norm_net, wide_net, image_net, deep_input_net]
+NETS = [dense_net, norm_net, wide_net, image_net, deep_input_net, flat_net]

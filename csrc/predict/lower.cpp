@@ -105,7 +105,8 @@ class Lowering {
     if (constant(id) && (form == kPanelled || value(id).packing != Packing::kRows))
       throw ValueError(cat("network: %", id, " does not lie in memory as its readers want it"));
     if (place.kind != Place::kNone) return read(place);
-    if (value(id).kind == NetValue::kFeed) return feed(id, form);
+    if (value(id).kind == NetValue::kFeed && places_[id][kFlat].kind != Place::kInput)
+      return feed(id, form);
     with_type(id, [&](auto zero) {
       using T = decltype(zero);
       const Form other = form == kFlat ? kPanelled : kFlat;
