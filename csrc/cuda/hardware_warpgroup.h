@@ -90,17 +90,18 @@ __device__ __forceinline__ void warpgroup_wait(float (&sum)[kTiles][4]) {
 }
 
 // The registers of sum: %0 to %63 or %127, and their names in the instruction.
-#define DENSA_TEN(tens)                                                                        \
-  "%" tens "0, %" tens "1, %" tens "2, %" tens "3, %" tens "4, %" tens "5, %" tens "6, %" tens \
-  "7, %" tens "8, %" tens "9, "
-#define DENSA_SUM_64 \
-  DENSA_TEN("")      \
-  DENSA_TEN("1") DENSA_TEN("2") DENSA_TEN("3") DENSA_TEN("4") DENSA_TEN("5") "%60, %61, %62, %63"
-#define DENSA_SUM_128                                                                       \
-  DENSA_TEN("")                                                                             \
-  DENSA_TEN("1") DENSA_TEN("2") DENSA_TEN("3") DENSA_TEN("4") DENSA_TEN("5") DENSA_TEN("6") \
-      DENSA_TEN("7") DENSA_TEN("8") DENSA_TEN("9") DENSA_TEN("10")                          \
-          DENSA_TEN("11") "%120, %121, %122, %123, %124, %125, %126, %127"
+// clang-format off
+#define DENSA_TEN(tens) \
+  "%" tens "0, %" tens "1, %" tens "2, %" tens "3, %" tens "4, " \
+  "%" tens "5, %" tens "6, %" tens "7, %" tens "8, %" tens "9, "
+#define DENSA_SIXTY \
+  DENSA_TEN("") DENSA_TEN("1") DENSA_TEN("2") DENSA_TEN("3") DENSA_TEN("4") DENSA_TEN("5")
+#define DENSA_SUM_64 DENSA_SIXTY "%60, %61, %62, %63"
+#define DENSA_SUM_128 \
+  DENSA_SIXTY \
+  DENSA_TEN("6") DENSA_TEN("7") DENSA_TEN("8") DENSA_TEN("9") DENSA_TEN("10") DENSA_TEN("11") \
+  "%120, %121, %122, %123, %124, %125, %126, %127"
+// clang-format on
 #define DENSA_REGISTERS_4(j) "+f"(sum[j][0]), "+f"(sum[j][1]), "+f"(sum[j][2]), "+f"(sum[j][3])
 #define DENSA_REGISTERS_16(j)                                                   \
   DENSA_REGISTERS_4(j), DENSA_REGISTERS_4((j) + 1), DENSA_REGISTERS_4((j) + 2), \
@@ -139,6 +140,7 @@ __device__ __forceinline__ void warpgroup_multiply(float (&sum)[kN / 8][4], std:
 #undef DENSA_REGISTERS_4
 #undef DENSA_SUM_128
 #undef DENSA_SUM_64
+#undef DENSA_SIXTY
 #undef DENSA_TEN
 #undef DENSA_ASM_90A
 

@@ -115,7 +115,12 @@ def test_only_bindings_see_python(source):
 @pytest.mark.parametrize("source", [s for s in SOURCES if not s.endswith(".cu")])
 def test_cuda_headers_stay_on_their_side(source):
     """The engine never sees CUDA, and kernels reach it by one header."""
-    may = {"cuda/runtime.cpp", "cuda/hardware_kernel.h", "cuda/hardware_mma.h", "cuda/hardware_warpgroup.h"}
+    may = {
+        "cuda/runtime.cpp",
+        "cuda/hardware_kernel.h",
+        "cuda/hardware_mma.h",
+        "cuda/hardware_warpgroup.h",
+    }
     for _, name in includes(source):
         assert not name.startswith(("cuda_", "cuda.h")) or source in may, f"csrc/{source}: {name}"
         assert not name.startswith("cuda/") or source.startswith("cuda/"), f"csrc/{source}: {name}"
