@@ -568,6 +568,44 @@ def test_sizes(rng, size, units):
     check(chain, chain.numpy, numbers(rng, 3, size))
 
 
+def test_arithmetic_that_cannot_fold_stays_as_it_was(rng):
+    """PReLU: relu(x) - alpha relu(-x)."""
+    layer = layers.PReLU()
+    layer.build((None, 4))
+    layer.alpha.assign(rng.normal(size=4).astype("float32"))
+    a, alpha = Dense(rng, "a", 3, 4), wide(layer.alpha)
+
+    def reference(x):
+        z = a.numpy(x)
+        return np.where(z > 0, z, alpha * z)
+
+    program = record(lambda x: layer(a(x)), ((3,), "float32"))
+    frozen, _ = check(lambda x: layer(a(x)), reference, numbers(rng, 5, 3))
+    assert sorted(ops_of(frozen)) == sorted(["feed", *ops_of(program)])
+
+
+def test_several_inputs_of_a_model(rng):
+    x, y = densa.Input((4,)), densa.Input((3, 2))
+    h = layers.Dense(5, activation="relu")(layers.BatchNormalization()(x))
+    g = layers.Flatten()(layers.BatchNormalization()(y))
+    z = layers.Concatenate()([h, g])
+    z = layers.Dense(6)(layers.BatchNormalization()(z))
+    z = layers.Activation("silu")(layers.BatchNormalization()(z))
+    model = densa.Model([x, y], [layers.Dense(2)(z), layers.Dense(1, activation="sigmoid")(z)])
+    for v in model.weights:
+        v.assign(rng.uniform(0.5, 1.5, v.shape).astype("float32"))
+    program = model_program(model, ((4,), "float32"), ((3, 2), "float32"))
+    frozen, report = freeze(program)
+    assert not report["kept"]
+    assert ops_of(frozen).count("dense") == 4
+    assert not set(ops_of(frozen)) & {"batch_norm", "multiply", "add"}
+    arrays = numbers(rng, 6, 4), numbers(rng, 6, 3, 2)
+    for got, wanted in zip(
+        run(frozen, *arrays), model.predict(list(arrays), verbose=0), strict=True
+    ):
+        assert distance(got, wanted) < 3e-6
+
+
 # ---- merging --------------------------------------------------------------------------------
 
 
