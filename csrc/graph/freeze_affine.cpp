@@ -193,7 +193,10 @@ void lower_affines(Program& program, const Affines& affines) {
         before[i] = 0;
       }
     apply("add", before, 0);
-    apply("multiply", a.s, 1);
+    if (all_are(a.s, -1))
+      y = program.add_op("negative", {y});
+    else
+      apply("multiply", a.s, 1);
     apply("add", after, 0);
     rewriter.replace(node.out[0], y);
     return true;

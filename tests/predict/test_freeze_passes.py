@@ -83,6 +83,12 @@ NARROW = {"sqrt", "rsqrt", "reciprocal", "log", "log1p"}  # not of all numbers
 WILD = {"exp", "expm1"}  # e^z of what a few layers give is infinite
 ACTIVATIONS = [s for s in specs.UNARY if s.name not in STAIRS | NARROW | WILD]
 
+RELU = next(s for s in specs.UNARY if s.name == "relu")
+
+TANH = next(s for s in specs.UNARY if s.name == "tanh")
+
+SIGMOID = next(s for s in specs.UNARY if s.name == "sigmoid")
+
 
 class Unary:
     def __init__(self, spec):
@@ -172,6 +178,104 @@ def test_random_networks_in_float32(first):
         assert distance(run(frozen, x), reference) <= 2 * plain + 1e-6, seed
 
 
+class Graph:
+    """Values that several read, sums, concatenates, more axes, outputs anywhere."""
+
+    def __init__(self, rng, size):
+        self.steps, sizes = [], [size]  # of each value: what makes it, and its columns
+        for i in range(rng.integers(3, 10)):
+            j = int(rng.integers(max(0, len(sizes) - 3), len(sizes)))
+            same = [k for k, other in enumerate(sizes) if other == sizes[j]]
+            kind = rng.choice(["dense", "norm", "unary", "add", "join", "cube"], p=KINDS)
+            if kind == "dense":
+                units = int(rng.choice([2, 4, 6]))
+                part = Dense(rng, f"dense_{i}", sizes[j], units, bias=rng.random() < 0.7)
+                part.w.assign(part.w.numpy() * few(rng, units, [0]).astype("float32"))
+                self.steps.append((part, j))
+                sizes.append(units)
+                continue
+            if kind == "norm":
+                self.steps.append((norm_of(rng, f"norm_{i}", sizes[j]), j))
+            elif kind == "unary":
+                self.steps.append((Unary(SMOOTH[rng.integers(len(SMOOTH))]), j))
+            elif kind == "add":
+                self.steps.append(("add", j, int(rng.choice(same))))
+            elif kind == "join":
+                k = int(rng.integers(len(sizes)))
+                self.steps.append(("join", j, k))
+                sizes.append(sizes[j] + sizes[k])
+                continue
+            else:
+                self.steps.append((norm_of(rng, f"cube_{i}", 2, axis=1 + i % 2), "cube", j))
+                if sizes[j] % 4:
+                    self.steps[-1] = (Unary(TANH), j)
+            sizes.append(sizes[j])
+        last = {len(sizes) - 1, *(int(k) for k in rng.integers(1, len(sizes), 1 + len(sizes) // 6))}
+        self.outputs = sorted(last)
+
+    def values(self, x, recording):
+        seen = [x]
+        for part, *at in self.steps:
+            call = part if recording or isinstance(part, str) else part.numpy
+            if part == "add":
+                y = seen[at[0]] + seen[at[1]]
+            elif part == "join":
+                parts = [seen[k] for k in at]
+                y = (
+                    apply("concatenate", *parts, axis=-1)
+                    if recording
+                    else np.concatenate(parts, -1)
+                )
+            elif at[0] == "cube":
+                shape = [-1, seen[at[1]].shape[1]]
+                y = reshape(call(reshape(seen[at[1]], [-1, 2, 2, shape[1] // 4])), shape)
+            else:
+                y = call(seen[at[0]])
+            seen.append(y)
+        return [seen[k] for k in self.outputs]
+
+    def __call__(self, x):
+        return self.values(x, recording=True)
+
+    def numpy(self, x):
+        return self.values(x, recording=False)
+
+
+def joined(parts):
+    if isinstance(parts[0], np.ndarray):
+        return np.concatenate(parts, -1)
+    return apply("concatenate", *parts, axis=-1)
+
+
+def reshape(x, shape):
+    return x.reshape(shape) if isinstance(x, np.ndarray) else apply("reshape", x, shape=shape)
+
+
+KINDS = [0.35, 0.2, 0.2, 0.1, 0.1, 0.05]
+SMOOTH = [s for s in specs.UNARY if s.name in {"relu", "tanh", "gelu", "sigmoid", "leaky_relu"}]
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_random_graphs(seed):
+    rng = np.random.default_rng(seed)
+    graph = Graph(rng, 4)
+    x = rng.normal(size=(7, 4)).astype("float32")
+    program = record(graph, ((4,), "float32"))
+    for dtype, most in (("float64", 1e-12), ("float32", 1e-4)):
+        frozen, report = freeze(program, dtype)
+        got = run(frozen, x)
+        got = got if isinstance(got, list) else [got]
+        for y, wanted in zip(got, graph.numpy(x.astype("float64")), strict=True):
+            size = np.abs(wanted).max() + 1e-3
+            np.testing.assert_allclose(y, wanted, rtol=0, atol=most * size)
+        # Every norm that an output needs went somewhere, or is listed.
+        listed = " ".join(report["folded"] + report["kept"])
+        plain, _ = freeze(program, dtype, fold=False, merge=False, prune=False)
+        for line in str(plain).splitlines():
+            if " = constant " in line and "/mean" in line:
+                assert line.split("constant ")[1].split(" : ")[0] in listed
+
+
 # ---- each pass, by example ------------------------------------------------------------------
 
 
@@ -237,11 +341,6 @@ output y0 = %6
         "removed": [],
         "kept": [],
     }
-
-
-RELU = next(s for s in specs.UNARY if s.name == "relu")
-TANH = next(s for s in specs.UNARY if s.name == "tanh")
-SIGMOID = next(s for s in specs.UNARY if s.name == "sigmoid")
 
 
 def test_norm_behind_an_activation_goes_into_the_next_dense(rng):
@@ -566,6 +665,44 @@ def test_sizes(rng, size, units):
         ]
     )
     check(chain, chain.numpy, numbers(rng, 3, size))
+
+
+def test_arithmetic_that_cannot_fold_stays_as_it_was(rng):
+    """PReLU: relu(x) - alpha relu(-x)."""
+    layer = layers.PReLU()
+    layer.build((None, 4))
+    layer.alpha.assign(rng.normal(size=4).astype("float32"))
+    a, alpha = Dense(rng, "a", 3, 4), wide(layer.alpha)
+
+    def reference(x):
+        z = a.numpy(x)
+        return np.where(z > 0, z, alpha * z)
+
+    program = record(lambda x: layer(a(x)), ((3,), "float32"))
+    frozen, _ = check(lambda x: layer(a(x)), reference, numbers(rng, 5, 3))
+    assert sorted(ops_of(frozen)) == sorted(["feed", *ops_of(program)])
+
+
+def test_several_inputs_of_a_model(rng):
+    x, y = densa.Input((4,)), densa.Input((3, 2))
+    h = layers.Dense(5, activation="relu")(layers.BatchNormalization()(x))
+    g = layers.Flatten()(layers.BatchNormalization()(y))
+    z = layers.Concatenate()([h, g])
+    z = layers.Dense(6)(layers.BatchNormalization()(z))
+    z = layers.Activation("silu")(layers.BatchNormalization()(z))
+    model = densa.Model([x, y], [layers.Dense(2)(z), layers.Dense(1, activation="sigmoid")(z)])
+    for v in model.weights:
+        v.assign(rng.uniform(0.5, 1.5, v.shape).astype("float32"))
+    program = model_program(model, ((4,), "float32"), ((3, 2), "float32"))
+    frozen, report = freeze(program)
+    assert not report["kept"]
+    assert ops_of(frozen).count("dense") == 4
+    assert not set(ops_of(frozen)) & {"batch_norm", "multiply", "add"}
+    arrays = numbers(rng, 6, 4), numbers(rng, 6, 3, 2)
+    for got, wanted in zip(
+        run(frozen, *arrays), model.predict(list(arrays), verbose=0), strict=True
+    ):
+        assert distance(got, wanted) < 3e-6
 
 
 # ---- merging --------------------------------------------------------------------------------
