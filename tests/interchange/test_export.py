@@ -175,6 +175,19 @@ def test_float64():
     np.testing.assert_allclose(y, np.exp(z) / np.exp(z).sum(1, keepdims=True), rtol=1e-12)
 
 
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+def test_mixed_precision(policy):
+    x = densa.Input((4,))
+    h = L.LayerNormalization(dtype=policy)(L.Dense(8, "relu", dtype=policy)(x))
+    h = L.BatchNormalization(dtype=policy)(h)
+    model = densa.Model(x, L.Dense(3, "softmax", dtype="float32")(h))
+    data = RNG.normal(size=(6, 4)).astype("f4")
+    (y,) = exported(model, data)
+    assert y.dtype == np.float32
+    # Sums in another order are rounded to other numbers of 16 bits.
+    np.testing.assert_allclose(y, model(data).numpy(), atol=2e-3 if "b" not in policy else 2e-2)
+
+
 def test_integers():
     a = densa.Input((3,), dtype="int32", name="a")
     b = densa.Input((3,), dtype="int32", name="b")
@@ -188,6 +201,25 @@ def test_integers():
         got, [x // y, x % y, x + y * 2, x > y, one_hot, x == 0], strict=True
     ):
         np.testing.assert_array_equal(value, expected)
+
+
+def test_remainders_have_the_divisors_sign():
+    x, y = densa.Input((4,)), densa.Input((4,))
+    model = densa.Model([x, y], [x % y, x // y])
+    a, b = np.array([[7, -7, 7, -7]], "f4"), np.array([[2, 2, -2, -2.5]], "f4")
+    remainder, quotient = exported(model, a, b)
+    np.testing.assert_allclose(remainder, np.mod(a, b))
+    np.testing.assert_allclose(quotient, np.floor_divide(a, b))
+
+
+def test_an_output_that_others_read():
+    x = densa.Input((4,))
+    h = L.Dense(3, name="h")(x)
+    model = densa.Model(x, [h, ops.exp(h), h * h])
+    data = RNG.normal(size=(2, 4)).astype("f4")
+    first, second, third = exported(model, data)
+    np.testing.assert_allclose(second, np.exp(first), rtol=1e-5)
+    np.testing.assert_allclose(third, first * first, rtol=1e-5)
 
 
 def test_special_numbers():

@@ -111,6 +111,8 @@ LAYERS = {
 def test_layers(name):
     module, x = LAYERS[name]
     ours = same(module, x, input_shape=x.shape[1:])
+    if isinstance(module, nn.BatchNorm1d):
+        assert ours.layers[-1].momentum == pytest.approx(1 - module.momentum)
     trained = sum(p.numel() for p in module.parameters() if p.requires_grad)
     assert sum(int(np.prod(w.shape)) for w in ours.trainable_weights) == trained
 
@@ -144,6 +146,7 @@ def test_forward_of_its_own():
     ours = same(Feed(), X, ids, input_shape=[(6,), (2,)])
     assert ours.input_names == ["x", "ids"]
     names = [layer.name for layer in ours.layers]
+    assert not any(name.startswith(("first_", "again_")) for name in names)
     assert names.count("first") == names.count("again") == names.count("tail_1_1") == 1
 
 
@@ -151,6 +154,29 @@ def test_the_shape_comes_from_the_first_layer():
     ours = densa.convert.from_torch(nn.Sequential(nn.Dropout(0.1), nn.Linear(6, 3), nn.Tanh()))
     assert ours.input_shape == (None, 6)
     assert densa.convert.from_torch(nn.LayerNorm((4, 6))).input_shape == (None, 4, 6)
+
+
+@pytest.mark.parametrize("rows", ["any", "fixed"])
+@pytest.mark.parametrize("exporter", ["new", "old"])
+@pytest.mark.filterwarnings("ignore")  # those of the exporters
+def test_what_torch_exports_as_onnx_can_be_loaded(tmp_path, exporter, rows):
+    pytest.importorskip("onnx", reason="needs the extra onnx")
+    if exporter == "new":
+        pytest.importorskip("onnxscript", reason="torch's new exporter needs onnxscript")
+    module, ids = Feed().eval(), RNG.integers(0, 7, (5, 2))
+    inputs = (torch.from_numpy(X), torch.from_numpy(ids))
+    axes = {"x": {0: "n"}, "ids": {0: "n"}}
+    dynamic = {"dynamic_shapes": axes} if exporter == "new" else {"dynamic_axes": axes}
+    path = tmp_path / "a.onnx"
+    torch.onnx.export(module, inputs, path, dynamo=exporter == "new", verbose=False,
+                      input_names=["x", "ids"], output_names=["y", "z"],
+                      **(dynamic if rows == "any" else {}))  # fmt: skip
+    ours = densa.onnx.load(path)
+    assert (ours.input_names, ours.output_names) == (["x", "ids"], ["y", "z"])
+    for value, wanted in zip(ours([X, ids]), as_list(module(*inputs)), strict=True):
+        np.testing.assert_allclose(value.numpy(), numbers(wanted), rtol=1e-5, atol=1e-6)
+    if rows == "any":
+        assert ours([X[:2], ids[:2]])[0].shape[0] == 2
 
 
 def test_float64():

@@ -127,13 +127,14 @@ def test_weights_are_weights_of_layers(load):
     model = network()
     again = load(model_proto(model))
     kinds = [type(layer).__name__ for layer in again.layers]
+    assert {"left", "ids", "chance", "slopes"} < {x.name for x in again.operations}
+    assert {x.name for x in model.layers if "dense" in x.name} < {x.name for x in again.layers}
     for kind in ("Dense", "BatchNormalization", "Embedding", "Flatten", "Concatenate"):
         assert kinds.count(kind) == [type(layer).__name__ for layer in model.layers].count(kind)
     trained = {w.shape for w in again.trainable_variables}
     assert trained == {w.shape for w in model.trainable_variables}
-    assert next(x for x in again.layers if type(x).__name__ == "BatchNormalization").epsilon == (
-        pytest.approx(1e-3)
-    )
+    (norm,) = (x for x in again.layers if isinstance(x, L.BatchNormalization))
+    assert norm.epsilon == pytest.approx(1e-3)
 
 
 def test_what_is_loaded_trains_and_saves(load, tmp_path):
@@ -255,6 +256,7 @@ CASES = {
     "Reshape, -1 3": one("Reshape", {}, {"s": I64([-1, 3])}, shape=("n", 2, 3), out=("m", 3)),
     "Reshape, fixed": one("Reshape", {}, {"s": I64([4, -1])}, shape=(4, 2, 3), out=(4, 6)),
     "Reshape, rows": one("Reshape", {}, {"s": I64([2, 6])}, shape=(4, 3), out=(2, 6)),
+    "Reshape, 2 -1": one("Reshape", {}, {"s": I64([2, -1])}, shape=(4, 3), out=(2, 6)),
     "Squeeze": one("Squeeze", {"axes": [1]}, shape=("n", 1, 3), out=("n", 3), opset=11),
     "Squeeze, input": one("Squeeze", {}, {"a": I64([1])}, shape=("n", 1, 3), out=("n", 3)),
     "Unsqueeze": one("Unsqueeze", {}, {"a": I64([1, -1])}, out=("n", 1, 3, 1)),
@@ -262,6 +264,8 @@ CASES = {
     "Slice": one("Slice", {}, {"s": I64([1]), "e": I64([2**62]), "a": I64([1])}, out=("n", 2)),
     "Slice, back": one("Slice", {}, {"s": I64([-1]), "e": I64([-(2**62)]), "a": I64([1]),
                                      "t": I64([-1])}, out=("n", 3)),
+    "Slice, negative": one("Slice", {}, {"s": I64([-2]), "e": I64([-1]), "a": I64([1])},
+                           out=("n", 1)),
     "Slice, old": one("Slice", {"axes": [1], "starts": [0], "ends": [-1]}, out=("n", 2), opset=9),
     "Gather, one": one("Gather", {"axis": 1}, {"i": I64(2)}, out=("n",)),
     "Gather, several": one("Gather", {"axis": 1}, {"i": I64([2, 0])}, out=("n", 2)),
@@ -393,6 +397,9 @@ TEXT = graph([("Identity", "x", "y", {})], [("x", onnx.TensorProto.STRING, ["n"]
 ROWS_AS_NUMBER = graph(
     [("Shape", "x", "s", {}), ("Cast", "s", "f", {"to": F}), ("Div", "x f", "y", {})],
     [("x", F, ["n", 1])], [("y", F, ["n", 2])])  # fmt: skip
+SUM_OF_ROWS = graph(
+    [("Shape", "x", "s", {}), ("Add", "s one", "t", {}), ("Reshape", "x t", "y", {})],
+    [("x", F, ["n", 1])], [("y", F, ["n", 1])], {"one": np.int64([1, 0])})  # fmt: skip
 STATIC = graph([("Relu", "c", "y", {})], [("x", F, ["n", 3])], [("y", F, [4, 3])], {"c": X})
 
 
@@ -406,6 +413,7 @@ STATIC = graph([("Relu", "c", "y", {})], [("x", F, ["n", 3])], [("y", F, [4, 3])
         ("'x' is of type float16", HALF),
         ("no numbers of ONNX' type STRING", TEXT),
         ("Cast, giving f.*computes with the number of rows", ROWS_AS_NUMBER),
+        ("Add, giving t.*computes with the number of rows", SUM_OF_ROWS),
         ("output 'y' does not depend", STATIC),
         ("opset 6", one("Relu", opset=6)),
         ("draws random numbers", graph(

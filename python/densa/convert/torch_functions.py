@@ -33,13 +33,6 @@ def _scaled(function: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-def _reversed(function: Callable[..., Any]) -> Callable[..., Any]:
-    def call(t: Traced, x: Any, other: Any) -> Any:
-        return _plain(function)(t, other, x)
-
-    return call
-
-
 def _elu(t: Traced, x: Any, alpha: float = 1.0, inplace: bool = False) -> Any:
     return t.call(ops.elu, x, float(alpha))
 
@@ -273,7 +266,6 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "relu6": _plain(ops.relu6),
     "reshape": _reshape,
     "rsqrt": _plain(ops.rsqrt),
-    "rsub": _reversed(ops.subtract),
     "selu": _plain(ops.selu),
     "sigmoid": _plain(ops.sigmoid),
     "silu": _plain(ops.silu),

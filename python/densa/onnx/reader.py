@@ -74,7 +74,8 @@ class GraphReader(GraphBuilder):
         for output in node.outputs:
             if output in self.kept:
                 return self.output_name(output)
-        return self.unique(node.proto.name or node.op.lower())
+        # Exporters write "layer/Operator".
+        return self.unique(node.proto.name.removesuffix(f"/{node.op}") or node.op.lower())
 
     # ---- values ----------------------------------------------------------------------------------
 
