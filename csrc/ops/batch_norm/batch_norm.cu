@@ -1,7 +1,8 @@
 // Batch normalisation on a GPU. Where channels are the columns of a matrix of at most kMostRows
 // rows, a block keeps 8 columns in registers: one launch, each element read once. All else sums
-// with cuda/fold.h and walks the elements.
+// with cuda/fold.h and walks the elements. x, y, dy and dx may lie in 16 bits.
 #include "cuda/fold.h"
+#include "cuda/numbers.h"
 #include "ops/backend.h"
 #include "ops/batch_norm/axes.h"
 #include "ops/batch_norm/formula.h"
@@ -50,8 +51,10 @@ template <class T>
 struct TrainCall {
   std::int64_t rows, columns;
   T epsilon;
-  Global<const T> x, gamma, beta;
-  Global<T> y, mean, variance;
+  typename FloatMemory<T>::In x;
+  Global<const T> gamma, beta;
+  typename FloatMemory<T>::Out y;
+  Global<T> mean, variance;
 };
 
 template <class T>
@@ -82,7 +85,7 @@ __global__ void __launch_bounds__(kThreads) train_columns(TrainCall<T> a) {
     const T beta = a.beta[share.column];
     DENSA_UNROLL
     for (int k = 0; k < kKept; ++k)
-      if (share.has(k)) a.y[share.at(k)] = BatchNormOf::value(x[k], mean, scale, beta);
+      if (share.has(k)) put(a.y, share.at(k), BatchNormOf::value(x[k], mean, scale, beta));
   }
 }
 
@@ -90,8 +93,10 @@ template <class T>
 struct GradCallOf {
   std::int64_t rows, columns;
   T epsilon;
-  Global<const T> x, gamma, mean, variance, dy;
-  Global<T> dx, dgamma, dbeta;
+  typename FloatMemory<T>::In x, dy;
+  Global<const T> gamma, mean, variance;
+  typename FloatMemory<T>::Out dx;
+  Global<T> dgamma, dbeta;
 };
 
 template <class T>
@@ -125,7 +130,7 @@ __global__ void __launch_bounds__(kThreads) grad_columns(GradCallOf<T> a) {
     }
     DENSA_UNROLL
     for (int k = 0; k < kKept; ++k)
-      if (share.has(k)) a.dx[share.at(k)] = slope.dx(x[k], mean, dy[k]);
+      if (share.has(k)) put(a.dx, share.at(k), slope.dx(x[k], mean, dy[k]));
   }
 }
 
@@ -141,7 +146,7 @@ struct MeanFold {
   using Acc = T;
   struct Local {};
   T n;
-  Global<const T> x;
+  typename FloatMemory<T>::In x;
   Global<T> mean;
   __device__ Local local(std::int64_t) const { return {}; }
   __device__ T load(std::int64_t at, std::int64_t, Local) const { return x[at]; }
@@ -155,10 +160,14 @@ struct VarianceFold {
   using Acc = T;
   using Local = T;
   T n, epsilon;
-  Global<const T> x, mean, gamma;
+  typename FloatMemory<T>::In x;
+  Global<const T> mean, gamma;
   Global<T> variance, scale;
   __device__ T local(std::int64_t c) const { return mean[c]; }
-  __device__ T load(std::int64_t at, std::int64_t, T m) const { return (x[at] - m) * (x[at] - m); }
+  __device__ T load(std::int64_t at, std::int64_t, T m) const {
+    const T d = x[at] - m;
+    return d * d;
+  }
   __device__ T neutral() const { return 0; }
   __device__ T join(T a, T b) const { return a + b; }
   __device__ void store(std::int64_t c, T sum) const {
@@ -172,12 +181,14 @@ struct GradFold {
   using Acc = Pair<T, T>;  // sum dy, sum dy (x - mean)
   using Local = T;
   T n, epsilon;
-  Global<const T> x, dy, mean, variance, gamma;
+  typename FloatMemory<T>::In x, dy;
+  Global<const T> mean, variance, gamma;
   Global<T> dgamma, dbeta;
   Global<BatchNormSlope<T>> slope;
   __device__ T local(std::int64_t c) const { return mean[c]; }
   __device__ Acc load(std::int64_t at, std::int64_t, T m) const {
-    return {dy[at], dy[at] * (x[at] - m)};
+    const T d = dy[at];
+    return {d, d * (x[at] - m)};
   }
   __device__ Acc neutral() const { return {0, 0}; }
   __device__ Acc join(const Acc& a, const Acc& b) const {
@@ -226,13 +237,13 @@ constexpr std::size_t kAlign = 256;
 template <bool kGrad>
 std::size_t channel_bytes(std::int64_t channels, DType dtype) {
   const std::size_t numbers = kGrad ? sizeof(BatchNormSlope<float>) / sizeof(float) : 1;
-  const std::size_t bytes = static_cast<std::size_t>(channels) * numbers * item_size(dtype);
+  const std::size_t bytes = static_cast<std::size_t>(channels) * numbers * arithmetic_size(dtype);
   return (bytes + kAlign - 1) / kAlign * kAlign;
 }
 
 template <bool kGrad>
 std::size_t scratch_bytes(std::span<const TypeInfo> in, const Attrs& attrs) {
-  const std::size_t acc = (kGrad ? 2 : 1) * item_size(in[0].dtype);
+  const std::size_t acc = (kGrad ? 2 : 1) * arithmetic_size(in[0].dtype);
   return channel_bytes<kGrad>(element_count(in[1].shape), in[0].dtype) +
          FoldShape::scratch_bytes(in[0].shape, reduced_axes(in[0].shape, attrs), acc);
 }
@@ -240,6 +251,7 @@ std::size_t scratch_bytes(std::span<const TypeInfo> in, const Attrs& attrs) {
 // What eval and its gradient share.
 template <class T, bool kGrad>
 struct NormCall {
+  using Wide = FloatMemory<T>;
   const DeviceCall& call;
   const View& x = call.in[0];
   FoldShape shape = FoldShape::of(x.shape, reduced_axes(x.shape, call.attrs));
@@ -254,56 +266,61 @@ struct NormCall {
   }
   Global<const T> in(int i) const { return Global<const T>(call.in[i].as<const T>()); }
   Global<T> out(int i) const { return Global<T>(call.out[i].as<T>()); }
+  typename Wide::In wide_in(int i) const { return Wide::in(call.in[i]); }
+  typename Wide::Out wide_out(int i) const { return Wide::out(call.out[i]); }
   // One number (or more) per channel, as an array that broadcasts against x.
   View spread(void* data) const {
     const Ints channels = channel_axes(call.attrs, x.shape.rank());
     Dims dims;
     for (int axis = 0; axis < x.shape.rank(); ++axis)
       dims.push_back(is_channel(channels, axis) ? x.shape[axis] : 1);
-    return {data, x.dtype, dims, contiguous_strides(dims)};
+    return {data, is_half(x.dtype) ? DType::kFloat32 : x.dtype, dims, contiguous_strides(dims)};
   }
 };
 
 template <class T>
 void eval_as(const DeviceCall& call) {
+  using X = std::conditional_t<sizeof(T) == 4, AnyFloat, T>;
   const NormCall<T, false> norm{call};
   if (!call.attrs.get_bool("training", false))
-    return launch_map<T, T, T, T, T, T>(call.stream, Infer<T>{norm.epsilon}, call.out[0], norm.x,
+    return launch_map<X, X, T, T, T, T>(call.stream, Infer<T>{norm.epsilon}, call.out[0], norm.x,
                                         norm.spread(call.in[1].data), norm.spread(call.in[2].data),
                                         norm.spread(call.in[3].data), norm.spread(call.in[4].data));
   if (norm.is_small_matrix()) {
     const TrainCall<T> train{norm.shape.count, norm.shape.results, norm.epsilon,
-                             norm.in(0),       norm.in(1),         norm.in(2),
-                             norm.out(0),      norm.out(1),        norm.out(2)};
+                             norm.wide_in(0),  norm.in(1),         norm.in(2),
+                             norm.wide_out(0), norm.out(1),        norm.out(2)};
     return cuda::launch(call.stream, column_grid(train.columns), train_columns<T>, train);
   }
   T* const mean = call.out[1].as<T>();
   T* const scale = static_cast<T*>(norm.room);
-  launch_fold(call.stream, MeanFold<T>{norm.n, norm.in(0), norm.out(1)}, norm.shape,
+  launch_fold(call.stream, MeanFold<T>{norm.n, norm.wide_in(0), norm.out(1)}, norm.shape,
               norm.fold_room);
   launch_fold(call.stream,
-              VarianceFold<T>{norm.n, norm.epsilon, norm.in(0), Global<const T>(mean), norm.in(1),
-                              norm.out(2), Global<T>(scale)},
+              VarianceFold<T>{norm.n, norm.epsilon, norm.wide_in(0), Global<const T>(mean),
+                              norm.in(1), norm.out(2), Global<T>(scale)},
               norm.shape, norm.fold_room);
-  launch_map<T, T, T, T, T>(call.stream, Normalise<T>{}, call.out[0], norm.x, norm.spread(mean),
+  launch_map<X, X, T, T, T>(call.stream, Normalise<T>{}, call.out[0], norm.x, norm.spread(mean),
                             norm.spread(scale), norm.spread(call.in[2].data));
 }
 
 template <class T>
 void eval_grad_as(const DeviceCall& call) {
+  using X = std::conditional_t<sizeof(T) == 4, AnyFloat, T>;
   const NormCall<T, true> norm{call};
   if (norm.is_small_matrix()) {
-    const GradCallOf<T> grad{norm.shape.count, norm.shape.results, norm.epsilon, norm.in(0),
-                             norm.in(1),       norm.in(2),         norm.in(3),   norm.in(4),
-                             norm.out(0),      norm.out(1),        norm.out(2)};
+    const GradCallOf<T> grad{norm.shape.count, norm.shape.results, norm.epsilon, norm.wide_in(0),
+                             norm.wide_in(4),  norm.in(1),         norm.in(2),   norm.in(3),
+                             norm.wide_out(0), norm.out(1),        norm.out(2)};
     return cuda::launch(call.stream, column_grid(grad.columns), grad_columns<T>, grad);
   }
   auto* const slope = static_cast<BatchNormSlope<T>*>(norm.room);
-  launch_fold(call.stream,
-              GradFold<T>{norm.n, norm.epsilon, norm.in(0), norm.in(4), norm.in(2), norm.in(3),
-                          norm.in(1), norm.out(1), norm.out(2), Global<BatchNormSlope<T>>(slope)},
-              norm.shape, norm.fold_room);
-  launch_map<T, T, T, T, BatchNormSlope<T>>(call.stream, Slope<T>{}, call.out[0], norm.x,
+  launch_fold(
+      call.stream,
+      GradFold<T>{norm.n, norm.epsilon, norm.wide_in(0), norm.wide_in(4), norm.in(2), norm.in(3),
+                  norm.in(1), norm.out(1), norm.out(2), Global<BatchNormSlope<T>>(slope)},
+      norm.shape, norm.fold_room);
+  launch_map<X, X, X, T, BatchNormSlope<T>>(call.stream, Slope<T>{}, call.out[0], norm.x,
                                             call.in[4], norm.spread(call.in[2].data),
                                             norm.spread(slope));
 }
@@ -316,8 +333,16 @@ void eval_grad(const DeviceCall& call) {
 }
 
 constexpr DeviceOp kOps[] = {
-    {.name = "batch_norm", .eval = &eval, .scratch_bytes = &scratch_bytes<false>},
-    {.name = "batch_norm_grad", .eval = &eval_grad, .scratch_bytes = &scratch_bytes<true>},
+    {.name = "batch_norm",
+     .eval = &eval,
+     .scratch_bytes = &scratch_bytes<false>,
+     .half_in = 1,
+     .half_out = 1},
+    {.name = "batch_norm_grad",
+     .eval = &eval_grad,
+     .scratch_bytes = &scratch_bytes<true>,
+     .half_in = 1 | 1 << 4,
+     .half_out = 1},
 };
 
 }  // namespace

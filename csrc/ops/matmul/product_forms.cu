@@ -50,8 +50,10 @@ const ProductForm& form_for(const ProductCall& call) {
     if (&asked != &kMixedProduct && call.precision != NumberFormat::kFull &&
         asked.takes(call.dtype, call.sizes))
       return asked;
-    const bool plain = call.factors_fit && !has_halves(call);
-    return plain ? exact_form(call.dtype, call.sizes) : kMixedProduct;
+    // Factors that need no rounding give the bits of the float32 product, wherever they lie.
+    const bool fit = call.precision == NumberFormat::kFull || call.factors_fit;
+    if (fit && kRowsProduct.takes(call.dtype, call.sizes)) return kRowsProduct;
+    return fit && !has_halves(call) ? kExactProduct : kMixedProduct;
   }
   static const ProductForm& asked = asked_for("DENSA_CUDA_MATMUL", kChoices);
   const bool fits = &asked != &kExactProduct && asked.takes(call.dtype, call.sizes);

@@ -74,7 +74,7 @@ class HalfShare {
       const int count = far <= 0 || near <= 0 ? 0 : near < 8 ? near : 8;
       const std::ptrdiff_t at = at_ + outer * operand_.outer_step + k * operand_.k_step;
       if (direct_) {
-        copy_eight_async(x, place + Layout::place(outer, k), operand_.data.half, at, count);
+        copy_eight_async(x, place + Layout::place(outer, k), operand_.data.half(), at, count);
       } else if constexpr (kAny) {
         load(loaded_[i], at, count);
       }
@@ -115,8 +115,8 @@ class HalfShare {
   __device__ void load(float (&to)[8], std::ptrdiff_t at, int count) const {
     if (operand_.by_four && operand_.along_k && count == 8 &&
         operand_.data.format == NumberFormat::kFull) {
-      const Four<float> low = load_four(operand_.data.full, at);
-      const Four<float> high = load_four(operand_.data.full, at + 4);
+      const Four<float> low = load_four(operand_.data.full(), at);
+      const Four<float> high = load_four(operand_.data.full(), at + 4);
       for (int j = 0; j < 4; ++j) {
         to[j] = low.x[j];
         to[4 + j] = high.x[j];
@@ -152,9 +152,9 @@ __device__ inline void finish_four(const MixedProduct& p, const Four<std::uint32
   Four<float> y;
   for (int j = 0; j < 4; ++j) y.x[j] = p.finish(from_bits<float>(sums.x[j]));
   if (p.y.format == NumberFormat::kFull) {
-    if (p.y_by_four) return store_four(p.y.full, at, y);
+    if (p.y_by_four) return store_four(p.y.full(), at, y);
     for (int j = 0; j < 4; ++j)
-      if (j < count) p.y.full[at + j] = y.x[j];
+      if (j < count) p.y.full()[at + j] = y.x[j];
     return;
   }
   Four<std::uint16_t> halves;
@@ -163,9 +163,9 @@ __device__ inline void finish_four(const MixedProduct& p, const Four<std::uint32
     halves.x[j] = static_cast<std::uint16_t>(two);
     halves.x[j + 1] = static_cast<std::uint16_t>(two >> 16);
   }
-  if (p.y_by_four) return store_four(p.y.half, at, halves);
+  if (p.y_by_four) return store_four(p.y.half(), at, halves);
   for (int j = 0; j < 4; ++j)
-    if (j < count) p.y.half[at + j] = halves.x[j];
+    if (j < count) p.y.half()[at + j] = halves.x[j];
 }
 
 // kAny: the operands lie anyhow; both layouts are then [outer][k].

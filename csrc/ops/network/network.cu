@@ -1,10 +1,10 @@
 // A narrow network in one launch: a block takes a tile of rows through all layers. Their values
 // stay in shared memory, in two halves that layers read and write in turn; weights come coalesced
-// through the caches, a column for a thread, which multiplies it with its rows.
+// through the caches, a column for a thread, which multiplies it with its rows. In float32 every
+// input, and y, may lie in 16 bits.
 #include "ops/network/network.h"
 
-#include "cuda/kernel.h"
-#include "cuda/launch.h"
+#include "cuda/numbers.h"
 #include "ops/backend.h"
 #include "ops/batch_norm/formula.h"
 #include "ops/elementwise/numbered.h"
@@ -17,7 +17,8 @@ constexpr int kStride = static_cast<int>(kWidestLayer) + 4;  // two rows begin i
 
 template <class T>
 struct Layer {
-  Global<const T> w, b, gamma, beta, mean, variance;  // null: missing
+  typename FloatMemory<T>::In w, b, gamma, beta, mean, variance;
+  bool product = false, bias = false, norm = false;
   int in = 0, out = 0;
   T epsilon = 0;
   Formula formula = Formula::kNone;
@@ -28,8 +29,8 @@ template <class T>
 struct NetworkCall {
   std::int64_t rows = 0;
   int count = 0;
-  Global<const T> x;
-  Global<T> y;
+  typename FloatMemory<T>::In x;
+  typename FloatMemory<T>::Out y;
   Layer<T> layers[kMostLayers];
 };
 
@@ -43,8 +44,7 @@ using Values = Shared<T, 2 * kMostTile<T> * kStride>;
 
 template <class T>
 __device__ T finished(const Layer<T>& layer, int column, T scale, T z) {
-  if (layer.gamma != nullptr)
-    z = BatchNormOf::value(z, layer.mean[column], scale, layer.beta[column]);
+  if (layer.norm) z = BatchNormOf::value(z, layer.mean[column], scale, layer.beta[column]);
   return layer.formula == Formula::kNone ? z : any_formula(layer.formula, layer.parameter, z);
 }
 
@@ -58,11 +58,11 @@ __device__ void run_layer(const Layer<T>& layer, Values<T>& values, int from, in
     const int column = i % layer.out, row = i / layer.out * kHeld;
     const int x = from + row * kStride;
     T z[kHeld];
-    if (layer.w == nullptr) {
+    if (!layer.product) {
       DENSA_UNROLL
       for (int r = 0; r < kHeld; ++r) z[r] = values[x + r * kStride + column];
     } else {
-      const T start = layer.b != nullptr ? layer.b[column] : T{};
+      const T start = layer.bias ? T{layer.b[column]} : T{};
       DENSA_UNROLL
       for (int r = 0; r < kHeld; ++r) z[r] = start;
       int k = 0;
@@ -87,9 +87,8 @@ __device__ void run_layer(const Layer<T>& layer, Values<T>& values, int from, in
       }
     }
     const T scale =
-        layer.gamma != nullptr
-            ? BatchNormOf::scale(layer.gamma[column], layer.variance[column], layer.epsilon)
-            : T{};
+        layer.norm ? BatchNormOf::scale(layer.gamma[column], layer.variance[column], layer.epsilon)
+                   : T{};
     DENSA_UNROLL
     for (int r = 0; r < kHeld; ++r)
       values.set(to + (row + r) * kStride + column, finished(layer, column, scale, z[r]));
@@ -108,7 +107,7 @@ __global__ void __launch_bounds__(kBlock) run_network(NetworkCall<T> a, int tile
     const int in = a.layers[0].in;
     // Rows past the end are zeros: their results go nowhere.
     for (int i = t; i < tile * in; i += kBlock)
-      values.set(i / in * kStride + i % in, i < rows * in ? a.x[first * in + i] : T{});
+      values.set(i / in * kStride + i % in, i < rows * in ? T{a.x[first * in + i]} : T{});
     __syncthreads();
     int from = 0;
     for (int l = 0; l < a.count; ++l) {
@@ -122,7 +121,7 @@ __global__ void __launch_bounds__(kBlock) run_network(NetworkCall<T> a, int tile
     }
     const int out = a.layers[a.count - 1].out;
     for (int i = t; i < rows * out; i += kBlock)
-      a.y[first * out + i] = values[from + i / out * kStride + i % out];
+      put(a.y, first * out + i, values[from + i / out * kStride + i % out]);
     __syncthreads();
   }
 }
@@ -140,19 +139,22 @@ void eval_as(const DeviceCall& call) {
   const View &x = call.in[0], &y = call.out[0];
   NetworkCall<T> network;
   network.rows = x.shape[0];
-  network.x = Global<const T>(x.as<const T>());
-  network.y = Global<T>(y.as<T>());
+  network.x = FloatMemory<T>::in(x);
+  network.y = FloatMemory<T>::out(y);
   auto width = static_cast<int>(x.shape[1]);
   std::size_t next = 1;
-  const auto input = [&] { return Global<const T>(call.in[next++].as<const T>()); };
+  const auto input = [&] { return FloatMemory<T>::in(call.in[next++]); };
   for (const NetworkLayer& from : parse_layers(call.attrs.get_string("layers", ""))) {
     Layer<T>& layer = network.layers[network.count++];
     layer.in = width;
     if (from.dense) {
       width = static_cast<int>(call.in[next].shape[1]);
+      layer.product = true;
       layer.w = input();
     }
+    layer.bias = from.bias;
     if (from.bias) layer.b = input();
+    layer.norm = from.norm;
     if (from.norm) {
       layer.gamma = input();
       layer.beta = input();
@@ -176,7 +178,7 @@ void eval(const DeviceCall& call) {
   (call.in[0].dtype == DType::kFloat64 ? eval_as<double> : eval_as<float>)(call);
 }
 
-constexpr DeviceOp kOps[] = {{.name = "network", .eval = &eval}};
+constexpr DeviceOp kOps[] = {{.name = "network", .eval = &eval, .half_in = ~0u, .half_out = 1}};
 
 }  // namespace
 }  // namespace densa::inline DENSA_ISA

@@ -9,6 +9,7 @@
 
 #include "cuda/kernel.h"
 #include "cuda/launch.h"
+#include "cuda/numbers.h"
 #include "ops/backend.h"
 #include "ops/optimizer/loss_scale.h"
 #include "ops/optimizer/step_lanes.h"
@@ -55,23 +56,40 @@ __device__ inline Piece find_piece(Global<const DeviceTarget> targets, int count
 }
 
 // The gradient of a piece. It may begin at any element, so a pack is read in one or one by one:
-// either way the same thread takes the same elements.
+// either way the same thread takes the same elements. One for a float32 variable may lie in 16
+// bits.
 template <class T>
 struct Gradient {
   Global<const T> at;
   Global<const Pack<T>> packs;
+  Global<const std::uint16_t> halves;
+  NumberFormat format;
   bool aligned;
 
   __device__ explicit Gradient(const Piece& piece)
       : at(Global<const T>(static_cast<const T*>(piece.target.g)) + piece.begin),
         packs(Global<const Pack<T>>(static_cast<const Pack<T>*>(piece.target.g)) +
               piece.begin / kWide<T>),
+        halves(Global<const std::uint16_t>(static_cast<const std::uint16_t*>(piece.target.g)) +
+               piece.begin),
+        format(format_of(piece.target.g_dtype)),
         aligned(reinterpret_cast<std::uintptr_t>(piece.target.g) % sizeof(Pack<T>) == 0) {}
 
+  __device__ T operator[](std::ptrdiff_t i) const {
+    if constexpr (sizeof(T) == 4)
+      if (format != NumberFormat::kFull) return from_half(format, halves[i]);
+    return at[i];
+  }
   __device__ Pack<T> pack(int i) const {
-    if (aligned) return packs[i];
     Pack<T> out;
-    for (int k = 0; k < kWide<T>; ++k) out.x[k] = at[i * kWide<T> + k];
+    if constexpr (sizeof(T) == 4)
+      if (format != NumberFormat::kFull && aligned) {
+        const Four<std::uint16_t> four = load_four(halves, i * kWide<T>);
+        for (int k = 0; k < kWide<T>; ++k) out.x[k] = from_half(format, four.x[k]);
+        return out;
+      }
+    if (aligned) return packs[i];
+    for (int k = 0; k < kWide<T>; ++k) out.x[k] = (*this)[i * kWide<T> + k];
     return out;
   }
 };
@@ -94,7 +112,7 @@ __global__ void sum_piece_squares(Global<const DeviceTarget> targets, int count,
       }
     }
     for (int i = packs * kWide<T> + thread; i < piece.n; i += kBlock) {
-      const auto v = static_cast<double>(g.at[i]);
+      const auto v = static_cast<double>(g[i]);
       total += v * v;
     }
     total = block_sum<kBlock>(total, room);
@@ -187,7 +205,7 @@ __global__ void step_targets(Global<const DeviceTarget> targets, int count, std:
       for (int j = 0; j < F::kSlots; ++j)
         v[j] = Global<const T>(static_cast<const T*>(target.slots[j]))[piece.begin + i];
       T weight = one[i];
-      step_lanes<F>(weight, g.at[i], v, c, decay);
+      step_lanes<F>(weight, g[i], v, c, decay);
       for (int j = 0; j < F::kSlots; ++j)
         Global<T>(static_cast<T*>(target.slots[j]))[piece.begin + i] = v[j];
       one[i] = weight;

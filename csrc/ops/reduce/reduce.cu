@@ -2,6 +2,7 @@
 #include <string_view>
 
 #include "cuda/fold.h"
+#include "cuda/numbers.h"
 #include "ops/backend.h"
 #include "ops/reduce/axes.h"
 #include "ops/reduce/formula.h"
@@ -31,13 +32,16 @@ struct LogOf {
   }
 };
 
-template <class T, class Map, class Finish>
+// Sums and means are read and written in 16 bits, too: M is a FloatMemory.
+template <class M, class Map, class Finish>
 struct SumFold {
+  using T = typename M::Number;
   using Acc = T;
   using Local = T;
   Finish finish;
-  Global<const T> x, shift;
-  Global<T> y;
+  typename M::In x;
+  Global<const T> shift;
+  typename M::Out y;
   __device__ T local(std::int64_t k) const {
     if constexpr (Map::kShift) {
       return shift[k];
@@ -45,10 +49,10 @@ struct SumFold {
       return T{0};
     }
   }
-  __device__ T load(std::int64_t at, std::int64_t, T s) const { return Map::of(x[at], s); }
+  __device__ T load(std::int64_t at, std::int64_t, T s) const { return Map::of(T{x[at]}, s); }
   __device__ T neutral() const { return T{0}; }
   __device__ T join(T a, T b) const { return a + b; }
-  __device__ void store(std::int64_t k, T total) const { y[k] = finish.of(total, local(k)); }
+  __device__ void store(std::int64_t k, T total) const { put(y, k, finish.of(total, local(k))); }
 };
 
 enum class Other : std::uint8_t { kProd, kMin, kMax, kShift };  // kShift: the maximum if finite
@@ -82,19 +86,20 @@ template <class T>
 struct FloatCall {
   cuda::Stream stream;
   FoldShape shape;
-  const T* x;
-  T* y;
+  const View &x, &y;
   T* shift;       // room for one number per result
   void* scratch;  // of the folds
 
+  View shifts() const { return {shift, y.dtype, {shape.results}, {1}}; }
   template <class Map, class Finish>
-  void sum(T* to, const Finish& finish) const {
-    const SumFold<T, Map, Finish> f{finish, Global<const T>(x),
-                                    Global<const T>(Map::kShift ? shift : nullptr), Global<T>(to)};
+  void sum(const View& to, const Finish& finish) const {
+    using M = std::conditional_t<std::is_same_v<Map, Itself>, FloatMemory<T>, Memory<T>>;
+    const SumFold<M, Map, Finish> f{finish, M::in(x),
+                                    Global<const T>(Map::kShift ? shift : nullptr), M::out(to)};
     launch_fold(stream, f, shape, scratch);
   }
-  void other(Other kind, T* to) const {
-    launch_fold(stream, OtherFold<T>{kind, Global<const T>(x), Global<T>(to)}, shape, scratch);
+  void other(Other kind, const View& to) const {
+    launch_fold(stream, OtherFold<T>{kind, Memory<T>::in(x), Memory<T>::out(to)}, shape, scratch);
   }
   Divided<T> by_count() const { return {static_cast<T>(shape.count)}; }
 };
@@ -125,7 +130,7 @@ struct FloatVar {  // two passes: no difference of large sums
   static constexpr bool kShift = true;
   template <class T>
   static void run(const FloatCall<T>& call) {
-    call.template sum<Itself>(call.shift, call.by_count());
+    call.template sum<Itself>(call.shifts(), call.by_count());
     call.template sum<SquareFrom>(call.y, call.by_count());
   }
 };
@@ -133,7 +138,7 @@ struct FloatLogSumExp {
   static constexpr bool kShift = true;
   template <class T>
   static void run(const FloatCall<T>& call) {
-    call.other(Other::kShift, call.shift);
+    call.other(Other::kShift, call.shifts());
     call.template sum<ExpFrom>(call.y, LogOf<T>{});
   }
 };
@@ -248,23 +253,23 @@ struct Reduce {
     return FoldShape::of(x.shape, axes_of<kFrom>(x, attrs, "reduce"));
   }
   static std::size_t scratch(std::span<const TypeInfo> in, const Attrs& attrs) {
-    const std::size_t item = is_floating(in[0].dtype) ? item_size(in[0].dtype) : sizeof(Whole);
+    const std::size_t item =
+        is_floating(in[0].dtype) ? arithmetic_size(in[0].dtype) : sizeof(Whole);
     return shift_bytes<Float>(shape_of(in[0], attrs).results, in[0].dtype) +
            FoldShape::scratch_bytes(in[0].shape, axes_of<kFrom>(in[0], attrs, "reduce"), item);
   }
   static void eval(const DeviceCall& call) {
     const View& x = call.in[0];
     const FoldShape shape = shape_of({x.dtype, x.shape}, call.attrs);
-    if (x.dtype == DType::kFloat32) return run<float>(call, shape);
     if (x.dtype == DType::kFloat64) return run<double>(call, shape);
+    if (is_floating(x.dtype)) return run<float>(call, shape);
     exact(call, shape, kPlain);  // where infer lets it through
   }
   template <class T>
   static void run(const DeviceCall& call, const FoldShape& shape) {
     const View& x = call.in[0];
     auto* const scratch = static_cast<std::byte*>(call.scratch);
-    Float::run(FloatCall<T>{call.stream, shape, x.as<const T>(), call.out[0].as<T>(),
-                            reinterpret_cast<T*>(scratch),
+    Float::run(FloatCall<T>{call.stream, shape, x, call.out[0], reinterpret_cast<T*>(scratch),
                             scratch + shift_bytes<Float>(shape.results, x.dtype)});
   }
 };
@@ -340,19 +345,23 @@ struct Arg {
 };
 
 template <class R>
-constexpr DeviceOp op(const char* name) {
-  return {.name = name, .eval = &R::eval, .scratch_bytes = &R::scratch};
+constexpr DeviceOp op(const char* name, bool halves = false) {
+  return {.name = name,
+          .eval = &R::eval,
+          .scratch_bytes = &R::scratch,
+          .half_in = halves,
+          .half_out = halves};
 }
 
 constexpr DeviceOp kOps[] = {
-    op<Reduce<FloatSum, Plain::kSum>>("sum"),
-    op<Reduce<FloatMean, Plain::kSum>>("mean"),
+    op<Reduce<FloatSum, Plain::kSum>>("sum", true),
+    op<Reduce<FloatMean, Plain::kSum>>("mean", true),
     op<Reduce<FloatOther<Other::kMax>, Plain::kMax>>("max"),
     op<Reduce<FloatOther<Other::kMin>, Plain::kMin>>("min"),
     op<Reduce<FloatOther<Other::kProd>, Plain::kProd>>("prod"),
     op<Reduce<FloatVar, Plain::kSum>>("var"),
     op<Reduce<FloatLogSumExp, Plain::kSum>>("logsumexp"),
-    op<Reduce<FloatSum, Plain::kSum, AxesFrom::kShape>>("sum_to"),
+    op<Reduce<FloatSum, Plain::kSum, AxesFrom::kShape>>("sum_to", true),
     op<Truth<false>>("any"),
     op<Truth<true>>("all"),
     op<Arg<true>>("argmax"),

@@ -1,10 +1,12 @@
 // A sum over rows (cuda/fold.h) whose elements are made, and written, as they are read: each once,
-// so dz and db have the bits of two passes.
+// so dz and db have the bits of two passes. Where dz lies in 16 bits, its rounded numbers are
+// added.
 #include "ops/slope_sum/slope_sum.h"
 
 #include <string>
 
 #include "cuda/fold.h"
+#include "cuda/numbers.h"
 #include "ops/backend.h"
 #include "ops/elementwise/numbered.h"
 
@@ -43,23 +45,23 @@ struct SlopeFold {
   struct Local {};
   Formula formula;
   double parameter;
-  Global<const T> saved, dy;
-  Global<T> dz, db;
+  typename FloatMemory<T>::In saved, dy;
+  typename FloatMemory<T>::Out dz, db;
   __device__ Local local(std::int64_t) const { return {}; }
   __device__ T load(std::int64_t at, std::int64_t, Local) const {
-    const T d = dy[at] * slope_from_saved(formula, parameter, saved[at]);
-    dz[at] = d;
-    return d;
+    const T d = dy[at] * slope_from_saved(formula, parameter, static_cast<T>(saved[at]));
+    put(dz, at, d);
+    return as_put(dz, d);
   }
   __device__ T neutral() const { return T{0}; }
   __device__ T join(T a, T b) const { return a + b; }
-  __device__ void store(std::int64_t k, T sum) const { db[k] = sum; }
+  __device__ void store(std::int64_t k, T sum) const { put(db, k, sum); }
 };
 
 constexpr std::array<bool, kMaxRank> kOverRows{true};
 
 std::size_t scratch_bytes(std::span<const TypeInfo> in, const Attrs&) {
-  return FoldShape::scratch_bytes(in[1].shape, kOverRows, item_size(in[1].dtype));
+  return FoldShape::scratch_bytes(in[1].shape, kOverRows, arithmetic_size(in[1].dtype));
 }
 
 // There are at least two columns, so this is the one form of launch_fold that is needed: the others
@@ -83,10 +85,11 @@ void eval_as(const DeviceCall& call) {
     }
     ++i;
   }
-  fold.saved = Global<const T>(call.in[0].as<const T>());
-  fold.dy = Global<const T>(call.in[1].as<const T>());
-  fold.dz = Global<T>(call.out[0].as<T>());
-  fold.db = Global<T>(call.out[1].as<T>());
+  using Memory = FloatMemory<T>;
+  fold.saved = Memory::in(call.in[0]);
+  fold.dy = Memory::in(call.in[1]);
+  fold.dz = Memory::out(call.out[0]);
+  fold.db = Memory::out(call.out[1]);
   const FoldShape shape = FoldShape::of(call.in[1].shape, kOverRows);
   if (shape.parts == 1) return launch_columns(call.stream, fold, shape);
   Global<T> parts(static_cast<T*>(call.scratch));
@@ -99,7 +102,11 @@ void eval(const DeviceCall& call) {
   (call.out[0].dtype == DType::kFloat64 ? eval_as<double> : eval_as<float>)(call);
 }
 
-constexpr DeviceOp kOps[] = {{.name = "slope_sum", .eval = &eval, .scratch_bytes = &scratch_bytes}};
+constexpr DeviceOp kOps[] = {{.name = "slope_sum",
+                              .eval = &eval,
+                              .scratch_bytes = &scratch_bytes,
+                              .half_in = 3,
+                              .half_out = 3}};
 
 }  // namespace
 }  // namespace densa::inline DENSA_ISA
