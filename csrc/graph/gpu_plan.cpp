@@ -258,7 +258,8 @@ std::exception_ptr GpuPlan::failure(const Recorded& recorded) {
 std::string GpuPlan::explain() const {
   std::ostringstream out;
   out << "plan on " << to_string(device_) << " for batches of up to " << capacity_ << " rows, "
-      << arena_bytes_ << " bytes of work memory, " << works_.size() << " launches\n";
+      << arena_bytes_ << " bytes of work memory, " << works_.size() << " launches, "
+      << bytes_moved() << " bytes read and written\n";
   for (const Work& work : works_) out << "  " << work.label << '\n';
   for (const Updates& group : updates_)
     out << "  update of " << group.targets.size() << " variables, " << dtype_name(group.dtype)

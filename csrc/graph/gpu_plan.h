@@ -94,6 +94,7 @@ class GpuPlan final : public AnyPlan {
 
   const TypeInfo& type(int value) const { return program_.values[value].type; }
   std::size_t bytes_of(int value) const;
+  std::size_t bytes_moved() const;
   // gpu_plan_bind.cpp
   void* address(const Recorded& recorded, int value) const;
   View view(const Recorded& recorded, int value) const;

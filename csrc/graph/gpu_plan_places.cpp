@@ -170,4 +170,27 @@ void GpuPlan::place_arena() {
   if (scratch > 0) scratch_ = allocate_on(device_, scratch);
 }
 
+// What a full batch's step reads and writes, if each launch reads and writes its operands once.
+std::size_t GpuPlan::bytes_moved() const {
+  std::size_t bytes = 0;
+  const auto add = [&](int value) {
+    if (const int from = places_[value].spread; from >= 0) value = from;
+    bytes += bytes_of(value);
+  };
+  for (const Work& work : works_) {
+    std::ranges::for_each(work.in, add);
+    std::ranges::for_each(work.out, add);
+    if (work.result >= 0) add(work.in[0]);
+  }
+  for (const Updates& group : updates_) {
+    std::ranges::for_each(group.gradients, add);
+    for (const OptimizerPlan::Target* target : group.targets)
+      bytes += 2 * (1 + target->slots.size()) *
+               byte_count(target->variable->type().shape, item_size(group.dtype));
+  }
+  for (const Assign& assign : assigns_)
+    if (places_[assign.value].variable != assign.variable) bytes += 2 * bytes_of(assign.value);
+  return bytes;
+}
+
 }  // namespace densa
