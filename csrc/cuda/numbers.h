@@ -61,6 +61,10 @@ __device__ inline std::uint16_t to_half(NumberFormat format, float x) {
 #endif
 }
 
+__device__ inline float round_to(NumberFormat format, float x) {
+  return from_half(format, to_half(format, x));
+}
+
 // T is float or const float.
 template <class T>
 struct Numbers {
@@ -68,7 +72,7 @@ struct Numbers {
   using Raw = std::conditional_t<std::is_const_v<T>, const void, void>;
   NumberFormat format = NumberFormat::kFull;
 
-  static Numbers of(Raw* data, NumberFormat format) {
+  DENSA_HD static Numbers of(Raw* data, NumberFormat format) {
     Numbers out;
     out.format = format;
 #if defined(DENSA_EMULATED)
@@ -130,7 +134,7 @@ __device__ inline void put_four(const Numbers<float>& y, std::ptrdiff_t i,
 
 // What `value` is after it was put to y.
 __device__ inline float as_put(const Numbers<float>& y, float value) {
-  return y.format == NumberFormat::kFull ? value : from_half(y.format, to_half(y.format, value));
+  return y.format == NumberFormat::kFull ? value : round_to(y.format, value);
 }
 template <class T>
 __device__ T as_put(const Global<T>&, std::type_identity_t<T> value) {

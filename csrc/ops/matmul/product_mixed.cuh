@@ -32,7 +32,7 @@ struct MixedOperand {
 
   __device__ float rounded(float x) const {
     if (precision == NumberFormat::kFull || precision == data.format) return x;
-    return from_half(precision, to_half(precision, x));
+    return round_to(precision, x);
   }
   __device__ float load(std::ptrdiff_t at) const { return rounded(data[at]); }
   __device__ Four<float> load_by_four(std::ptrdiff_t at) const {

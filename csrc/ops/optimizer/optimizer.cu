@@ -94,6 +94,28 @@ struct Gradient {
   }
 };
 
+// What a step writes beside w, of a piece: w rounded to 16 bits.
+struct RoundedCopy {
+  Numbers<float> to;
+  NumberFormat format = NumberFormat::kFull;
+  std::int64_t begin = 0;
+
+  __device__ explicit RoundedCopy(const Piece& piece) : begin(piece.begin) {
+    if (piece.target.copy == nullptr) return;
+    to = Numbers<float>::of(piece.target.copy, format_of(piece.target.copy_dtype));
+    format = format_of(piece.target.rounded);
+  }
+  __device__ void put_pack(int i, const Pack<float>& w) const {
+    if (format == NumberFormat::kFull) return;
+    Four<float> out;
+    for (int k = 0; k < 4; ++k) out.x[k] = round_to(format, w.x[k]);
+    put_four(to, begin + 4 * i, out);
+  }
+  __device__ void put_one(int i, float w) const {
+    if (format != NumberFormat::kFull) put(to, begin + i, round_to(format, w));
+  }
+};
+
 template <class T>
 __global__ void sum_piece_squares(Global<const DeviceTarget> targets, int count,
                                   std::int64_t pieces, Global<double> sums) {
@@ -177,6 +199,7 @@ __global__ void step_targets(Global<const DeviceTarget> targets, int count, std:
     const Lanes<T> c = lanes_of<T>(scalars);
     const bool decay = scalars.decay != 0;
     const Gradient<T> g(piece);
+    const RoundedCopy copy(piece);
     const std::int64_t first_pack = piece.begin / kWide<T>;
     const Global<Pack<T>> w = Global<Pack<T>>(static_cast<Pack<T>*>(target.w)) + first_pack;
     Global<Pack<T>> s[F::kSlots + 1];
@@ -196,6 +219,7 @@ __global__ void step_targets(Global<const DeviceTarget> targets, int count, std:
       }
       for (int j = 0; j < F::kSlots; ++j) s[j][i] = slot[j];
       w[i] = weight;
+      if constexpr (sizeof(T) == 4) copy.put_pack(i, weight);
     }
     // Fewer elements than a pack are left at a target's end.
     const int i = packs * kWide<T> + static_cast<int>(threadIdx.x);
@@ -209,6 +233,7 @@ __global__ void step_targets(Global<const DeviceTarget> targets, int count, std:
       for (int j = 0; j < F::kSlots; ++j)
         Global<T>(static_cast<T*>(target.slots[j]))[piece.begin + i] = v[j];
       one[i] = weight;
+      if constexpr (sizeof(T) == 4) copy.put_one(i, weight);
     }
   }
 }

@@ -25,14 +25,14 @@ __global__ void round_arrays(RoundCall call) {
   int which = 0;
   while (which + 1 < call.count && call.arrays[which + 1].first_piece <= blockIdx.x) ++which;
   const Rounded& one = call.arrays[which];
-  const auto rounded = [&](float x) { return from_half(call.format, to_half(call.format, x)); };
   const std::int64_t i = (blockIdx.x - one.first_piece) * kPiece + 4 * threadIdx.x;
   if (one.by_four && i + 4 <= one.n) {
     Four<float> v = load_four(one.x, i);
-    for (int k = 0; k < 4; ++k) v.x[k] = rounded(v.x[k]);
+    for (int k = 0; k < 4; ++k) v.x[k] = round_to(call.format, v.x[k]);
     put_four(one.y, i, v);
   } else {
-    for (std::int64_t k = i; k < i + 4 && k < one.n; ++k) put(one.y, k, rounded(one.x[k]));
+    for (std::int64_t k = i; k < i + 4 && k < one.n; ++k)
+      put(one.y, k, round_to(call.format, one.x[k]));
   }
 }
 
