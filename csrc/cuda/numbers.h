@@ -61,7 +61,26 @@ __device__ inline std::uint16_t to_half(NumberFormat format, float x) {
 #endif
 }
 
-__device__ inline float round_to(NumberFormat format, float x) {
+// Four at once: the format is asked for once.
+__device__ inline Four<float> from_halves(NumberFormat format, const Four<std::uint16_t>& x) {
+  Four<float> out;
+  if (format == NumberFormat::kBFloat16) {
+    for (int j = 0; j < 4; ++j) out.x[j] = from_half(NumberFormat::kBFloat16, x.x[j]);
+  } else {
+    for (int j = 0; j < 4; ++j) out.x[j] = from_half(NumberFormat::kFloat16, x.x[j]);
+  }
+  return out;
+}
+__device__ inline Four<std::uint16_t> to_halves(NumberFormat format, const Four<float>& x) {
+  Four<std::uint16_t> out;
+  if (format == NumberFormat::kBFloat16) {
+    for (int j = 0; j < 4; ++j) out.x[j] = to_half(NumberFormat::kBFloat16, x.x[j]);
+  } else {
+    for (int j = 0; j < 4; ++j) out.x[j] = to_half(NumberFormat::kFloat16, x.x[j]);
+  }
+  return out;
+}
+__device__ inline float as_half(NumberFormat format, float x) {
   return from_half(format, to_half(format, x));
 }
 
@@ -110,9 +129,7 @@ struct Numbers {
 __device__ inline Four<float> load_four(const Numbers<const float>& x, std::ptrdiff_t i) {
   if (x.format == NumberFormat::kFull) return load_four(x.full(), i);
   const Four<std::uint16_t> halves = load_four(x.half(), i);
-  Four<float> out;
-  for (int j = 0; j < 4; ++j) out.x[j] = from_half(x.format, halves.x[j]);
-  return out;
+  return from_halves(x.format, halves);
 }
 __device__ inline void put(const Numbers<float>& y, std::ptrdiff_t i, float value) {
   if (y.format == NumberFormat::kFull) {
@@ -126,15 +143,13 @@ __device__ inline void put_four(const Numbers<float>& y, std::ptrdiff_t i,
   if (y.format == NumberFormat::kFull) {
     store_four(y.full(), i, value);
   } else {
-    Four<std::uint16_t> halves;
-    for (int j = 0; j < 4; ++j) halves.x[j] = to_half(y.format, value.x[j]);
-    store_four(y.half(), i, halves);
+    store_four(y.half(), i, to_halves(y.format, value));
   }
 }
 
 // What `value` is after it was put to y.
 __device__ inline float as_put(const Numbers<float>& y, float value) {
-  return y.format == NumberFormat::kFull ? value : round_to(y.format, value);
+  return y.format == NumberFormat::kFull ? value : as_half(y.format, value);
 }
 template <class T>
 __device__ T as_put(const Global<T>&, std::type_identity_t<T> value) {

@@ -190,10 +190,10 @@ void fuse_bias_gradients(Program& program) {
   });
 }
 
-void fuse_for_gpu(Program& program, bool trains) {
+void fuse_for_gpu(Program& program, bool trains, std::int64_t rows) {
   fuse_activations(program);
   if (!trains) fuse_networks(program);
-  store_halves(program);
+  store_halves(program, rows);
   if (trains) fuse_bias_gradients(program);
   gather_arithmetic(program);
 }

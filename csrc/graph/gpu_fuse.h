@@ -13,8 +13,9 @@ void fuse_activations(Program& program);
 void fuse_networks(Program& program);
 
 // 16-bit values lie in 16 bits where their readers take them, the ops before them round them, and
-// variables are rounded in one launch. DENSA_GPU_WIDE_VALUES=1, for tests: they stay float32.
-void store_halves(Program& program);
+// variables are rounded in one launch. `rows`: at most, of a batch. DENSA_GPU_WIDE_VALUES=1, for
+// tests: they stay float32.
+void store_halves(Program& program, std::int64_t rows);
 // dy through an activation, and the sum over its rows that a bias wants, become one op
 // (ops/slope_sum).
 void fuse_bias_gradients(Program& program);
@@ -27,6 +28,6 @@ std::shared_ptr<Variable> assigned_in_place(const Program& program, const Progra
                                             int value);
 
 // All that help. `trains`: the program updates variables by gradients.
-void fuse_for_gpu(Program& program, bool trains);
+void fuse_for_gpu(Program& program, bool trains, std::int64_t rows);
 
 }  // namespace densa

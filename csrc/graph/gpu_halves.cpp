@@ -29,7 +29,8 @@ bool has_bit(std::uint32_t mask, std::size_t i) { return i < 32 && (mask >> i & 
 
 class HalfValues {
  public:
-  explicit HalfValues(Program& program) : program_(program), readers_(program.values.size()) {
+  HalfValues(Program& program, std::int64_t rows)
+      : program_(program), rows_(rows), readers_(program.values.size()) {
     for (const ProgramNode& node : program.nodes)
       for (std::size_t k = 0; k < node.in.size(); ++k) readers_[node.in[k]].emplace_back(&node, k);
     for (const auto& [name, id] : program.outputs) readers_[id].emplace_back(nullptr, 0);
@@ -51,9 +52,21 @@ class HalfValues {
       if (node == nullptr || node->kind == NodeKind::kAssign) return false;
       if (node->kind == NodeKind::kUpdate) return true;
       if (node->op->alias) return fits(node->out[0]);
-      const DeviceOp* op = backend().find(node->op->name);
+      const DeviceOp* op = op_of(*node);
       return op != nullptr && has_bit(op->half_in, operand);
     });
+  }
+
+  // The evaluation of a node; null: it knows no 16 bits.
+  const DeviceOp* op_of(const ProgramNode& node) const {
+    const DeviceOp* op = backend().find(node.op->name);
+    if (op == nullptr || op->takes_halves == nullptr) return op;
+    std::vector<TypeInfo> in;
+    for (int id : node.in) {
+      in.push_back(program_.values[id].type);
+      in.back().shape = with_rows(in.back().shape, rows_);
+    }
+    return op->takes_halves(in, node.attrs) ? op : nullptr;
   }
 
   void set_type(int value, DType half) {
@@ -71,7 +84,7 @@ class HalfValues {
     if (!rounds || maker < 0 || readers_[from].size() != 1) return;
     ProgramNode& made_by = program_.nodes[maker];
     const auto out = std::ranges::find(made_by.out, from);
-    const DeviceOp* op = made_by.op->alias ? nullptr : backend().find(made_by.op->name);
+    const DeviceOp* op = made_by.op->alias ? nullptr : op_of(made_by);
     if (op == nullptr ||
         !has_bit(op->half_out, static_cast<std::size_t>(out - made_by.out.begin())))
       return;
@@ -82,6 +95,7 @@ class HalfValues {
   }
 
   Program& program_;
+  std::int64_t rows_;  // at most
   std::vector<std::vector<std::pair<const ProgramNode*, std::size_t>>> readers_;
 };
 
@@ -118,10 +132,10 @@ void round_variables(Program& program) {
 
 }  // namespace
 
-void store_halves(Program& program) {
+void store_halves(Program& program, std::int64_t rows) {
   if (const char* wide = std::getenv("DENSA_GPU_WIDE_VALUES"); wide != nullptr && *wide != '\0')
     return;
-  HalfValues(program).run();
+  HalfValues(program, rows).run();
   round_variables(program);
 }
 

@@ -44,7 +44,7 @@ std::unique_ptr<AnyPlan> make_plan(Program program, std::int64_t capacity,
                            "; build the whole model under one densa.set_device"));
   if (device.is_cpu())
     return std::make_unique<Plan>(std::move(program), capacity, std::move(optimizer), collect);
-  fuse_for_gpu(program, optimizer != nullptr);
+  fuse_for_gpu(program, optimizer != nullptr, capacity);
   return std::make_unique<GpuPlan>(std::move(program), capacity, std::move(optimizer), collect,
                                    device);
 }

@@ -1,6 +1,7 @@
 // Batch normalisation on a GPU. Where channels are the columns of a matrix of at most kMostRows
 // rows, a block keeps 8 columns in registers: one launch, each element read once. All else sums
-// with cuda/fold.h and walks the elements. x, y, dy and dx may lie in 16 bits.
+// with cuda/fold.h and walks the elements. In the one launch, and with given statistics, x, y, dy
+// and dx may lie in 16 bits.
 #include "cuda/fold.h"
 #include "cuda/numbers.h"
 #include "ops/backend.h"
@@ -47,6 +48,43 @@ struct Share {
   __device__ bool first() const { return threadIdx.x < kColumns && column < columns; }
 };
 
+// Elements of a thread, `missing` where it has none, and back. The format is asked for once for all
+// of them: these loops are unrolled.
+template <class T, class Load>
+__device__ void load_each(const Share& share, T missing, T (&x)[kKept], const Load& load) {
+  DENSA_UNROLL
+  for (int k = 0; k < kKept; ++k) x[k] = share.has(k) ? load(share.at(k)) : missing;
+}
+template <class T>
+__device__ void load_share(const Share& share, const Global<const T>& from, T missing,
+                           T (&x)[kKept]) {
+  load_each(share, missing, x, [&](std::int64_t at) { return from[at]; });
+}
+__device__ inline void load_share(const Share& share, const Numbers<const float>& from,
+                                  float missing, float (&x)[kKept]) {
+  if (from.format == NumberFormat::kFull) return load_share<float>(share, from.full(), missing, x);
+  load_each(share, missing, x,
+            [&](std::int64_t at) { return from_half(from.format, from.half()[at]); });
+}
+template <class Value>
+__device__ void store_share(const Share& share, const Global<double>& to, const Value& value) {
+  DENSA_UNROLL
+  for (int k = 0; k < kKept; ++k)
+    if (share.has(k)) to[share.at(k)] = value(k);
+}
+template <class Value>
+__device__ void store_share(const Share& share, const Numbers<float>& to, const Value& value) {
+  if (to.format == NumberFormat::kFull) {
+    DENSA_UNROLL
+    for (int k = 0; k < kKept; ++k)
+      if (share.has(k)) to.full()[share.at(k)] = value(k);
+  } else {
+    DENSA_UNROLL
+    for (int k = 0; k < kKept; ++k)
+      if (share.has(k)) to.half()[share.at(k)] = to_half(to.format, value(k));
+  }
+}
+
 template <class T>
 struct TrainCall {
   std::int64_t rows, columns;
@@ -64,8 +102,7 @@ __global__ void __launch_bounds__(kThreads) train_columns(TrainCall<T> a) {
   for (std::int64_t tile = blockIdx.x; tile * kColumns < a.columns; tile += gridDim.x) {
     const Share share(tile, a.rows, a.columns);
     T x[kKept];
-    DENSA_UNROLL
-    for (int k = 0; k < kKept; ++k) x[k] = share.has(k) ? a.x[share.at(k)] : T{0};
+    load_share(share, a.x, T{0}, x);
     T sum{}, squares{};
     DENSA_UNROLL
     for (int k = 0; k < kKept; ++k) sum += x[k];
@@ -83,9 +120,7 @@ __global__ void __launch_bounds__(kThreads) train_columns(TrainCall<T> a) {
     if (!share.has(0)) continue;
     const T scale = BatchNormOf::scale(a.gamma[share.column], variance, a.epsilon);
     const T beta = a.beta[share.column];
-    DENSA_UNROLL
-    for (int k = 0; k < kKept; ++k)
-      if (share.has(k)) put(a.y, share.at(k), BatchNormOf::value(x[k], mean, scale, beta));
+    store_share(share, a.y, [&](int k) { return BatchNormOf::value(x[k], mean, scale, beta); });
   }
 }
 
@@ -107,11 +142,8 @@ __global__ void __launch_bounds__(kThreads) grad_columns(GradCallOf<T> a) {
     const bool inside = share.column < a.columns;
     const T mean = inside ? a.mean[share.column] : T{0};
     T x[kKept], dy[kKept];
-    DENSA_UNROLL
-    for (int k = 0; k < kKept; ++k) {
-      x[k] = share.has(k) ? a.x[share.at(k)] : mean;
-      dy[k] = share.has(k) ? a.dy[share.at(k)] : T{0};
-    }
+    load_share(share, a.x, mean, x);
+    load_share(share, a.dy, T{0}, dy);
     T sum{}, dot{};
     DENSA_UNROLL
     for (int k = 0; k < kKept; ++k) {
@@ -128,9 +160,7 @@ __global__ void __launch_bounds__(kThreads) grad_columns(GradCallOf<T> a) {
       a.dgamma[share.column] = slope.dgamma;
       a.dbeta[share.column] = dbeta;
     }
-    DENSA_UNROLL
-    for (int k = 0; k < kKept; ++k)
-      if (share.has(k)) put(a.dx, share.at(k), slope.dx(x[k], mean, dy[k]));
+    store_share(share, a.dx, [&](int k) { return slope.dx(x[k], mean, dy[k]); });
   }
 }
 
@@ -146,7 +176,7 @@ struct MeanFold {
   using Acc = T;
   struct Local {};
   T n;
-  typename FloatMemory<T>::In x;
+  Global<const T> x;
   Global<T> mean;
   __device__ Local local(std::int64_t) const { return {}; }
   __device__ T load(std::int64_t at, std::int64_t, Local) const { return x[at]; }
@@ -160,14 +190,10 @@ struct VarianceFold {
   using Acc = T;
   using Local = T;
   T n, epsilon;
-  typename FloatMemory<T>::In x;
-  Global<const T> mean, gamma;
+  Global<const T> x, mean, gamma;
   Global<T> variance, scale;
   __device__ T local(std::int64_t c) const { return mean[c]; }
-  __device__ T load(std::int64_t at, std::int64_t, T m) const {
-    const T d = x[at] - m;
-    return d * d;
-  }
+  __device__ T load(std::int64_t at, std::int64_t, T m) const { return (x[at] - m) * (x[at] - m); }
   __device__ T neutral() const { return 0; }
   __device__ T join(T a, T b) const { return a + b; }
   __device__ void store(std::int64_t c, T sum) const {
@@ -181,14 +207,12 @@ struct GradFold {
   using Acc = Pair<T, T>;  // sum dy, sum dy (x - mean)
   using Local = T;
   T n, epsilon;
-  typename FloatMemory<T>::In x, dy;
-  Global<const T> mean, variance, gamma;
+  Global<const T> x, dy, mean, variance, gamma;
   Global<T> dgamma, dbeta;
   Global<BatchNormSlope<T>> slope;
   __device__ T local(std::int64_t c) const { return mean[c]; }
   __device__ Acc load(std::int64_t at, std::int64_t, T m) const {
-    const T d = dy[at];
-    return {d, d * (x[at] - m)};
+    return {dy[at], dy[at] * (x[at] - m)};
   }
   __device__ Acc neutral() const { return {0, 0}; }
   __device__ Acc join(const Acc& a, const Acc& b) const {
@@ -294,19 +318,18 @@ void eval_as(const DeviceCall& call) {
   }
   T* const mean = call.out[1].as<T>();
   T* const scale = static_cast<T*>(norm.room);
-  launch_fold(call.stream, MeanFold<T>{norm.n, norm.wide_in(0), norm.out(1)}, norm.shape,
+  launch_fold(call.stream, MeanFold<T>{norm.n, norm.in(0), norm.out(1)}, norm.shape,
               norm.fold_room);
   launch_fold(call.stream,
-              VarianceFold<T>{norm.n, norm.epsilon, norm.wide_in(0), Global<const T>(mean),
-                              norm.in(1), norm.out(2), Global<T>(scale)},
+              VarianceFold<T>{norm.n, norm.epsilon, norm.in(0), Global<const T>(mean), norm.in(1),
+                              norm.out(2), Global<T>(scale)},
               norm.shape, norm.fold_room);
-  launch_map<X, X, T, T, T>(call.stream, Normalise<T>{}, call.out[0], norm.x, norm.spread(mean),
+  launch_map<T, T, T, T, T>(call.stream, Normalise<T>{}, call.out[0], norm.x, norm.spread(mean),
                             norm.spread(scale), norm.spread(call.in[2].data));
 }
 
 template <class T>
 void eval_grad_as(const DeviceCall& call) {
-  using X = std::conditional_t<sizeof(T) == 4, AnyFloat, T>;
   const NormCall<T, true> norm{call};
   if (norm.is_small_matrix()) {
     const GradCallOf<T> grad{norm.shape.count, norm.shape.results, norm.epsilon, norm.wide_in(0),
@@ -315,12 +338,11 @@ void eval_grad_as(const DeviceCall& call) {
     return cuda::launch(call.stream, column_grid(grad.columns), grad_columns<T>, grad);
   }
   auto* const slope = static_cast<BatchNormSlope<T>*>(norm.room);
-  launch_fold(
-      call.stream,
-      GradFold<T>{norm.n, norm.epsilon, norm.wide_in(0), norm.wide_in(4), norm.in(2), norm.in(3),
-                  norm.in(1), norm.out(1), norm.out(2), Global<BatchNormSlope<T>>(slope)},
-      norm.shape, norm.fold_room);
-  launch_map<X, X, X, T, BatchNormSlope<T>>(call.stream, Slope<T>{}, call.out[0], norm.x,
+  launch_fold(call.stream,
+              GradFold<T>{norm.n, norm.epsilon, norm.in(0), norm.in(4), norm.in(2), norm.in(3),
+                          norm.in(1), norm.out(1), norm.out(2), Global<BatchNormSlope<T>>(slope)},
+              norm.shape, norm.fold_room);
+  launch_map<T, T, T, T, BatchNormSlope<T>>(call.stream, Slope<T>{}, call.out[0], norm.x,
                                             call.in[4], norm.spread(call.in[2].data),
                                             norm.spread(slope));
 }
@@ -332,17 +354,27 @@ void eval_grad(const DeviceCall& call) {
   (call.in[0].dtype == DType::kFloat64 ? eval_grad_as<double> : eval_grad_as<float>)(call);
 }
 
+bool takes_one_launch(std::span<const TypeInfo> in, const Attrs& attrs) {
+  const Dims& x = in[0].shape;
+  return x.rank() == 2 && x[0] <= kMostRows && x[1] > 1 && channel_axes(attrs, 2) == Ints{1};
+}
+bool takes_halves(std::span<const TypeInfo> in, const Attrs& attrs) {
+  return !attrs.get_bool("training", false) || takes_one_launch(in, attrs);
+}
+
 constexpr DeviceOp kOps[] = {
     {.name = "batch_norm",
      .eval = &eval,
      .scratch_bytes = &scratch_bytes<false>,
      .half_in = 1,
-     .half_out = 1},
+     .half_out = 1,
+     .takes_halves = &takes_halves},
     {.name = "batch_norm_grad",
      .eval = &eval_grad,
      .scratch_bytes = &scratch_bytes<true>,
      .half_in = 1 | 1 << 4,
-     .half_out = 1},
+     .half_out = 1,
+     .takes_halves = &takes_one_launch},
 };
 
 }  // namespace

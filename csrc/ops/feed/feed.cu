@@ -118,41 +118,31 @@ struct HalfFeed {
   Global<long long> status;
 };
 
-template <class S>
-__device__ void feed_halves_of(const HalfFeed& feed, Global<const S> x) {
-  DENSA_ROLLED
-  for (std::int64_t i = GridStride::begin(); i < feed.n; i += GridStride::step()) {
-    const std::int64_t r = i / feed.width, row = feed.rows.source(r);
-    const std::int64_t from = (row * feed.width + i - r * feed.width) * feed.group;
-    Four<float> to{};
-    bool finite = true;
-    DENSA_UNROLL
-    for (int k = 0; k < 4; ++k) {
-      if (k >= feed.group) break;
-      const auto number = static_cast<float>(x[from + k]);
-      if constexpr (std::is_floating_point_v<S>) finite = finite && number - number == 0;
-      to.x[k] = feed.affine(number);
-    }
-    if (feed.group == 4) {
-      put_four(feed.y, 4 * i, to);
-    } else {
-      put(feed.y, i, to.x[0]);
-    }
-    if (!finite && feed.status != nullptr) atomic_min(feed.status, static_cast<long long>(row));
+__device__ inline float load_number(DType from, const void* x, std::int64_t at) {
+  switch (from) {
+#define DENSA_CASE(name, python, From) \
+  case DType::name: return static_cast<float>(Global<const From>(static_cast<const From*>(x))[at]);
+    DENSA_DTYPES(DENSA_CASE)
+#undef DENSA_CASE
+    default: return 0;  // a data set has no 16-bit floats
   }
 }
 
 __global__ void feed_halves(HalfFeed feed, DType from, const void* x) {
-  switch (from) {
-#define DENSA_CASE(name, python, From) \
-  case DType::name: return feed_halves_of(feed, Global<const From>(static_cast<const From*>(x)));
-    DENSA_DTYPES(DENSA_CASE)
-#undef DENSA_CASE
-    default: return;  // a data set has no 16-bit floats
+  DENSA_ROLLED
+  for (std::int64_t i = GridStride::begin(); i < feed.n; i += GridStride::step()) {
+    const std::int64_t r = i / feed.width, row = feed.rows.source(r);
+    const std::int64_t first = (row * feed.width + i - r * feed.width) * feed.group;
+    bool finite = true;
+    DENSA_ROLLED
+    for (int k = 0; k < feed.group; ++k) {
+      const float number = load_number(from, x, first + k);
+      finite = finite && number - number == 0;
+      put(feed.y, feed.group * i + k, feed.affine(number));
+    }
+    if (!finite && feed.status != nullptr) atomic_min(feed.status, static_cast<long long>(row));
   }
 }
-
-// ---- launches -----------------------------------------------------------------------------------
 
 template <class T>
 Affine<T> affine_of(const Attrs& attrs) {
@@ -204,7 +194,7 @@ void launch_feed(const FeedCall& feed) {
 void launch_halves(const FeedCall& feed) {
   const DeviceCall& call = feed.call;
   const View &x = call.in[0], &y = call.out[0];
-  const int group = feed.width % 4 == 0 && Memory<AnyFloat>::fits_four(y) ? 4 : 1;
+  const int group = feed.width % 4 == 0 ? 4 : 1;
   const std::int64_t width = feed.width / group, n = feed.rows * width;
   const HalfFeed halves{n,
                         width,

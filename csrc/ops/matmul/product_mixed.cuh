@@ -32,13 +32,13 @@ struct MixedOperand {
 
   __device__ float rounded(float x) const {
     if (precision == NumberFormat::kFull || precision == data.format) return x;
-    return round_to(precision, x);
+    return as_half(precision, x);
   }
   __device__ float load(std::ptrdiff_t at) const { return rounded(data[at]); }
   __device__ Four<float> load_by_four(std::ptrdiff_t at) const {
     Four<float> out = load_four(data, at);
-    for (int j = 0; j < 4; ++j) out.x[j] = rounded(out.x[j]);
-    return out;
+    const bool fit = precision == NumberFormat::kFull || precision == data.format;
+    return fit ? out : from_halves(precision, to_halves(precision, out));
   }
 };
 

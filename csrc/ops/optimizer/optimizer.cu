@@ -84,8 +84,8 @@ struct Gradient {
     Pack<T> out;
     if constexpr (sizeof(T) == 4)
       if (format != NumberFormat::kFull && aligned) {
-        const Four<std::uint16_t> four = load_four(halves, i * kWide<T>);
-        for (int k = 0; k < kWide<T>; ++k) out.x[k] = from_half(format, four.x[k]);
+        const Four<float> four = from_halves(format, load_four(halves, i * kWide<T>));
+        for (int k = 0; k < kWide<T>; ++k) out.x[k] = four.x[k];
         return out;
       }
     if (aligned) return packs[i];
@@ -108,11 +108,11 @@ struct RoundedCopy {
   __device__ void put_pack(int i, const Pack<float>& w) const {
     if (format == NumberFormat::kFull) return;
     Four<float> out;
-    for (int k = 0; k < 4; ++k) out.x[k] = round_to(format, w.x[k]);
-    put_four(to, begin + 4 * i, out);
+    for (int k = 0; k < 4; ++k) out.x[k] = w.x[k];
+    put_four(to, begin + 4 * i, from_halves(format, to_halves(format, out)));
   }
   __device__ void put_one(int i, float w) const {
-    if (format != NumberFormat::kFull) put(to, begin + i, round_to(format, w));
+    if (format != NumberFormat::kFull) put(to, begin + i, as_half(format, w));
   }
 };
 

@@ -7,6 +7,7 @@
 #include "ops/reduce/axes.h"
 #include "ops/reduce/formula.h"
 #include "ops/reduce/plain.h"
+#include "ops/slope_sum/sum_rows.h"
 
 namespace densa::inline DENSA_ISA {
 namespace {
@@ -32,16 +33,13 @@ struct LogOf {
   }
 };
 
-// Sums and means are read and written in 16 bits, too: M is a FloatMemory.
-template <class M, class Map, class Finish>
+template <class T, class Map, class Finish>
 struct SumFold {
-  using T = typename M::Number;
   using Acc = T;
   using Local = T;
   Finish finish;
-  typename M::In x;
-  Global<const T> shift;
-  typename M::Out y;
+  Global<const T> x, shift;
+  Global<T> y;
   __device__ T local(std::int64_t k) const {
     if constexpr (Map::kShift) {
       return shift[k];
@@ -49,10 +47,10 @@ struct SumFold {
       return T{0};
     }
   }
-  __device__ T load(std::int64_t at, std::int64_t, T s) const { return Map::of(T{x[at]}, s); }
+  __device__ T load(std::int64_t at, std::int64_t, T s) const { return Map::of(x[at], s); }
   __device__ T neutral() const { return T{0}; }
   __device__ T join(T a, T b) const { return a + b; }
-  __device__ void store(std::int64_t k, T total) const { put(y, k, finish.of(total, local(k))); }
+  __device__ void store(std::int64_t k, T total) const { y[k] = finish.of(total, local(k)); }
 };
 
 enum class Other : std::uint8_t { kProd, kMin, kMax, kShift };  // kShift: the maximum if finite
@@ -86,20 +84,19 @@ template <class T>
 struct FloatCall {
   cuda::Stream stream;
   FoldShape shape;
-  const View &x, &y;
+  const T* x;
+  T* y;
   T* shift;       // room for one number per result
   void* scratch;  // of the folds
 
-  View shifts() const { return {shift, y.dtype, {shape.results}, {1}}; }
   template <class Map, class Finish>
-  void sum(const View& to, const Finish& finish) const {
-    using M = std::conditional_t<std::is_same_v<Map, Itself>, FloatMemory<T>, Memory<T>>;
-    const SumFold<M, Map, Finish> f{finish, M::in(x),
-                                    Global<const T>(Map::kShift ? shift : nullptr), M::out(to)};
+  void sum(T* to, const Finish& finish) const {
+    const SumFold<T, Map, Finish> f{finish, Global<const T>(x),
+                                    Global<const T>(Map::kShift ? shift : nullptr), Global<T>(to)};
     launch_fold(stream, f, shape, scratch);
   }
-  void other(Other kind, const View& to) const {
-    launch_fold(stream, OtherFold<T>{kind, Memory<T>::in(x), Memory<T>::out(to)}, shape, scratch);
+  void other(Other kind, T* to) const {
+    launch_fold(stream, OtherFold<T>{kind, Global<const T>(x), Global<T>(to)}, shape, scratch);
   }
   Divided<T> by_count() const { return {static_cast<T>(shape.count)}; }
 };
@@ -130,7 +127,7 @@ struct FloatVar {  // two passes: no difference of large sums
   static constexpr bool kShift = true;
   template <class T>
   static void run(const FloatCall<T>& call) {
-    call.template sum<Itself>(call.shifts(), call.by_count());
+    call.template sum<Itself>(call.shift, call.by_count());
     call.template sum<SquareFrom>(call.y, call.by_count());
   }
 };
@@ -138,7 +135,7 @@ struct FloatLogSumExp {
   static constexpr bool kShift = true;
   template <class T>
   static void run(const FloatCall<T>& call) {
-    call.other(Other::kShift, call.shifts());
+    call.other(Other::kShift, call.shift);
     call.template sum<ExpFrom>(call.y, LogOf<T>{});
   }
 };
@@ -261,15 +258,17 @@ struct Reduce {
   static void eval(const DeviceCall& call) {
     const View& x = call.in[0];
     const FoldShape shape = shape_of({x.dtype, x.shape}, call.attrs);
+    if (is_half(x.dtype) || is_half(call.out[0].dtype)) return sum_rows(call);
+    if (x.dtype == DType::kFloat32) return run<float>(call, shape);
     if (x.dtype == DType::kFloat64) return run<double>(call, shape);
-    if (is_floating(x.dtype)) return run<float>(call, shape);
     exact(call, shape, kPlain);  // where infer lets it through
   }
   template <class T>
   static void run(const DeviceCall& call, const FoldShape& shape) {
     const View& x = call.in[0];
     auto* const scratch = static_cast<std::byte*>(call.scratch);
-    Float::run(FloatCall<T>{call.stream, shape, x, call.out[0], reinterpret_cast<T*>(scratch),
+    Float::run(FloatCall<T>{call.stream, shape, x.as<const T>(), call.out[0].as<T>(),
+                            reinterpret_cast<T*>(scratch),
                             scratch + shift_bytes<Float>(shape.results, x.dtype)});
   }
 };
@@ -344,24 +343,29 @@ struct Arg {
   }
 };
 
+bool sums_rows(std::span<const TypeInfo> in, const Attrs& attrs) {
+  return in[0].shape.rank() == 2 && in[0].shape[1] > 1 && attrs.get_ints("axis") == Ints{0};
+}
+
 template <class R>
-constexpr DeviceOp op(const char* name, bool halves = false) {
-  return {.name = name,
-          .eval = &R::eval,
-          .scratch_bytes = &R::scratch,
-          .half_in = halves,
-          .half_out = halves};
+constexpr DeviceOp op(const char* name) {
+  return {.name = name, .eval = &R::eval, .scratch_bytes = &R::scratch};
 }
 
 constexpr DeviceOp kOps[] = {
-    op<Reduce<FloatSum, Plain::kSum>>("sum", true),
-    op<Reduce<FloatMean, Plain::kSum>>("mean", true),
+    {.name = "sum",
+     .eval = &Reduce<FloatSum, Plain::kSum>::eval,
+     .scratch_bytes = &Reduce<FloatSum, Plain::kSum>::scratch,
+     .half_in = 1,
+     .half_out = 1,
+     .takes_halves = &sums_rows},
+    op<Reduce<FloatMean, Plain::kSum>>("mean"),
     op<Reduce<FloatOther<Other::kMax>, Plain::kMax>>("max"),
     op<Reduce<FloatOther<Other::kMin>, Plain::kMin>>("min"),
     op<Reduce<FloatOther<Other::kProd>, Plain::kProd>>("prod"),
     op<Reduce<FloatVar, Plain::kSum>>("var"),
     op<Reduce<FloatLogSumExp, Plain::kSum>>("logsumexp"),
-    op<Reduce<FloatSum, Plain::kSum, AxesFrom::kShape>>("sum_to", true),
+    op<Reduce<FloatSum, Plain::kSum, AxesFrom::kShape>>("sum_to"),
     op<Truth<false>>("any"),
     op<Truth<true>>("all"),
     op<Arg<true>>("argmax"),

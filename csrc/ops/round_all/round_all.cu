@@ -28,11 +28,11 @@ __global__ void round_arrays(RoundCall call) {
   const std::int64_t i = (blockIdx.x - one.first_piece) * kPiece + 4 * threadIdx.x;
   if (one.by_four && i + 4 <= one.n) {
     Four<float> v = load_four(one.x, i);
-    for (int k = 0; k < 4; ++k) v.x[k] = round_to(call.format, v.x[k]);
+    for (int k = 0; k < 4; ++k) v.x[k] = as_half(call.format, v.x[k]);
     put_four(one.y, i, v);
   } else {
     for (std::int64_t k = i; k < i + 4 && k < one.n; ++k)
-      put(one.y, k, round_to(call.format, one.x[k]));
+      put(one.y, k, as_half(call.format, one.x[k]));
   }
 }
 

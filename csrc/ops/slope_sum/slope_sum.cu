@@ -9,6 +9,7 @@
 #include "cuda/numbers.h"
 #include "ops/backend.h"
 #include "ops/elementwise/numbered.h"
+#include "ops/slope_sum/sum_rows.h"
 
 namespace densa::inline DENSA_ISA {
 namespace {
@@ -25,7 +26,7 @@ __device__ T slope_of(double parameter, T y) {
 }
 
 template <class T>
-DENSA_SHARED_CODE T slope_from_saved(Formula which, double parameter, T y) {
+__device__ T slope_from_saved(Formula which, double parameter, T y) {
   // clang-format off
   switch (which) {
 #define DENSA_UNARY(name, F, doc) \
@@ -40,18 +41,32 @@ DENSA_SHARED_CODE T slope_from_saved(Formula which, double parameter, T y) {
 }
 
 template <class T>
+using In = typename FloatMemory<T>::In;
+template <class T>
+using Out = typename FloatMemory<T>::Out;
+
+// Element `at` of dz, which is written; with `sums` that of dy. One function that kernels call.
+template <class T>
+DENSA_SHARED_CODE T make_element(bool sums, Formula formula, double parameter, In<T> saved,
+                                 In<T> dy, Out<T> dz, std::int64_t at) {
+  if (sums) return dy[at];
+  const T d = dy[at] * slope_from_saved(formula, parameter, T{saved[at]});
+  put(dz, at, d);
+  return as_put(dz, d);
+}
+
+template <class T>
 struct SlopeFold {
   using Acc = T;
   struct Local {};
+  bool sums;  // dy as it is
   Formula formula;
   double parameter;
-  typename FloatMemory<T>::In saved, dy;
-  typename FloatMemory<T>::Out dz, db;
+  In<T> saved, dy;
+  Out<T> dz, db;
   __device__ Local local(std::int64_t) const { return {}; }
   __device__ T load(std::int64_t at, std::int64_t, Local) const {
-    const T d = dy[at] * slope_from_saved(formula, parameter, static_cast<T>(saved[at]));
-    put(dz, at, d);
-    return as_put(dz, d);
+    return make_element<T>(sums, formula, parameter, saved, dy, dz, at);
   }
   __device__ T neutral() const { return T{0}; }
   __device__ T join(T a, T b) const { return a + b; }
@@ -74,8 +89,18 @@ void launch_columns(cuda::Stream stream, const F& f, const FoldShape& shape) {
 }
 
 template <class T>
+void launch_sums(const DeviceCall& call, const SlopeFold<T>& fold, const Dims& of) {
+  const FoldShape shape = FoldShape::of(of, kOverRows);
+  if (shape.parts == 1) return launch_columns(call.stream, fold, shape);
+  Global<T> parts(static_cast<T*>(call.scratch));
+  launch_columns(call.stream, ToParts<SlopeFold<T>>{fold, parts}, shape);
+  launch_columns(call.stream, FromParts<SlopeFold<T>>{fold, parts},
+                 FoldShape::of({shape.parts, shape.results}, kOverRows).whole());
+}
+
+template <class T>
 void eval_as(const DeviceCall& call) {
-  SlopeFold<T> fold{Formula::kNone, 0, {}, {}, {}, {}};
+  SlopeFold<T> fold{false, Formula::kNone, 0, {}, {}, {}, {}};
   const std::string name = call.attrs.get_string("fn", "");
   for (int i = 0; const NumberedFormula& one : kNumberedFormulas) {
     if (name == one.name) {
@@ -90,12 +115,7 @@ void eval_as(const DeviceCall& call) {
   fold.dy = Memory::in(call.in[1]);
   fold.dz = Memory::out(call.out[0]);
   fold.db = Memory::out(call.out[1]);
-  const FoldShape shape = FoldShape::of(call.in[1].shape, kOverRows);
-  if (shape.parts == 1) return launch_columns(call.stream, fold, shape);
-  Global<T> parts(static_cast<T*>(call.scratch));
-  launch_columns(call.stream, ToParts<SlopeFold<T>>{fold, parts}, shape);
-  launch_columns(call.stream, FromParts<SlopeFold<T>>{fold, parts},
-                 FoldShape::of({shape.parts, shape.results}, kOverRows).whole());
+  launch_sums(call, fold, call.in[1].shape);
 }
 
 void eval(const DeviceCall& call) {
@@ -109,6 +129,14 @@ constexpr DeviceOp kOps[] = {{.name = "slope_sum",
                               .half_out = 3}};
 
 }  // namespace
+
+void sum_rows(const DeviceCall& call) {
+  const View &x = call.in[0], &y = call.out[0];
+  SlopeFold<float> fold{
+      true, Formula::kNone, 0, {}, FloatMemory<float>::in(x), {}, FloatMemory<float>::out(y)};
+  launch_sums(call, fold, x.shape);
+}
+
 }  // namespace densa::inline DENSA_ISA
 
 namespace densa::cuda_ops {
