@@ -7,29 +7,10 @@
 #include <type_traits>
 
 #include "base/half.h"
+#include "base/number_format.h"
 #include "cuda/strided.h"
 
 namespace densa::inline DENSA_ISA {
-
-// How numbers lie in memory, or what they are rounded to.
-enum class NumberFormat : std::uint8_t {
-  kFull,  // as the arithmetic: float32, in some places float64
-  kBFloat16,
-  kFloat16,
-};
-
-DENSA_HD inline NumberFormat format_of(DType dtype) {
-  return dtype == DType::kBFloat16  ? NumberFormat::kBFloat16
-         : dtype == DType::kFloat16 ? NumberFormat::kFloat16
-                                    : NumberFormat::kFull;
-}
-// Bytes of a number while it is computed with.
-inline std::size_t arithmetic_size(DType dtype) {
-  return is_half(dtype) ? sizeof(float) : item_size(dtype);
-}
-inline std::size_t bytes_of(NumberFormat format) {
-  return format == NumberFormat::kFull ? sizeof(float) : sizeof(std::uint16_t);
-}
 
 // A GPU has instructions for what half_bits does (for bfloat16 from sm_80 on); they differ in the
 // payload of NaN only.

@@ -63,13 +63,13 @@ def wide_network(rng):
     )
 
 
-def trained(seed, make=random_network, size=1.0, rows=None):
+def trained(seed, make=random_network, size=1.0):
     """The numbers of a few steps and predictions, by name, and the two plans. The last batch is a
     short one."""
     densa.utils.set_random_seed(seed)
     rng = np.random.default_rng(seed)
     model = make(rng)
-    rows = rows or int(rng.integers(5, 60))
+    rows = int(rng.integers(5, 60))
     x = (size * rng.normal(size=(2 * rows + 3, model.input_shape[1]))).astype("float32")
     mse = rng.random() < 0.4
     y = rng.normal(size=(len(x), 3)).astype("f4") if mse else rng.integers(0, 3, len(x))
@@ -100,20 +100,6 @@ def assert_same(half, monkeypatch, *args, **kwargs):
 @pytest.mark.parametrize("seed", range(12))
 def test_no_number_changes(half, seed, monkeypatch):
     assert_same(half, monkeypatch, seed)
-
-
-def normed_network(rng):
-    return densa.Sequential(
-        [densa.Input((3,)), L.Dense(2), L.BatchNormalization(), L.Dense(3, dtype="float32")]
-    )
-
-
-def test_batch_norm_of_many_rows_reads_float32(half, monkeypatch):
-    """Which its one launch, of at most 1024 rows, need not."""
-    _, (train, _) = assert_same(half, monkeypatch, 3, normed_network, rows=400)
-    assert re.search(rf"batch_norm %.* : {half}", train.program_text)
-    _, (train, _) = assert_same(half, monkeypatch, 3, normed_network, rows=1025)
-    assert re.search(r"batch_norm %.* : float32", train.program_text)
 
 
 @pytest.mark.parametrize("make", [deep_network, wide_network])

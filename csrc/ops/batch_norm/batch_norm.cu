@@ -1,9 +1,7 @@
 // Batch normalisation on a GPU. Where channels are the columns of a matrix of at most kMostRows
 // rows, a block keeps 8 columns in registers: one launch, each element read once. All else sums
-// with cuda/fold.h and walks the elements. In the one launch, and with given statistics, x, y, dy
-// and dx may lie in 16 bits.
+// with cuda/fold.h and walks the elements.
 #include "cuda/fold.h"
-#include "cuda/numbers.h"
 #include "ops/backend.h"
 #include "ops/batch_norm/axes.h"
 #include "ops/batch_norm/formula.h"
@@ -48,51 +46,12 @@ struct Share {
   __device__ bool first() const { return threadIdx.x < kColumns && column < columns; }
 };
 
-// Elements of a thread, `missing` where it has none, and back. The format is asked for once for all
-// of them: these loops are unrolled.
-template <class T, class Load>
-__device__ void load_each(const Share& share, T missing, T (&x)[kKept], const Load& load) {
-  DENSA_UNROLL
-  for (int k = 0; k < kKept; ++k) x[k] = share.has(k) ? load(share.at(k)) : missing;
-}
-template <class T>
-__device__ void load_share(const Share& share, const Global<const T>& from, T missing,
-                           T (&x)[kKept]) {
-  load_each(share, missing, x, [&](std::int64_t at) { return from[at]; });
-}
-__device__ inline void load_share(const Share& share, const Numbers<const float>& from,
-                                  float missing, float (&x)[kKept]) {
-  if (from.format == NumberFormat::kFull) return load_share<float>(share, from.full(), missing, x);
-  load_each(share, missing, x,
-            [&](std::int64_t at) { return from_half(from.format, from.half()[at]); });
-}
-template <class Value>
-__device__ void store_share(const Share& share, const Global<double>& to, const Value& value) {
-  DENSA_UNROLL
-  for (int k = 0; k < kKept; ++k)
-    if (share.has(k)) to[share.at(k)] = value(k);
-}
-template <class Value>
-__device__ void store_share(const Share& share, const Numbers<float>& to, const Value& value) {
-  if (to.format == NumberFormat::kFull) {
-    DENSA_UNROLL
-    for (int k = 0; k < kKept; ++k)
-      if (share.has(k)) to.full()[share.at(k)] = value(k);
-  } else {
-    DENSA_UNROLL
-    for (int k = 0; k < kKept; ++k)
-      if (share.has(k)) to.half()[share.at(k)] = to_half(to.format, value(k));
-  }
-}
-
 template <class T>
 struct TrainCall {
   std::int64_t rows, columns;
   T epsilon;
-  typename FloatMemory<T>::In x;
-  Global<const T> gamma, beta;
-  typename FloatMemory<T>::Out y;
-  Global<T> mean, variance;
+  Global<const T> x, gamma, beta;
+  Global<T> y, mean, variance;
 };
 
 template <class T>
@@ -102,7 +61,8 @@ __global__ void __launch_bounds__(kThreads) train_columns(TrainCall<T> a) {
   for (std::int64_t tile = blockIdx.x; tile * kColumns < a.columns; tile += gridDim.x) {
     const Share share(tile, a.rows, a.columns);
     T x[kKept];
-    load_share(share, a.x, T{0}, x);
+    DENSA_UNROLL
+    for (int k = 0; k < kKept; ++k) x[k] = share.has(k) ? a.x[share.at(k)] : T{0};
     T sum{}, squares{};
     DENSA_UNROLL
     for (int k = 0; k < kKept; ++k) sum += x[k];
@@ -120,7 +80,9 @@ __global__ void __launch_bounds__(kThreads) train_columns(TrainCall<T> a) {
     if (!share.has(0)) continue;
     const T scale = BatchNormOf::scale(a.gamma[share.column], variance, a.epsilon);
     const T beta = a.beta[share.column];
-    store_share(share, a.y, [&](int k) { return BatchNormOf::value(x[k], mean, scale, beta); });
+    DENSA_UNROLL
+    for (int k = 0; k < kKept; ++k)
+      if (share.has(k)) a.y[share.at(k)] = BatchNormOf::value(x[k], mean, scale, beta);
   }
 }
 
@@ -128,10 +90,8 @@ template <class T>
 struct GradCallOf {
   std::int64_t rows, columns;
   T epsilon;
-  typename FloatMemory<T>::In x, dy;
-  Global<const T> gamma, mean, variance;
-  typename FloatMemory<T>::Out dx;
-  Global<T> dgamma, dbeta;
+  Global<const T> x, gamma, mean, variance, dy;
+  Global<T> dx, dgamma, dbeta;
 };
 
 template <class T>
@@ -142,8 +102,11 @@ __global__ void __launch_bounds__(kThreads) grad_columns(GradCallOf<T> a) {
     const bool inside = share.column < a.columns;
     const T mean = inside ? a.mean[share.column] : T{0};
     T x[kKept], dy[kKept];
-    load_share(share, a.x, mean, x);
-    load_share(share, a.dy, T{0}, dy);
+    DENSA_UNROLL
+    for (int k = 0; k < kKept; ++k) {
+      x[k] = share.has(k) ? a.x[share.at(k)] : mean;
+      dy[k] = share.has(k) ? a.dy[share.at(k)] : T{0};
+    }
     T sum{}, dot{};
     DENSA_UNROLL
     for (int k = 0; k < kKept; ++k) {
@@ -160,7 +123,9 @@ __global__ void __launch_bounds__(kThreads) grad_columns(GradCallOf<T> a) {
       a.dgamma[share.column] = slope.dgamma;
       a.dbeta[share.column] = dbeta;
     }
-    store_share(share, a.dx, [&](int k) { return slope.dx(x[k], mean, dy[k]); });
+    DENSA_UNROLL
+    for (int k = 0; k < kKept; ++k)
+      if (share.has(k)) a.dx[share.at(k)] = slope.dx(x[k], mean, dy[k]);
   }
 }
 
@@ -261,13 +226,13 @@ constexpr std::size_t kAlign = 256;
 template <bool kGrad>
 std::size_t channel_bytes(std::int64_t channels, DType dtype) {
   const std::size_t numbers = kGrad ? sizeof(BatchNormSlope<float>) / sizeof(float) : 1;
-  const std::size_t bytes = static_cast<std::size_t>(channels) * numbers * arithmetic_size(dtype);
+  const std::size_t bytes = static_cast<std::size_t>(channels) * numbers * item_size(dtype);
   return (bytes + kAlign - 1) / kAlign * kAlign;
 }
 
 template <bool kGrad>
 std::size_t scratch_bytes(std::span<const TypeInfo> in, const Attrs& attrs) {
-  const std::size_t acc = (kGrad ? 2 : 1) * arithmetic_size(in[0].dtype);
+  const std::size_t acc = (kGrad ? 2 : 1) * item_size(in[0].dtype);
   return channel_bytes<kGrad>(element_count(in[1].shape), in[0].dtype) +
          FoldShape::scratch_bytes(in[0].shape, reduced_axes(in[0].shape, attrs), acc);
 }
@@ -275,7 +240,6 @@ std::size_t scratch_bytes(std::span<const TypeInfo> in, const Attrs& attrs) {
 // What eval and its gradient share.
 template <class T, bool kGrad>
 struct NormCall {
-  using Wide = FloatMemory<T>;
   const DeviceCall& call;
   const View& x = call.in[0];
   FoldShape shape = FoldShape::of(x.shape, reduced_axes(x.shape, call.attrs));
@@ -290,30 +254,27 @@ struct NormCall {
   }
   Global<const T> in(int i) const { return Global<const T>(call.in[i].as<const T>()); }
   Global<T> out(int i) const { return Global<T>(call.out[i].as<T>()); }
-  typename Wide::In wide_in(int i) const { return Wide::in(call.in[i]); }
-  typename Wide::Out wide_out(int i) const { return Wide::out(call.out[i]); }
   // One number (or more) per channel, as an array that broadcasts against x.
   View spread(void* data) const {
     const Ints channels = channel_axes(call.attrs, x.shape.rank());
     Dims dims;
     for (int axis = 0; axis < x.shape.rank(); ++axis)
       dims.push_back(is_channel(channels, axis) ? x.shape[axis] : 1);
-    return {data, is_half(x.dtype) ? DType::kFloat32 : x.dtype, dims, contiguous_strides(dims)};
+    return {data, x.dtype, dims, contiguous_strides(dims)};
   }
 };
 
 template <class T>
 void eval_as(const DeviceCall& call) {
-  using X = std::conditional_t<sizeof(T) == 4, AnyFloat, T>;
   const NormCall<T, false> norm{call};
   if (!call.attrs.get_bool("training", false))
-    return launch_map<X, X, T, T, T, T>(call.stream, Infer<T>{norm.epsilon}, call.out[0], norm.x,
+    return launch_map<T, T, T, T, T, T>(call.stream, Infer<T>{norm.epsilon}, call.out[0], norm.x,
                                         norm.spread(call.in[1].data), norm.spread(call.in[2].data),
                                         norm.spread(call.in[3].data), norm.spread(call.in[4].data));
   if (norm.is_small_matrix()) {
     const TrainCall<T> train{norm.shape.count, norm.shape.results, norm.epsilon,
-                             norm.wide_in(0),  norm.in(1),         norm.in(2),
-                             norm.wide_out(0), norm.out(1),        norm.out(2)};
+                             norm.in(0),       norm.in(1),         norm.in(2),
+                             norm.out(0),      norm.out(1),        norm.out(2)};
     return cuda::launch(call.stream, column_grid(train.columns), train_columns<T>, train);
   }
   T* const mean = call.out[1].as<T>();
@@ -332,9 +293,9 @@ template <class T>
 void eval_grad_as(const DeviceCall& call) {
   const NormCall<T, true> norm{call};
   if (norm.is_small_matrix()) {
-    const GradCallOf<T> grad{norm.shape.count, norm.shape.results, norm.epsilon, norm.wide_in(0),
-                             norm.wide_in(4),  norm.in(1),         norm.in(2),   norm.in(3),
-                             norm.wide_out(0), norm.out(1),        norm.out(2)};
+    const GradCallOf<T> grad{norm.shape.count, norm.shape.results, norm.epsilon, norm.in(0),
+                             norm.in(1),       norm.in(2),         norm.in(3),   norm.in(4),
+                             norm.out(0),      norm.out(1),        norm.out(2)};
     return cuda::launch(call.stream, column_grid(grad.columns), grad_columns<T>, grad);
   }
   auto* const slope = static_cast<BatchNormSlope<T>*>(norm.room);
@@ -354,27 +315,9 @@ void eval_grad(const DeviceCall& call) {
   (call.in[0].dtype == DType::kFloat64 ? eval_grad_as<double> : eval_grad_as<float>)(call);
 }
 
-bool takes_one_launch(std::span<const TypeInfo> in, const Attrs& attrs) {
-  const Dims& x = in[0].shape;
-  return x.rank() == 2 && x[0] <= kMostRows && x[1] > 1 && channel_axes(attrs, 2) == Ints{1};
-}
-bool takes_halves(std::span<const TypeInfo> in, const Attrs& attrs) {
-  return !attrs.get_bool("training", false) || takes_one_launch(in, attrs);
-}
-
 constexpr DeviceOp kOps[] = {
-    {.name = "batch_norm",
-     .eval = &eval,
-     .scratch_bytes = &scratch_bytes<false>,
-     .half_in = 1,
-     .half_out = 1,
-     .takes_halves = &takes_halves},
-    {.name = "batch_norm_grad",
-     .eval = &eval_grad,
-     .scratch_bytes = &scratch_bytes<true>,
-     .half_in = 1 | 1 << 4,
-     .half_out = 1,
-     .takes_halves = &takes_one_launch},
+    {.name = "batch_norm", .eval = &eval, .scratch_bytes = &scratch_bytes<false>},
+    {.name = "batch_norm_grad", .eval = &eval_grad, .scratch_bytes = &scratch_bytes<true>},
 };
 
 }  // namespace

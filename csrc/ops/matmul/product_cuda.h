@@ -16,8 +16,8 @@
 
 #include "base/dtype.h"
 #include "base/gpu.h"
+#include "base/number_format.h"
 #include "base/shape.h"
-#include "cuda/numbers.h"
 #include "ops/elementwise/numbered.h"
 #include "ops/op.h"
 

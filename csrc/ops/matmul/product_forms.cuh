@@ -3,7 +3,7 @@
 #pragma once
 #include <algorithm>
 
-#include "cuda/strided.h"
+#include "cuda/numbers.h"
 #include "cuda/tiles.h"
 #include "ops/matmul/product_cuda.h"
 
