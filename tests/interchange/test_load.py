@@ -143,14 +143,21 @@ def test_what_is_loaded_trains_and_saves(load, tmp_path):
     again = load(model_proto(network()))
     target = {"chance": (x[:, 0] > 0).astype("i4")}
     again = densa.Model(again.inputs, {"chance": again.outputs[0]})
-    again.compile("adam", "sparse_categorical_crossentropy")
+    again.compile(densa.optimizers.Adam(0.02), "sparse_categorical_crossentropy")
     before = again.evaluate([x, ids], target, verbose=0)
-    again.fit([x, ids], target, epochs=15, batch_size=16, verbose=0)
+    again.fit([x, ids], target, epochs=30, batch_size=16, verbose=0)
     assert again.evaluate([x, ids], target, verbose=0) < 0.8 * before
     again.save(tmp_path / "again.densa")
     third = densa.models.load_model(tmp_path / "again.densa")
     a, b = again.predict([x, ids], verbose=0), third.predict([x, ids], verbose=0)
     np.testing.assert_array_equal(a["chance"], b["chance"])
+
+
+def test_what_is_loaded_freezes(load):
+    x, layers = draw(3)
+    again = load(model_proto(in_densa(x, layers)))
+    y = again.freeze()(x)
+    np.testing.assert_allclose(y, again.predict(x, verbose=0), rtol=1e-5, atol=1e-6)
 
 
 def test_loading_what_was_exported_changes_nothing(load):
