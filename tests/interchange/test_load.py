@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 
 import numpy as np
@@ -450,6 +451,22 @@ def test_bad_files(tmp_path):
         path.write_bytes(data)
         with pytest.raises(ValueError, match=r"a\.onnx"):
             densa.onnx.load(path)
+
+
+WHOLE = model_proto(network()).SerializeToString()
+
+
+@given(data=st.data())
+def test_damaged_files_are_refused_or_read(tmp_path_factory, data):
+    """Whatever the bytes are, the answer is a model or a ValueError."""
+    damaged = bytearray(WHOLE)
+    places = st.tuples(st.integers(0, len(WHOLE) - 1), st.integers(0, 255))
+    for place, byte in data.draw(st.lists(places, min_size=1, max_size=3)):
+        damaged[place] = byte
+    path = tmp_path_factory.getbasetemp() / "damaged.onnx"
+    path.write_bytes(bytes(damaged))
+    with contextlib.suppress(ValueError):
+        assert isinstance(densa.onnx.load(path), densa.Model)
 
 
 def test_a_wrong_weight_is_named_with_its_node(load):
