@@ -406,6 +406,8 @@ class Lowering {
 
   template <class S>
   void add(std::unique_ptr<S> step, const std::string& label) {
+    // Operands asked for early live until now, whatever steps the later ones took.
+    step->places([this](Place& place) { read(place); });
     step->label = label;
     steps_.push_back(std::move(step));
   }
