@@ -34,7 +34,6 @@ NEEDS = {
 }
 
 
-@pytest.mark.filterwarnings("ignore:__array__ impl:DeprecationWarning")  # Keras' own
 @pytest.fixture(autouse=True)
 def no_policy_stays():
     """Examples set one for all layers; other tests want none."""
@@ -42,6 +41,7 @@ def no_policy_stays():
     densa.config.set_dtype_policy(None)
 
 
+@pytest.mark.filterwarnings("ignore:__array__ impl:DeprecationWarning")  # Keras' own
 @pytest.mark.parametrize("name", MODULES)
 def test_docstring_examples(name, tmp_path, monkeypatch):
     for start, library in NEEDS.items():
