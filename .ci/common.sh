@@ -42,7 +42,8 @@ PYTHON
 }
 
 clang_format_check() {
-  git ls-files -z -- 'csrc/*.h' 'csrc/*.cpp' 'csrc/*.cu' 'tests/native/*.h' 'tests/native/*.cpp' |
+  git ls-files -z -- 'csrc/*.h' 'csrc/*.hpp' 'csrc/*.cpp' 'csrc/*.cu' 'tests/native/*.h' \
+    'tests/native/*.cpp' 'tests/fuzz/*.cpp' 'examples/*.c' 'examples/*.cpp' |
     xargs -0 --no-run-if-empty clang-format --dry-run -Werror
 }
 
@@ -79,6 +80,21 @@ native_tests() {
   cmake -S . -B "$folder" -G Ninja -DDENSA_PYTHON=OFF -DDENSA_NATIVE_TESTS=ON "$@" >/dev/null
   cmake --build "$folder" -- --quiet
   UBSAN_OPTIONS=print_stacktrace=1 ctest --test-dir "$folder" --output-on-failure --no-tests=error
+}
+
+# fuzz SECONDS: the reader of predictors' files, from the corpus in git, under sanitizers.
+fuzz() {
+  need_package clang++-14 clang-14
+  [ -e "$(clang-14 --print-file-name=libclang_rt.fuzzer-$(uname -m).a)" ] ||
+    install_packages libclang-rt-14-dev
+  cmake -S . -B build/fuzz -G Ninja -DDENSA_PYTHON=OFF -DDENSA_FUZZ=ON \
+    -DDENSA_SANITIZE=address,undefined -DDENSA_ISAS="$(best_level)" \
+    -DCMAKE_CXX_COMPILER=clang++-14 >/dev/null
+  cmake --build build/fuzz --target fuzz_net_file -- --quiet
+  mkdir -p build/fuzz/corpus
+  build/fuzz/fuzz_net_file -max_total_time="$1" -max_len=8192 -timeout=10 -rss_limit_mb=2048 \
+    -dict=tests/fuzz/net_file.dict -print_final_stats=1 -verbosity=0 \
+    build/fuzz/corpus tests/fuzz/corpus
 }
 
 # The CPU levels that this machine has, the best one last.

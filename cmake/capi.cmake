@@ -22,8 +22,10 @@ set_target_properties(densa_predict PROPERTIES
   SOVERSION ${DENSA_ABI_VERSION} VERSION ${DENSA_ABI_VERSION} LINKER_LANGUAGE CXX)
 if(NOT APPLE)
   target_link_options(densa_predict PRIVATE -Wl,--gc-sections -Wl,--exclude-libs,ALL
-    -Wl,--version-script=${CMAKE_CURRENT_SOURCE_DIR}/csrc/capi/exports.map
-    $<$<AND:$<CONFIG:Release>,$<NOT:$<BOOL:${DENSA_SANITIZE}>>>:-Wl,--strip-all>)
+    -Wl,--version-script=${CMAKE_CURRENT_SOURCE_DIR}/csrc/capi/exports.map)
+  if(CMAKE_BUILD_TYPE STREQUAL "Release" AND NOT DENSA_SANITIZE)
+    target_link_options(densa_predict PRIVATE -Wl,--strip-all)
+  endif()
   set_target_properties(densa_predict PROPERTIES
     LINK_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/csrc/capi/exports.map)
 endif()

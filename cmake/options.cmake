@@ -37,4 +37,7 @@ if(DENSA_SANITIZE)
   target_compile_options(densa_options INTERFACE
     ${densa_sanitize_flags} -fno-omit-frame-pointer -g1 -O1)
   target_link_options(densa_options INTERFACE ${densa_sanitize_flags})
+  if(DENSA_FUZZ) # every branch counts what was reached
+    target_compile_options(densa_options INTERFACE -fsanitize=fuzzer-no-link)
+  endif()
 endif()

@@ -66,6 +66,16 @@ def deep_input_net():
     return densa.Sequential([densa.Input((3, 7)), layers.Dense(5, "relu"), layers.Dense(2)])
 
 
+def skip_net():
+    """Operands that come in other forms than their readers want, asked for one by one."""
+    x = densa.Input((6,))
+    h = layers.Dense(6, "elu")(x)
+    h = layers.Add()([h, layers.Multiply()([x, h])])
+    h = layers.Concatenate()([h, layers.Maximum()([x, h]), layers.Rescaling(0.5, 1.25)(x)])
+    h = layers.Subtract()([h, layers.Dense(1)(h)])
+    return densa.Model(x, layers.Dense(4)(h))
+
+
 def data_for(predictor, rows, seed=0):
     rng = np.random.default_rng(seed)
     arrays = []
@@ -89,4 +99,4 @@ def move_weights(model):
             variable.assign(np.abs(value) if "variance" in variable.name else value)
 
 
-NETS = [dense_net, norm_net, wide_net, image_net, deep_input_net, flat_net]
+NETS = [dense_net, norm_net, wide_net, image_net, deep_input_net, flat_net, skip_net]

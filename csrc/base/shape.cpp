@@ -16,7 +16,8 @@ std::int64_t element_count(const Dims& shape) {
 std::size_t byte_count(const Dims& shape, std::size_t item_bytes) {
   constexpr double kMost = 0x1p55;
   double bytes = static_cast<double>(item_bytes);
-  for (std::int64_t d : shape) bytes *= static_cast<double>(d);
+  // A size of 0 bounds no other: strides and panels are counted for them, too.
+  for (std::int64_t d : shape) bytes *= static_cast<double>(std::max<std::int64_t>(d, 1));
   if (!(bytes <= kMost))
     throw MemoryError(cat("out of memory: a tensor of shape ", to_string(shape), " takes ", bytes,
                           " bytes, more than any machine has. Use smaller layers or batches"));

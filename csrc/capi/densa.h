@@ -170,11 +170,11 @@ DENSA_API void densa_session_free(densa_session* session);
 
 /* The answers for `rows` rows, 0 to max_rows: inputs[i] points to rows x row_bytes of input i,
  * outputs[k] to room for the same of output k. With one thread it allocates nothing, takes no lock
- * and makes no system call, so it may be called in a real-time thread. (Where the library was opened
- * with dlopen, a thread's first call sets its thread-local memory up; densa_last_error does so, too.)
- * DENSA_BAD_INPUT leaves the outputs half written, and builds its message in memory of the heap.
- * Denormal numbers count as zero in the call; the thread's own mode is put back. One thread at a
- * time. */
+ * and makes no system call, so it may be called in a real-time thread. (Where the library was
+ * opened with dlopen, a thread's first call sets its thread-local memory up; densa_last_error does
+ * so, too.) DENSA_BAD_INPUT leaves the outputs half written, and builds its message in memory of
+ * the heap. Denormal numbers count as zero in the call; the thread's own mode is put back. One
+ * thread at a time. */
 DENSA_API densa_status densa_run(densa_session* session, const void* const* inputs,
                                  void* const* outputs, int64_t rows);
 

@@ -28,8 +28,8 @@ std::shared_ptr<Variable> assigned_in_place(const Program& program, const Progra
                                             int value);
 
 // What happens to each row of a batch apart, forward, backward and in the loss, in layers of at
-// most kWidestRow columns, and its sums over rows become one op (ops/network/row_program.h), where
-// that costs less than the launches it saves at that many rows.
+// most kWidestLayer columns, and its sums over rows become one op (ops/network/row_program.h),
+// where that costs less than the launches it saves at that many rows.
 void fuse_rows(Program& program, std::int64_t rows);
 
 // All that help a plan for up to `rows` rows. `trains`: the program updates variables by gradients.

@@ -37,7 +37,7 @@ class RowTypes {
     const Dims& shape = type(id).shape;
     if (!is_ours(id) || shape.empty() || shape[0] != kRows || shape.rank() > 2) return 0;
     const std::int64_t columns = shape.rank() == 2 ? shape[1] : 1;
-    return columns <= kWidestRow ? columns : 0;
+    return columns <= kWidestLayer ? columns : 0;
   }
   bool is_matrix(int id) const { return width(id) > 0 && type(id).shape.rank() == 2; }
   bool is_weight(int id) const {

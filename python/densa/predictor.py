@@ -273,6 +273,33 @@ def _load(path: Any, *, mmap: bool = True, check: bool = True) -> Predictor:
     return _with_notes(*_core.load_predictor(os.fspath(path), bool(mmap), bool(check)))
 
 
+def _export_c(self: Predictor, path: Any, *, name: str | None = None) -> None:
+    """Write the network as one C99 file that needs nothing but `math.h`.
+
+    The file has the function `int NAME_predict(const float* x, float* y)`, for one row, and the
+    macros `NAME_INPUTS` and `NAME_OUTPUTS`. Its answers differ from the predictor's by the
+    roundings of sums (none with `-mfma` and the like) and by those of the C library's functions.
+
+    Args:
+        path: where; a file there is replaced.
+        name: what NAME stands for; by default the file's name without its ending.
+
+    Raises:
+        ValueError: unless the network has one float32 input and one float32 output and all its
+            ops are known: products, batch normalization, elementwise ops, softmax, reshape and
+            concatenate; the message names the op.
+    """
+    from densa.export_c import c_source
+
+    path = os.fspath(path)
+    text = c_source(self, os.path.splitext(os.path.basename(path))[0] if name is None else name)
+
+    def write(file: BinaryIO) -> None:
+        file.write(text.encode())
+
+    write_beside(path, write)
+
+
 # ---- text ----------------------------------------------------------------------------------------
 
 
@@ -299,6 +326,7 @@ def _attach() -> None:
         "outputs": property(_outputs),
         "run": _run,
         "save": _save,
+        "export_c": _export_c,
         "load": staticmethod(_load),
         "explain": _explain,
         "__repr__": _repr,

@@ -34,6 +34,13 @@ NEEDS = {
 }
 
 
+@pytest.fixture(autouse=True)
+def no_policy_stays():
+    """Examples set one for all layers; other tests want none."""
+    yield
+    densa.config.set_dtype_policy(None)
+
+
 @pytest.mark.filterwarnings("ignore:__array__ impl:DeprecationWarning")  # Keras' own
 @pytest.mark.parametrize("name", MODULES)
 def test_docstring_examples(name, tmp_path, monkeypatch):

@@ -112,7 +112,7 @@ def test_what_is_converted_trains_and_saves(tmp_path):
     x = RNG.normal(size=(64, 4)).astype("f4")
     ours.compile(densa.optimizers.Adam(0.01), "mse")
     first = ours.evaluate(x, x[:, :1], verbose=0)
-    ours.fit(x, x[:, :1], epochs=20, verbose=0)
+    ours.fit(x, x[:, :1], epochs=40, verbose=0)
     assert ours.evaluate(x, x[:, :1], verbose=0) < 0.9 * first
     ours.save(tmp_path / "a.densa")
     assert densa.models.load_model(tmp_path / "a.densa").count_params() == ours.count_params()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 
 import numpy as np
@@ -143,14 +144,21 @@ def test_what_is_loaded_trains_and_saves(load, tmp_path):
     again = load(model_proto(network()))
     target = {"chance": (x[:, 0] > 0).astype("i4")}
     again = densa.Model(again.inputs, {"chance": again.outputs[0]})
-    again.compile("adam", "sparse_categorical_crossentropy")
+    again.compile(densa.optimizers.Adam(0.02), "sparse_categorical_crossentropy")
     before = again.evaluate([x, ids], target, verbose=0)
-    again.fit([x, ids], target, epochs=15, batch_size=16, verbose=0)
+    again.fit([x, ids], target, epochs=30, batch_size=16, verbose=0)
     assert again.evaluate([x, ids], target, verbose=0) < 0.8 * before
     again.save(tmp_path / "again.densa")
     third = densa.models.load_model(tmp_path / "again.densa")
     a, b = again.predict([x, ids], verbose=0), third.predict([x, ids], verbose=0)
     np.testing.assert_array_equal(a["chance"], b["chance"])
+
+
+def test_what_is_loaded_freezes(load):
+    x, layers = draw(3)
+    again = load(model_proto(in_densa(x, layers)))
+    y = again.freeze()(x)
+    np.testing.assert_allclose(y, again.predict(x, verbose=0), rtol=1e-5, atol=1e-6)
 
 
 def test_loading_what_was_exported_changes_nothing(load):
@@ -443,6 +451,22 @@ def test_bad_files(tmp_path):
         path.write_bytes(data)
         with pytest.raises(ValueError, match=r"a\.onnx"):
             densa.onnx.load(path)
+
+
+WHOLE = model_proto(network()).SerializeToString()
+
+
+@given(data=st.data())
+def test_damaged_files_are_refused_or_read(tmp_path_factory, data):
+    """Whatever the bytes are, the answer is a model or a ValueError."""
+    damaged = bytearray(WHOLE)
+    places = st.tuples(st.integers(0, len(WHOLE) - 1), st.integers(0, 255))
+    for place, byte in data.draw(st.lists(places, min_size=1, max_size=3)):
+        damaged[place] = byte
+    path = tmp_path_factory.getbasetemp() / "damaged.onnx"
+    path.write_bytes(bytes(damaged))
+    with contextlib.suppress(ValueError):
+        assert isinstance(densa.onnx.load(path), densa.Model)
 
 
 def test_a_wrong_weight_is_named_with_its_node(load):

@@ -1,11 +1,15 @@
-"""Recording, freezing and running programs, and how far results are from a reference."""
+"""Layers of variables with their NumPy; recording and running programs; errors of results."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from densa import _core
+from densa._core import apply
 from densa.utils import tree
+from ops import specs
+
+freeze = _core.testing.freeze
 
 
 def record(function, *inputs):
@@ -79,3 +83,109 @@ def distance(y, reference):
     assert np.all(norms > 0)
     assert np.all(np.isfinite(errors))
     return float(np.max(errors / norms))
+
+
+def variable(name, value, dtype="float32"):
+    return _core.Variable(np.asarray(value, dtype), name=name)
+
+
+class Dense:
+    """A dense layer of variables, and the same in float64 NumPy."""
+
+    def __init__(self, rng, name, size, units, bias=True):
+        self.w = variable(f"{name}/kernel", rng.normal(size=(size, units)) / np.sqrt(size))
+        self.b = variable(f"{name}/bias", rng.normal(size=units)) if bias else None
+
+    def __call__(self, x):
+        if self.b is None:
+            return apply("dense", x, self.w)
+        return apply("dense", x, self.w, self.b)
+
+    def numpy(self, x):
+        return x @ wide(self.w) + (0 if self.b is None else wide(self.b))
+
+
+class Norm:
+    """A batch norm over `axis`, with averages as given, and the same in float64 NumPy."""
+
+    def __init__(self, name, gamma, beta, mean, variance, axis=-1, epsilon=1e-3):
+        values = {"gamma": gamma, "beta": beta, "mean": mean, "variance": variance}
+        self.all = [variable(f"{name}/{key}", value) for key, value in values.items()]
+        self.axis, self.epsilon = axis, epsilon
+
+    def __call__(self, x):
+        return apply(
+            "batch_norm", x, *self.all, axis=[self.axis], epsilon=self.epsilon, training=False
+        )
+
+    def numpy(self, x):
+        shape = [1] * x.ndim
+        shape[self.axis] = -1
+        gamma, beta, mean, variance = (wide(v).reshape(shape) for v in self.all)
+        return gamma * (x - mean) / np.sqrt(variance + self.epsilon) + beta
+
+
+def wide(v):
+    return np.asarray(v.numpy(), np.float64)
+
+
+class Unary:
+    def __init__(self, spec):
+        self.spec = spec
+
+    def __call__(self, x):
+        return apply(self.spec.name, x, **self.spec.attrs)
+
+    def numpy(self, x):
+        return self.spec.numpy(x)
+
+
+class Chain(list):
+    def __call__(self, x):
+        for part in self:
+            x = part(x)
+        return x
+
+    def numpy(self, x):
+        for part in self:
+            x = part.numpy(x)
+        return x
+
+
+RELU = next(s for s in specs.UNARY if s.name == "relu")
+
+TANH = next(s for s in specs.UNARY if s.name == "tanh")
+
+SIGMOID = next(s for s in specs.UNARY if s.name == "sigmoid")
+
+
+def norm_of(rng, name, size, axis=-1):
+    return Norm(
+        name,
+        rng.uniform(0.5, 2, size) * rng.choice([-1, 1], size),
+        rng.normal(size=size),
+        rng.normal(size=size),
+        rng.uniform(0.5, 2, size),
+        axis=axis,
+    )
+
+
+def check(function, reference, *x, ops=None, **options):
+    """Freezes in both types, compares the numbers, and returns program and report."""
+    program = record(function, *((a.shape[1:], a.dtype.name) for a in x))
+    wanted = reference(*(a.astype("float64") if a.dtype.kind == "f" else a for a in x))
+    wanted = list(wanted) if isinstance(wanted, (list, tuple)) else [wanted]
+    for dtype, most in (("float64", 1e-12), ("float32", 3e-6)):
+        frozen, report = freeze(program, dtype, **options)
+        got = run(frozen, *x)
+        got = got if isinstance(got, list) else [got]
+        for y, w in zip(got, wanted, strict=True):
+            assert y.dtype == dtype
+            assert distance(y, w) < most
+        if ops is not None:
+            assert ops_of(frozen) == ops
+    return frozen, report
+
+
+def numbers(rng, *shape):
+    return rng.normal(size=shape).astype("float32")

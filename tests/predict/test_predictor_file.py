@@ -258,6 +258,27 @@ def test_a_header_that_lies_is_refused(small, name):
         read(edited(small, change), check=False)
 
 
+@pytest.mark.parametrize("step", [2**63 - 1, -(2**63), 2**62, -(2**63 - 1)])
+def test_a_step_as_long_as_numbers_go(step):
+    """Sums with it do not overflow: it takes the first of a range."""
+    x = densa.Input((6,))
+    data = file_bytes(densa.Model(x, x[:, 1 if step > 0 else 4 :: 5 if step > 0 else -5]).freeze())
+
+    def change(header, net):
+        net["nodes"][0]["attrs"]["step"][1] = step
+
+    predictor = read(edited(data, change), check=False)
+    rows = np.arange(12, dtype="float32").reshape(2, 6)
+    np.testing.assert_array_equal(predictor(rows), rows[:, [1 if step > 0 else 4]])
+
+
+@pytest.mark.parametrize("shape", [[3, 2**63 - 1], [0, 2**63 - 1], [2**63 - 1, 0]])
+def test_a_constant_as_large_as_numbers_go(small, shape):
+    """Counting its panels does not overflow."""
+    with pytest.raises(ValueError, match="more than any machine has"):
+        read(edited(small, put(["values", 1, "shape"], shape)), check=False)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

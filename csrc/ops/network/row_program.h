@@ -17,7 +17,7 @@
 #include <type_traits>
 #include <vector>
 
-#include "ops/op.h"
+#include "ops/network/network.h"
 
 namespace densa {
 
@@ -83,7 +83,6 @@ struct RowStep {
 static_assert(std::is_trivially_copyable_v<RowStep> && sizeof(RowStep) == 32);
 
 // What one launch takes.
-inline constexpr std::int64_t kWidestRow = 256;
 inline constexpr std::size_t kMostRowSteps = 76, kMostRowInputs = 136, kMostRowOutputs = 16,
                              kMostRowSums = 64, kMostRowMasks = 6;
 inline constexpr std::int64_t kTileBytes = 44 << 10;

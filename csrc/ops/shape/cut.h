@@ -48,15 +48,15 @@ struct Taken {
   std::int64_t begin, count;
 };
 inline Taken taken(const Cut& cut, int i, std::int64_t n) {
-  const std::int64_t step = cut.step[i];
+  const std::int64_t step = cut.step[i];  // may be any number but 0
   if (step > 0) {
     const std::int64_t b = std::clamp<std::int64_t>(cut.begin[i], 0, n);
     const std::int64_t e = std::clamp<std::int64_t>(cut.end[i], b, std::max(b, n));
-    return {b, (e - b + step - 1) / step};
+    return {b, e > b ? (e - b - 1) / step + 1 : 0};
   }
   const std::int64_t b = std::clamp<std::int64_t>(cut.begin[i], -1, n - 1);
   const std::int64_t e = std::clamp<std::int64_t>(cut.end[i], -1, b);
-  return {b, (b - e - step - 1) / -step};
+  return {b, b > e ? (e - b + 1) / step + 1 : 0};
 }
 
 // Strides and first element of the part of an array with these (element) strides.
@@ -64,7 +64,7 @@ inline std::int64_t part(const Cut& cut, const Dims& shape, Dims& strides) {
   std::int64_t offset = 0;
   for (int i = 0; i < shape.rank(); ++i) {
     offset += cut.begin[i] * strides[i];
-    strides[i] *= cut.step[i];
+    strides[i] *= std::clamp(cut.step[i], -shape[i], shape[i]);  // a longer step is never taken
   }
   return offset;
 }

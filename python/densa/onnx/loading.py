@@ -8,6 +8,7 @@ from typing import Any, cast
 from densa import config, layers
 from densa._symbolic import KerasTensor, OpCall
 from densa.models import Model
+from densa.models.graph_builder import clean_name
 from densa.onnx._library import library, type_name
 from densa.onnx.operators import OPERATORS
 from densa.onnx.reader import GraphReader, in_order
@@ -78,7 +79,10 @@ def model_from_proto(proto: Any) -> Model:
     graph = proto.graph
     reader = GraphReader(graph, opset)
     for tensor in graph.initializer:
-        reader.values[tensor.name] = onnx.numpy_helper.to_array(tensor)
+        try:
+            reader.values[tensor.name] = onnx.numpy_helper.to_array(tensor)
+        except Exception as error:  # of many kinds, for types and sizes that make no sense
+            raise ValueError(f"the constant {tensor.name!r} is damaged: {error!r}.") from error
         if reader.values[tensor.name].dtype.name in ("float16", "bfloat16"):
             raise ValueError(
                 f"the constant {tensor.name!r} is of 16 bits; convert the file to float32 first."
@@ -88,7 +92,7 @@ def model_from_proto(proto: Any) -> Model:
     inputs = [_input(reader, x) for x in graph.input if x.name not in reader.values]
     in_order(reader, OPERATORS)
     outputs = [_output(reader, name) for name in reader.outputs]
-    name = (graph.name or "model").replace("/", "_")
+    name = clean_name(str(graph.name) or "model")  # bytes where it is no text
     one = inputs[0] if len(inputs) == 1 else inputs
     return Model(one, outputs[0] if len(outputs) == 1 else outputs, name=name)
 

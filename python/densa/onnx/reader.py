@@ -206,7 +206,7 @@ def in_order(reader: GraphReader, handlers: dict[str, Callable[..., Any]]) -> No
             results = handler(reader, node)
         except Refusal as error:
             raise ValueError(f"{node.place}: {error}.") from error
-        except (ValueError, TypeError, IndexError) as error:
+        except (ValueError, TypeError, LookupError) as error:
             raise ValueError(f"{node.place}: {error}") from error
         results = list(results) if isinstance(results, (list, tuple)) else [results]
         for i, name in enumerate(node.outputs):
