@@ -30,9 +30,10 @@ class NetMaker {
         feed(node);
         continue;
       }
-      NetNode made{node.op, {}, {}, node.attrs};
+      NetNode made{node.op, {}, {}, node.attrs, {}};
       for (std::size_t i = 0; i < node.in.size(); ++i)
         made.in.push_back(read(node.in[i], i == 1 && is_product(node)));
+      if (is_product(node)) made.name = program_.values[node.in[1]].name;
       for (int id : node.out) {
         NetValue value;
         value.type = program_.values[id].type;

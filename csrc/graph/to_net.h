@@ -7,7 +7,7 @@ namespace densa {
 
 // `program` has been through fuse_feed; it reads inputs and constants, and variables, whose present
 // values become constants. Throws ValueError for an op that mixes the rows of a batch or draws
-// random numbers, and for a program that assigns.
+// random numbers, and for a program that assigns. A product has the name of its weights.
 Net to_net(const Program& program);
 
 }  // namespace densa

@@ -52,8 +52,12 @@ struct AttributeJson {
   }
 };
 
-std::string_view packing_name(Packing packing) {
-  return packing == Packing::kPanels ? "panels" : "rows";
+constexpr std::string_view kPackings[] = {"rows", "panels", "bfloat16", "int8"};
+
+Packing packing_of(const std::string& name) {
+  const auto* const found = std::find(std::begin(kPackings), std::end(kPackings), name);
+  if (found == std::end(kPackings)) throw ValueError(cat("unknown packing \"", shown(name), '"'));
+  return static_cast<Packing>(found - std::begin(kPackings));
 }
 
 Json ids_json(const std::vector<int>& ids) {
@@ -75,7 +79,7 @@ Json value_json(const NetValue& value) {
     made.emplace_back("offset", Json(value.offset));
   }
   if (value.kind == NetValue::kConstant)
-    made.emplace_back("packing", Json(packing_name(value.packing)));
+    made.emplace_back("packing", Json(kPackings[static_cast<int>(value.packing)]));
   return Json(std::move(made));
 }
 
@@ -92,10 +96,15 @@ std::string net_text(const Net& net) {
     Json::Object attrs;
     for (const auto& [name, value] : node.attrs.items())
       attrs.emplace_back(name, std::visit(AttributeJson{}, value));
-    nodes.push_back(Json::Object{{"op", Json(node.op->name)},
-                                 {"in", ids_json(node.in)},
-                                 {"out", ids_json(node.out)},
-                                 {"attrs", Json(std::move(attrs))}});
+    Json::Object made{{"op", Json(node.op->name)},
+                      {"in", ids_json(node.in)},
+                      {"out", ids_json(node.out)},
+                      {"attrs", Json(std::move(attrs))}};
+    if (!node.name.empty()) made.emplace_back("name", Json(node.name));
+    if (node.x_scale != 0)
+      made.emplace_back(
+          "x", Json(Json::Object{{"scale", Json(node.x_scale)}, {"zero", Json(node.x_zero)}}));
+    nodes.push_back(Json(std::move(made)));
   }
   return Json(Json::Object{{"inputs", Json(std::move(inputs))},
                            {"outputs", Json(std::move(outputs))},
@@ -150,12 +159,7 @@ NetValue value_of(const Json& json) {
     value.input = small(members.need("input"), "a value's input");
   } else if (kind == "constant") {
     value.kind = NetValue::kConstant;
-    const std::string packing = members.need("packing").string("a constant's packing");
-    if (packing == packing_name(Packing::kPanels)) {
-      value.packing = Packing::kPanels;
-    } else if (packing != packing_name(Packing::kRows)) {
-      throw ValueError(cat("unknown packing \"", shown(packing), '"'));
-    }
+    value.packing = packing_of(members.need("packing").string("a constant's packing"));
   } else if (kind != "node") {
     throw ValueError(cat("unknown kind of value \"", shown(kind), '"'));
   }
@@ -174,7 +178,7 @@ void place_constants(Net& net) {
     if (value.kind != NetValue::kConstant) continue;
     for (std::int64_t d : value.type.shape)
       if (d < 0) throw ValueError("a constant has rows of a batch");
-    if (value.packing == Packing::kPanels && value.type.shape.rank() != 2)
+    if (value.packing != Packing::kRows && value.type.shape.rank() != 2)
       throw ValueError("a constant in panels is no matrix");
     value.at = at;
     const std::size_t bytes = constant_bytes(value.type, value.packing);
@@ -211,6 +215,14 @@ Net net_of(const std::string& text) {
     made.out = ids_of(node.need("out"));
     for (const auto& [name, value] : node.need("attrs").object("a node's attributes"))
       made.attrs.set(name, attribute_of(value));
+    if (const Json* name = node.find("name")) made.name = name->string("a node's name");
+    if (const Json* given = node.find("x")) {
+      Members x(*given, "how x is quantized");
+      made.x_scale = x.need("scale").number("a scale");
+      made.x_zero = small(x.need("zero"), "a zero");
+      x.finish();
+      if (made.x_scale == 0) throw ValueError("a scale is 0");
+    }
     node.finish();
     net.nodes.push_back(std::move(made));
   }

@@ -1,10 +1,13 @@
 #include "predict/lower.h"
 
 #include <algorithm>
+#include <map>
 #include <string_view>
+#include <tuple>
 #include <utility>
 
 #include "base/arena.h"
+#include "predict/steps_narrow.h"
 #include "predict/steps_panels.h"
 #include "predict/steps_rows.h"
 
@@ -228,13 +231,13 @@ class Lowering {
     return 0;
   }
 
-  template <class T>
-  bool dense(std::size_t n) {
+  // A product and its activation: calls fill(step) and gives it what all products have.
+  template <class S, class F>
+  void product(std::size_t n, const char* kind, const F& fill) {
     const NetNode& node = net_.nodes[n];
-    const int x = node.in[0], w = node.in[1];
+    const int x = node.in[0];
     int y = node.out[0];
-    if (!matrix(x) || !constant(w) || value(w).packing != Packing::kPanels) return false;
-    auto step = std::make_unique<DenseStep<T>>();
+    auto step = std::make_unique<S>();
     const std::string name = node.attrs.get_string("activation", "");
     if (!name.empty()) {
       step->activation = activation_of(find_unary(name.c_str()), node.attrs);
@@ -244,16 +247,61 @@ class Lowering {
       y = behind.out[0];
       done_[next] = true;
     }
-    step->x = need(x, kPanelled);
-    step->w = numbers<T>(w);
-    step->b = node.in.size() > 2 ? numbers<T>(node.in[2]) : nullptr;
     step->in = cols(x);
+    fill(*step);
     step->y = make(y, kPanelled);
     step->panels = panels(y);
     step->flops = 2.0 * static_cast<double>(cols(x)) * static_cast<double>(cols(y));
-    add(std::move(step), cat("dense %", x, " (", cols(x), "x", cols(y), ") -> %", y,
+    add(std::move(step), cat(kind, " %", x, " (", cols(x), "x", cols(y), ") -> %", y,
                              y == node.out[0] && name.empty() ? "" : ", with its activation"));
+  }
+
+  template <class T>
+  bool dense(std::size_t n) {
+    const NetNode& node = net_.nodes[n];
+    const int x = node.in[0], w = node.in[1];
+    if (!matrix(x) || !is_product(net_, node)) return false;
+    const T* const b = node.in.size() > 2 ? numbers<T>(node.in[2]) : nullptr;
+    if constexpr (sizeof(T) == sizeof(float)) {
+      if (is_narrow(value(w).packing)) {
+        const Place prepared = prepare(node);
+        product<NarrowDenseStep>(
+            n, value(w).packing == Packing::kInt8 ? "int8 dense" : "bfloat16 dense",
+            [&](NarrowDenseStep& step) {
+              step.x = read(prepared);
+              step.form = narrow_form(value(w).packing);
+              step.w = net_.arena + value(w).at;
+              step.b = b;
+              step.out = cols(w);
+            });
+        return true;
+      }
+    }
+    const Place from = need(x, kPanelled);
+    product<DenseStep<T>>(n, "dense", [&](DenseStep<T>& step) {
+      step.x = read(from);
+      step.w = numbers<T>(w);
+      step.b = b;
+    });
     return true;
+  }
+
+  // x as kernels of narrow weights want it; products that want the same share it.
+  Place prepare(const NetNode& node) {
+    const int x = node.in[0];
+    const Narrow form = narrow_form(value(node.in[1]).packing);
+    const std::tuple key(x, form, node.x_scale, node.x_zero);
+    if (const auto found = prepared_.find(key); found != prepared_.end()) return found->second;
+    auto step = std::make_unique<PrepareStep>();
+    step->x = need(x, kPanelled);
+    step->y = buffer(static_cast<std::size_t>(narrow_x_bytes(form, cols(x))));
+    step->form = form;
+    step->in = cols(x);
+    step->scale = static_cast<float>(node.x_scale);
+    step->zero = node.x_zero;
+    const Place place = prepared_[key] = step->y;
+    add(std::move(step), cat(form == Narrow::kInt8 ? "int8 %" : "bfloat16 %", x));
+    return place;
   }
 
   template <class T>
@@ -441,6 +489,7 @@ class Lowering {
   std::vector<int> uses_;
   std::vector<bool> done_;  // nodes that an earlier step does
   std::vector<int> emitted_;
+  std::map<std::tuple<int, Narrow, double, int>, Place> prepared_;
   std::vector<BufferLife> buffers_;
   std::vector<std::unique_ptr<Step>> steps_;
 };

@@ -72,15 +72,27 @@ void check_by_rows(const Net& net, const NetNode& node, const std::string& where
   }
 }
 
+void check_scale(const Net& net, const NetNode& node, const std::string& where) {
+  if (node.in.size() < 2 || !is_product(net, node) ||
+      net.values[static_cast<std::size_t>(node.in[1])].packing != Packing::kInt8)
+    refuse(where, "has a scale but no int8 weights");
+  if (!(node.x_scale >= 1e-30 && node.x_scale <= 1e36) || node.x_zero < 0 || node.x_zero > 255)
+    refuse(where, cat("has scale ", node.x_scale, " and zero ", node.x_zero));
+}
+
 void check_value(const Net& net, std::size_t v) {
   const NetValue& value = net.values[v];
   const std::string where = cat("value %", v);
   if (value.kind == NetValue::kConstant) {
     for (std::int64_t d : value.type.shape)
       if (d < 0) refuse(where, cat("is a constant of shape ", to_string(value.type.shape)));
-    if (value.packing == Packing::kPanels &&
+    if (value.packing != Packing::kRows &&
         (value.type.shape.rank() != 2 || !is_floating(value.type.dtype)))
       refuse(where, "lies in panels but is no floating matrix");
+    if (is_narrow(value.packing) && value.type.dtype != DType::kFloat32)
+      refuse(where, "has narrow numbers but is no matrix of float32");
+    if (value.packing == Packing::kInt8 && value.type.shape[0] > kMostInt8In)
+      refuse(where, cat("has int8 numbers but more than ", kMostInt8In, " rows"));
     const std::size_t bytes = constant_bytes(value.type, value.packing);
     if (value.at % kLine != 0 || value.at > net.arena_bytes || bytes > net.arena_bytes - value.at)
       refuse(where, cat("lies at bytes ", value.at, " to ", value.at, " + ", bytes,
@@ -104,10 +116,23 @@ void check_value(const Net& net, std::size_t v) {
 
 std::size_t constant_bytes(const TypeInfo& type, Packing packing) {
   const std::size_t item = item_size(type.dtype);
-  if (packing == Packing::kPanels)
-    return byte_count({panel_count(type.shape[1]), type.shape[0], kPanel}, item);
+  if (packing != Packing::kRows) {
+    const std::size_t bytes = byte_count({panel_count(type.shape[1]), type.shape[0], kPanel}, item);
+    if (!is_narrow(packing)) return bytes;
+    return static_cast<std::size_t>(
+        narrow_weights(narrow_form(packing), type.shape[0], type.shape[1]).bytes);
+  }
   byte_count(type.shape, item);
   return byte_count({padded(element_count(type.shape))}, item);
+}
+
+bool is_product(const Net& net, const NetNode& node) {
+  const std::string_view name = node.op->name;
+  if (name != "dense" && (name != "matmul" || node.attrs.get_bool("transpose_a", false) ||
+                          node.attrs.get_bool("transpose_b", false)))
+    return false;
+  const NetValue& w = net.values[static_cast<std::size_t>(node.in[1])];
+  return w.kind == NetValue::kConstant && w.packing != Packing::kRows;
 }
 
 void check_net(const Net& net) {
@@ -138,6 +163,7 @@ void check_net(const Net& net) {
       known[static_cast<std::size_t>(id)] = true;
     }
     check_by_rows(net, node, where);
+    if (node.x_scale != 0 || node.x_zero != 0) check_scale(net, node, where);
     for (const TypeInfo& type : types)
       if (is_half(type.dtype)) refuse(where, "reads 16-bit numbers");
     const std::vector<TypeInfo> made = node.op->infer(types, node.attrs);
@@ -170,7 +196,8 @@ std::string to_string(const Net& net) {
         out << " * " << value.scale << " + " << value.offset;
       out << '\n';
     } else if (value.kind == NetValue::kConstant) {
-      out << typed(id) << " = constant\n";
+      static constexpr std::string_view kForms[] = {"", "", " in bfloat16", " in int8"};
+      out << typed(id) << " = constant" << kForms[static_cast<int>(value.packing)] << '\n';
     }
   }
   for (const NetNode& node : net.nodes) {
@@ -178,6 +205,8 @@ std::string to_string(const Net& net) {
     for (int id : node.in) out << " %" << id;
     const std::string attrs = node.attrs.text();
     if (!attrs.empty()) out << " {" << attrs << '}';
+    if (!node.name.empty()) out << " of " << node.name;
+    if (node.x_scale != 0) out << ", x / " << node.x_scale << " + " << node.x_zero;
     out << '\n';
   }
   for (const NetOutput& output : net.outputs)

@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "ops/dense/narrow.h"
 #include "ops/op.h"
 
 namespace densa {
@@ -20,7 +21,14 @@ namespace densa {
 enum class Packing : std::uint8_t {
   kRows,    // row-major, followed by zeros up to a multiple of 16 elements
   kPanels,  // a matrix in panels (base/panel.h): the w of a dense op
+  // The same in fewer bits (ops/dense/narrow.h); its type is still that of the float32 matrix.
+  kBFloat16,
+  kInt8,
 };
+constexpr bool is_narrow(Packing packing) { return packing >= Packing::kBFloat16; }
+constexpr Narrow narrow_form(Packing packing) {
+  return packing == Packing::kInt8 ? Narrow::kInt8 : Narrow::kBFloat16;
+}
 
 struct NetValue {
   enum Kind : std::uint8_t { kInput, kFeed, kConstant, kNode };
@@ -36,6 +44,10 @@ struct NetNode {
   const Op* op = nullptr;
   std::vector<int> in, out;
   Attrs attrs;
+  std::string name;  // of the layer whose product it is, may be empty
+  // With int8 weights: how x is quantized (NarrowPrepare); 0: each row by its own range.
+  double x_scale = 0;
+  int x_zero = 0;
 };
 
 struct NetInput {
@@ -56,6 +68,9 @@ struct Net {
   const std::byte* arena = nullptr;   // aligned to 64 bytes
   std::size_t arena_bytes = 0;
 };
+
+// x·w of rows with a constant matrix w that is kept for it: what may have narrow weights.
+bool is_product(const Net& net, const NetNode& node);
 
 // Bytes of a constant in the arena; throws MemoryError beyond reason.
 std::size_t constant_bytes(const TypeInfo& type, Packing packing);

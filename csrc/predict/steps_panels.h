@@ -31,6 +31,21 @@ struct Activation {
   }
 };
 
+// product(first, last) computes panels of y; the activation, if there is one, finds them in the
+// nearest cache.
+template <class T, class F>
+void run_with(const Activation& activation, const Panels<T>& y, Range units, std::int64_t rows,
+              const F& product) {
+  constexpr std::int64_t kFew = 8;  // rows whose panels are cached anyway
+  const bool whole = activation.kernel == nullptr || rows <= kFew;
+  const std::int64_t group = whole ? units.end - units.begin : forward_group(rows);
+  for (std::int64_t p = units.begin; p < units.end; p += group) {
+    const std::int64_t last = std::min(p + group, units.end);
+    product(p, last);
+    if (activation.kernel != nullptr) activation.run(y, {y.data, y.stride}, p, last, rows);
+  }
+}
+
 template <class T>
 class DenseStep final : public Step {
  public:
@@ -48,27 +63,13 @@ class DenseStep final : public Step {
                          .y = y.panels<T>(f),
                          .in = in,
                          .row_begin = 0,
-                         .row_end = f.rows,
-                         .first_panel = units.begin,
-                         .last_panel = units.end};
-    if (activation.kernel == nullptr || f.rows <= kFew) {
+                         .row_end = f.rows};
+    run_with(activation, call.y, units, f.rows, [&](std::int64_t first, std::int64_t last) {
+      call.first_panel = first;
+      call.last_panel = last;
       dense_kernels<T>().forward(call);
-      if (activation.kernel != nullptr)
-        activation.run(call.y, {call.y.data, call.y.stride}, units.begin, units.end, f.rows);
-      return;
-    }
-    // The activation finds its panels in the nearest cache.
-    const std::int64_t group = forward_group(f.rows);
-    for (std::int64_t p = units.begin; p < units.end; p += group) {
-      call.first_panel = p;
-      call.last_panel = std::min(p + group, units.end);
-      dense_kernels<T>().forward(call);
-      activation.run(call.y, {call.y.data, call.y.stride}, p, call.last_panel, f.rows);
-    }
+    });
   }
-
- private:
-  static constexpr std::int64_t kFew = 8;  // rows whose panels are cached anyway
 };
 
 template <class T>

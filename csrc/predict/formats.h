@@ -1,0 +1,38 @@
+// Networks made of a network: with other formats of weights, and parts of it to look at.
+#pragma once
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "predict/net.h"
+
+namespace densa {
+
+// How the weights of a product are kept, and how int8 quantizes its x (NetNode).
+struct LayerFormat {
+  Packing packing = Packing::kPanels;  // or narrow
+  double x_scale = 0;
+  int x_zero = 0;
+};
+
+// A product of float32 that may have narrow weights.
+struct NetLayer {
+  int node = 0;
+  std::string name;  // never empty, no two alike
+  std::int64_t in = 0, out = 0;
+  LayerFormat format;
+};
+std::vector<NetLayer> layers_of(const Net& net);
+
+// A copy whose layers have these formats, one for each of layers_of(net). Throws ValueError where a
+// layer has narrow weights already and another format is asked for, and as narrow_pack.
+Net with_formats(const Net& net, std::span<const LayerFormat> formats);
+
+// The product of a layer alone, from rows of floats to rows of floats.
+Net layer_alone(const Net& net, const NetLayer& layer);
+
+// The network whose only output is what a layer multiplies.
+Net input_of_layer(const Net& net, const NetLayer& layer);
+
+}  // namespace densa
