@@ -25,6 +25,7 @@
 DENSA_OP_FOLDER(arithmetic)
 DENSA_OP_FOLDER(feed)
 DENSA_OP_FOLDER(network)
+DENSA_OP_FOLDER(round_all)
 DENSA_OP_FOLDER(slope_sum)
 #undef DENSA_OP_FOLDER
 
@@ -154,6 +155,7 @@ class CudaBackend final : public Backend {
       DENSA_OP_FOLDER(arithmetic)
       DENSA_OP_FOLDER(feed)
       DENSA_OP_FOLDER(network)
+      DENSA_OP_FOLDER(round_all)
       DENSA_OP_FOLDER(slope_sum)
 #undef DENSA_OP_FOLDER
       std::sort(all->begin(), all->end(), [](const DeviceOp& a, const DeviceOp& b) {

@@ -4,9 +4,10 @@
 //   launch_map<R, T, U>(stream, f, out, a, b)
 //
 // computes out[i] = f(a[j], b[k]) with NumPy's broadcasting; f is a functor passed by value, R, T
-// and U the element types of out, a and b.
+// and U the element types of out, a and b (or AnyFloat of cuda/numbers.h).
 #pragma once
 #include <array>
+#include <type_traits>
 #include <utility>
 
 #include "base/shape.h"
@@ -85,29 +86,51 @@ struct Strided {
   }
 };
 
-template <class F, std::size_t... I, class... T>
-__device__ auto apply_at(const F& f, const std::int64_t (&at)[sizeof...(T)],
-                         std::index_sequence<I...>, Global<const T>... x) {
+// How elements of type T are read and written: plain memory. numbers.h has another kind.
+template <class T>
+struct Memory {
+  using Number = T;
+  using In = Global<const T>;
+  using Out = Global<T>;
+  static constexpr std::size_t kBytes = sizeof(T);
+  static In in(const View& view) { return In(view.as<const T>()); }
+  static Out out(const View& view) { return Out(view.as<T>()); }
+  static bool fits_four(const View& view) { return densa::fits_four(view.as<const T>()); }
+};
+template <class T>
+__device__ void put(const Global<T>& y, std::ptrdiff_t i, std::type_identity_t<T> value) {
+  y[i] = value;
+}
+template <class T>
+__device__ void put_four(const Global<T>& y, std::ptrdiff_t i,
+                         const Four<std::type_identity_t<T>>& value) {
+  store_four(y, i, value);
+}
+
+template <class F, std::size_t... I, class... X>
+__device__ auto apply_at(const F& f, const std::int64_t (&at)[sizeof...(X)],
+                         std::index_sequence<I...>, const X&... x) {
   return f(x[at[I]]...);
 }
 
-// y = f(x...), element by element; y is contiguous.
+// y = f(x...), element by element; y is contiguous. R and T are what Memory is asked for.
 template <class F, class R, class... T>
-__global__ void map_elements(std::int64_t n, Strided<sizeof...(T)> walk, F f, Global<R> y,
-                             Global<const T>... x) {
+__global__ void map_elements(std::int64_t n, Strided<sizeof...(T)> walk, F f,
+                             typename Memory<R>::Out y, typename Memory<T>::In... x) {
   DENSA_ROLLED
   for (std::int64_t i = GridStride::begin(); i < n; i += GridStride::step()) {
     std::int64_t at[sizeof...(T)];
     walk.locate(i, at);
-    y[i] = apply_at(f, at, std::index_sequence_for<T...>{}, x...);
+    put(y, i, apply_at(f, at, std::index_sequence_for<T...>{}, x...));
   }
 }
 
 // Four elements from p[at] on, or p[at] four times.
 template <class T>
-__device__ Four<T> four_at(Global<const T> p, std::int64_t at, std::int64_t step) {
+__device__ Four<typename Memory<T>::Number> four_at(const typename Memory<T>::In& p,
+                                                    std::int64_t at, std::int64_t step) {
   if (step != 0) return load_four(p, at);
-  const T x = p[at];
+  const typename Memory<T>::Number x = p[at];
   return {{x, x, x, x}};
 }
 
@@ -116,33 +139,36 @@ __device__ Four<R> apply_four(const F& f, const Four<T>&... x) {
   return {{f(x.x[0]...), f(x.x[1]...), f(x.x[2]...), f(x.x[3]...)}};
 }
 
-template <class R, class F, std::size_t... I, class... T>
+template <class R, class... T, class F, std::size_t... I>
 __device__ Four<R> apply_four_at(const F& f, const Strided<sizeof...(T)>& walk,
                                  const std::int64_t (&at)[sizeof...(T)], std::index_sequence<I...>,
-                                 Global<const T>... x) {
-  return apply_four<R>(f, four_at(x, at[I], walk.inner(I))...);
+                                 const typename Memory<T>::In&... x) {
+  return apply_four<R>(f, four_at<T>(x, at[I], walk.inner(I))...);
 }
 
 // The same where walk.fours() and every pointer is aligned.
 template <class F, class R, class... T>
-__global__ void map_fours(std::int64_t n, Strided<sizeof...(T)> walk, F f, Global<R> y,
-                          Global<const T>... x) {
+__global__ void map_fours(std::int64_t n, Strided<sizeof...(T)> walk, F f,
+                          typename Memory<R>::Out y, typename Memory<T>::In... x) {
+  using Number = typename Memory<R>::Number;
+  constexpr auto kEach = std::index_sequence_for<T...>{};
   std::int64_t at[sizeof...(T)];
   DENSA_ROLLED
   for (std::int64_t j = GridStride::begin(); j < n / 4; j += GridStride::step()) {
     walk.locate(4 * j, at);
-    store_four(y, 4 * j, apply_four_at<R>(f, walk, at, std::index_sequence_for<T...>{}, x...));
+    put_four(y, 4 * j, apply_four_at<Number, T...>(f, walk, at, kEach, x...));
   }
   const std::int64_t i = n / 4 * 4 + GridStride::begin();
   if (i < n) {
     walk.locate(i, at);
-    y[i] = apply_at(f, at, std::index_sequence_for<T...>{}, x...);
+    put(y, i, apply_at(f, at, kEach, x...));
   }
 }
 
 // Where fours are worth a second kernel: among the types one has 4 bytes, and none has more.
 template <class... T>
-inline constexpr bool kFours = ((sizeof(T) <= 4) && ...) && ((sizeof(T) == 4) || ...);
+inline constexpr bool kFours = ((Memory<T>::kBytes <= 4) && ...) &&
+                               ((Memory<T>::kBytes == 4) || ...);
 
 // The strides with which `view` is read as an array of `shape`: 0 along stretched dimensions.
 inline Dims stretched(const View& view, const Dims& shape) {
@@ -162,12 +188,11 @@ void launch_map(cuda::Stream stream, const F& f, const View& out, const V&... in
   const std::int64_t n = element_count(out.shape);
   const auto walk = Strided<sizeof...(T)>::of(out.shape, {stretched(in, out.shape)...});
   if constexpr (kFours<R, T...>)
-    if (walk.fours() && fits_four(out.as<const R>()) &&
-        (fits_four(in.template as<const T>()) && ...))
+    if (walk.fours() && Memory<R>::fits_four(out) && (Memory<T>::fits_four(in) && ...))
       return cuda::launch(stream, cuda::grid_for((n + 3) / 4), map_fours<F, R, T...>, n, walk, f,
-                          out.as<R>(), in.template as<const T>()...);
-  cuda::launch(stream, cuda::grid_for(n), map_elements<F, R, T...>, n, walk, f, out.as<R>(),
-               in.template as<const T>()...);
+                          Memory<R>::out(out), Memory<T>::in(in)...);
+  cuda::launch(stream, cuda::grid_for(n), map_elements<F, R, T...>, n, walk, f, Memory<R>::out(out),
+               Memory<T>::in(in)...);
 }
 
 }  // namespace densa::inline DENSA_ISA

@@ -43,6 +43,7 @@ Program compile_program(Program program, const std::string& loss,
     program.remove_unused();
     simplify(program);
   }
+  simplify_rounding(program);
   fuse_pairs(program);
   fuse_feed(program);
   program.remove_unused();

@@ -24,6 +24,11 @@ const UnaryKernel* activation_of(const ProgramNode& node) {
   return find_unary(node.op->name);
 }
 
+// Roundings to 16 bits are unary ops too, but how the ops before them write (store_halves).
+bool rounds(const ProgramNode& node) {
+  return is(node, "round_bfloat16") || is(node, "round_float16");
+}
+
 // ---- chains of narrow layers ----
 
 // A chain that grows node by node.
@@ -91,7 +96,7 @@ void fuse_activations(Program& program) {
   Rewriter rewriter(program);
   rewriter.run([&](const ProgramNode& node) {
     const UnaryKernel* kernel = activation_of(node);
-    if (kernel == nullptr) return false;
+    if (kernel == nullptr || rounds(node)) return false;
     const int z = node.in[0], maker = program.values[z].node;
     if (maker < 0 || z >= static_cast<int>(uses.size()) || uses[z] != 1) return false;
     const ProgramNode dense = program.nodes[maker];
@@ -112,6 +117,7 @@ void fuse_networks(Program& program) {
     if (node.kind != NodeKind::kOp || node.in.empty()) continue;
     Chain chain;
     chain.x = node.in[0];
+    if (rounds(node) && chains.count(node.in[0]) == 0) continue;
     const auto before = chains.find(node.in[0]);
     const bool goes_on = before != chains.end() && uses[node.in[0]] == 1;
     if (goes_on) {
@@ -158,10 +164,14 @@ void fuse_bias_gradients(Program& program) {
     if (made.count(node.out[0]) != 0) return true;
     const auto sum = sums.find(node.out[0]);
     if (sum == sums.end()) return false;
-    const TypeInfo& type = program.values[node.out[0]].type;
+    const TypeInfo type = program.values[node.out[0]].type;
+    const TypeInfo sum_type = program.values[sum->second].type;
+    const auto arithmetic = [](DType dtype) { return is_half(dtype) ? DType::kFloat32 : dtype; };
     if (!is_floating(type.dtype) || type.shape[1] < 2 ||
-        !std::all_of(node.in.begin(), node.in.end(),
-                     [&](int id) { return program.values[id].type == type; }))
+        !std::all_of(node.in.begin(), node.in.end(), [&](int id) {
+          const TypeInfo& in = program.values[id].type;
+          return in.shape == type.shape && arithmetic(in.dtype) == arithmetic(type.dtype);
+        }))
       return false;
     if (is(node, "unary_slope")) {
       const UnaryKernel* kernel = find_unary(node.attrs.get_string("fn", "").c_str());
@@ -171,6 +181,8 @@ void fuse_bias_gradients(Program& program) {
       return false;
     }
     const std::vector<int> both = program.add_op(slope_sum_op(), node.in, node.attrs);
+    program.values[both[0]].type = type;
+    program.values[both[1]].type = sum_type;
     rewriter.replace(node.out[0], both[0]);
     rewriter.replace(sum->second, both[1]);
     made[sum->second] = both[1];
@@ -181,7 +193,8 @@ void fuse_bias_gradients(Program& program) {
 void fuse_for_gpu(Program& program, bool trains, std::int64_t rows) {
   fuse_activations(program);
   if (!trains) fuse_networks(program);
-  fuse_rows(program, rows);
+  store_halves(program, rows);
+  fuse_rows(program, rows);  // behind store_halves: takes what has not 16 bits by then
   if (trains) fuse_bias_gradients(program);
   gather_arithmetic(program);
 }

@@ -101,6 +101,31 @@ void GpuPlan::launch_updates(const Recorded& recorded) {
   }
 }
 
+std::vector<std::uint64_t> GpuPlan::copied_versions() const {
+  std::vector<std::uint64_t> versions;
+  for (const auto& [variable, copy] : copies_) versions.push_back(variable->version());
+  return versions;
+}
+
+void GpuPlan::refresh_copies(const Recorded& recorded) {
+  if (copied_versions() == copied_) return;
+  const auto held = gpu_.hold(device_);
+  for (const Work& work : copy_works_) {
+    Launch launch{&work, {}, {}};
+    for (int id : work.in) launch.in.push_back(view(recorded, id));
+    for (int id : work.out) launch.out.push_back(view(recorded, id));
+    launch_one(launch);
+  }
+  copied_ = copied_versions();
+}
+
+// Behind steps. Copies that were those of the variables still are.
+void GpuPlan::bump_versions() {
+  const bool fresh = copied_versions() == copied_;
+  for (const auto& variable : written_) variable->bump_version();
+  if (fresh) copied_ = copied_versions();
+}
+
 void GpuPlan::launch_ops(const Recorded& recorded) {
   for (const Launch& launch : recorded.launches) launch_one(launch);
 }
@@ -185,7 +210,7 @@ std::int64_t GpuPlan::run(std::int64_t max_steps, double seconds, const double* 
       const Clock::time_point chunk = Clock::now();
       upload_step();
       // Binding makes the table of numbers, so it comes first.
-      recorded(std::min(span_.batch, last - position_));
+      refresh_copies(recorded(std::min(span_.batch, last - position_)));
       upload_numbers(left, rates, rate_count);
       std::int64_t next = position_;
       for (std::int64_t i = 0; i < left; ++i) {
@@ -219,7 +244,7 @@ std::int64_t GpuPlan::run(std::int64_t max_steps, double seconds, const double* 
   } catch (...) {
     if (error == nullptr) error = std::current_exception();
   }
-  for (const auto& variable : written_) variable->bump_version();
+  bump_versions();
   if (error != nullptr) std::rethrow_exception(error);
   all_fine_ = nonfinite_.input < 0;
   return done_steps;
@@ -258,8 +283,11 @@ std::exception_ptr GpuPlan::failure(const Recorded& recorded) {
 std::string GpuPlan::explain() const {
   std::ostringstream out;
   out << "plan on " << to_string(device_) << " for batches of up to " << capacity_ << " rows, "
-      << arena_bytes_ << " bytes of work memory, " << works_.size() << " launches\n";
+      << arena_bytes_ << " bytes of work memory, " << works_.size() << " launches, "
+      << bytes_moved() << " bytes read and written\n";
   for (const Work& work : works_) out << "  " << work.label << '\n';
+  if (!copies_.empty())
+    out << "  kept from step to step: 16-bit numbers of " << copies_.size() << " variables\n";
   for (const Updates& group : updates_)
     out << "  update of " << group.targets.size() << " variables, " << dtype_name(group.dtype)
         << '\n';
@@ -279,6 +307,7 @@ std::vector<std::pair<std::string, double>> GpuPlan::profile(std::int64_t steps,
     upload_step();
     const Recorded& now = recorded(std::min(span_.batch, last - position_));
     upload_numbers(1, &rate, 1);
+    refresh_copies(now);
     const auto held = gpu_.hold(device_);
     const auto timed = [&](std::size_t at, const auto& work) {
       const Clock::time_point start = Clock::now();
@@ -293,7 +322,7 @@ std::vector<std::pair<std::string, double>> GpuPlan::profile(std::int64_t steps,
     ++steps_in_span_;
     step += optimizer_ ? 1 : 0;
   }
-  for (const auto& variable : written_) variable->bump_version();
+  bump_versions();
   for (auto& [label, time] : times) time /= static_cast<double>(std::max<std::int64_t>(ran, 1));
   return times;
 }

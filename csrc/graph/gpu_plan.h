@@ -8,6 +8,7 @@
 #include <climits>
 #include <cstdint>
 #include <exception>
+#include <map>
 #include <memory>
 #include <string>
 #include <utility>
@@ -84,16 +85,25 @@ class GpuPlan final : public AnyPlan {
   };
 
   // gpu_plan_places.cpp
+  // A variable rounded to 16 bits, which is kept from step to step: updates write it as well.
+  struct Copy {
+    int value;
+    DType rounded;
+  };
+
   void place_values(const std::vector<std::string>& collect);
   void add(const ProgramNode& node);
   void add_result(const std::string& name, int result);
   int new_buffer(int value);
   bool readers_take_strides(int value) const;
   void touch(int value);
+  void keep_copies(const ProgramNode& node);
+  bool can_keep_copies(const ProgramNode& node) const;
   void place_arena();
 
   const TypeInfo& type(int value) const { return program_.values[value].type; }
   std::size_t bytes_of(int value) const;
+  std::size_t bytes_moved() const;
   // gpu_plan_bind.cpp
   void* address(const Recorded& recorded, int value) const;
   View view(const Recorded& recorded, int value) const;
@@ -103,6 +113,9 @@ class GpuPlan final : public AnyPlan {
   void bind_updates(Recorded& recorded);
   DeviceUpdate update_of(const Recorded& recorded) const;
   // gpu_plan.cpp
+  void refresh_copies(const Recorded& recorded);
+  std::vector<std::uint64_t> copied_versions() const;
+  void bump_versions();
   void launch_ops(const Recorded& recorded);
   void launch_end(const Recorded& recorded);  // updates, assignments, the next step's numbers
   void launch_one(const Launch& launch);
@@ -136,6 +149,11 @@ class GpuPlan final : public AnyPlan {
 
   std::vector<Place> places_;
   std::vector<Work> works_;
+  // What makes copies_: launched only where one of their variables has changed since, which is
+  // known by its version.
+  std::vector<Work> copy_works_;
+  std::map<const Variable*, Copy> copies_;
+  std::vector<std::uint64_t> copied_;  // versions
   std::vector<Assign> assigns_;
   std::vector<Updates> updates_;
   std::shared_ptr<Storage> update_scratch_;

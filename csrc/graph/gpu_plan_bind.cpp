@@ -118,6 +118,12 @@ void GpuPlan::bind_updates(Recorded& recorded) {
       for (std::size_t k = 0; k < target.slots.size(); ++k) one.slots[k] = target.slots[k]->data();
       one.n = element_count(target.variable->type().shape);
       one.decay = target.decay ? 1 : 0;
+      one.g_dtype = type(group.gradients[i]).dtype;
+      if (const auto copy = copies_.find(target.variable.get()); copy != copies_.end()) {
+        one.copy = address(recorded, copy->second.value);
+        one.copy_dtype = type(copy->second.value).dtype;
+        one.rounded = copy->second.rounded;
+      }
       table.push_back(one);
     }
     const std::int64_t pieces = cut_into_pieces(table);

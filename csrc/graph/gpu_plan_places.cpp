@@ -11,6 +11,7 @@
 #include "graph/gpu_plan.h"
 #include "graph/internal_ops.h"
 #include "graph/stage.h"
+#include "ops/round_all/round_all.h"
 
 namespace densa {
 
@@ -93,6 +94,27 @@ bool GpuPlan::readers_take_strides(int value) const {
   return true;
 }
 
+// Copies follow updates, but no assignments.
+bool GpuPlan::can_keep_copies(const ProgramNode& node) const {
+  return node.op == &round_all_op() && std::ranges::all_of(node.in, [&](int id) {
+           const auto& variable = program_.values[id].variable;
+           return copies_.count(variable.get()) == 0 &&
+                  std::ranges::none_of(program_.nodes, [&](const ProgramNode& other) {
+                    return other.kind == NodeKind::kAssign && other.variable == variable;
+                  });
+         });
+}
+
+void GpuPlan::keep_copies(const ProgramNode& node) {
+  const DType rounded = dtype_from_name(node.attrs.get_string("format", ""));
+  for (std::size_t i = 0; i < node.in.size(); ++i) {
+    buffers_[new_buffer(node.out[i])] = {bytes_of(node.out[i]), 0, INT_MAX};
+    copies_[program_.values[node.in[i]].variable.get()] = {node.out[i], rounded};
+  }
+  copy_works_.push_back(
+      {&device_op(node.op->name), node.in, node.out, node.attrs, -1, -1, -1, "copies"});
+}
+
 void GpuPlan::add(const ProgramNode& node) {
   if (std::string_view(node.op->name) == "row_count") {
     places_[node.out[0]].kind = Place::kRowCount;
@@ -111,6 +133,7 @@ void GpuPlan::add(const ProgramNode& node) {
     places_[node.out[0]].spread = node.in[0];
     return;
   }
+  if (can_keep_copies(node)) return keep_copies(node);
   Work work{&device_op(node.op->name), node.in, node.out, node.attrs, -1, -1, -1, {}};
   work.label = node.op == &loss_pair_op() ? "softmax loss" : node.op->name;
   for (int id : node.in) work.label += cat(" %", id);
@@ -168,6 +191,32 @@ void GpuPlan::place_arena() {
     scratch = std::max(scratch, work.op->scratch_bytes(types, work.attrs));
   }
   if (scratch > 0) scratch_ = allocate_on(device_, scratch);
+}
+
+// What a full batch's step reads and writes, if each launch reads and writes its operands once.
+std::size_t GpuPlan::bytes_moved() const {
+  std::size_t bytes = 0;
+  const auto add = [&](int value) {
+    if (const int from = places_[value].spread; from >= 0) value = from;
+    bytes += bytes_of(value);
+  };
+  for (const Work& work : works_) {
+    std::ranges::for_each(work.in, add);
+    std::ranges::for_each(work.out, add);
+    if (work.result >= 0) add(work.in[0]);
+  }
+  for (const Updates& group : updates_) {
+    std::ranges::for_each(group.gradients, add);
+    for (const OptimizerPlan::Target* target : group.targets) {
+      bytes += 2 * (1 + target->slots.size()) *
+               byte_count(target->variable->type().shape, item_size(group.dtype));
+      if (const auto copy = copies_.find(target->variable.get()); copy != copies_.end())
+        add(copy->second.value);
+    }
+  }
+  for (const Assign& assign : assigns_)
+    if (places_[assign.value].variable != assign.variable) bytes += 2 * bytes_of(assign.value);
+  return bytes;
 }
 
 }  // namespace densa

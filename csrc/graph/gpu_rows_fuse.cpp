@@ -12,6 +12,23 @@ using Kind = RowStepKind;
 
 enum State : char { kApart, kRowValue, kBehind };  // of a value: does not depend on the region, ...
 
+// Values that have 16 bits, are rounded to them, or are made for that alone. What reads or makes
+// one stays apart: a program holds float32, so it would keep them from lying in 16 bits. Roundings
+// say so even where store_halves leaves float32: no sum over rows has another order by that.
+std::vector<char> find_rounded(const Program& program) {
+  std::vector<char> rounded;
+  for (const ProgramValue& value : program.values) rounded.push_back(is_half(value.type.dtype));
+  for (const ProgramNode& node : program.nodes) {
+    if (node.kind != NodeKind::kOp) continue;
+    const bool rounds = std::string_view(node.op->name).starts_with("round_");
+    if (rounds)
+      for (int id : node.in) rounded[id] = 1;
+    if (rounds || (node.op->alias && rounded[node.in[0]] != 0))
+      for (int id : node.out) rounded[id] = 1;
+  }
+  return rounded;
+}
+
 // Nodes that `may` be taken, in their order, each of which needs of the region only values of rows.
 std::optional<Region> grow(const Program& program, DType dtype, const std::vector<char>& may) {
   const RowTypes types(program, dtype);
@@ -83,12 +100,16 @@ void replace(Program& program, const Region& region, ProgramNode made) {
 }  // namespace
 
 void fuse_rows(Program& program, std::int64_t rows) {
+  const std::vector<char> rounded = find_rounded(program);
+  const auto is_rounded = [&](int id) { return rounded[id] != 0; };
   for (const DType dtype : {DType::kFloat32, DType::kFloat64}) {
     std::vector<char> left_out(program.values.size(), 0);  // nodes, by their first result
     for (;;) {
       std::vector<char> may;
       for (const ProgramNode& node : program.nodes)
-        may.push_back(!node.out.empty() && !left_out[node.out[0]]);
+        may.push_back(!node.out.empty() && !left_out[node.out[0]] &&
+                      std::ranges::none_of(node.in, is_rounded) &&
+                      std::ranges::none_of(node.out, is_rounded));
       const std::optional<Region> region = grow(program, dtype, may);
       if (!region) break;
       if (auto made = write_row_program(program, *region, dtype, rows)) {

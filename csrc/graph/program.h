@@ -112,6 +112,9 @@ std::vector<int> differentiate(Program& program, int loss, std::span<const int> 
 // float16 and bfloat16 values become float32 ones: a cast to them is a rounding, one from them
 // nothing. Comes before all other passes.
 void widen_half(Program& program);
+// A number that is rounded already is not rounded again, and relu's slope comes from the rounded
+// result, as far as that is known: the one before it need not be kept.
+void simplify_rounding(Program& program);
 // Neutral arithmetic (times 1, plus 0, casts to the same type, broadcasts to the same shape)
 // disappears, arithmetic on constants is done, equal applications become one.
 void simplify(Program& program);

@@ -1,4 +1,6 @@
 // Plans hold no 16-bit floats: such a value becomes a float32 one with the same numbers.
+#include <map>
+
 #include "graph/rewrite.h"
 #include "tensor/tape.h"
 
@@ -57,6 +59,30 @@ void widen_half(Program& program) {
     }
     rewriter.replace(node.out[0], casts ? round_to(program, node.in[0], dtype)
                                         : program.add_op(*node.op, node.in, node.attrs)[0]);
+    return true;
+  });
+}
+
+void simplify_rounding(Program& program) {
+  std::map<int, int> rounded;  // a value -> what it is rounded to
+  Rewriter rewriter(program);
+  rewriter.run([&](const ProgramNode& node) {
+    if (node.kind != NodeKind::kOp) return false;
+    const std::string_view name = node.op->name;
+    if (name == "round_float16" || name == "round_bfloat16") {
+      const int maker = program.values[node.in[0]].node;
+      if (maker >= 0 && program.nodes[maker].op == node.op) {
+        rewriter.replace(node.out[0], node.in[0]);
+        return true;
+      }
+      rounded[node.in[0]] = node.out[0];
+      return false;
+    }
+    if (name != "unary_slope" || node.attrs.get_string("fn", "") != "relu") return false;
+    const auto y = rounded.find(node.in[0]);
+    if (y == rounded.end()) return false;
+    rewriter.replace(node.out[0], program.add_op(*node.op, std::vector<int>{y->second, node.in[1]},
+                                                 node.attrs)[0]);
     return true;
   });
 }

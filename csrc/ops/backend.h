@@ -48,6 +48,11 @@ struct DeviceOp {
   std::size_t (*scratch_bytes)(std::span<const TypeInfo> in, const Attrs& attrs) = nullptr;
   // True: eval reads inputs with any strides. False: the caller makes them contiguous first.
   bool any_strides = false;
+  // Bit i: operand i, or result i, may lie in 16 bits in place of float32. Arithmetic is float32
+  // either way; a result is rounded to nearest as it is written.
+  std::uint32_t half_in = 0, half_out = 0;
+  // Null: always. Else whether it does so for operands of these shapes, and of fewer rows.
+  bool (*takes_halves)(std::span<const TypeInfo> in, const Attrs& attrs) = nullptr;
   // Null: cannot fail. Else throws the error that `status` stands for.
   void (*report)(const DeviceCall& call, long long status) = nullptr;
   // Null: wherever there is a report. Else whether these attributes let it fail.

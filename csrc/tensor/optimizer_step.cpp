@@ -229,7 +229,11 @@ void step_on_gpu(Device device, StepMaker& maker, std::span<const StepTarget* co
                        {},
                        element_count(variable.type().shape),
                        0,
-                       target->decay ? 1 : 0};
+                       target->decay ? 1 : 0,
+                       dtype,
+                       nullptr,
+                       dtype,
+                       dtype};
       for (std::size_t i = 0; i < target->slots.size(); ++i)
         one.slots[i] = target->slots[i]->data();
       table.push_back(one);

@@ -29,17 +29,16 @@ void set_activation(ProductCall& product, const Attrs& attrs) {
 
 std::size_t scratch_bytes(std::span<const TypeInfo> in, const Attrs& attrs) {
   ProductCall product;
-  product.dtype = in[0].dtype;
+  set_formats(product, in[0].dtype, in[1].dtype);
   product.sizes = sizes_of(in[0].shape, in[1].shape);
   set_precision(product, attrs);
   set_activation(product, attrs);
-  return product_scratch_bytes(product);
+  return most_scratch_bytes(product);
 }
 
 void eval(const DeviceCall& call) {
   const View &x = call.in[0], &w = call.in[1];
   ProductCall product;
-  product.dtype = x.dtype;
   product.sizes = sizes_of(x.shape, w.shape);
   product.m = product.sizes.m;
   product.n = product.sizes.n;
@@ -48,6 +47,8 @@ void eval(const DeviceCall& call) {
   product.w = {w.data, product.n, 1, {}};
   if (call.in.size() == 3) product.bias = call.in[2].data;
   product.y = call.out[0].data;
+  product.y_format = format_of(call.out[0].dtype);
+  set_formats(product, x.dtype, w.dtype);
   product.scratch = call.scratch;
   product.stream = call.stream;
   set_precision(product, call.attrs);
@@ -56,7 +57,7 @@ void eval(const DeviceCall& call) {
 }
 
 constexpr DeviceOp kOps[] = {
-    {.name = "dense", .eval = eval, .scratch_bytes = scratch_bytes},
+    {.name = "dense", .eval = eval, .scratch_bytes = scratch_bytes, .half_in = 3, .half_out = 1},
 };
 
 }  // namespace

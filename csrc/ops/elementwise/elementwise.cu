@@ -2,7 +2,7 @@
 #include <string_view>
 #include <vector>
 
-#include "cuda/strided.h"
+#include "cuda/numbers.h"
 #include "ops/backend.h"
 #include "ops/elementwise/device.h"
 #include "ops/elementwise/formula.h"
@@ -163,23 +163,25 @@ struct IntegerPair {
 
 template <class T>
 __global__ void value_and_slope(std::int64_t n, Strided<1> walk, UnaryIndex index, double parameter,
-                                Global<T> y, Global<T> s, Global<const T> z) {
+                                typename FloatMemory<T>::Out y, typename FloatMemory<T>::Out s,
+                                typename FloatMemory<T>::In z) {
   DENSA_ROLLED
   for (std::int64_t i = GridStride::begin(); i < n; i += GridStride::step()) {
     std::int64_t at[1];
     walk.locate(i, at);
-    const ValueAndSlope<T> out = unary_pair(index, parameter, z[at[0]]);
-    y[i] = out.y;
-    s[i] = out.s;
+    const ValueAndSlope<T> out = unary_pair(index, parameter, static_cast<T>(z[at[0]]));
+    put(y, i, out.y);
+    put(s, i, out.s);
   }
 }
 
+// `f` is given a zero of the type that computes: float for 16 bits.
 template <class F>
 void for_float(DType dtype, const F& f) {
-  if (dtype == DType::kFloat32) {
-    f(float{});
-  } else {
+  if (dtype == DType::kFloat64) {
     f(double{});
+  } else {
+    f(float{});
   }
 }
 
@@ -187,11 +189,11 @@ void for_float(DType dtype, const F& f) {
 template <class F, class... V>
 void launch_float(const DeviceCall& call, const F& f, const V&... in) {
   for_float(call.out[0].dtype, [&](auto zero) {
-    using T = decltype(zero);
+    using M = std::conditional_t<sizeof zero == 4, AnyFloat, double>;
     if constexpr (sizeof...(V) == 1) {
-      launch_map<T, T>(call.stream, f, call.out[0], in...);
+      launch_map<M, M>(call.stream, f, call.out[0], in...);
     } else {
-      launch_map<T, T, T>(call.stream, f, call.out[0], in...);
+      launch_map<M, M, M>(call.stream, f, call.out[0], in...);
     }
   });
 }
@@ -257,19 +259,19 @@ void eval_pair(const DeviceCall& call) {
     using T = decltype(zero);
     cuda::launch(call.stream, cuda::grid_for(n), value_and_slope<T>, n,
                  Strided<1>::of(y.shape, {z.strides}), index, parameter_of(index, call.attrs),
-                 y.as<T>(), s.as<T>(), z.as<const T>());
+                 FloatMemory<T>::out(y), FloatMemory<T>::out(s), FloatMemory<T>::in(z));
   });
 }
 
 constexpr DeviceOp kOps[] = {
-#define DENSA_UNARY(name, Formula, doc) strided(#name, &eval_unary<k_##name>),
+#define DENSA_UNARY(name, Formula, doc) of_any_float(#name, &eval_unary<k_##name>),
 #define DENSA_UNARY_WITH(name, Formula, attribute, missing, doc) \
-  strided(#name, &eval_unary<k_##name>),
-#define DENSA_BINARY(name, Formula, doc) strided(#name, &eval_binary<k_##name>),
+  of_any_float(#name, &eval_unary<k_##name>),
+#define DENSA_BINARY(name, Formula, doc) of_any_float(#name, &eval_binary<k_##name>),
 #include "ops/elementwise/list.inc"
-    strided("unary_slope", &eval_slope<UnarySlope>),
-    strided("unary_curve", &eval_slope<UnaryCurve>),
-    strided("unary_pair", &eval_pair),
+    of_any_float("unary_slope", &eval_slope<UnarySlope>),
+    of_any_float("unary_curve", &eval_slope<UnaryCurve>),
+    of_any_float("unary_pair", &eval_pair),
 };
 
 }  // namespace

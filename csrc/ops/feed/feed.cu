@@ -6,6 +6,7 @@
 #include <type_traits>
 
 #include "cuda/launch.h"
+#include "cuda/numbers.h"
 #include "cuda/words.h"
 #include "ops/backend.h"
 
@@ -106,7 +107,48 @@ __global__ void feed_bytes(std::int64_t n, std::int64_t width, BatchRows rows,
   }
 }
 
-// ---- launches -----------------------------------------------------------------------------------
+// ---- to 16 bits: one kernel, which is told the type that it reads -------------------------------
+
+struct HalfFeed {
+  std::int64_t n, width;  // in groups of `group` numbers, 1 or 4
+  int group;
+  BatchRows rows;
+  Affine<float> affine;
+  Numbers<float> y;
+  Global<long long> status;
+};
+
+__device__ inline float load_number(DType from, const void* x, std::int64_t at) {
+  switch (from) {
+#define DENSA_CASE(name, python, From) \
+  case DType::name: return static_cast<float>(Global<const From>(static_cast<const From*>(x))[at]);
+    DENSA_DTYPES(DENSA_CASE)
+#undef DENSA_CASE
+    default: return 0;  // a data set has no 16-bit floats
+  }
+}
+
+__global__ void feed_halves(HalfFeed feed, DType from, const void* x) {
+  DENSA_ROLLED
+  for (std::int64_t i = GridStride::begin(); i < feed.n; i += GridStride::step()) {
+    const std::int64_t r = i / feed.width, row = feed.rows.source(r);
+    const std::int64_t first = (row * feed.width + i - r * feed.width) * feed.group;
+    bool finite = true;
+    DENSA_ROLLED
+    for (int k = 0; k < feed.group; ++k) {
+      const float number = load_number(from, x, first + k);
+      finite = finite && number - number == 0;
+      put(feed.y, feed.group * i + k, feed.affine(number));
+    }
+    if (!finite && feed.status != nullptr) atomic_min(feed.status, static_cast<long long>(row));
+  }
+}
+
+template <class T>
+Affine<T> affine_of(const Attrs& attrs) {
+  const double scale = attrs.get_double("scale", 1), offset = attrs.get_double("offset", 0);
+  return {scale == 1 && offset == 0, static_cast<T>(scale), static_cast<T>(offset)};
+}
 
 struct FeedCall {
   const DeviceCall& call;
@@ -133,9 +175,7 @@ void launch_numbers(const FeedCall& feed, const Affine<T>& affine) {
 template <class S, class T>
 void launch_feed(const FeedCall& feed) {
   const DeviceCall& call = feed.call;
-  const double scale = call.attrs.get_double("scale", 1);
-  const double offset = call.attrs.get_double("offset", 0);
-  const Affine<T> affine{scale == 1 && offset == 0, static_cast<T>(scale), static_cast<T>(offset)};
+  const auto affine = affine_of<T>(call.attrs);
   if constexpr (sizeof(S) == 1) {
     if (feed.fits(kBytes)) {
       const std::int64_t width = feed.width / kBytes, n = feed.rows * width;
@@ -151,6 +191,22 @@ void launch_feed(const FeedCall& feed) {
   }
 }
 
+void launch_halves(const FeedCall& feed) {
+  const DeviceCall& call = feed.call;
+  const View &x = call.in[0], &y = call.out[0];
+  const int group = feed.width % 4 == 0 ? 4 : 1;
+  const std::int64_t width = feed.width / group, n = feed.rows * width;
+  const HalfFeed halves{n,
+                        width,
+                        group,
+                        feed.where,
+                        affine_of<float>(call.attrs),
+                        Numbers<float>::of(y),
+                        Global<long long>(call.status)};
+  cuda::launch(call.stream, cuda::grid_for(n), feed_halves, halves, x.dtype,
+               static_cast<const void*>(x.data));
+}
+
 BatchRows rows_of(const DeviceCall& call) {
   const std::int64_t* order = call.in.size() > 1 ? call.in[1].as<const std::int64_t>() : nullptr;
   return {Global<const std::int64_t>(order), Global<const DeviceStep>(call.step)};
@@ -164,6 +220,7 @@ void feed(const DeviceCall& call) {
   const std::int64_t count = element_count(y.shape);
   if (count == 0) return;
   const std::int64_t rows = y.shape[0], width = count / rows;
+  if (is_half(y.dtype)) return launch_halves({call, rows, width, rows_of(call)});
   if (is_floating(y.dtype)) {
     visit_dtype(x.dtype, [&](auto zero) {
       using S =
@@ -272,7 +329,7 @@ void fill(const DeviceCall& call) {
 }
 
 constexpr DeviceOp kOps[] = {
-    {.name = "fill", .eval = &fill},   {.name = "feed", .eval = &feed},
+    {.name = "fill", .eval = &fill},   {.name = "feed", .eval = &feed, .half_out = 1},
     {.name = "emit", .eval = &emit},   {.name = "check", .eval = &check},
     {.name = "store", .eval = &store}, {.name = "advance", .eval = &advance},
 };

@@ -61,17 +61,16 @@ ProductOperand operand(const View& v, bool transposed, const Dims& batch) {
 
 std::size_t scratch_bytes(std::span<const TypeInfo> in, const Attrs& attrs) {
   ProductCall product;
-  product.dtype = in[0].dtype;
+  set_formats(product, in[0].dtype, in[1].dtype);
   product.sizes = Shapes(in[0].shape, in[1].shape, attrs).sizes();
   set_precision(product, attrs);
-  return product_scratch_bytes(product);
+  return most_scratch_bytes(product);
 }
 
 void eval(const DeviceCall& call) {
   const View &a = call.in[0], &b = call.in[1];
   const Shapes shapes(a.shape, b.shape, call.attrs);
   ProductCall product;
-  product.dtype = a.dtype;
   product.m = shapes.m;
   product.n = shapes.n;
   product.k = shapes.k;
@@ -79,6 +78,8 @@ void eval(const DeviceCall& call) {
   product.a = operand(a, shapes.transpose_a, shapes.batch);
   product.w = operand(b, shapes.transpose_b, shapes.batch);
   product.y = call.out[0].data;
+  product.y_format = format_of(call.out[0].dtype);
+  set_formats(product, a.dtype, b.dtype);
   product.sizes = shapes.sizes();
   set_precision(product, call.attrs);
   product.scratch = call.scratch;
@@ -92,7 +93,12 @@ void eval(const DeviceCall& call) {
 }
 
 constexpr DeviceOp kOps[] = {
-    {.name = "matmul", .eval = eval, .scratch_bytes = scratch_bytes, .any_strides = true},
+    {.name = "matmul",
+     .eval = eval,
+     .scratch_bytes = scratch_bytes,
+     .any_strides = true,
+     .half_in = 3,
+     .half_out = 1},
 };
 
 }  // namespace

@@ -9,12 +9,14 @@
 // With 16-bit formats the factors are rounded to `precision` if they are not of it yet, products
 // are exact, sums are float32 and begin with a float32 bias; y is rounded once, at the end.
 #pragma once
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <string>
 
 #include "base/dtype.h"
 #include "base/gpu.h"
+#include "base/number_format.h"
 #include "base/shape.h"
 #include "ops/elementwise/numbered.h"
 #include "ops/op.h"
@@ -23,14 +25,6 @@ namespace densa::inline DENSA_ISA {
 
 struct ProductSizes {
   std::int64_t m = 0, n = 0, k = 0, batch = 1;
-};
-
-// How numbers lie in memory, and what they are rounded to (to nearest, halves to even). Not full:
-// only where ProductCall::dtype is float32.
-enum class NumberFormat : std::uint8_t {
-  kFull,  // ProductCall::dtype
-  kBFloat16,
-  kFloat16,
 };
 
 struct ProductOperand {
@@ -45,6 +39,7 @@ struct ProductCall {
   std::int64_t m = 0, n = 0, k = 0;
   Dims batch;  // its shape
   ProductOperand a, w;
+  // Formats other than full: only where dtype is float32.
   NumberFormat precision = NumberFormat::kFull;  // of the factors; full: as they are
   bool factors_fit = false;                      // they are of that precision already
   const void* bias = nullptr;                    // n numbers of dtype, or null
@@ -67,6 +62,19 @@ inline void set_precision(ProductCall& call, const Attrs& attrs) {
   if (name.empty()) return;
   call.precision = name == "bfloat16" ? NumberFormat::kBFloat16 : NumberFormat::kFloat16;
   call.factors_fit = true;
+}
+// The types of a and w: arithmetic is in float32 where one has 16 bits.
+inline void set_formats(ProductCall& call, DType a, DType w) {
+  call.dtype = is_half(a) ? DType::kFloat32 : a;
+  call.a.format = format_of(a);
+  call.w.format = format_of(w);
+}
+// Enough for a y of 16 bits, too, which may be another form's.
+inline std::size_t most_scratch_bytes(ProductCall call) {
+  const std::size_t bytes = product_scratch_bytes(call);
+  if (call.dtype != DType::kFloat32) return bytes;
+  call.y_format = NumberFormat::kBFloat16;
+  return std::max(bytes, product_scratch_bytes(call));
 }
 inline std::size_t product_scratch_bytes(DType dtype, const ProductSizes& sizes) {
   ProductCall call;

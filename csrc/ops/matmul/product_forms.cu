@@ -74,8 +74,10 @@ const ProductForm& form_for(const ProductCall& call) {
     static const std::size_t asked = asked_for("DENSA_CUDA_MATMUL_16BIT", kMixedChoices);
     if (call.precision != NumberFormat::kFull)
       if (const ProductForm* form = chosen(asked, kMixedChoices, call)) return *form;
-    const bool plain = call.factors_fit && !has_halves(call);
-    return plain ? exact_form(call.dtype, call.sizes) : kMixedProduct;
+    // Factors that need no rounding give the bits of the float32 product, wherever they lie.
+    const bool fit = call.precision == NumberFormat::kFull || call.factors_fit;
+    if (fit && kRowsProduct.takes(call.dtype, call.sizes)) return kRowsProduct;
+    return fit && !has_halves(call) ? kExactProduct : kMixedProduct;
   }
   static const std::size_t asked = asked_for("DENSA_CUDA_MATMUL", kChoices);
   const ProductForm* const form = chosen(asked, kChoices, call);

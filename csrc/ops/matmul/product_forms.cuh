@@ -3,7 +3,7 @@
 #pragma once
 #include <algorithm>
 
-#include "cuda/strided.h"
+#include "cuda/numbers.h"
 #include "cuda/tiles.h"
 #include "ops/matmul/product_cuda.h"
 
@@ -26,16 +26,6 @@ struct Finish {
     return usual_formula(formula, parameter, z);
   }
 };
-
-// What a result is written to: plain memory, or memory of a format (product_mixed.cuh).
-template <class T>
-__device__ void put(const Global<T>& y, std::ptrdiff_t i, T value) {
-  y[i] = value;
-}
-template <class T>
-__device__ void put_four(const Global<T>& y, std::ptrdiff_t i, const Four<T>& value) {
-  store_four(y, i, value);
-}
 
 // What a kernel is given: one product cut into tiles of y, and k into `splits` parts of `chunk`.
 template <class T, class OneOperand = TileOperand<T>, class Result = Global<T>>

@@ -20,8 +20,8 @@ __device__ inline void load_eight(const MixedOperand& operand, std::ptrdiff_t at
                                   float (&to)[8]) {
   if (operand.by_four && operand.along_k && count == 8 &&
       operand.data.format == NumberFormat::kFull) {
-    const Four<float> low = load_four(operand.data.full, at);
-    const Four<float> high = load_four(operand.data.full, at + 4);
+    const Four<float> low = load_four(operand.data.full(), at);
+    const Four<float> high = load_four(operand.data.full(), at + 4);
     for (int j = 0; j < 4; ++j) {
       to[j] = low.x[j];
       to[4 + j] = high.x[j];
@@ -43,9 +43,9 @@ struct FinishHalves {
     Four<float> y;
     for (int j = 0; j < 4; ++j) y.x[j] = p.finish(sums.x[j]);
     if (p.y.format == NumberFormat::kFull) {
-      if (p.y_by_four) return store_four(p.y.full, at, y);
+      if (p.y_by_four) return store_four(p.y.full(), at, y);
       for (int j = 0; j < 4; ++j)
-        if (j < count) p.y.full[at + j] = y.x[j];
+        if (j < count) p.y.full()[at + j] = y.x[j];
       return;
     }
     Four<std::uint16_t> halves;
@@ -54,9 +54,9 @@ struct FinishHalves {
       halves.x[j] = static_cast<std::uint16_t>(two);
       halves.x[j + 1] = static_cast<std::uint16_t>(two >> 16);
     }
-    if (p.y_by_four) return store_four(p.y.half, at, halves);
+    if (p.y_by_four) return store_four(p.y.half(), at, halves);
     for (int j = 0; j < 4; ++j)
-      if (j < count) p.y.half[at + j] = halves.x[j];
+      if (j < count) p.y.half()[at + j] = halves.x[j];
   }
 };
 

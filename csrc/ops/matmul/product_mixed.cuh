@@ -1,65 +1,8 @@
 // Operands and results of products whose numbers may have 16 bits.
 #pragma once
-#include <type_traits>
-
-#include "base/half.h"
 #include "ops/matmul/product_forms.cuh"
 
 namespace densa::inline DENSA_ISA {
-
-DENSA_HD inline float from_half(NumberFormat format, std::uint16_t x) {
-  return format == NumberFormat::kBFloat16 ? half_bits::from_bfloat16(x)
-                                           : half_bits::from_float16(x);
-}
-DENSA_HD inline std::uint16_t to_half(NumberFormat format, float x) {
-  return format == NumberFormat::kBFloat16 ? half_bits::to_bfloat16(x) : half_bits::to_float16(x);
-}
-
-// Memory of numbers in one of the formats; T is float or const float.
-template <class T>
-struct Numbers {
-  using Half = std::conditional_t<std::is_const_v<T>, const std::uint16_t, std::uint16_t>;
-  using Raw = std::conditional_t<std::is_const_v<T>, const void, void>;
-  Global<T> full;
-  Global<Half> half;
-  NumberFormat format = NumberFormat::kFull;
-
-  static Numbers of(Raw* data, NumberFormat format) {
-    Numbers out;
-    out.format = format;
-    if (format == NumberFormat::kFull) {
-      out.full = Global<T>(static_cast<T*>(data));
-    } else {
-      out.half = Global<Half>(static_cast<Half*>(data));
-    }
-    return out;
-  }
-  __device__ float operator[](std::ptrdiff_t i) const {
-    return format == NumberFormat::kFull ? full[i] : from_half(format, half[i]);
-  }
-};
-
-inline std::size_t bytes_of(NumberFormat format) {
-  return format == NumberFormat::kFull ? sizeof(float) : sizeof(std::uint16_t);
-}
-
-__device__ inline void put(const Numbers<float>& y, std::ptrdiff_t i, float value) {
-  if (y.format == NumberFormat::kFull) {
-    y.full[i] = value;
-  } else {
-    y.half[i] = to_half(y.format, value);
-  }
-}
-__device__ inline void put_four(const Numbers<float>& y, std::ptrdiff_t i,
-                                const Four<float>& value) {
-  if (y.format == NumberFormat::kFull) {
-    store_four(y.full, i, value);
-  } else {
-    Four<std::uint16_t> halves;
-    for (int j = 0; j < 4; ++j) halves.x[j] = to_half(y.format, value.x[j]);
-    store_four(y.half, i, halves);
-  }
-}
 
 // As TileOperand, of numbers that are rounded to `precision` when they are read.
 struct MixedOperand {
@@ -89,19 +32,13 @@ struct MixedOperand {
 
   __device__ float rounded(float x) const {
     if (precision == NumberFormat::kFull || precision == data.format) return x;
-    return from_half(precision, to_half(precision, x));
+    return as_half(precision, x);
   }
   __device__ float load(std::ptrdiff_t at) const { return rounded(data[at]); }
   __device__ Four<float> load_by_four(std::ptrdiff_t at) const {
-    Four<float> out;
-    if (data.format == NumberFormat::kFull) {
-      out = load_four(data.full, at);
-    } else {
-      const Four<std::uint16_t> halves = load_four(data.half, at);
-      for (int j = 0; j < 4; ++j) out.x[j] = from_half(data.format, halves.x[j]);
-    }
-    for (int j = 0; j < 4; ++j) out.x[j] = rounded(out.x[j]);
-    return out;
+    Four<float> out = load_four(data, at);
+    const bool fit = precision == NumberFormat::kFull || precision == data.format;
+    return fit ? out : from_halves(precision, to_halves(precision, out));
   }
 };
 

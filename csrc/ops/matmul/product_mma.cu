@@ -65,7 +65,7 @@ class HalfShare {
       const int count = far <= 0 || near <= 0 ? 0 : near < 8 ? near : 8;
       const std::ptrdiff_t at = at_ + outer * operand_.outer_step + k * operand_.k_step;
       if (direct_) {
-        copy_eight_async(x, place + Layout::place(outer, k), operand_.data.half, at, count);
+        copy_eight_async(x, place + Layout::place(outer, k), operand_.data.half(), at, count);
       } else if constexpr (kAny) {
         load_eight(operand_, at, count, loaded_[i]);
       }

@@ -3,7 +3,8 @@
 //
 // A block has 8 columns, 32 bytes of a row of w; its 8 warps take 4 k each at a time, so thread s
 // of a column adds k = s, s + 32, s + 64 and so on. The 32 sums join in a fixed order: those of a
-// warp as a tree, then warp by warp, bias first. Sizes alone decide who adds what.
+// warp as a tree, then warp by warp, bias first. Sizes alone decide who adds what. In float32 each
+// of a, w and y may lie in 16 bits.
 #include "ops/matmul/product_forms.cuh"
 
 namespace densa::inline DENSA_ISA {
@@ -16,8 +17,9 @@ constexpr std::int64_t kLongSum = 128;     // shorter ones stay one chain, in th
 
 template <class T>
 struct RowsProduct {
-  Global<const T> a, w, bias;
-  Global<T> y;
+  typename FloatMemory<T>::In a, w;
+  Global<const T> bias;
+  typename FloatMemory<T>::Out y;
   std::int64_t m, n, k, count;
   std::ptrdiff_t a_row, a_col, w_row, w_col;
   Strided<2> batch;
@@ -38,7 +40,7 @@ __global__ void __launch_bounds__(kBlock) multiply_rows(RowsProduct<T> p) {
     const auto add = [&](std::int64_t k, T w) {
       DENSA_UNROLL
       for (int r = 0; r < kMostRows; ++r)
-        if (r < m) sum[r] = mul_add(p.a[at[0] + r * p.a_row + k * p.a_col], w, sum[r]);
+        if (r < m) sum[r] = mul_add(T{p.a[at[0] + r * p.a_row + k * p.a_col]}, w, sum[r]);
     };
     if (col < p.n) {
       const std::ptrdiff_t from = at[1] + col * p.w_col;
@@ -64,7 +66,7 @@ __global__ void __launch_bounds__(kBlock) multiply_rows(RowsProduct<T> p) {
       T total = p.bias != nullptr ? p.bias[col] : T{};
       for (int one = 0; one < kWarps; ++one)
         total += room[(one * kMostRows + row) * kColumns + t % kColumns];
-      p.y[(z * p.m + row) * p.n + col] = p.finish(total);
+      put(p.y, (z * p.m + row) * p.n + col, p.finish(total));
     }
     __syncthreads();
   }
@@ -73,10 +75,18 @@ __global__ void __launch_bounds__(kBlock) multiply_rows(RowsProduct<T> p) {
 template <class T>
 void launch_as(const ProductCall& call) {
   RowsProduct<T> p{};
-  p.a = Global<const T>(static_cast<const T*>(call.a.data));
-  p.w = Global<const T>(static_cast<const T*>(call.w.data));
+  const bool parts = leaves_parts(call, {0, 1, call.k});
+  if constexpr (sizeof(T) == 4) {
+    p.a = Numbers<const T>::of(call.a.data, call.a.format);
+    p.w = Numbers<const T>::of(call.w.data, call.w.format);
+    p.y = parts ? Numbers<T>::of(call.scratch, NumberFormat::kFull)
+                : Numbers<T>::of(call.y, call.y_format);
+  } else {
+    p.a = Global<const T>(static_cast<const T*>(call.a.data));
+    p.w = Global<const T>(static_cast<const T*>(call.w.data));
+    p.y = Global<T>(static_cast<T*>(call.y));
+  }
   p.bias = Global<const T>(static_cast<const T*>(call.bias));
-  p.y = Global<T>(static_cast<T*>(call.y));
   p.m = call.m;
   p.n = call.n;
   p.k = call.k;
@@ -86,7 +96,7 @@ void launch_as(const ProductCall& call) {
   p.w_row = call.w.row_stride;
   p.w_col = call.w.col_stride;
   p.batch = Strided<2>::of(call.batch, {call.a.batch_strides, call.w.batch_strides});
-  if (Finish<T>::takes(call.formula)) p.finish = {call.formula, call.parameter};
+  if (!parts && Finish<T>::takes(call.formula)) p.finish = {call.formula, call.parameter};
   cuda::launch(
       call.stream,
       {{static_cast<unsigned>(pieces(call.n, kColumns)), static_cast<unsigned>(p.count)}, {kBlock}},

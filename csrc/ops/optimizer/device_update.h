@@ -25,6 +25,10 @@ struct DeviceTarget {
   std::int64_t n;
   std::int64_t first_piece;  // number of pieces of the targets before it
   std::int64_t decay;        // 1: weight decay applies, else 0
+  DType g_dtype;             // that of w; or 16 bits, if w is float32
+  // Null, or where the step writes the float32 w rounded to `rounded`, too, in 16 bits or float32.
+  void* copy;
+  DType copy_dtype, rounded;
 };
 
 // Sets every first_piece; returns the number of pieces of all targets.

@@ -9,6 +9,7 @@
 
 #include "cuda/kernel.h"
 #include "cuda/launch.h"
+#include "cuda/numbers.h"
 #include "ops/backend.h"
 #include "ops/optimizer/loss_scale.h"
 #include "ops/optimizer/step_lanes.h"
@@ -55,24 +56,63 @@ __device__ inline Piece find_piece(Global<const DeviceTarget> targets, int count
 }
 
 // The gradient of a piece. It may begin at any element, so a pack is read in one or one by one:
-// either way the same thread takes the same elements.
+// either way the same thread takes the same elements. One for a float32 variable may lie in 16
+// bits.
 template <class T>
 struct Gradient {
   Global<const T> at;
   Global<const Pack<T>> packs;
+  Global<const std::uint16_t> halves;
+  NumberFormat format;
   bool aligned;
 
   __device__ explicit Gradient(const Piece& piece)
       : at(Global<const T>(static_cast<const T*>(piece.target.g)) + piece.begin),
         packs(Global<const Pack<T>>(static_cast<const Pack<T>*>(piece.target.g)) +
               piece.begin / kWide<T>),
+        halves(Global<const std::uint16_t>(static_cast<const std::uint16_t*>(piece.target.g)) +
+               piece.begin),
+        format(format_of(piece.target.g_dtype)),
         aligned(reinterpret_cast<std::uintptr_t>(piece.target.g) % sizeof(Pack<T>) == 0) {}
 
+  __device__ T operator[](std::ptrdiff_t i) const {
+    if constexpr (sizeof(T) == 4)
+      if (format != NumberFormat::kFull) return from_half(format, halves[i]);
+    return at[i];
+  }
   __device__ Pack<T> pack(int i) const {
-    if (aligned) return packs[i];
     Pack<T> out;
-    for (int k = 0; k < kWide<T>; ++k) out.x[k] = at[i * kWide<T> + k];
+    if constexpr (sizeof(T) == 4)
+      if (format != NumberFormat::kFull && aligned) {
+        const Four<float> four = from_halves(format, load_four(halves, i * kWide<T>));
+        for (int k = 0; k < kWide<T>; ++k) out.x[k] = four.x[k];
+        return out;
+      }
+    if (aligned) return packs[i];
+    for (int k = 0; k < kWide<T>; ++k) out.x[k] = (*this)[i * kWide<T> + k];
     return out;
+  }
+};
+
+// What a step writes beside w, of a piece: w rounded to 16 bits.
+struct RoundedCopy {
+  Numbers<float> to;
+  NumberFormat format = NumberFormat::kFull;
+  std::int64_t begin = 0;
+
+  __device__ explicit RoundedCopy(const Piece& piece) : begin(piece.begin) {
+    if (piece.target.copy == nullptr) return;
+    to = Numbers<float>::of(piece.target.copy, format_of(piece.target.copy_dtype));
+    format = format_of(piece.target.rounded);
+  }
+  __device__ void put_pack(int i, const Pack<float>& w) const {
+    if (format == NumberFormat::kFull) return;
+    Four<float> out;
+    for (int k = 0; k < 4; ++k) out.x[k] = w.x[k];
+    put_four(to, begin + 4 * i, from_halves(format, to_halves(format, out)));
+  }
+  __device__ void put_one(int i, float w) const {
+    if (format != NumberFormat::kFull) put(to, begin + i, as_half(format, w));
   }
 };
 
@@ -94,7 +134,7 @@ __global__ void sum_piece_squares(Global<const DeviceTarget> targets, int count,
       }
     }
     for (int i = packs * kWide<T> + thread; i < piece.n; i += kBlock) {
-      const auto v = static_cast<double>(g.at[i]);
+      const auto v = static_cast<double>(g[i]);
       total += v * v;
     }
     total = block_sum<kBlock>(total, room);
@@ -159,6 +199,7 @@ __global__ void step_targets(Global<const DeviceTarget> targets, int count, std:
     const Lanes<T> c = lanes_of<T>(scalars);
     const bool decay = scalars.decay != 0;
     const Gradient<T> g(piece);
+    const RoundedCopy copy(piece);
     const std::int64_t first_pack = piece.begin / kWide<T>;
     const Global<Pack<T>> w = Global<Pack<T>>(static_cast<Pack<T>*>(target.w)) + first_pack;
     Global<Pack<T>> s[F::kSlots + 1];
@@ -178,6 +219,7 @@ __global__ void step_targets(Global<const DeviceTarget> targets, int count, std:
       }
       for (int j = 0; j < F::kSlots; ++j) s[j][i] = slot[j];
       w[i] = weight;
+      if constexpr (sizeof(T) == 4) copy.put_pack(i, weight);
     }
     // Fewer elements than a pack are left at a target's end.
     const int i = packs * kWide<T> + static_cast<int>(threadIdx.x);
@@ -187,10 +229,11 @@ __global__ void step_targets(Global<const DeviceTarget> targets, int count, std:
       for (int j = 0; j < F::kSlots; ++j)
         v[j] = Global<const T>(static_cast<const T*>(target.slots[j]))[piece.begin + i];
       T weight = one[i];
-      step_lanes<F>(weight, g.at[i], v, c, decay);
+      step_lanes<F>(weight, g[i], v, c, decay);
       for (int j = 0; j < F::kSlots; ++j)
         Global<T>(static_cast<T*>(target.slots[j]))[piece.begin + i] = v[j];
       one[i] = weight;
+      if constexpr (sizeof(T) == 4) copy.put_one(i, weight);
     }
   }
 }

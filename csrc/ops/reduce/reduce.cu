@@ -2,10 +2,12 @@
 #include <string_view>
 
 #include "cuda/fold.h"
+#include "cuda/numbers.h"
 #include "ops/backend.h"
 #include "ops/reduce/axes.h"
 #include "ops/reduce/formula.h"
 #include "ops/reduce/plain.h"
+#include "ops/slope_sum/sum_rows.h"
 
 namespace densa::inline DENSA_ISA {
 namespace {
@@ -248,13 +250,15 @@ struct Reduce {
     return FoldShape::of(x.shape, axes_of<kFrom>(x, attrs, "reduce"));
   }
   static std::size_t scratch(std::span<const TypeInfo> in, const Attrs& attrs) {
-    const std::size_t item = is_floating(in[0].dtype) ? item_size(in[0].dtype) : sizeof(Whole);
+    const std::size_t item =
+        is_floating(in[0].dtype) ? arithmetic_size(in[0].dtype) : sizeof(Whole);
     return shift_bytes<Float>(shape_of(in[0], attrs).results, in[0].dtype) +
            FoldShape::scratch_bytes(in[0].shape, axes_of<kFrom>(in[0], attrs, "reduce"), item);
   }
   static void eval(const DeviceCall& call) {
     const View& x = call.in[0];
     const FoldShape shape = shape_of({x.dtype, x.shape}, call.attrs);
+    if (is_half(x.dtype) || is_half(call.out[0].dtype)) return sum_rows(call);
     if (x.dtype == DType::kFloat32) return run<float>(call, shape);
     if (x.dtype == DType::kFloat64) return run<double>(call, shape);
     exact(call, shape, kPlain);  // where infer lets it through
@@ -339,13 +343,22 @@ struct Arg {
   }
 };
 
+bool sums_rows(std::span<const TypeInfo> in, const Attrs& attrs) {
+  return in[0].shape.rank() == 2 && in[0].shape[1] > 1 && attrs.get_ints("axis") == Ints{0};
+}
+
 template <class R>
 constexpr DeviceOp op(const char* name) {
   return {.name = name, .eval = &R::eval, .scratch_bytes = &R::scratch};
 }
 
 constexpr DeviceOp kOps[] = {
-    op<Reduce<FloatSum, Plain::kSum>>("sum"),
+    {.name = "sum",
+     .eval = &Reduce<FloatSum, Plain::kSum>::eval,
+     .scratch_bytes = &Reduce<FloatSum, Plain::kSum>::scratch,
+     .half_in = 1,
+     .half_out = 1,
+     .takes_halves = &sums_rows},
     op<Reduce<FloatMean, Plain::kSum>>("mean"),
     op<Reduce<FloatOther<Other::kMax>, Plain::kMax>>("max"),
     op<Reduce<FloatOther<Other::kMin>, Plain::kMin>>("min"),
