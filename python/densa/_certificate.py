@@ -33,7 +33,8 @@ class Certificate:
         merged: layers that became one.
         removed: units that were constant.
         kept: what could not be folded, and why.
-        formats: layer by layer, where weights are not float32.
+        formats: layer by layer, the format of its weights and why, where others than float32 were
+            asked for.
         bytes: of all constants; `model_bytes` before.
         flops: multiplications and additions for a row; `model_flops` before.
         latency: for some numbers of rows, p50 and p99 of a call from Python in microseconds, on the
@@ -186,6 +187,7 @@ def certify(
     data: str,
     *,
     sizes: tuple[tuple[int, float], tuple[int, float]],
+    formats: dict[str, str],
 ) -> Certificate:
     """Measure a predictor against the network unfolded (`plain`) and in float64 too (`exact`)."""
     answers, before, wanted = (p.run(arrays) for p in (predictor, plain, exact))
@@ -213,5 +215,6 @@ def certify(
         flops=sizes[0][1],
         model_bytes=sizes[1][0],
         model_flops=sizes[1][1],
+        formats=formats,
         latency=_latency(predictor, arrays),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from densa import _core
 from densa._certificate import Certificate, certify, check_given, generate
 from densa._core import Predictor
+from densa._formats import choose, layers_of
 from densa._symbolic import KerasTensor, is_keras_tensor
 from densa.saving.file_format import strict_json, to_json, write_beside
 from densa.utils import tree
@@ -39,11 +41,16 @@ def freeze(
     fold: bool = True,
     merge: bool = True,
     prune: bool = True,
+    formats: Mapping[str, str] | None = None,
+    budget: float | None = None,
     inputs: Any = None,
 ) -> Predictor:
     """Return a Predictor of a model's present weights; see `Model.freeze`."""
-    if dtype not in ("float32", "float64"):
-        raise ValueError(f"freeze: dtype must be 'float32' or 'float64'; received {dtype!r}.")
+    if dtype not in ("float32", "float64", "bfloat16", "int8"):
+        raise ValueError(
+            f"freeze: dtype must be 'float32', 'float64', 'bfloat16' or 'int8'; received {dtype!r}."
+        )
+    computed = "float64" if dtype == "float64" else "float32"
     program, names, structure, outputs = _record(model, inputs)
     paths = [(variable, variable.path) for variable in model.variables]
 
@@ -52,17 +59,22 @@ def freeze(
         _set_structure(predictor, _shape_of(structure), _shape_of(outputs))
         return predictor, report
 
-    predictor, report = made(dtype, fold=fold, merge=merge, prune=prune)
-    plain, _ = made(dtype, fold=False, merge=False, prune=False)
+    predictor, report = made(computed, fold=fold, merge=merge, prune=prune)
+    plain, _ = made(computed, fold=False, merge=False, prune=False)
     exact, _ = made("float64", fold=False, merge=False, prune=False)
     if calibration is None:
         arrays, data = generate(predictor), "generated"
     else:
         given = _flatten(structure, (calibration,)) if tree.is_nested(structure) else (calibration,)
         arrays, data = check_given(predictor, list(given)), "given"
+    chosen: dict[str, str] = {}
+    if dtype != computed or formats:
+        wish, static = ("float32" if dtype == computed else dtype), calibration is not None
+        predictor, chosen = choose(predictor, wish, arrays, static, formats or {}, budget)
+        _set_structure(predictor, _shape_of(structure), _shape_of(outputs))
     sizes = (_core.predictor_size(predictor), _core.predictor_size(plain))
     vars(predictor)["certificate"] = certify(
-        predictor, plain, exact, report, arrays, data, sizes=sizes
+        predictor, plain, exact, report, arrays, data, sizes=sizes, formats=chosen
     )
     return predictor
 
@@ -189,6 +201,14 @@ def _inputs(self: Predictor) -> tuple[TensorSpec, ...]:
 def _outputs(self: Predictor) -> tuple[TensorSpec, ...]:
     """What it gives, in order."""
     return tuple(TensorSpec(*spec) for spec in _core.predictor_specs(self)[1])
+
+
+def _formats(self: Predictor) -> dict[str, str]:
+    """The format of the weights of each dense layer: `"float32"`, `"bfloat16"` or `"int8"`.
+
+    `freeze(formats=predictor.formats)` makes the same choice again.
+    """
+    return {layer.name: layer.format[0] for layer in layers_of(self)}
 
 
 def _run(self: Predictor, arrays: list[Any]) -> list[np.ndarray[Any, Any]]:
@@ -324,6 +344,7 @@ def _attach() -> None:
     methods: dict[str, Any] = {
         "inputs": property(_inputs),
         "outputs": property(_outputs),
+        "formats": property(_formats),
         "run": _run,
         "save": _save,
         "export_c": _export_c,

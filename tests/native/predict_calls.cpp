@@ -4,9 +4,9 @@
 #include <cstdlib>
 
 #if defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-#define COUNTS 1
+#define DENSA_COUNTS 1
 #else
-#define COUNTS 0  // a sanitizer has these functions itself
+#define DENSA_COUNTS 0  // a sanitizer has these functions itself
 #endif
 
 #include <atomic>
@@ -25,7 +25,8 @@ std::atomic<long> allocations{0};
 
 }  // namespace
 
-#if COUNTS
+#if DENSA_COUNTS
+// NOLINTBEGIN(bugprone-reserved-identifier,readability-identifier-naming): glibc's own names
 extern "C" {
 void* __libc_malloc(std::size_t);
 void* __libc_calloc(std::size_t, std::size_t);
@@ -36,6 +37,7 @@ void* calloc(std::size_t n, std::size_t bytes) { return ++allocations, __libc_ca
 void* realloc(void* p, std::size_t bytes) { return ++allocations, __libc_realloc(p, bytes); }
 void* aligned_alloc(std::size_t a, std::size_t n) { return ++allocations, __libc_memalign(a, n); }
 }
+// NOLINTEND(bugprone-reserved-identifier,readability-identifier-naming)
 #endif
 
 namespace {
@@ -126,7 +128,7 @@ int main() {
   densa_model* const reduce = load(densa::reduce_net());
   if (densa::failures > 0) return 1;
   scratch(dense), scratch(wide), scratch(reduce);
-  if (COUNTS) {
+  if (DENSA_COUNTS) {
     const long before = allocations;
     std::free(std::malloc(1));
     CHECK(allocations > before, "allocations are not counted");

@@ -77,6 +77,7 @@ int main() {
     densa_session_free(session);
   };
   std::vector<std::thread> threads;
+  threads.reserve(8);
   for (int thread = 0; thread < 8; ++thread) threads.emplace_back(hammer, thread);
   std::this_thread::sleep_for(std::chrono::duration<double>(seconds));
   stop = true;

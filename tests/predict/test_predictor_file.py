@@ -9,18 +9,10 @@ import numpy as np
 import pytest
 
 import densa
-from densa import _core, layers
+from densa import layers
+from predict_files import edited, file_bytes, parts, put, read, whole
 from predict_nets import NETS, data_for, move_weights
 from predict_nets import wide_net as wide
-
-
-def file_bytes(predictor):
-    header, arena = _core.predictor_file(predictor, {"structure": "[null,null]"})
-    return header + arena.tobytes()
-
-
-def read(data, check=True):
-    return _core.read_predictor(bytes(data), check)[0]
 
 
 @pytest.fixture(params=NETS, ids=lambda make: make.__name__)
@@ -179,40 +171,8 @@ def test_a_flipped_bit_without_the_sum_never_does_harm(small):
 # ---- a header that lies --------------------------------------------------------------------------
 
 
-def parts(data):
-    length = int.from_bytes(data[:8], "little")
-    header = json.loads(data[8 : 8 + length])
-    return header, json.loads(header["__metadata__"]["net"]), data[8 + length :]
-
-
-def whole(header, net, arena, text=None):
-    header = json.loads(json.dumps(header))
-    header["__metadata__"]["net"] = json.dumps(net) if text is None else text
-    front = json.dumps(header, separators=(",", ":")).encode()
-    front += b" " * (-(8 + len(front)) % 64)
-    return len(front).to_bytes(8, "little") + front + arena
-
-
-def edited(small, change):
-    header, net, arena = parts(small)
-    change(header, net)
-    return whole(header, net, arena)
-
-
 def test_the_unchanged_parts_are_read(small):
     assert read(edited(small, lambda header, net: None), check=False)
-
-
-def put(path, value):
-    """A change of one entry of the net."""
-
-    def change(header, net):
-        at = net
-        for key in path[:-1]:
-            at = at[key]
-        at[path[-1]] = value
-
-    return change
 
 
 LIES = {

@@ -194,6 +194,8 @@ class Model(Trainer, Layer):
         fold: bool = True,
         merge: bool = True,
         prune: bool = True,
+        formats: Mapping[str, str] | None = None,
+        budget: float | None = None,
         inputs: Any = None,
     ) -> Any:
         """Return a `densa.Predictor` of the present weights, to embed in a service.
@@ -201,15 +203,25 @@ class Model(Trainer, Layer):
         Dropout and noise are left out; what is folded, merged, removed and kept, and how large the
         error is, stands in the predictor's `certificate`.
 
+        With "bfloat16" or "int8" each dense layer is tried with weights of that format. It keeps
+        them where that is measured faster than float32 on this machine, for 1 and 32 rows, and the
+        outputs change by no more than the budget. int8 rounds what a layer multiplies, too: each
+        row by its own range or, given `calibration`, all rows by the range seen there, which is
+        faster; numbers outside of it are limited to it.
+
         Args:
-            dtype: type that it computes in, "float32" or "float64".
-            calibration: rows, structured like the model's input, on which the certificate is made;
-                None makes some up.
+            dtype: type that it computes in, "float32" or "float64"; or float32 with weights in
+                "bfloat16" or "int8" where they pay.
+            calibration: rows, structured like the model's input, on which the certificate is made
+                and changes are measured; None makes some up, which says little of real ones.
             fold: whether batch norms, normalization and rescaling become part of the layers before
                 or behind them.
             merge: whether dense layers without an activation between become one where that is less
                 work.
             prune: whether units that are constant, such as dead relus, are removed.
+            formats: format of a layer by its name, kept without being measured.
+            budget: the largest change of an output by formats, as a part of its norm; None means
+                1 % for bfloat16 and 4 % for int8. Layers in `formats` do not give way.
             inputs: `densa.Input` tensors, structured like the model's input; needed where the
                 model does not know its inputs, as a subclass with `call`.
 
@@ -238,6 +250,8 @@ class Model(Trainer, Layer):
             fold=fold,
             merge=merge,
             prune=prune,
+            formats=formats,
+            budget=budget,
             inputs=inputs,
         )
 

@@ -1,0 +1,157 @@
+"""Which layers of a predictor have narrow weights: `freeze(dtype=…, calibration=…, formats=…)`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from densa import _core
+from densa._core import Predictor
+
+# The formats, and what they may change outputs by, as a part of their norm.
+BUDGETS = {"float32": 0.0, "bfloat16": 0.01, "int8": 0.04}
+ROWS = (1, 32)  # of the calls that are timed
+GAIN = 0.95  # what is less of a gain is noise
+
+Arrays = list[np.ndarray[Any, Any]]
+Format = tuple[str, float, int]  # name; of x: scale and zero, 0 for each row by itself
+PLAIN: Format = ("float32", 0.0, 0)
+
+
+class Layer(NamedTuple):
+    """A product that may have narrow weights."""
+
+    name: str
+    inputs: int
+    outputs: int
+    format: Format
+
+
+def layers_of(predictor: Predictor) -> list[Layer]:
+    """The layers of a predictor, in order."""
+    return [Layer(*layer) for layer in _core.predictor_layers(predictor)]
+
+
+def choose(
+    predictor: Predictor,
+    dtype: str,
+    data: Arrays,
+    static: bool,
+    formats: Mapping[str, str],
+    budget: float | None,
+) -> tuple[Predictor, dict[str, str]]:
+    """Return the predictor in the formats that are wished for and pay, and why, layer by layer.
+
+    Args:
+        predictor: all of it in float32.
+        dtype: what layers should have that `formats` does not name.
+        data: rows for each input.
+        static: whether int8 layers take the range of what they multiply from `data`.
+        formats: formats by layer, which are taken as they are.
+        budget: the largest change of the outputs; None: that of `dtype`.
+
+    Returns:
+        The predictor, and what became of each layer.
+
+    Raises:
+        ValueError: for unknown formats or layers, and weights that int8 cannot hold.
+    """
+    layers = layers_of(predictor)
+    _check(layers, formats, budget)
+    if budget is None:
+        budget = BUDGETS[dtype]
+    chosen, why = [PLAIN] * len(layers), [""] * len(layers)
+    errors = [0.0] * len(layers)
+    wanted = predictor.run(data)
+    for i, layer in enumerate(layers):
+        wish = formats.get(layer.name, dtype)
+        if wish == "float32":
+            continue
+        scale = _range(predictor, i, data) if static and wish == "int8" else (0.0, 0)
+        form: Format = (wish, *scale)
+        if layer.name in formats:
+            chosen[i], why[i] = form, ", as asked for"
+            continue
+        try:
+            tried = _core.predictor_with(
+                predictor, [form if k == i else PLAIN for k in range(len(layers))]
+            )
+        except ValueError as error:
+            why[i] = f", {error}"
+            continue
+        ratios = _ratios(predictor, tried, i, layer.inputs)
+        errors[i] = _error(tried.run(data), wanted)
+        why[i] = (
+            f", {wish} takes "
+            + " and ".join(
+                f"{r:.0%} of the time at {n} rows" for r, n in zip(ratios, ROWS, strict=True)
+            )
+            + f" and changes the outputs by {errors[i]:.2%}"
+        )
+        if math.prod(ratios) ** (1 / len(ratios)) <= GAIN:
+            chosen[i] = form
+    made = _core.predictor_with(predictor, chosen)
+    while not _error(made.run(data), wanted) <= budget:
+        free = [i for i, f in enumerate(chosen) if f != PLAIN and layers[i].name not in formats]
+        if not free:
+            break
+        worst = max(free, key=lambda i: errors[i])
+        why[worst] += f", all together by more than the budget of {budget:.2%}"
+        chosen[worst] = PLAIN
+        made = _core.predictor_with(predictor, chosen)
+    return made, {
+        layer.name: f"{form[0]}{reason}"
+        for layer, form, reason in zip(layers, chosen, why, strict=True)
+    }
+
+
+def _check(layers: list[Layer], formats: Mapping[str, str], budget: float | None) -> None:
+    names = [layer.name for layer in layers]
+    for name, form in formats.items():
+        if name not in names:
+            raise ValueError(f"freeze: formats names '{name}'; the layers are {names}.")
+        if form not in BUDGETS:
+            raise ValueError(
+                f"freeze: the format of '{name}' must be one of {list(BUDGETS)}; received {form!r}."
+            )
+    if budget is not None and not (math.isfinite(budget) and budget >= 0):
+        raise ValueError(f"freeze: budget must be 0 or more; received {budget}.")
+
+
+def _range(predictor: Predictor, layer: int, data: Arrays) -> tuple[float, int]:
+    """Scale and zero of int8 that cover what the layer multiplies for the data."""
+    x = _core.predictor_layer_input(predictor, layer).run(data)[0]
+    low, high = min(float(x.min(initial=0)), 0.0), max(float(x.max(initial=0)), 0.0)
+    scale = (high - low) / 255
+    if not 1e-30 <= scale <= 1e36:
+        return 0.0, 0
+    return float(np.float32(scale)), min(255, round(-low / scale))
+
+
+def _ratios(predictor: Predictor, tried: Predictor, layer: int, inputs: int) -> list[float]:
+    """The time of a layer as a part of float32's, for each of ROWS."""
+    pair = [_core.predictor_layer(p, layer) for p in (predictor, tried)]
+    ratios = []
+    for rows in ROWS:
+        x = np.random.default_rng(0).normal(size=(rows, inputs)).astype("float32")
+        plain, narrow = _core.predictor_times(pair, x, 15, 1e-4)
+        ratios.append(narrow / plain)
+    return ratios
+
+
+def _error(found: Arrays, wanted: Arrays) -> float:
+    """The largest norm of a change of an output, as a part of the output's norm."""
+    worst = 0.0
+    for y, t in zip(found, wanted, strict=True):
+        if y.dtype.kind != "f":
+            continue
+        with np.errstate(invalid="ignore"):
+            change = float(np.linalg.norm(y.astype("float64") - t))
+        size = float(np.linalg.norm(t.astype("float64")))
+        worst = max(worst, change / size if size > 0 else (0.0 if change == 0 else math.inf))
+        if change != change:
+            return math.inf
+    return worst
