@@ -63,13 +63,20 @@ def wide_network(rng):
     )
 
 
-def trained(seed, make=random_network, size=1.0):
+def tiled_network(rng):
+    """Layers of whole tiles, and of parts, which every form of products takes."""
+    return densa.Sequential(
+        [densa.Input((72,)), L.Dense(136, "relu"), L.Dense(77, "tanh"), L.Dense(80), L.Dense(3)]
+    )
+
+
+def trained(seed, make=random_network, size=1.0, rows=None):
     """The numbers of a few steps and predictions, by name, and the two plans. The last batch is a
     short one."""
     densa.utils.set_random_seed(seed)
     rng = np.random.default_rng(seed)
     model = make(rng)
-    rows = int(rng.integers(5, 60))
+    rows = rows or int(rng.integers(5, 60))
     x = (size * rng.normal(size=(2 * rows + 3, model.input_shape[1]))).astype("float32")
     mse = rng.random() < 0.4
     y = rng.normal(size=(len(x), 3)).astype("f4") if mse else rng.integers(0, 3, len(x))
@@ -112,6 +119,10 @@ def test_what_overflows_does_so_alike(half, seed, monkeypatch):
     numbers, _ = assert_same(half, monkeypatch, seed, size=3e4)
     if half == "float16":
         assert not all(np.isfinite(n).all() for n in numbers.values())
+
+
+def test_no_number_changes_in_large_tiles(half, monkeypatch):
+    assert_same(half, monkeypatch, 3, tiled_network, rows=72)
 
 
 def layers_of(widths, activation):
