@@ -1,5 +1,6 @@
 // Small frozen networks for native tests, and the bytes of their files.
 #pragma once
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <string>
@@ -72,7 +73,7 @@ class NetBuilder {
 
   Net net() {
     const auto storage = Storage::zeros(arena_.size() + 1);
-    std::memcpy(storage->data(), arena_.data(), arena_.size());
+    std::copy(arena_.begin(), arena_.end(), static_cast<std::byte*>(storage->data()));
     net_.owner = storage;
     net_.arena = static_cast<const std::byte*>(storage->data());
     net_.arena_bytes = arena_.size();
