@@ -64,6 +64,7 @@ def test_each_call_of_a_random_layer_draws_anew_on_every_path(make):
     assert np.abs(plan[:, 0] - plan[:, 1]).max() > 0.1
 
 
+@pytest.mark.cpu_only("the text of a plan whose ops stay apart")
 def test_one_call_keeps_the_mask_of_its_step():
     """Layers called once are recorded once, with the plan's step as it always was."""
     densa.utils.set_random_seed(2)
