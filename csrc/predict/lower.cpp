@@ -118,7 +118,7 @@ class Lowering {
         auto step = std::make_unique<PackStep<T>>();
         step->x = read(from);
         step->y = make(id, form);
-        if (from.kind == Place::kInput && cols(id) > 0) {
+        if (from.kind == Place::kInput && only_products_read(id)) {
           step->y.kind = Place::kOneRow;
           step->y.index = from.index;
           places_[id][form] = step->y;
@@ -136,6 +136,22 @@ class Lowering {
       }
     });
     return read(places_[id][form]);
+  }
+
+  // Float products read the columns of x that there are; all others read whole panels, which an
+  // input's memory need not have.
+  bool only_products_read(int id) const {
+    return cols(id) > 0 &&
+           std::all_of(net_.nodes.begin(), net_.nodes.end(), [&](const NetNode& node) {
+             for (std::size_t i = 0; i < node.in.size(); ++i) {
+               if (node.in[i] != id) continue;
+               const std::string_view name = node.op->name;
+               if (i != 0 || (name != "dense" && name != "matmul") ||
+                   value(node.in[1]).packing != Packing::kPanels)
+                 return false;
+             }
+             return true;
+           });
   }
 
   Place feed(int id, Form form) {
