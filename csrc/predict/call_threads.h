@@ -18,10 +18,10 @@ class CallThreads {
     if (most <= 1) return 1;
     Size& size = sizes_[bucket(rows)];
     const std::uint32_t call = size.calls.fetch_add(1, std::memory_order_relaxed);
-    if (call < kFirst) return call % 2 == 0 ? 1 : most;
+    if (call < kFirst) return call < kBurst ? 1 : most;
     const bool one =
         size.one.load(std::memory_order_relaxed) <= size.many.load(std::memory_order_relaxed);
-    return one != (call % kAgain == 0) ? 1 : most;
+    return one != looks_again(call) ? 1 : most;
   }
   void record(std::int64_t rows, int threads, double seconds) {
     Size& size = sizes_[bucket(rows)];
@@ -31,8 +31,16 @@ class CallThreads {
   }
 
  private:
-  static constexpr std::uint32_t kFirst = 8;    // calls that try both in turn
-  static constexpr std::uint32_t kAgain = 256;  // every so many calls the other one is tried
+  // Threads that nobody used for a while sleep, and waking them takes longer than many a call: so
+  // both numbers are timed in calls one behind the other.
+  static constexpr std::uint32_t kBurst = 4;
+  static constexpr std::uint32_t kFirst = 12;  // calls: a burst on one thread, two on many
+  // A burst of the other one at calls 16, 32, 64, ... and every 1024: the machine may have been
+  // busy before.
+  static bool looks_again(std::uint32_t call) {
+    const std::uint32_t burst = call / kBurst;
+    return burst % (1024 / kBurst) == 0 || std::has_single_bit(burst);
+  }
   struct Size {
     std::atomic<std::uint32_t> calls{0};
     std::atomic<float> one{0}, many{0};  // seconds of a call; 0: not yet known
