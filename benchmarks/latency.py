@@ -13,6 +13,7 @@ import argparse
 import statistics
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,8 @@ ENGINES = {
     "torch": {"engine": "torch"},
     "torchscript": {"engine": "torchscript"},
 }
-PEERS = ("onnxruntime", "openvino", "torch", "torchscript")
+# Seconds until the threads of the engine before have stopped to spin.
+_QUIET = 0.2
 
 
 def measure(
@@ -56,6 +58,7 @@ def measure(
     for turn in range(options.repeats):
         shift = turn % max(1, len(workers))
         for worker in [*workers[shift:], *workers[:shift]]:
+            time.sleep(_QUIET)
             answer = worker.ask({"do": "calls", "count": counts[worker.name]})
             found[worker.name]["calls"] += answer["micros"]
     for worker in workers:
@@ -70,6 +73,7 @@ def measure(
 
 def calls_in(worker: slots.Worker, seconds: float) -> int:
     """How many calls fill a slot; warms up, too."""
+    time.sleep(_QUIET)
     worker.ask({"do": "calls", "count": 20})
     micros = worker.ask({"do": "calls", "count": 20})["micros"]
     return max(20, min(20000, round(seconds * 1e6 / statistics.median(micros))))
