@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import reprlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -13,9 +12,9 @@ from densa import _core
 from densa._scope import auto_name, call_context
 from densa._symbolic import KerasTensor, infer_outputs, is_keras_tensor
 from densa.layers._shapes import is_shape, tree_of_shapes
-from densa.layers.input_spec import InputSpec, assert_input_compatibility
 from densa.layers.layer import Layer
 from densa.models.graph import Graph, graph_from_config
+from densa.models.inputs import check_tensors, fit_rank, same_shape
 from densa.models.summary import flat_shapes, print_summary
 from densa.training import Trainer
 from densa.utils import tree
@@ -172,7 +171,7 @@ class Model(Trainer, Layer):
                 f"Shapes received: {[tuple(getattr(v, 'shape', ())) for v in values]}"
             )
         return [
-            _fit_rank(v, s, self.name, i)
+            fit_rank(v, s, self.name, i)
             for i, (v, s) in enumerate(zip(values, symbols, strict=True))
         ]
 
@@ -318,7 +317,7 @@ class Model(Trainer, Layer):
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
         if self._graph is not None and args:
             symbols = self._standardize_inputs(args[0])
-            if all(_same(x, s) for x, s in zip(symbols, self._graph.inputs, strict=True)):
+            if all(same_shape(x, s) for x, s in zip(symbols, self._graph.inputs, strict=True)):
                 return tree.map_structure(
                     lambda k: KerasTensor(k.shape, k.dtype), self._graph.outputs_struct
                 )
@@ -560,53 +559,6 @@ def _is_native(value: Any) -> bool:
     """Tell whether a value belongs to the engine alone, such as a plan, and is made again."""
     native = type(value).__module__.startswith("densa._core")
     return native and not isinstance(value, (_core.Tensor, _core.Variable))
-
-
-def _same(x: Any, symbol: KerasTensor) -> bool:
-    return tuple(x.shape)[1:] == symbol.shape[1:] and (
-        symbol.shape[:1] == (None,) == tuple(x.shape)[:1]
-    )
-
-
-def check_tensors(name: str, values: list[Any]) -> None:
-    """Raise TypeError, naming the model, where an input is neither tensor nor array."""
-    for value in values:
-        if not hasattr(value, "shape"):
-            kind = type(value).__name__
-            raise TypeError(
-                f"Model '{name}' expects Tensors, NumPy arrays or symbolic inputs, or a list or "
-                f"dict of them; received {reprlib.repr(value)} of type {kind}."
-            )
-
-
-def _fit_rank(x: Any, symbol: KerasTensor, name: str, index: int) -> Any:
-    """Add or drop a last axis of size one, as Keras does, then check the shape."""
-    shape, wanted = tuple(x.shape), symbol.shape
-    if shape[1:] == wanted[1:] and shape:
-        return x
-    if len(shape) == len(wanted) + 1 and shape[-1] == 1:
-        x = _with_shape(x, shape[:-1])
-    elif len(shape) == len(wanted) - 1 and wanted[-1] == 1:
-        x = _with_shape(x, (*shape, 1))
-    spec = InputSpec(shape=(None, *wanted[1:]), name=symbol.name)
-    try:
-        assert_input_compatibility(spec, x, name)
-    except ValueError as error:
-        if index or symbol.name:
-            raise ValueError(
-                str(error).replace("Input 0", f"Input {index} ({symbol.name!r})", 1)
-                + f" Give the model data of shape {spec.shape}."
-            ) from None
-        raise
-    return x
-
-
-def _with_shape(x: Any, shape: tuple[Any, ...]) -> Any:
-    if is_keras_tensor(x):
-        from densa import ops
-
-        return ops.reshape(x, tuple(-1 if d is None else d for d in shape))
-    return _core.apply("reshape", x, shape=[-1 if d is None else int(d) for d in shape])
 
 
 def _shape_or_shapes(shape: Any) -> Any:

@@ -10,7 +10,8 @@ from densa.layers.embedding import Embedding
 from densa.layers.input_layer import InputLayer
 from densa.layers.layer import Layer
 from densa.models.graph import Graph
-from densa.models.model import Model, check_tensors
+from densa.models.inputs import check_tensors
+from densa.models.model import Model
 from densa.utils import tree
 
 

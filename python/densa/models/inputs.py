@@ -1,0 +1,58 @@
+"""What a model is called with, against the symbolic tensors that its graph begins with."""
+
+from __future__ import annotations
+
+import reprlib
+from typing import Any
+
+from densa import _core
+from densa._symbolic import KerasTensor, is_keras_tensor
+from densa.layers.input_spec import InputSpec, assert_input_compatibility
+
+
+def same_shape(x: Any, symbol: KerasTensor) -> bool:
+    """Tell whether a symbolic value has the shape of an input, rows unknown."""
+    return tuple(x.shape)[1:] == symbol.shape[1:] and (
+        symbol.shape[:1] == (None,) == tuple(x.shape)[:1]
+    )
+
+
+def check_tensors(name: str, values: list[Any]) -> None:
+    """Raise TypeError, naming the model, where an input is neither tensor nor array."""
+    for value in values:
+        if not hasattr(value, "shape"):
+            kind = type(value).__name__
+            raise TypeError(
+                f"Model '{name}' expects Tensors, NumPy arrays or symbolic inputs, or a list or "
+                f"dict of them; received {reprlib.repr(value)} of type {kind}."
+            )
+
+
+def fit_rank(x: Any, symbol: KerasTensor, name: str, index: int) -> Any:
+    """Add or drop a last axis of size one, as Keras does, then check the shape."""
+    shape, wanted = tuple(x.shape), symbol.shape
+    if shape[1:] == wanted[1:] and shape:
+        return x
+    if len(shape) == len(wanted) + 1 and shape[-1] == 1:
+        x = _with_shape(x, shape[:-1])
+    elif len(shape) == len(wanted) - 1 and wanted[-1] == 1:
+        x = _with_shape(x, (*shape, 1))
+    spec = InputSpec(shape=(None, *wanted[1:]), name=symbol.name)
+    try:
+        assert_input_compatibility(spec, x, name)
+    except ValueError as error:
+        if index or symbol.name:
+            raise ValueError(
+                str(error).replace("Input 0", f"Input {index} ({symbol.name!r})", 1)
+                + f" Give the model data of shape {spec.shape}."
+            ) from None
+        raise
+    return x
+
+
+def _with_shape(x: Any, shape: tuple[Any, ...]) -> Any:
+    if is_keras_tensor(x):
+        from densa import ops
+
+        return ops.reshape(x, tuple(-1 if d is None else d for d in shape))
+    return _core.apply("reshape", x, shape=[-1 if d is None else int(d) for d in shape])
