@@ -297,14 +297,14 @@ def _from_binary(
 
 
 def _parameters(entry: dict[str, Any], where: str) -> dict[str, Any]:
-    parameters = entry.get("parameters")
-    if parameters is None:
+    if entry.get("parameters") is None:
         return {}
-    _check(parameters, dict, f"{where}: parameters")
+    _check(entry["parameters"], dict, f"{where}: parameters")
+    parameters: dict[str, Any] = entry["parameters"]
     for name in UNSUPPORTED:
         if name in parameters:
             _refuse(f"{where}: parameter {name!r} is not supported.")
-    return parameters  # type: ignore[no-any-return]
+    return parameters
 
 
 def _flag(parameters: dict[str, Any], name: str, default: bool) -> bool:
