@@ -100,6 +100,7 @@ void bind_formats(py::module_& m) {
       "predictor_with",
       [](const py::object& predictor, const std::vector<FormatTuple>& formats) {
         std::vector<LayerFormat> wanted;
+        wanted.reserve(formats.size());
         for (const FormatTuple& format : formats) wanted.push_back(format_of(format));
         return predictor_from(with_formats(predictor_of(predictor).net(), wanted));
       },

@@ -22,6 +22,8 @@
 // holds a comma needs an alias. The pick is made once; like cpu_level() it may throw.
 #pragma once
 
+#include <cstdlib>
+
 #include "simd/cpu_level.h"
 
 namespace densa::detail {
@@ -75,15 +77,15 @@ struct Identity {
   case CpuLevel::level:                    \
     return &level::name;
 
-#define DENSA_PICK(Type, name)                                                       \
-  DENSA_PICK_EACH(DENSA_PICK_DECLARE, Type, name)                                    \
-  static const ::densa::detail::Identity<Type>::Same* pick_##name() {                \
-    using Table = const ::densa::detail::Identity<Type>::Same;                       \
-    static Table* const chosen = [](CpuLevel running) -> Table* {                    \
-      switch (running) {                                                             \
-        DENSA_PICK_EACH(DENSA_PICK_CASE, Type, name)                                 \
-        default: return nullptr; /* cpu_level() gives only levels that were built */ \
-      }                                                                              \
-    }(cpu_level());                                                                  \
-    return chosen;                                                                   \
+#define DENSA_PICK(Type, name)                                                     \
+  DENSA_PICK_EACH(DENSA_PICK_DECLARE, Type, name)                                  \
+  static const ::densa::detail::Identity<Type>::Same* pick_##name() {              \
+    using Table = const ::densa::detail::Identity<Type>::Same;                     \
+    static Table* const chosen = [](CpuLevel running) -> Table* {                  \
+      switch (running) {                                                           \
+        DENSA_PICK_EACH(DENSA_PICK_CASE, Type, name)                               \
+        default: std::abort(); /* cpu_level() gives only levels that were built */ \
+      }                                                                            \
+    }(cpu_level());                                                                \
+    return chosen;                                                                 \
   }

@@ -17,8 +17,8 @@
 #include "kernel_levels.h"
 #include "ops/dense/narrow.h"
 
-DENSA_DECLARE_TABLES(extern const NarrowKernels narrow_bfloat16;
-                     extern const NarrowKernels narrow_int8;)
+DENSA_DECLARE_TABLES(extern const NarrowKernels bfloat16_kernels;
+                     extern const NarrowKernels int8_kernels;)
 
 namespace {
 
@@ -273,7 +273,7 @@ void check_refusals() {
 int main() {
   check_refusals();
 #define DENSA_CHECK_LEVEL(level) \
-  check_level(#level, densa::level::narrow_bfloat16, densa::level::narrow_int8)
+  check_level(#level, densa::level::bfloat16_kernels, densa::level::int8_kernels)
   DENSA_EACH_LEVEL(DENSA_CHECK_LEVEL)
   if (failures > 0) std::printf("%d failures\n", failures);
   return failures > 0;

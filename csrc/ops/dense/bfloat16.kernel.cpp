@@ -188,7 +188,7 @@ struct Tile {
 
 }  // namespace
 
-extern const NarrowKernels narrow_bfloat16;
-constinit const NarrowKernels narrow_bfloat16 = {&prepare, &narrow_forward<Tile>};
+extern const NarrowKernels bfloat16_kernels;
+constinit const NarrowKernels bfloat16_kernels = {&prepare, &narrow_forward<Tile>};
 
 }  // namespace densa::inline DENSA_ISA

@@ -273,7 +273,7 @@ struct Tile {
 
 }  // namespace
 
-extern const NarrowKernels narrow_int8;
-constinit const NarrowKernels narrow_int8 = {&prepare, &narrow_forward<Tile>};
+extern const NarrowKernels int8_kernels;
+constinit const NarrowKernels int8_kernels = {&prepare, &narrow_forward<Tile>};
 
 }  // namespace densa::inline DENSA_ISA

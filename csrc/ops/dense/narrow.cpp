@@ -10,11 +10,11 @@
 
 namespace densa {
 
-DENSA_PICK(NarrowKernels, narrow_bfloat16)
-DENSA_PICK(NarrowKernels, narrow_int8)
+DENSA_PICK(NarrowKernels, bfloat16_kernels)
+DENSA_PICK(NarrowKernels, int8_kernels)
 
 const NarrowKernels& narrow_kernels(Narrow form) {
-  return form == Narrow::kInt8 ? *pick_narrow_int8() : *pick_narrow_bfloat16();
+  return form == Narrow::kInt8 ? *pick_int8_kernels() : *pick_bfloat16_kernels();
 }
 
 namespace {
