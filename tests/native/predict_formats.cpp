@@ -135,7 +135,7 @@ void check_formats(const std::vector<LayerFormat>& formats, double least, double
   CHECK(answers(Predictor(std::move(read.net)), x, 1) == y, "from a file");
 }
 
-void check_refused(const char* what, Net net, const std::vector<LayerFormat>& formats) {
+void check_refused(const char* what, const Net& net, const std::vector<LayerFormat>& formats) {
   bool refused = false;
   try {
     check_net(with_formats(net, formats));
