@@ -75,13 +75,13 @@ GpuPlan::~GpuPlan() {
 
 // ---- launching ----------------------------------------------------------------------------------
 
-void GpuPlan::launch_one(const Launch& launch) {
+void GpuPlan::launch_one(const Recorded& recorded, const Launch& launch) {
   const Work& work = *launch.work;
   DeviceCall call{
       launch.in,
       launch.out,
       work.attrs,
-      scratch_ == nullptr ? nullptr : scratch_->data(),
+      recorded.scratch == nullptr ? nullptr : recorded.scratch->data(),
       work.status < 0 ? nullptr : static_cast<long long*>(status_->data()) + work.status,
       gpu_.stream(device_),
       device_step()};
@@ -114,7 +114,7 @@ void GpuPlan::refresh_copies(const Recorded& recorded) {
     Launch launch{&work, {}, {}};
     for (int id : work.in) launch.in.push_back(view(recorded, id));
     for (int id : work.out) launch.out.push_back(view(recorded, id));
-    launch_one(launch);
+    launch_one(recorded, launch);
   }
   copied_ = copied_versions();
 }
@@ -127,7 +127,7 @@ void GpuPlan::bump_versions() {
 }
 
 void GpuPlan::launch_ops(const Recorded& recorded) {
-  for (const Launch& launch : recorded.launches) launch_one(launch);
+  for (const Launch& launch : recorded.launches) launch_one(recorded, launch);
 }
 
 void GpuPlan::launch_end(const Recorded& recorded) {
@@ -316,7 +316,7 @@ std::vector<std::pair<std::string, double>> GpuPlan::profile(std::int64_t steps,
       times[at].second += seconds_since(start);
     };
     for (std::size_t i = 0; i < now.launches.size(); ++i)
-      timed(i, [&] { launch_one(now.launches[i]); });
+      timed(i, [&] { launch_one(now, now.launches[i]); });
     timed(now.launches.size(), [&] { launch_updates(now); });
     position_ = std::min(position_ + span_.batch, last);
     ++steps_in_span_;

@@ -81,6 +81,7 @@ class GpuPlan final : public AnyPlan {
     std::vector<Launch> launches;
     std::vector<DeviceTargets> groups;
     std::vector<std::shared_ptr<Storage>> tables;  // of the groups
+    std::shared_ptr<Storage> scratch;              // what was captured goes on with it
     cuda::Graph* graph = nullptr;
   };
 
@@ -110,6 +111,7 @@ class GpuPlan final : public AnyPlan {
 
   Recorded& recorded(std::int64_t rows);
   void forget_recorded();
+  std::shared_ptr<Storage> scratch_for(std::int64_t rows);
   void bind_updates(Recorded& recorded);
   DeviceUpdate update_of(const Recorded& recorded) const;
   // gpu_plan.cpp
@@ -118,7 +120,7 @@ class GpuPlan final : public AnyPlan {
   void bump_versions();
   void launch_ops(const Recorded& recorded);
   void launch_end(const Recorded& recorded);  // updates, assignments, the next step's numbers
-  void launch_one(const Launch& launch);
+  void launch_one(const Recorded& recorded, const Launch& launch);
   void launch_step(Recorded& recorded);
   const DeviceStep* device_step() const { return static_cast<const DeviceStep*>(step_->data()); }
   bool may_fail() const { return status_count_ > static_cast<int>(program_.inputs.size()); }

@@ -98,9 +98,25 @@ GpuPlan::Recorded& GpuPlan::recorded(std::int64_t rows) {
     }
     made->launches.push_back(std::move(launch));
   }
+  made->scratch = scratch_for(rows);
   bind_updates(*made);
   recorded_.push_back(std::move(made));
   return *recorded_.back();
+}
+
+// Not that of a full batch: fewer rows can need more, as their products are cut into parts.
+std::shared_ptr<Storage> GpuPlan::scratch_for(std::int64_t rows) {
+  std::size_t bytes = 0;
+  for (const std::vector<Work>* works : {&works_, &copy_works_})
+    for (const Work& work : *works) {
+      if (work.op->scratch_bytes == nullptr) continue;
+      std::vector<TypeInfo> types;
+      for (int id : work.in) types.push_back({type(id).dtype, with_rows(type(id).shape, rows)});
+      bytes = std::max(bytes, work.op->scratch_bytes(types, work.attrs));
+    }
+  if (bytes > 0 && (scratch_ == nullptr || scratch_->bytes() < bytes))
+    scratch_ = allocate_on(device_, bytes);
+  return scratch_;
 }
 
 void GpuPlan::bind_updates(Recorded& recorded) {

@@ -183,14 +183,6 @@ void GpuPlan::place_arena() {
   if (gpu_.emulated())
     for (std::size_t b = 0; b < buffers_.size(); ++b)
       gpu_.mark_part(static_cast<std::byte*>(arena_->data()) + offsets_[b], buffers_[b].bytes);
-  std::size_t scratch = 0;
-  for (const Work& work : works_) {
-    if (work.op->scratch_bytes == nullptr) continue;
-    std::vector<TypeInfo> types;
-    for (int id : work.in) types.push_back({type(id).dtype, with_rows(type(id).shape, capacity_)});
-    scratch = std::max(scratch, work.op->scratch_bytes(types, work.attrs));
-  }
-  if (scratch > 0) scratch_ = allocate_on(device_, scratch);
 }
 
 // What a full batch's step reads and writes, if each launch reads and writes its operands once.

@@ -109,3 +109,13 @@ def test_files_go_from_one_device_to_the_other_and_train_on(home, tmp_path):
     densa.set_device(home)
     here = model.fit(x, y, batch_size=16, epochs=2, shuffle=False, verbose=0).history["loss"]
     np.testing.assert_allclose(there, here, rtol=1e-8)
+
+
+def test_a_last_batch_whose_products_are_cut_into_parts():
+    """A full batch has enough results for whole sums and needs no memory for parts of them."""
+    model = densa.Sequential([densa.Input((256,)), layers.Dense(128)])
+    x = np.random.default_rng(0).normal(size=(1024 + 32, 256)).astype("f4")
+    w, b = (variable.numpy() for variable in model.variables)
+    for _ in range(2):
+        y = model.predict(x, batch_size=1024, verbose=0)
+        np.testing.assert_allclose(y, x @ w + b, rtol=0, atol=1e-4)
