@@ -11,6 +11,7 @@
 #include "base/storage.h"
 #include "base/threads.h"
 #include "bindings/predictor.h"
+#include "bindings/predictor_arrays.h"
 #include "predict/call_threads.h"
 #include "predict/file.h"
 
@@ -46,102 +47,6 @@ std::byte* scratch_of_thread(std::size_t bytes) {
   thread_local std::shared_ptr<Storage> kept;
   if (kept == nullptr || kept->bytes() < bytes) kept = Storage::allocate(bytes);
   return static_cast<std::byte*>(kept->data());
-}
-
-// The description object that NumPy gives to every array of this dtype.
-PyObject* description(DType dtype) { return numpy_dtype(dtype).release().ptr(); }
-
-std::string shape_text(const Dims& shape) {
-  std::string text = "(";
-  for (int i = 0; i < shape.rank(); ++i)
-    text += (i > 0 ? ", " : "") + (shape[i] == kRows ? "rows" : std::to_string(shape[i]));
-  return text + (shape.rank() == 1 ? ",)" : ")");
-}
-
-std::string shape_text(const py::detail::PyArray_Proxy& array) {
-  Dims shape;
-  for (int i = 0; i < std::min(array.nd, kMaxRank); ++i) shape.push_back(array.dimensions[i]);
-  return shape_text(shape);
-}
-
-// The memory of one argument or result; `held` keeps what had to be made for it.
-bool fits(const py::detail::PyArray_Proxy& array, const Dims& shape) {
-  if (array.nd != shape.rank()) return false;
-  for (int i = 1; i < array.nd; ++i)
-    if (array.dimensions[i] != shape[i]) return false;
-  return true;
-}
-constexpr int kPlain =
-    py::detail::npy_api::NPY_ARRAY_C_CONTIGUOUS_ | py::detail::npy_api::NPY_ARRAY_ALIGNED_;
-
-const void* input_of(const PyPredictor& self, std::size_t i, PyObject* object, std::int64_t* rows,
-                     std::vector<py::object>& held) {
-  const auto& api = py::detail::npy_api::get();
-  const NetInput& input = self.predictor->net().inputs[i];
-  if (!api.PyArray_Check_(object) || py::detail::array_proxy(object)->descr != self.in_dtypes[i] ||
-      (py::detail::array_proxy(object)->flags & kPlain) != kPlain) {
-    py::object array;
-    if (api.PyArray_Check_(object) || PyObject_HasAttrString(object, "__array__") != 0) {
-      array = py::reinterpret_steal<py::object>(
-          api.PyArray_FromAny_(object, nullptr, 0, 0, kPlain, nullptr));
-    } else {  // numbers take the dtype that is wanted
-      Py_INCREF(self.in_dtypes[i]);
-      array = py::reinterpret_steal<py::object>(
-          api.PyArray_FromAny_(object, self.in_dtypes[i], 0, 0, kPlain, nullptr));
-    }
-    if (!array) throw py::error_already_set();
-    const py::dtype given = py::reinterpret_borrow<py::array>(array).dtype();
-    if (!given.equal(py::reinterpret_borrow<py::object>(self.in_dtypes[i])))
-      throw TypeError(cat("predictor: input '", input.name, "' must be ",
-                          dtype_name(input.type.dtype), " but is ",
-                          py::str(given).cast<std::string>(), "; convert it with astype"));
-    if (!given.attr("isnative").cast<bool>())
-      throw TypeError(cat("predictor: input '", input.name, "' is not in native byte order"));
-    object = array.ptr();
-    held.push_back(std::move(array));
-  }
-  const py::detail::PyArray_Proxy& array = *py::detail::array_proxy(object);
-  if (!fits(array, input.type.shape))
-    throw ShapeError(cat("predictor: input '", input.name, "' must have shape ",
-                         shape_text(input.type.shape), " but has shape ", shape_text(array)));
-  if (*rows >= 0 && array.dimensions[0] != *rows)
-    throw ShapeError(cat("predictor: input '", input.name, "' has ", array.dimensions[0],
-                         " rows, the inputs before it ", *rows));
-  *rows = array.dimensions[0];
-  return array.data;
-}
-
-py::object new_result(const PyPredictor& self, std::size_t k, const Dims& shape,
-                      std::int64_t rows) {
-  const auto& api = py::detail::npy_api::get();
-  std::array<Py_intptr_t, kMaxRank> sizes{};
-  for (int i = 0; i < shape.rank(); ++i) sizes[static_cast<std::size_t>(i)] = shape[i];
-  sizes[0] = rows;
-  Py_INCREF(self.out_dtypes[k]);  // taken over
-  auto array = py::reinterpret_steal<py::object>(
-      api.PyArray_NewFromDescr_(api.PyArray_Type_, self.out_dtypes[k], shape.rank(), sizes.data(),
-                                nullptr, nullptr, 0, nullptr));
-  if (!array) throw py::error_already_set();
-  return array;
-}
-
-void check_out(const PyPredictor& self, std::size_t k, const Dims& shape, std::int64_t rows,
-               PyObject* object) {
-  const auto& api = py::detail::npy_api::get();
-  const std::string name = self.predictor->net().outputs[k].name;
-  if (!api.PyArray_Check_(object))
-    throw TypeError(cat("predictor: out for '", name, "' must be a NumPy array"));
-  const py::detail::PyArray_Proxy& array = *py::detail::array_proxy(object);
-  constexpr int kWanted = kPlain | py::detail::npy_api::NPY_ARRAY_WRITEABLE_;
-  if (array.descr != self.out_dtypes[k] || (array.flags & kWanted) != kWanted)
-    throw TypeError(
-        cat("predictor: out for '", name, "' must be a writable, C-contiguous array of ",
-            dtype_name(self.predictor->net()
-                           .values[static_cast<std::size_t>(self.predictor->net().outputs[k].value)]
-                           .type.dtype)));
-  if (!fits(array, shape) || array.dimensions[0] != rows)
-    throw ShapeError(cat("predictor: out for '", name, "' must have shape ",
-                         shape_text(with_rows(shape, rows)), " but has shape ", shape_text(array)));
 }
 
 void compute(const PyPredictor& self, const void* const* in, void* const* out, std::int64_t rows) {
@@ -194,7 +99,9 @@ PyObject* call_with(const PyPredictor& self, PyObject* const* args, std::size_t 
   std::array<void*, kMostArrays> out;
   std::vector<py::object> held;
   std::int64_t rows = -1;
-  for (std::size_t i = 0; i < count; ++i) in[i] = input_of(self, i, args[i], &rows, held);
+  for (std::size_t i = 0; i < count; ++i)
+    in[i] =
+        input_of(net.inputs[i].name, net.inputs[i].type, self.in_dtypes[i], args[i], &rows, held);
   Results made(results);
   const bool into = outs != nullptr && outs != Py_None;
   py::object given;
@@ -206,12 +113,12 @@ PyObject* call_with(const PyPredictor& self, PyObject* const* args, std::size_t 
       throw ValueError(cat("predictor: out must hold ", results, " arrays, got ", py::len(given)));
   }
   for (std::size_t k = 0; k < results; ++k) {
-    const Dims& shape = net.values[static_cast<std::size_t>(net.outputs[k].value)].type.shape;
+    const TypeInfo& type = net.values[static_cast<std::size_t>(net.outputs[k].value)].type;
     if (into) {
       made[k] = py::object(given[py::int_(k)]).release().ptr();
-      check_out(self, k, shape, rows, made[k]);
+      check_out(net.outputs[k].name, type, self.out_dtypes[k], rows, made[k]);
     } else {
-      made[k] = new_result(self, k, shape, rows).release().ptr();
+      made[k] = new_result(self.out_dtypes[k], type.shape, rows).release().ptr();
     }
     out[k] = py::detail::array_proxy(made[k])->data;
   }
@@ -308,10 +215,6 @@ void* slot(F* function) {
   return reinterpret_cast<void*>(function);
 }
 
-py::tuple spec(const std::string& name, const TypeInfo& type) {
-  return py::make_tuple(name, shape_tuple(type.shape), std::string(dtype_name(type.dtype)));
-}
-
 }  // namespace
 
 py::object to_python(std::shared_ptr<const Predictor> predictor) {
@@ -326,10 +229,11 @@ py::object to_python(std::shared_ptr<const Predictor> predictor) {
   new (&self->in_dtypes) std::vector<PyObject*>();
   new (&self->out_dtypes) std::vector<PyObject*>();
   const Net& net = self->predictor->net();
-  for (const NetInput& input : net.inputs) self->in_dtypes.push_back(description(input.type.dtype));
+  for (const NetInput& input : net.inputs)
+    self->in_dtypes.push_back(numpy_description(input.type.dtype));
   for (const NetOutput& output : net.outputs)
     self->out_dtypes.push_back(
-        description(net.values[static_cast<std::size_t>(output.value)].type.dtype));
+        numpy_description(net.values[static_cast<std::size_t>(output.value)].type.dtype));
   return object;
 }
 
@@ -364,9 +268,10 @@ void bind_predictor(py::module_& m) {
       [](const py::object& object) {
         const Net& net = predictor_of(object).net();
         py::list in, out;
-        for (const NetInput& input : net.inputs) in.append(spec(input.name, input.type));
+        for (const NetInput& input : net.inputs) in.append(spec_tuple(input.name, input.type));
         for (const NetOutput& output : net.outputs)
-          out.append(spec(output.name, net.values[static_cast<std::size_t>(output.value)].type));
+          out.append(
+              spec_tuple(output.name, net.values[static_cast<std::size_t>(output.value)].type));
         return py::make_tuple(in, out);
       },
       py::arg("predictor"), "(name, shape, dtype) of its inputs and of its outputs.");
