@@ -5,7 +5,6 @@
 #include "ops/backend.h"
 
 namespace densa::bindings {
-namespace {
 
 Device checked_device(const std::string& name) {
   const Device device = device_from_name(name);
@@ -15,6 +14,8 @@ Device checked_device(const std::string& name) {
   backend().check(device);
   return device;
 }
+
+namespace {
 
 py::dict facts(const std::string& name) {
   const Device device = checked_device(name);

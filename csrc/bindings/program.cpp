@@ -235,7 +235,8 @@ struct PyPlan {
 
 py::tuple frozen(const PyProgram& self, const std::vector<std::string>& outputs,
                  const py::object& dtype, bool fold, bool merge, bool prune,
-                 const std::vector<std::pair<std::shared_ptr<Variable>, std::string>>& names) {
+                 const std::vector<std::pair<std::shared_ptr<Variable>, std::string>>& names,
+                 const std::string& device) {
   Program program = self.program;
   for (const auto& [variable, name] : names)
     for (ProgramValue& value : program.values)
@@ -244,8 +245,11 @@ py::tuple frozen(const PyProgram& self, const std::vector<std::string>& outputs,
     return std::find(outputs.begin(), outputs.end(), output.first) == outputs.end();
   });
   FreezeReport report;
-  const Program made = freeze(std::move(program), {to_dtype(dtype), fold, merge, prune}, &report);
-  return py::make_tuple(to_python(std::make_shared<const Predictor>(to_net(made))),
+  const Device where = checked_device(device);
+  Program made = freeze(std::move(program), {to_dtype(dtype), fold, merge, prune}, &report);
+  auto predictor = std::make_shared<const Predictor>(to_net(made));
+  return py::make_tuple(where.is_cpu() ? to_python(std::move(predictor))
+                                       : to_gpu_predictor(std::move(made), where, *predictor),
                         report_lines(report));
 }
 
@@ -285,8 +289,9 @@ void bind_program(py::module_& m) {
           py::arg("name"), py::arg("value"))
       .def("freeze", &frozen, py::arg("outputs"), py::kw_only(), py::arg("dtype") = "float32",
            py::arg("fold") = true, py::arg("merge") = true, py::arg("prune") = true,
-           py::arg("names") = py::list(),
-           "A Predictor of the present values of all variables, and what was folded and kept.")
+           py::arg("names") = py::list(), py::arg("device") = "cpu",
+           "A Predictor, or on a GPU a GpuNet, of the present values of all variables, and what "
+           "was folded and kept.")
       .def("__len__", [](const PyProgram& self) { return self.program.nodes.size(); })
       .def(
           "contents", [](const PyProgram& self) { return contents(self.program); },

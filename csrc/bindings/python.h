@@ -66,6 +66,9 @@ Value read_variable(const std::shared_ptr<Variable>& variable, TensorBuilder& bu
 
 py::dtype numpy_dtype(DType dtype);
 
+// The device of that name; throws where it cannot be used.
+Device checked_device(const std::string& name);
+
 // ---- errors: the one place that turns C++ exceptions into Python's ------------------------------
 
 // Sets the Python error for the exception being handled.

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from densa.capi import get_include, get_lib
     from densa.config import DTypePolicy
     from densa.device import get_device, set_device
+    from densa.gpu_predictor import GpuPredictor
     from densa.initializers import Initializer
     from densa.layers import Input, InputSpec, Layer
     from densa.losses import Loss
@@ -74,6 +75,7 @@ _MODULES = (
 # Public name → module that has it.
 _NAMES = {
     "DTypePolicy": "densa.config",
+    "GpuPredictor": "densa.gpu_predictor",
     "Initializer": "densa.initializers",
     "Input": "densa.layers",
     "InputSpec": "densa.layers",
@@ -124,6 +126,7 @@ def __dir__() -> list[str]:
 
 __all__ = [
     "DTypePolicy",
+    "GpuPredictor",
     "Initializer",
     "Input",
     "InputSpec",

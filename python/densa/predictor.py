@@ -13,6 +13,7 @@ from densa._certificate import Certificate, certify, check_given, generate
 from densa._core import Predictor
 from densa._formats import choose, layers_of
 from densa._symbolic import KerasTensor, is_keras_tensor
+from densa.device import load_backend
 from densa.saving.file_format import strict_json, to_json, write_beside
 from densa.utils import tree
 
@@ -44,24 +45,31 @@ def freeze(
     formats: Mapping[str, str] | None = None,
     budget: float | None = None,
     inputs: Any = None,
-) -> Predictor:
+    device: str = "cpu",
+) -> Any:
     """Return a Predictor of a model's present weights; see `Model.freeze`."""
     if dtype not in ("float32", "float64", "bfloat16", "int8"):
         raise ValueError(
             f"freeze: dtype must be 'float32', 'float64', 'bfloat16' or 'int8'; received {dtype!r}."
         )
+    _check_device(device, dtype, formats, budget)
     computed = "float64" if dtype == "float64" else "float32"
     program, names, structure, outputs = _record(model, inputs)
     paths = [(variable, variable.path) for variable in model.variables]
 
-    def made(dtype: str, **passes: bool) -> tuple[Predictor, dict[str, list[str]]]:
-        predictor, report = program.freeze(names, dtype=dtype, names=paths, **passes)
-        _set_structure(predictor, _shape_of(structure), _shape_of(outputs))
-        return predictor, report
+    def made(dtype: str, device: str, **passes: bool) -> tuple[Any, dict[str, list[str]]]:
+        found, report = program.freeze(names, dtype=dtype, names=paths, device=device, **passes)
+        shapes = _shape_of(structure), _shape_of(outputs)
+        if device == "cpu":
+            _set_structure(found, *shapes)
+            return found, report
+        from densa.gpu_predictor import GpuPredictor
 
-    predictor, report = made(computed, fold=fold, merge=merge, prune=prune)
-    plain, _ = made(computed, fold=False, merge=False, prune=False)
-    exact, _ = made("float64", fold=False, merge=False, prune=False)
+        return GpuPredictor(found, *shapes), report
+
+    predictor, report = made(computed, device, fold=fold, merge=merge, prune=prune)
+    plain, _ = made(computed, device, fold=False, merge=False, prune=False)
+    exact, _ = made("float64", "cpu", fold=False, merge=False, prune=False)
     if calibration is None:
         arrays, data = generate(predictor), "generated"
     else:
@@ -72,11 +80,34 @@ def freeze(
         wish, static = ("float32" if dtype == computed else dtype), calibration is not None
         predictor, chosen = choose(predictor, wish, arrays, static, formats or {}, budget)
         _set_structure(predictor, _shape_of(structure), _shape_of(outputs))
-    sizes = (_core.predictor_size(predictor), _core.predictor_size(plain))
+    sizes = (_size_of(predictor), _size_of(plain))
     vars(predictor)["certificate"] = certify(
         predictor, plain, exact, report, arrays, data, sizes=sizes, formats=chosen
     )
     return predictor
+
+
+def _check_device(device: Any, dtype: str, formats: Any, budget: Any) -> None:
+    if not isinstance(device, str):
+        raise TypeError(f"freeze: device is a name such as 'cuda'; received {device!r}.")
+    if not device.startswith("cuda"):
+        if device != "cpu":
+            raise ValueError(f"freeze: device is 'cpu', 'cuda' or 'cuda:N'; received {device!r}.")
+        return
+    if dtype in ("bfloat16", "int8") or formats or budget is not None:
+        raise ValueError(
+            "freeze: a predictor on a GPU computes in float32 or float64; formats of weights "
+            "(dtype='bfloat16' or 'int8', formats, budget) are for device='cpu'."
+        )
+    load_backend()
+
+
+def _size_of(predictor: Any) -> tuple[int, float]:
+    """Bytes of its constants, and multiplications and additions of a row."""
+    if isinstance(predictor, Predictor):
+        return _core.predictor_size(predictor)
+    size: tuple[int, float] = predictor._net.size
+    return size
 
 
 def _record(model: Any, inputs: Any) -> tuple[Any, list[str], Any, Any]:
@@ -330,10 +361,14 @@ def _explain(self: Predictor) -> str:
 
 
 def _repr(self: Predictor) -> str:
+    return f"<Predictor {_text_of(_inputs(self), _outputs(self))}>"
+
+
+def _text_of(inputs: tuple[TensorSpec, ...], outputs: tuple[TensorSpec, ...]) -> str:
     def text(specs: tuple[TensorSpec, ...]) -> str:
         return ", ".join(f"{s.name} {s.dtype}{_shape_text(s.shape)}" for s in specs)
 
-    return f"<Predictor {text(_inputs(self))} -> {text(_outputs(self))}>"
+    return f"{text(inputs)} -> {text(outputs)}"
 
 
 def _shape_text(shape: tuple[int | None, ...]) -> str:

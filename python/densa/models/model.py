@@ -196,6 +196,7 @@ class Model(Trainer, Layer):
         formats: Mapping[str, str] | None = None,
         budget: float | None = None,
         inputs: Any = None,
+        device: str = "cpu",
     ) -> Any:
         """Return a `densa.Predictor` of the present weights, to embed in a service.
 
@@ -223,14 +224,17 @@ class Model(Trainer, Layer):
                 1 % for bfloat16 and 4 % for int8. Layers in `formats` do not give way.
             inputs: `densa.Input` tensors, structured like the model's input; needed where the
                 model does not know its inputs, as a subclass with `call`.
+            device: "cpu"; or "cuda" or "cuda:N" for a `densa.GpuPredictor`, wherever the model
+                lies. It computes in float32 or float64, and has no formats and no file.
 
         Returns:
-            A Predictor. With `fold`, `merge` and `prune` off, or nothing to do for them, it has the
-            bits of `predict` on the same CPU.
+            A Predictor, or a GpuPredictor. With `fold`, `merge` and `prune` off, or nothing to do
+            for them, a Predictor has the bits of `predict` on the same CPU.
 
         Raises:
             ValueError: for a model that does not know its inputs, or whose prediction mixes the
-                rows of a batch, draws random numbers or changes variables.
+                rows of a batch, draws random numbers or changes variables; for what a GPU has not.
+            RuntimeError: where no GPU can be used; the message says why.
 
         Example:
             >>> model = densa.Sequential([densa.Input((4,)), densa.layers.Dense(2)])
@@ -252,6 +256,7 @@ class Model(Trainer, Layer):
             formats=formats,
             budget=budget,
             inputs=inputs,
+            device=device,
         )
 
     @property
