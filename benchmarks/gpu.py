@@ -1,6 +1,6 @@
 """densa on a GPU beside PyTorch: builds it, checks it, then times it.
 
-    python benchmarks/gpu.py                 # nets A, C, D (batches 256 and 4096) and E, and ops
+    python benchmarks/gpu.py                 # nets A, C, D (at 256 and 4096) and E; ops; A frozen
     python benchmarks/gpu.py --build         # first builds and installs for this machine's GPU
     python benchmarks/gpu.py --check         # first runs the tests on the GPU
     python benchmarks/gpu.py --sanitize      # first runs tests/cuda under compute-sanitizer
@@ -11,7 +11,8 @@ GPU. `torch` is eager with fused optimizers, `torch-compile` replays CUDA graphs
 bfloat16 densa has the policy `mixed_bfloat16` and PyTorch its autocast; densa multiplies 16 bits on
 tensor cores unless `--matmul16 exact` says no. The yardsticks stand beside: the float operations of
 a step by what the GPU's float32 units can do, of a product of bfloat16 numbers by what its tensor
-cores can, and the bytes of an optimizer step by what a copy reaches.
+cores can, and the bytes of an optimizer step by what a copy reaches. A row of network A, frozen,
+should take the GPU at most 8 us.
 """
 
 from __future__ import annotations
@@ -211,6 +212,40 @@ def time_call(core: Any, call: Callable[[], Any], options: argparse.Namespace) -
     return float(rounds.samples["densa"].summary()["us"])
 
 
+# ---- one row of a frozen network ----------------------------------------------------------------
+
+
+def measure_inference(options: argparse.Namespace) -> list[dict[str, Any]]:
+    """Network A frozen for the GPU, row by row: arrays there and back, tensors, the GPU alone."""
+    densa: Any = importlib.import_module("densa")
+    densa.set_device("cuda")
+    model = densa.Sequential(
+        [
+            densa.Input((784,)),
+            densa.layers.Dense(300, "relu"),
+            densa.layers.Dense(100, "relu"),
+            densa.layers.Dense(10),
+        ]
+    )
+    predictor = model.freeze(device="cuda")
+    x = np.random.default_rng(0).normal(size=(1, 784)).astype("float32")
+    y = np.empty((1, 10), "float32")
+    here, there = densa.asarray(x).to("cuda"), densa.asarray(y).to("cuda")
+    on_gpu = [predictor._net.seconds(1, 1000) for _ in range(options.repeats)]
+    times = {
+        "the GPU alone": 1e6 * sorted(on_gpu)[len(on_gpu) // 2],
+        "tensors": time_call(densa._core, lambda: predictor(here, out=there), options),
+        "arrays, one by one": time_call(densa._core, lambda: predictor(x, out=y), options),
+    }
+    rows = []
+    print()
+    for name, micros in times.items():
+        row = {"name": f"A frozen, one row, {name}", "us": micros, "rate": 1e3 / micros}
+        rows.append(row | {"unit": "calls/ms"})
+        print(f"  {row['name']:40} {micros:8.2f} us", flush=True)
+    return rows
+
+
 # ---- report -------------------------------------------------------------------------------------
 
 
@@ -278,7 +313,7 @@ def main() -> None:
     machine = report()
     print(", ".join(f"{key} {value}" for key, value in machine.items()))
     rows = [row for row in (measure(name, options) for name in options.nets) if row]
-    ops = measure_product(machine, options) + measure_ops(options)
+    ops = measure_product(machine, options) + measure_ops(options) + measure_inference(options)
     common.save_results(options.json, "gpu", machine, {"train": rows, "ops": ops})
     if options.write:
         options.write.write_text(markdown(machine, rows, ops))
