@@ -2,6 +2,7 @@
 #include <pybind11/stl.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <limits>
 #include <optional>
@@ -70,7 +71,7 @@ T* number_in(const Variable& variable, DType dtype) {
 }
 
 // {"kind", "hyper", "targets": [(variable, [slots], decay)], "clipnorm", "global_clipnorm",
-//  "loss_scale": (scale, good steps, growth steps)}
+//  "loss_scale_factor": number, "loss_scale": (scale, good steps, growth steps)}
 std::unique_ptr<OptimizerPlan> optimizer_from(const py::object& spec) {
   if (spec.is_none()) return nullptr;
   const auto dict = spec.cast<py::dict>();
@@ -88,6 +89,11 @@ std::unique_ptr<OptimizerPlan> optimizer_from(const py::object& spec) {
   };
   plan->clip_norm = limit("clipnorm");
   plan->global_clip_norm = limit("global_clipnorm");
+  if (const double factor = limit("loss_scale_factor"); factor != 0) {
+    if (!(factor > 0 && std::isfinite(factor)))
+      throw ValueError(cat("plan: loss_scale_factor must be above 0; it is ", factor));
+    plan->loss_scale_factor = factor;
+  }
   if (dict.contains("loss_scale")) {
     const auto scale = dict["loss_scale"].cast<py::tuple>();
     plan->loss_scale = scale[0].cast<std::shared_ptr<Variable>>();

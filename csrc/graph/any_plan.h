@@ -23,10 +23,11 @@ struct OptimizerPlan {
     int gradient = -1;  // program value
   };
   std::vector<Target> targets;
-  double clip_norm = 0;         // per variable; 0: off
-  double global_clip_norm = 0;  // over all variables; 0: off
-  // Null, or what the loss was multiplied with and the good steps since it last changed, both
-  // single numbers, float32 and int32. A step whose gradients are not all finite is left out.
+  double clip_norm = 0;          // per variable; 0: off
+  double global_clip_norm = 0;   // over all variables; 0: off
+  double loss_scale_factor = 1;  // what the loss was multiplied with; taken off the gradients
+  // Null, or what the loss was multiplied with, too, and the good steps since it last changed,
+  // both single numbers, float32 and int32. A step whose gradients are not all finite is left out.
   std::shared_ptr<Variable> loss_scale, good_steps;
   std::int64_t growth_steps = 0;
 };

@@ -167,6 +167,7 @@ DeviceUpdate GpuPlan::update_of(const Recorded& recorded) const {
   update.groups = recorded.groups;
   update.clip_norm = optimizer_->clip_norm;
   update.global_clip_norm = optimizer_->global_clip_norm;
+  update.unscale = 1 / optimizer_->loss_scale_factor;
   if (optimizer_->loss_scale != nullptr) {
     update.loss_scale = static_cast<float*>(optimizer_->loss_scale->data());
     update.good_steps = static_cast<std::int32_t*>(optimizer_->good_steps->data());

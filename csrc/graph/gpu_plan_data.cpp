@@ -59,6 +59,7 @@ void GpuPlan::bring_part() {
 }
 
 void GpuPlan::upload_numbers(std::int64_t steps, const double* rates, std::size_t rate_count) {
+  const double unscale = optimizer_ == nullptr ? 1 : 1 / optimizer_->loss_scale_factor;
   for (const Updates& group : updates_) {
     const auto fill = [&](auto zero) {
       using T = decltype(zero);
@@ -67,7 +68,7 @@ void GpuPlan::upload_numbers(std::int64_t steps, const double* rates, std::size_
         const auto at = static_cast<std::size_t>(steps_in_span_ + i);
         const double rate = rate_count > 0 ? rates[std::min(at, rate_count - 1)] : 0;
         for (const bool decay : {false, true})
-          numbers.push_back(maker_->numbers<T>(step + i, rate, 1, decay));
+          numbers.push_back(maker_->numbers<T>(step + i, rate, unscale, decay));
       }
       put(group.numbers, numbers.data(), numbers.size());
     };

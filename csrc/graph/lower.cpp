@@ -14,10 +14,10 @@
 
 namespace densa {
 
-void OptimizerNumbers::make(StepMaker& maker, std::int64_t step, double rate) {
+void OptimizerNumbers::make(StepMaker& maker, std::int64_t step, double rate, double unscale) {
   for (int decay = 0; decay < 2; ++decay) {
-    f32[decay] = maker.numbers<float>(step, rate, 1, decay != 0);
-    f64[decay] = maker.numbers<double>(step, rate, 1, decay != 0);
+    f32[decay] = maker.numbers<float>(step, rate, unscale, decay != 0);
+    f64[decay] = maker.numbers<double>(step, rate, unscale, decay != 0);
   }
 }
 template <>

@@ -17,7 +17,8 @@ void lower(Plan& plan, const std::vector<std::string>& collect);
 struct OptimizerNumbers {
   StepNumbers<float> f32[2];
   StepNumbers<double> f64[2];
-  void make(StepMaker& maker, std::int64_t step, double rate);
+  // Gradients are multiplied with `unscale`, where no factor of a norm stands in its place.
+  void make(StepMaker& maker, std::int64_t step, double rate, double unscale);
   template <class T>
   const StepNumbers<T>& get(bool decay) const;
 };

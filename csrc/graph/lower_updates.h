@@ -191,6 +191,7 @@ class UpdateLowering : protected Placement {
         scale->limit = each                             ? optimizer.clip_norm
                        : optimizer.global_clip_norm > 0 ? optimizer.global_clip_norm
                                                         : std::numeric_limits<double>::infinity();
+        scale->unscale = 1 / optimizer.loss_scale_factor;
         scale->scale.buffer = new_buffer(sizeof(double), "clip factor");
         touch(*scale, scale->scale.buffer, true, false);
         last->factors.push_back({scale->scale.buffer, nullptr});

@@ -195,7 +195,7 @@ bool Plan::walk(StepState s, Team& team, int thread, GatherAhead& ahead) {
   s.scratch = s.local + local_bytes_;
   OptimizerNumbers numbers;
   if (optimizer_) {
-    numbers.make(makers_[thread][0], s.step, s.learning_rate);
+    numbers.make(makers_[thread][0], s.step, s.learning_rate, 1 / optimizer_->loss_scale_factor);
     s.optimizer = &numbers;
   }
   for (const auto& interval : schedule_.intervals) {
@@ -302,7 +302,7 @@ std::vector<std::pair<std::string, double>> Plan::profile(std::int64_t steps, do
     s.scratch = s.local + local_bytes_;
     OptimizerNumbers numbers;
     if (optimizer_) {
-      numbers.make(makers_[0][0], s.step, s.learning_rate);
+      numbers.make(makers_[0][0], s.step, s.learning_rate, 1 / optimizer_->loss_scale_factor);
       s.optimizer = &numbers;
     }
     std::size_t at = 0;

@@ -147,7 +147,7 @@ class NormScaleStage final : public Stage {
   std::vector<Part> parts;
   Ref<double> scale;
   Ref<float> loss_scale;  // absent: 1
-  double limit = 0;
+  double limit = 0, unscale = 1;
   void bind(const Addresses& a) override {
     for (Part& part : parts) part.sums.bind(a);
     scale.bind(a), loss_scale.bind(a);
@@ -156,8 +156,9 @@ class NormScaleStage final : public Stage {
     double total = 0;
     for (const Part& part : parts)
       for (std::int64_t i = 0; i < part.count; ++i) total += part.sums.p[i];
-    const double unscale = loss_scale.p == nullptr ? 1.0 : 1.0 / static_cast<double>(*loss_scale.p);
-    *scale.p = clip_factor(std::sqrt(total) * unscale, limit) * unscale;
+    const double off =
+        loss_scale.p == nullptr ? unscale : unscale / static_cast<double>(*loss_scale.p);
+    *scale.p = clip_factor(std::sqrt(total) * off, limit) * off;
   }
 };
 

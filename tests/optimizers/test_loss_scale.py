@@ -1,4 +1,4 @@
-"""LossScaleOptimizer: scaled losses, steps left out, in native and in eager training."""
+"""Scaled losses, by a constant and by LossScaleOptimizer, in native and in eager training."""
 
 import copy
 
@@ -69,6 +69,95 @@ def test_good_steps_in_a_row_double_the_scale(eager):
     trained(optimizer, eager)  # 8 steps
     assert optimizer.dynamic_scale == 32.0
     assert int(optimizer._good_steps.numpy()) == 2
+
+
+CLIPS = [{}, {"clipvalue": 0.01}, {"clipnorm": 0.1}, {"global_clipnorm": 0.5}]
+
+
+@pytest.mark.parametrize("clip", CLIPS, ids=str)
+@pytest.mark.parametrize("make", [SGD, Adam, densa.optimizers.Lion])
+@pytest.mark.parametrize("factor", [0.25, 1024.0, 3.0])
+def test_a_constant_factor_in_plans_and_op_by_op(factor, make, clip):
+    native = trained(make(0.01, loss_scale_factor=factor, **clip), False)
+    assert "op by op" not in native.explain_plan()
+    if factor != 3.0:  # powers of two round nothing otherwise
+        plain = trained(make(0.01, **clip), False)
+        for a, b in zip(plain.get_weights(), native.get_weights(), strict=True):
+            np.testing.assert_array_equal(a, b)
+    if make is not densa.optimizers.Lion:  # whose steps are signs: roundings show
+        eager = trained(make(0.01, loss_scale_factor=factor, **clip), True)
+        for a, b in zip(eager.get_weights(), native.get_weights(), strict=True):
+            np.testing.assert_allclose(b, a, rtol=2e-5, atol=2e-6)
+        assert int(native.optimizer.iterations) == int(eager.optimizer.iterations) == 8
+
+
+@pytest.mark.parametrize("clip", CLIPS[1:], ids=str)
+def test_limits_hold_for_what_the_factor_was_taken_off(clip):
+    """A loss in a straight line: the step is the limit, whatever the factor."""
+
+    def step(factor):
+        densa.utils.set_random_seed(4)
+        model = densa.Sequential([L.Input((9,)), L.Dense(2, use_bias=False)])
+        model.compile(SGD(1.0, loss_scale_factor=factor, **clip), lambda t, p: p * 1e3)
+        before = model.get_weights()[0]
+        model.train_on_batch(X[:16], Y[:16])
+        return before - model.get_weights()[0]
+
+    moved = step(100.0)
+    np.testing.assert_allclose(moved, step(None), rtol=1e-5, atol=1e-6)
+    if "clipvalue" in clip:
+        np.testing.assert_allclose(np.abs(moved), 0.01, rtol=1e-3)
+    else:
+        np.testing.assert_allclose(np.linalg.norm(moved), *clip.values(), rtol=1e-5)
+
+
+def test_a_constant_factor_that_changes_acts_from_the_next_fit_on():
+    model = trained(SGD(0.1), False, epochs=1)
+    model.optimizer.loss_scale_factor = 4.0
+    model.fit(X, Y, batch_size=16, shuffle=False, verbose=0)
+    plain = trained(SGD(0.1), False, epochs=2)
+    for a, b in zip(plain.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert len(model._runner("train")._plans) == 2
+
+
+def test_logs_are_those_of_the_loss_itself():
+    def logs(factor):
+        densa.utils.set_random_seed(4)
+        model = densa.Sequential([L.Input((9,)), L.Dense(2)])
+        model.compile(SGD(0.1, loss_scale_factor=factor), "mse", metrics=["mae"])
+        return model.fit(X, Y, batch_size=16, shuffle=False, verbose=0).history
+
+    assert logs(64.0) == logs(None)
+
+
+def test_a_constant_factor_lets_small_gradients_survive_in_float16():
+    def moved(factor):
+        densa.config.set_dtype_policy("mixed_float16")
+        try:
+            densa.utils.set_random_seed(1)
+            model = densa.Sequential([L.Input((9,)), L.Dense(2)])
+            before = model.get_weights()
+            optimizer = SGD(1e6, loss_scale_factor=factor)
+            model.compile(optimizer, lambda t, p: p * 2e-9, auto_scale_loss=False)
+            model.train_on_batch(X, Y)
+            return np.abs(model.get_weights()[0] - before[0]).max()
+        finally:
+            densa.config.set_dtype_policy(None)
+
+    assert moved(None) == 0
+    assert moved(2.0**15) > 0
+
+
+@pytest.mark.parametrize("factor", [0, 0.0, -2.0, float("nan"), float("inf")])
+def test_constant_factors_out_of_range(factor):
+    with pytest.raises(ValueError, match="`loss_scale_factor`"):
+        SGD(0.1, loss_scale_factor=factor)
+
+
+def test_a_constant_factor_that_is_no_number():
+    with pytest.raises(TypeError, match="`loss_scale_factor` must be a number"):
+        SGD(0.1, loss_scale_factor="large")
 
 
 def test_the_scale_stays_finite():

@@ -56,7 +56,10 @@ struct DeviceUpdate {
   // Largest norm of one gradient, or of all groups' together; 0: no limit. The factor that a norm
   // asks for stands in the place of StepNumbers::grad_scale. clip_value comes from the numbers.
   double clip_norm = 0, global_clip_norm = 0;
-  // Null, or what the loss was multiplied with and its good steps, in device memory; loss_scale.h.
+  // 1 / what the loss was multiplied with, for norms; where there are none, the numbers bring it.
+  double unscale = 1;
+  // Null, or what the loss was multiplied with, too, and its good steps, in device memory;
+  // loss_scale.h.
   float* loss_scale = nullptr;
   std::int32_t* good_steps = nullptr;
   std::int64_t growth_steps = 0;

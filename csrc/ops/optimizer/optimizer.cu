@@ -146,7 +146,7 @@ __global__ void sum_piece_squares(Global<const DeviceTarget> targets, int count,
 // Block i makes factors[i], from the sums of target i or, where there are no targets, of all
 // pieces. What the loss was multiplied with is taken off.
 __global__ void make_clip_factors(Global<const DeviceTarget> targets, std::int64_t pieces,
-                                  Global<const double> sums, double limit,
+                                  Global<const double> sums, double limit, double unscale,
                                   Global<const float> loss_scale, Global<double> factors) {
   __shared__ Shared<double, kFactorBlock / kWarp> room;
   std::int64_t first = 0, last = pieces;
@@ -158,7 +158,7 @@ __global__ void make_clip_factors(Global<const DeviceTarget> targets, std::int64
   double total = 0;
   for (std::int64_t i = first + threadIdx.x; i < last; i += kFactorBlock) total += sums[i];
   total = block_sum<kFactorBlock>(total, room);
-  const double unscale = loss_scale ? 1 / static_cast<double>(loss_scale[0]) : 1;
+  if (loss_scale) unscale /= static_cast<double>(loss_scale[0]);
   if (threadIdx.x == 0) factors[blockIdx.x] = clip_factor(sqrt(total) * unscale, limit) * unscale;
 }
 
@@ -274,7 +274,8 @@ void launch_factors(const DeviceUpdate& update, double* sums, double* factors) {
     if (!one_factor(update)) {
       cuda::launch(update.stream, cuda::Grid{{static_cast<unsigned>(group.count)}, {kFactorBlock}},
                    make_clip_factors, group.targets, group.pieces, static_cast<const double*>(sums),
-                   update.clip_norm, static_cast<const float*>(update.loss_scale), factors);
+                   update.clip_norm, update.unscale, static_cast<const float*>(update.loss_scale),
+                   factors);
       factors += group.count;
     }
     sums += group.pieces;
@@ -282,7 +283,7 @@ void launch_factors(const DeviceUpdate& update, double* sums, double* factors) {
   if (one_factor(update))
     cuda::launch(update.stream, cuda::Grid{{1}, {kFactorBlock}}, make_clip_factors,
                  static_cast<const DeviceTarget*>(nullptr), all_pieces(update), all_sums,
-                 update.global_clip_norm > 0 ? update.global_clip_norm : HUGE_VAL,
+                 update.global_clip_norm > 0 ? update.global_clip_norm : HUGE_VAL, update.unscale,
                  static_cast<const float*>(update.loss_scale), factors);
   if (update.loss_scale != nullptr)
     cuda::launch(update.stream, cuda::Grid{{1}, {kFactorBlock}}, follow_loss_scale,

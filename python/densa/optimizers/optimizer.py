@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,6 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from densa import _core
+from densa._numbers import check_real_number
 from densa._scope import auto_name, name_scope
 from densa.saving.registry import nearest
 from densa.variables import Variable
@@ -44,12 +46,13 @@ class Optimizer:
         ema_momentum: Its momentum.
         ema_overwrite_frequency: After how many steps the weights become their average;
             None: once, at the end of `fit`.
-        loss_scale_factor: Factor on the loss, taken off the gradients again.
+        loss_scale_factor: Factor on the loss, above 0, taken off the gradients again.
         gradient_accumulation_steps: Number of steps whose gradients make one update.
         name: Name of the optimizer; made up if None.
 
     Raises:
         ValueError: More than one way of clipping, or a number out of range.
+        TypeError: `loss_scale_factor` is no number.
 
     Example:
 
@@ -120,6 +123,13 @@ class Optimizer:
                 "`gradient_accumulation_steps` must be at least 2 or None; received "
                 f"{gradient_accumulation_steps!r}."
             )
+        if loss_scale_factor is not None:
+            check_real_number("`loss_scale_factor`", loss_scale_factor)
+            if not 0 < loss_scale_factor < math.inf:
+                raise ValueError(
+                    "`loss_scale_factor` must be a finite number above 0 or None; received "
+                    f"{loss_scale_factor!r}."
+                )
         self.name = name or auto_name(type(self).__name__)
         self.weight_decay = weight_decay
         self.clipnorm = clipnorm
@@ -462,11 +472,12 @@ class Optimizer:
 
         Returns:
             `kind` and `hyper` of the fused step, `targets` as (variable, slots, whether weight
-            decay applies), `clip_norm` and `global_clip_norm` with 0 for none.
+            decay applies), `clip_norm` and `global_clip_norm` with 0 for none,
+            `loss_scale_factor` where there is one.
         """
         kind = self.fused_kind()
         variables = list(variables)
-        special = self.use_ema or self.gradient_accumulation_steps or self.loss_scale_factor
+        special = self.use_ema or self.gradient_accumulation_steps
         if kind is None or special or self._overrides_apply():
             return None
         if any(getattr(v, "constraint", None) is not None for v in variables):
@@ -481,6 +492,7 @@ class Optimizer:
             ],
             "clip_norm": self.clipnorm or 0.0,
             "global_clip_norm": self.global_clipnorm or 0.0,
+            "loss_scale_factor": self.loss_scale_factor,
         }
 
     def _overrides_apply(self) -> bool:

@@ -138,6 +138,7 @@ class NativeRunner:
             tuple(optimizer.hyper().items()) if optimizer.fused_kind() else None,
             optimizer.clipnorm,
             optimizer.global_clipnorm,
+            optimizer.loss_scale_factor,
             tuple(id(v) for v in self.model.trainable_variables),
         )
 
@@ -156,6 +157,7 @@ class NativeRunner:
                 "targets": spec["targets"],
                 "clipnorm": spec["clip_norm"] or None,
                 "global_clipnorm": spec["global_clip_norm"] or None,
+                "loss_scale_factor": spec["loss_scale_factor"],
             }
             if "loss_scale" in spec:
                 optimizer["loss_scale"] = spec["loss_scale"]
