@@ -87,6 +87,14 @@ struct Numbers {
     return out;
   }
   static Numbers of(const View& view) { return of(view.data, format_of(view.dtype)); }
+  // What begins at `data`, whatever its format.
+  __device__ static Numbers at(const Global<T>& data, NumberFormat format) {
+#if defined(DENSA_EMULATED)
+    return of(data.pointer(), format);
+#else
+    return of(data, format);
+#endif
+  }
   __device__ float operator[](std::ptrdiff_t i) const {
     return format == NumberFormat::kFull ? full()[i] : from_half(format, half()[i]);
   }

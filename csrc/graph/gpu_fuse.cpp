@@ -194,7 +194,7 @@ void fuse_for_gpu(Program& program, bool trains, std::int64_t rows) {
   fuse_activations(program);
   if (!trains) fuse_networks(program);
   store_halves(program, rows);
-  fuse_rows(program, rows);  // behind store_halves: takes what has not 16 bits by then
+  fuse_rows(program, rows);  // behind store_halves, which says where values have 16 bits
   if (trains) fuse_bias_gradients(program);
   gather_arithmetic(program);
 }

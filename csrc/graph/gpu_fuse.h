@@ -14,7 +14,8 @@ void fuse_networks(Program& program);
 
 // 16-bit values lie in 16 bits where their readers take them, the ops before them round them, and
 // variables are rounded in one launch. `rows`: at most, of a batch. DENSA_GPU_WIDE_VALUES=1, for
-// tests: they stay float32.
+// tests: they stay float32. Either way a rounding that takes a launch of its own where values have
+// 16 bits has the attribute "apart".
 void store_halves(Program& program, std::int64_t rows);
 // dy through an activation, and the sum over its rows that a bias wants, become one op
 // (ops/slope_sum).

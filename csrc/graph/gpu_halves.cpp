@@ -41,7 +41,15 @@ class HalfValues {
       if (const DType half = rounded_to(program_, node); is_half(half) && fits(node.out[0]))
         set_type(node.out[0], half);
     for (ProgramNode& node : program_.nodes) write_rounded(node);
-    program_.remove_unused();
+  }
+  // Marks in `program`, which this one was or is, the roundings that are left.
+  void mark_apart(Program& program) const {
+    const std::vector<int> uses = program_.use_counts();
+    for (std::size_t i = 0; i < program.nodes.size(); ++i)
+      if (const ProgramNode& node = program_.nodes[i];
+          node.kind == NodeKind::kOp && std::string_view(node.op->name).starts_with("round_") &&
+          uses[node.out[0]] > 0)
+        program.nodes[i].attrs.set("apart", true);
   }
 
  private:
@@ -133,9 +141,17 @@ void round_variables(Program& program) {
 }  // namespace
 
 void store_halves(Program& program, std::int64_t rows) {
-  if (const char* wide = std::getenv("DENSA_GPU_WIDE_VALUES"); wide != nullptr && *wide != '\0')
+  Program stored = program;
+  HalfValues halves(stored, rows);
+  halves.run();
+  const char* wide = std::getenv("DENSA_GPU_WIDE_VALUES");
+  if (wide != nullptr && *wide != '\0') {
+    halves.mark_apart(program);
     return;
-  HalfValues(program, rows).run();
+  }
+  halves.mark_apart(stored);
+  program = std::move(stored);
+  program.remove_unused();
   round_variables(program);
 }
 

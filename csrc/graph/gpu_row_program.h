@@ -16,7 +16,12 @@ struct Meaning {
   RowStepKind kind = RowStepKind::kUnary;
   int fn = -1;
   double parameter = 0;
+  // Products: what both factors are numbers of; kFull: any numbers.
+  NumberFormat factors = NumberFormat::kFull;
 };
+
+// What a node rounds float32 numbers to; kFull: it is no such node.
+NumberFormat rounding_of(const Program& program, const ProgramNode& node);
 
 // Which of the binary formulas that the kernel knows; -1: none.
 int row_binary_number(const char* name);
@@ -25,13 +30,18 @@ int row_binary_number(const char* name);
 bool has_no_rows(const TypeInfo& type);
 bool is_number(const TypeInfo& type);
 
-// The rows of a batch as a program sees them: values of one floating type.
+// The rows of a batch as a program sees them: values of one floating type. Where that is float32,
+// they may lie in 16 bits.
 class RowTypes {
  public:
   RowTypes(const Program& program, DType dtype) : program_(program), dtype_(dtype) {}
 
   const TypeInfo& type(int id) const { return program_.values[id].type; }
-  bool is_ours(int id) const { return type(id).dtype == dtype_; }
+  bool is_ours(int id) const {
+    return type(id).dtype == dtype_ || (dtype_ == DType::kFloat32 && is_half(type(id).dtype));
+  }
+  // Whether all numbers of a value are of that format, because of how it was made.
+  bool is_rounded(int id, NumberFormat format) const;
   // Columns of a value of each row; 0: it is none.
   std::int64_t width(int id) const {
     const Dims& shape = type(id).shape;
@@ -66,6 +76,7 @@ class RowTypes {
 
  private:
   Meaning reduction(const ProgramNode& node) const;
+  Meaning product(const ProgramNode& node) const;
 
   const Program& program_;
   DType dtype_;

@@ -7,6 +7,7 @@
 #include "ops/elementwise/elementwise.h"
 #include "ops/elementwise/slopes.h"
 #include "ops/matmul/precision.h"
+#include "ops/round_all/round_all.h"
 
 namespace densa {
 namespace {
@@ -31,6 +32,28 @@ bool has_no_rows(const TypeInfo& type) {
 }
 bool is_number(const TypeInfo& type) { return has_no_rows(type) && element_count(type.shape) == 1; }
 
+NumberFormat rounding_of(const Program& program, const ProgramNode& node) {
+  if (node.kind != NodeKind::kOp || node.in.size() != 1) return NumberFormat::kFull;
+  if (const DType to = program.values[node.out[0]].type.dtype;
+      to != DType::kFloat32 && !is_half(to))
+    return NumberFormat::kFull;
+  const std::string_view name = node.op->name;
+  return name == "round_bfloat16"  ? NumberFormat::kBFloat16
+         : name == "round_float16" ? NumberFormat::kFloat16
+                                   : NumberFormat::kFull;
+}
+
+bool RowTypes::is_rounded(int id, NumberFormat format) const {
+  if (is_half(type(id).dtype)) return format_of(type(id).dtype) == format;
+  const int maker = program_.values[id].node;
+  if (maker < 0) return false;
+  const ProgramNode& node = program_.nodes[maker];
+  if (node.kind == NodeKind::kOp && node.op->alias) return is_rounded(node.in[0], format);
+  if (node.op == &round_all_op())
+    return format_of(dtype_from_name(node.attrs.get_string("format", ""))) == format;
+  return rounding_of(program_, node) == format;
+}
+
 Meaning RowTypes::meaning(const ProgramNode& node) const {
   if (node.kind != NodeKind::kOp || node.in.empty()) return {};
   const std::string_view name = node.op->name;
@@ -47,17 +70,15 @@ Meaning RowTypes::meaning(const ProgramNode& node) const {
         kind, number,
         kernel.attribute == nullptr ? 0 : node.attrs.get_double(kernel.attribute, kernel.missing));
   };
-  const bool exact = ops::precision_name(node.attrs).empty();
-  if (name == "dense" && exact && is_matrix(x) && wide > 0 && is_weight(node.in[1])) {
+  if (name == "dense" || name == "matmul") {
+    Meaning made = product(node);
     const std::string activation = node.attrs.get_string("activation", "");
-    return activation.empty() ? step(Kind::kDense) : with_formula(Kind::kDense, activation);
-  }
-  if (name == "matmul" && exact && is_matrix(x)) {
-    const bool a = node.attrs.get_bool("transpose_a", false),
-               b = node.attrs.get_bool("transpose_b", false);
-    if (a && !b && is_matrix(node.in[1])) return step(Kind::kWeightSum);
-    if (b && !a && is_weight(node.in[1]) && wide > 0) return step(Kind::kBackward);
-    return {};
+    if (made.role != Role::kNone && !activation.empty()) {
+      const NumberFormat factors = made.factors;
+      made = with_formula(made.kind, activation);
+      made.factors = factors;
+    }
+    return made;
   }
   if ((name == "sum" || name == "mean") && width(x) > 0) return reduction(node);
   if (node.out.size() == 1 && node.in.size() == 1 && wide > 0 && width(x) == wide &&
@@ -96,6 +117,29 @@ Meaning RowTypes::meaning(const ProgramNode& node) const {
   if (name == "accuracy_sparse" && is_matrix(x) && is_label(node.in[1]) && wide > 0)
     return step(Kind::kAccuracy);
   return {};
+}
+
+Meaning RowTypes::product(const ProgramNode& node) const {
+  const int x = node.in[0], w = node.in[1];
+  Meaning made{.role = Role::kStep};
+  if (const std::string name = ops::precision_name(node.attrs); !name.empty())
+    made.factors = format_of(dtype_from_name(name));
+  if (!is_matrix(x) || (made.factors != NumberFormat::kFull && dtype_ != DType::kFloat32))
+    return {};
+  // Rows are rounded where need be, weights are not.
+  const bool has_weight = is_weight(w) && width(node.out[0]) > 0 &&
+                          (made.factors == NumberFormat::kFull || is_rounded(w, made.factors));
+  if (std::string_view(node.op->name) == "dense") {
+    const bool has_bias = node.in.size() > 2;
+    if (!has_weight || (has_bias && is_half(type(node.in[2]).dtype))) return {};
+    made.kind = Kind::kDense;
+    return made;
+  }
+  const bool a = node.attrs.get_bool("transpose_a", false),
+             b = node.attrs.get_bool("transpose_b", false);
+  made.kind = a ? Kind::kWeightSum : Kind::kBackward;
+  const bool fits = a ? !b && is_matrix(w) : b && has_weight;
+  return fits ? made : Meaning{};
 }
 
 Meaning RowTypes::reduction(const ProgramNode& node) const {

@@ -26,6 +26,7 @@ class Writer {
     for (std::size_t i = 0; i < program_.nodes.size(); ++i)
       if (region_.has[i])
         for (int id : program_.nodes[i].in) --outside_[id];
+    find_roundings();
     for (std::size_t i = 0; i < program_.nodes.size(); ++i)
       if (region_.has[i]) add(program_.nodes[i], region_.meaning[i]);
     if (region_.label >= 0) input(region_.label);
@@ -66,9 +67,14 @@ class Writer {
   }
 
   // Operands name runs of columns until they have their places.
-  static RowOperand operand_of(const Known& known) {
-    return RowOperand::of(known.kind, known.index);
+  RowOperand operand_of(const Known& known) const {
+    const bool columns = known.kind == RowOperand::kColumns || known.kind == RowOperand::kColumn;
+    return columns ? RowOperand::of(known.kind, known.index) : memory_of(known.kind, known.index);
   }
+  RowOperand memory_of(RowOperand::Kind kind, int input) const {
+    return RowOperand::of(kind, input, format(in_[static_cast<std::size_t>(input)]));
+  }
+  NumberFormat format(int id) const { return format_of(types_.type(id).dtype); }
 
   // Before a step that reads value `id` with `wide` columns.
   Known known(int id, std::int64_t wide) {
@@ -81,7 +87,7 @@ class Writer {
       const int from = input(id);
       if (rows_of_ < 0) rows_of_ = from;
       push({.kind = Kind::kLoad,
-            .a = RowOperand::of(RowOperand::kScalar, from),
+            .a = memory_of(RowOperand::kScalar, from),
             .out = static_cast<std::uint16_t>(columns),
             .wide = static_cast<std::uint16_t>(own)});
       values_[id] = {RowOperand::kColumns, columns};
@@ -105,10 +111,47 @@ class Writer {
     return {RowOperand::kColumns, columns};
   }
 
+  // The same where a product multiplies numbers of a format alone.
+  Known factor(int id, std::int64_t wide, NumberFormat format) {
+    const Known from = whole(id, wide);
+    if (format == NumberFormat::kFull || types_.is_rounded(id, format)) return from;
+    touch(from);
+    const int columns = new_columns(wide);
+    push_rounding(from.index, columns, wide, format);
+    return {RowOperand::kColumns, columns};
+  }
+
   void push(const RowStep& step) { steps_.push_back(step); }
+  void push_rounding(int from, int to, std::int64_t wide, NumberFormat format) {
+    push({.kind = Kind::kUnary,
+          .rounds = static_cast<std::uint8_t>(format),
+          .a = RowOperand::of(RowOperand::kColumns, from),
+          .out = static_cast<std::uint16_t>(to),
+          .wide = static_cast<std::uint16_t>(wide)});
+  }
+
+  // Roundings that alone read what another step makes belong to that step.
+  void find_roundings() {
+    const std::vector<int> uses = program_.use_counts();
+    for (std::size_t i = 0; i < program_.nodes.size(); ++i) {
+      const ProgramNode& node = program_.nodes[i];
+      if (!region_.has[i] || rounding_of(program_, node) == NumberFormat::kFull) continue;
+      const int from = node.in[0], maker = program_.values[from].node;
+      if (uses[from] == 1 && maker >= 0 && region_.has[maker] &&
+          region_.meaning[maker].role == Role::kStep)
+        rounding_[from] = &node;
+    }
+  }
+  // What a result is rounded to as it is made.
+  NumberFormat rounding(int id) const {
+    const auto behind = rounding_.find(id);
+    return behind == rounding_.end() ? format(id) : rounding_of(program_, *behind->second);
+  }
 
   void result(const ProgramNode& node, std::size_t which, std::int64_t wide, int columns) {
-    const int id = node.out[which];
+    int id = node.out[which];
+    if (const auto behind = rounding_.find(id); behind != rounding_.end())
+      id = behind->second->out[0];
     values_[id] = {RowOperand::kColumns, columns};
     store(id, wide);
   }
@@ -118,7 +161,8 @@ class Writer {
     touch(from);
     push({.kind = Kind::kStore,
           .a = operand_of(from),
-          .b = RowOperand::of(RowOperand::kScalar, static_cast<std::int64_t>(stored_.size())),
+          .b = RowOperand::of(RowOperand::kScalar, static_cast<std::int64_t>(stored_.size()),
+                              format(id)),
           .wide = static_cast<std::uint16_t>(wide)});
     stored_.push_back(id);
   }
@@ -156,7 +200,8 @@ class Writer {
   const Region& region_;
   RowTypes types_;
   DType dtype_;
-  std::vector<int> outside_;  // readers of each value outside of the region
+  std::vector<int> outside_;                    // readers of each value outside of the region
+  std::map<int, const ProgramNode*> rounding_;  // of find_roundings, by what they round
   std::map<int, Known> values_;
   std::vector<Columns> columns_;
   std::vector<RowStep> steps_;
@@ -176,7 +221,9 @@ void Writer::add(const ProgramNode& node, const Meaning& meaning) {
     store(y, wide);
     return;
   }
-  ++launches_;
+  const NumberFormat rounds = rounding_of(program_, node);
+  if (rounds == NumberFormat::kFull || node.attrs.get_bool("apart", false)) ++launches_;
+  if (rounds != NumberFormat::kFull && values_.count(y) != 0) return;
   RowStep step{.kind = meaning.kind,
                .fn = static_cast<std::int8_t>(meaning.fn),
                .parameter = meaning.parameter};
@@ -187,7 +234,7 @@ void Writer::add(const ProgramNode& node, const Meaning& meaning) {
     touch(from);
   };
   const auto weight = [&](int id) {
-    step.c = RowOperand::of(RowOperand::kScalar, input(id));
+    step.c = memory_of(RowOperand::kScalar, input(id));
     weights_ += element_count(types_.type(id).shape);
   };
   const std::int64_t in = types_.width(x);
@@ -196,16 +243,16 @@ void Writer::add(const ProgramNode& node, const Meaning& meaning) {
   switch (meaning.kind) {
     case Kind::kDense:
     case Kind::kBackward: {
-      from = {whole(x, in)};
+      from = {factor(x, in, meaning.factors)};
       if (meaning.kind == Kind::kDense && node.in.size() > 2) {
         // w and b lie side by side among the inputs.
         step.flags = kHasBias;
         const auto at = std::ranges::find(in_, node.in[1]);
         if (at == in_.end() || at + 1 == in_.end() || at[1] != node.in[2]) {
-          step.c = RowOperand::of(RowOperand::kScalar, static_cast<std::int64_t>(in_.size()));
           in_.insert(in_.end(), {node.in[1], node.in[2]});
+          step.c = memory_of(RowOperand::kScalar, static_cast<int>(in_.size()) - 2);
         } else {
-          step.c = RowOperand::of(RowOperand::kScalar, at - in_.begin());
+          step.c = memory_of(RowOperand::kScalar, static_cast<int>(at - in_.begin()));
         }
         weights_ += in * wide;
       } else {
@@ -241,7 +288,7 @@ void Writer::add(const ProgramNode& node, const Meaning& meaning) {
     }
     case Kind::kWeightSum: {
       const std::int64_t out = types_.width(node.in[1]);
-      from = {whole(x, in), whole(node.in[1], out)};
+      from = {factor(x, in, meaning.factors), factor(node.in[1], out, meaning.factors)};
       step.wide = static_cast<std::uint16_t>(out);
       weights_ += in * out;
       break;
@@ -259,6 +306,7 @@ void Writer::add(const ProgramNode& node, const Meaning& meaning) {
     default: break;
   }
   if (meaning.kind == Kind::kDropout) step.fn = mask(node.attrs);
+  if (rounds != NumberFormat::kFull) step.fn = -1;
   if ((meaning.kind == Kind::kLoss || meaning.kind == Kind::kAccuracy) &&
       types_.is_label(node.in[1]))
     step.flags |= kHasLabels;
@@ -275,9 +323,22 @@ void Writer::add(const ProgramNode& node, const Meaning& meaning) {
     columns.push_back(new_columns(std::max<std::int64_t>(types_.width(node.out[k]), 1)));
   step.out = static_cast<std::uint16_t>(columns[0]);
   if (columns.size() > 1) step.out2 = static_cast<std::uint16_t>(columns[1]);
+  const auto format_of_result = [&](std::size_t k) {
+    return rounds != NumberFormat::kFull ? rounds : rounding(node.out[k]);
+  };
+  if (rounds_results(step.kind))
+    for (std::size_t k = 0; k < columns.size(); ++k)
+      step.rounds |= static_cast<std::uint8_t>(static_cast<int>(format_of_result(k)) << 2 * k);
   push(step);
-  for (std::size_t k = 0; k < columns.size(); ++k)
-    result(node, k, columns_[static_cast<std::size_t>(columns[k])].wide, columns[k]);
+  for (std::size_t k = 0; k < columns.size(); ++k) {
+    const auto size = columns_[static_cast<std::size_t>(columns[k])].wide;
+    if (const NumberFormat to = format_of_result(k);
+        to != NumberFormat::kFull && !rounds_results(step.kind)) {
+      columns_[static_cast<std::size_t>(columns[k])].last = now();
+      push_rounding(columns[k], columns[k], size, to);
+    }
+    result(node, k, size, columns[k]);
+  }
 }
 
 bool Writer::fits(const ArenaPlan& places) const {

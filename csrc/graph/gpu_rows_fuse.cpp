@@ -12,23 +12,6 @@ using Kind = RowStepKind;
 
 enum State : char { kApart, kRowValue, kBehind };  // of a value: does not depend on the region, ...
 
-// Values that have 16 bits, are rounded to them, or are made for that alone. What reads or makes
-// one stays apart: a program holds float32, so it would keep them from lying in 16 bits. Roundings
-// say so even where store_halves leaves float32: no sum over rows has another order by that.
-std::vector<char> find_rounded(const Program& program) {
-  std::vector<char> rounded;
-  for (const ProgramValue& value : program.values) rounded.push_back(is_half(value.type.dtype));
-  for (const ProgramNode& node : program.nodes) {
-    if (node.kind != NodeKind::kOp) continue;
-    const bool rounds = std::string_view(node.op->name).starts_with("round_");
-    if (rounds)
-      for (int id : node.in) rounded[id] = 1;
-    if (rounds || (node.op->alias && rounded[node.in[0]] != 0))
-      for (int id : node.out) rounded[id] = 1;
-  }
-  return rounded;
-}
-
 // Nodes that `may` be taken, in their order, each of which needs of the region only values of rows.
 std::optional<Region> grow(const Program& program, DType dtype, const std::vector<char>& may) {
   const RowTypes types(program, dtype);
@@ -44,6 +27,9 @@ std::optional<Region> grow(const Program& program, DType dtype, const std::vecto
     bool takes = meaning.role != Role::kNone && !any(kBehind);
     if (meaning.role == Role::kAlias)
       takes = takes && (any(kRowValue) || types.width(node.in[0]) == 0);
+    // Other roundings belong to the op before them, or would where store_halves leaves float32.
+    if (takes && rounding_of(program, node) != NumberFormat::kFull)
+      takes = any(kRowValue) || node.attrs.get_bool("apart", false);
     if (takes && (meaning.kind == Kind::kLoss || meaning.kind == Kind::kAccuracy) &&
         types.is_label(node.in[1])) {
       takes = region.label < 0 || region.label == node.in[1];
@@ -71,7 +57,7 @@ std::optional<Region> grow(const Program& program, DType dtype, const std::vecto
     if (!region.has[i] && !region.behind[i] && node.kind == NodeKind::kOp && may[i] &&
         node.in.size() == 2 && row_binary_number(node.op->name) >= 0 && readers[node.out[0]] > 0 &&
         readers[node.out[0]] == uses[node.out[0]] && is_number(types.type(node.out[0])) &&
-        types.is_ours(node.out[0])) {
+        types.type(node.out[0]).dtype == dtype) {
       region.has[i] = 1;
       region.meaning[i] = {Role::kStep, Kind::kBinary, row_binary_number(node.op->name)};
     }
@@ -100,16 +86,12 @@ void replace(Program& program, const Region& region, ProgramNode made) {
 }  // namespace
 
 void fuse_rows(Program& program, std::int64_t rows) {
-  const std::vector<char> rounded = find_rounded(program);
-  const auto is_rounded = [&](int id) { return rounded[id] != 0; };
   for (const DType dtype : {DType::kFloat32, DType::kFloat64}) {
     std::vector<char> left_out(program.values.size(), 0);  // nodes, by their first result
     for (;;) {
       std::vector<char> may;
       for (const ProgramNode& node : program.nodes)
-        may.push_back(!node.out.empty() && !left_out[node.out[0]] &&
-                      std::ranges::none_of(node.in, is_rounded) &&
-                      std::ranges::none_of(node.out, is_rounded));
+        may.push_back(!node.out.empty() && !left_out[node.out[0]]);
       const std::optional<Region> region = grow(program, dtype, may);
       if (!region) break;
       if (auto made = write_row_program(program, *region, dtype, rows)) {

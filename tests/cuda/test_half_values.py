@@ -46,7 +46,7 @@ def random_network(rng):
         if rng.random() < 0.4:
             stack += [L.BatchNormalization(), L.Activation("silu")]
         if rng.random() < 0.3:
-            stack.append(L.ReLU())
+            stack.append(L.ReLU() if rng.random() < 0.5 else L.PReLU())
     return densa.Sequential([*stack, L.Dense(3, dtype="float32" if rng.random() < 0.7 else None)])
 
 
@@ -136,7 +136,7 @@ def layers_of(widths, activation):
 STEPS = {
     "A": (lambda: layers_of((784, 300, 100, 10), "relu"),
           lambda: densa.optimizers.SGD(0.01, momentum=0.9), 32,
-          (14, 6937), (5, 792), (31, 13228), (12, 3902)),
+          (10, 6901), (5, 792), (24, 13103), (12, 3902)),
     "D": (lambda: layers_of((1024,) * 5 + (10,), "gelu"), lambda: densa.optimizers.AdamW(1e-3), 256,
           (26, 176772), (7, 14768), (59, 316299), (20, 72473)),
 }  # fmt: skip

@@ -118,7 +118,7 @@ std::size_t scratch_bytes(std::span<const TypeInfo> in, const Attrs& attrs) {
   const TypeInfo& x = in[static_cast<std::size_t>(attrs.get_int("rows_of", 0))];
   const std::int64_t blocks = std::min(kMostRowBlocks, count_tiles(x.shape[0], kLeastTile));
   return static_cast<std::size_t>(blocks * sum_size_of(attrs.get_ints("sizes"))) *
-         item_size(x.dtype);
+         arithmetic_size(x.dtype);
 }
 
 template <class T>
@@ -163,7 +163,7 @@ void eval_program(const DeviceCall& call) {
   sums.outputs = static_cast<int>(sizes.size());
   sums.sums = program.sums;
   for (std::size_t i = 0, begin = 0; i < sizes.size(); ++i) {
-    sums.output[i] = {Global<T>(call.out[stored + i].as<T>()), static_cast<std::int64_t>(begin),
+    sums.output[i] = {FloatMemory<T>::out(call.out[stored + i]), static_cast<std::int64_t>(begin),
                       widths[i] * program.rows};
     begin += static_cast<std::size_t>(sizes[i]);
   }

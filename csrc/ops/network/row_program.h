@@ -4,7 +4,8 @@
 // A block takes a tile of rows through the program's steps, one after another. Values of a row are
 // runs of columns of the tile, in shared memory; the program says where each one begins. Sums over
 // rows (gradients of weights, means of losses) are made for each block apart, in scratch, and
-// joined by a second launch in a fixed order. Attributes:
+// joined by a second launch in a fixed order. A tile holds what arithmetic is in; float32 numbers
+// may lie in 16 bits in memory, and steps may round to them. Attributes:
 //   steps    the program: RowSteps, in whole numbers
 //   names    the same, to be read
 //   columns  of the tile
@@ -17,6 +18,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "base/number_format.h"
 #include "ops/network/network.h"
 
 namespace densa {
@@ -45,7 +47,7 @@ inline constexpr const char* kRowStepNames[] = {
     "slope",    "binary",   "dropout",    "row_sum",    "softmax", "loss",
     "accuracy", "backward", "weight_sum", "column_sum", "total"};
 
-// Where a step reads: kind and index in 16 bits.
+// Where a step reads, in 16 bits: kind, how numbers of an input or output lie in memory, index.
 struct RowOperand {
   enum Kind : std::uint8_t {
     kColumns,  // as many columns as the result, from `index` on
@@ -55,11 +57,13 @@ struct RowOperand {
   };
   std::uint16_t bits = 0;
 
-  static constexpr RowOperand of(Kind kind, std::int64_t index) {
-    return {static_cast<std::uint16_t>(kind << 14 | index)};
+  static constexpr RowOperand of(Kind kind, std::int64_t index,
+                                 NumberFormat format = NumberFormat::kFull) {
+    return {static_cast<std::uint16_t>(kind << 14 | static_cast<int>(format) << 12 | index)};
   }
   constexpr Kind kind() const { return static_cast<Kind>(bits >> 14); }
-  constexpr int index() const { return bits & 0x3fff; }
+  constexpr NumberFormat format() const { return static_cast<NumberFormat>(bits >> 12 & 3); }
+  constexpr int index() const { return bits & 0xfff; }
 };
 
 enum RowStepFlags : std::uint8_t {
@@ -72,21 +76,42 @@ enum RowStepFlags : std::uint8_t {
 struct RowStep {
   RowStepKind kind = RowStepKind::kLoad;
   std::int8_t fn = -1;  // number of a formula, of a binary formula, of a mask
-  std::uint8_t flags = 0, spare = 0;
+  std::uint8_t flags = 0;
+  // What results are rounded to: out, two bits on out2. Of kDense, kBackward and elementwise steps.
+  std::uint8_t rounds = 0;
   RowOperand a, b, c;
   std::uint16_t out = 0, out2 = 0;  // first columns
   std::uint16_t in = 0, wide = 0;   // columns of a; of the result
   std::uint16_t more = 0;
   std::int32_t sum = 0;  // where a sum over rows begins
   double parameter = 0;
+
+  constexpr NumberFormat rounding(int which = 0) const {
+    return static_cast<NumberFormat>(rounds >> 2 * which & 3);
+  }
 };
 static_assert(std::is_trivially_copyable_v<RowStep> && sizeof(RowStep) == 32);
+
+// Whether steps of that kind heed `rounds`.
+constexpr bool rounds_results(RowStepKind kind) {
+  switch (kind) {
+    case RowStepKind::kDense:
+    case RowStepKind::kUnary:
+    case RowStepKind::kPair:
+    case RowStepKind::kSlope:
+    case RowStepKind::kBinary:
+    case RowStepKind::kDropout:
+    case RowStepKind::kBackward: return true;
+    default: return false;
+  }
+}
 
 // What one launch takes.
 inline constexpr std::size_t kMostRowSteps = 76, kMostRowInputs = 136, kMostRowOutputs = 16,
                              kMostRowSums = 64, kMostRowMasks = 6;
 inline constexpr std::int64_t kTileBytes = 44 << 10;
-inline constexpr int kLeastTile = 4;  // rows
+inline constexpr int kLeastTile = 4;                     // rows
+static_assert(kTileBytes / (kLeastTile * 4) <= 0x1000);  // RowOperand::index
 // Blocks whose sums are joined.
 inline constexpr std::int64_t kMostRowBlocks = 128;
 

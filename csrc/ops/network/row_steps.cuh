@@ -7,6 +7,7 @@
 #include "base/philox.h"
 #include "cuda/kernel.h"
 #include "cuda/launch.h"
+#include "cuda/numbers.h"
 #include "ops/backend.h"
 #include "ops/batch_norm/formula.h"
 #include "ops/dropout/keep.h"
@@ -52,6 +53,22 @@ struct RowCall {
   RowStep steps[kMostRowSteps];
 };
 
+// Memory of a program's inputs and outputs: float32 numbers may lie in 16 bits.
+template <class T>
+__device__ auto memory_at(const Global<T>& data, NumberFormat format) {
+  if constexpr (sizeof(T) == 4) {
+    return Numbers<T>::at(data, format);
+  } else {
+    return data;
+  }
+}
+template <class T>
+__device__ T rounded_to(NumberFormat format, T x) {
+  if constexpr (sizeof(T) == 4)
+    if (format != NumberFormat::kFull) return as_half(format, x);
+  return x;
+}
+
 // One step of one tile.
 template <class T>
 struct RowWork {
@@ -66,8 +83,10 @@ struct RowWork {
     switch (from.kind()) {
       case RowOperand::kColumns: return tile[place(row, from.index() + column)];
       case RowOperand::kColumn: return tile[place(row, from.index())];
-      case RowOperand::kScalar: return call.in[from.index()][0];
-      default: return call.in[from.index()][column];
+      case RowOperand::kScalar: column = 0; [[fallthrough]];
+      default:
+        if (from.format() == NumberFormat::kFull) return call.in[from.index()][column];
+        return memory_at(call.in[from.index()], from.format())[column];
     }
   }
   __device__ Global<const T> input(int after = 0) const { return call.in[step.c.index() + after]; }
@@ -106,6 +125,11 @@ __device__ void run_elements(const RowWork<T>& work) {
   const bool valued =
       s.kind == RowStepKind::kUnary || s.kind == RowStepKind::kPair || s.kind == RowStepKind::kNorm;
   const bool paired = s.kind == RowStepKind::kSlope || s.kind == RowStepKind::kBinary;
+  const bool loads = s.kind == RowStepKind::kLoad, stores = s.kind == RowStepKind::kStore;
+  decltype(memory_at(work.call.in[0], NumberFormat::kFull)) from{};
+  decltype(memory_at(work.call.out[0], NumberFormat::kFull)) to{};
+  if (loads) from = memory_at(work.call.in[s.a.index()], s.a.format());
+  if (stores) to = memory_at(work.call.out[s.b.index()], s.b.format());
   DENSA_ROLLED
   for (int i = static_cast<int>(threadIdx.x); i < work.rows * s.wide; i += kBlock) {
     const int row = i / s.wide, column = i - row * s.wide;
@@ -114,15 +138,16 @@ __device__ void run_elements(const RowWork<T>& work) {
     DENSA_ROLLED
     for (int k = paired ? 1 : 0; k >= 0; --k) {  // a last; one copy of the code that reads
       y = x;
-      x = s.kind == RowStepKind::kLoad ? work.call.in[s.a.index()][at]
-                                       : work.read(k == 0 ? s.a : s.b, row, column);
+      x = loads ? from[at] : work.read(k == 0 ? s.a : s.b, row, column);
     }
     const T b = y;
     y = x;
     if (sloped) y = slope_from_saved<true>(which, s.parameter, x);
     switch (s.kind) {
-      case RowStepKind::kStore: work.call.out[s.b.index()][at] = x; continue;
-      case RowStepKind::kPair: work.tile.set(work.place(row, s.out2 + column), y); break;
+      case RowStepKind::kStore: put(to, at, x); continue;
+      case RowStepKind::kPair:
+        work.tile.set(work.place(row, s.out2 + column), rounded_to(s.rounding(1), y));
+        break;
       case RowStepKind::kSlope: y = b * y; break;
       case RowStepKind::kBinary: y = binary_value(s.fn, x, b); break;
       case RowStepKind::kDropout: y = kept(work.call.masks[s.fn], work.call.plan, at, x); break;
@@ -137,7 +162,32 @@ __device__ void run_elements(const RowWork<T>& work) {
     // The parameter of a norm is its epsilon: its formula has none.
     if (valued)
       y = s.fn < 0 ? x : any_formula(which, s.kind == RowStepKind::kNorm ? 0 : s.parameter, x);
-    work.tile.set(work.place(row, s.out + column), y);
+    work.tile.set(work.place(row, s.out + column), rounded_to(s.rounding(), y));
+  }
+}
+
+// Numbers first, first + stride ... of a weight: loads first, then what 16 bits take.
+template <int kCount, class T, class Weights>
+__device__ void load_weights(const Weights& from, int first, int stride, T (&w)[kCount]) {
+  if constexpr (sizeof(T) == 4) {
+    if (from.format != NumberFormat::kFull) {
+      Four<std::uint16_t> halves[kCount / 4];
+      DENSA_UNROLL
+      for (int j = 0; j < kCount; ++j) halves[j / 4].x[j % 4] = from.half()[first + j * stride];
+      DENSA_UNROLL
+      for (int j = 0; j < kCount; j += 4) {
+        const Four<float> four = from_halves(from.format, halves[j / 4]);
+        DENSA_UNROLL
+        for (int q = 0; q < 4; ++q) w[j + q] = four.x[q];
+      }
+      return;
+    }
+    const auto full = from.full();
+    DENSA_UNROLL
+    for (int j = 0; j < kCount; ++j) w[j] = full[first + j * stride];
+  } else {
+    DENSA_UNROLL
+    for (int j = 0; j < kCount; ++j) w[j] = from[first + j * stride];
   }
 }
 
@@ -148,7 +198,7 @@ __device__ void run_dense(const RowWork<T>& work) {
   constexpr int kAhead = kHeld == 1 ? 16 : 4;  // weights on their way at once: few threads wait
   const RowStep& s = work.step;
   const int in = s.in, wide = s.wide;
-  const Global<const T> weights = work.input();
+  const auto weights = memory_at(work.input(), s.c.format());
   const int count = (work.rows + kHeld - 1) / kHeld * wide;
   DENSA_ROLLED
   for (int i = static_cast<int>(threadIdx.x); i < count; i += kBlock) {
@@ -165,8 +215,7 @@ __device__ void run_dense(const RowWork<T>& work) {
     DENSA_ROLLED
     for (; k + kAhead <= in; k += kAhead) {
       T w[kAhead];
-      DENSA_UNROLL
-      for (int j = 0; j < kAhead; ++j) w[j] = weights[(k + j) * wide + column];
+      load_weights(weights, k * wide + column, wide, w);
       DENSA_UNROLL
       for (int r = 0; r < kHeld; ++r) {
         DENSA_UNROLL
@@ -186,11 +235,13 @@ __device__ void run_dense(const RowWork<T>& work) {
     DENSA_UNROLL
     for (int r = 0; r < kHeld; ++r)
       if (row + r < work.rows) work.tile.set(work.place(row + r, s.out + column), z[r]);
-    if (s.fn < 0) continue;
+    if (s.fn < 0 && s.rounds == 0) continue;
     DENSA_ROLLED
     for (int r = 0; r < kHeld && row + r < work.rows; ++r) {  // one copy of the call
       const int at = work.place(row + r, s.out + column);
-      work.tile.set(at, any_formula(static_cast<Formula>(s.fn), s.parameter, work.tile[at]));
+      T y = work.tile[at];
+      if (s.fn >= 0) y = any_formula(static_cast<Formula>(s.fn), s.parameter, y);
+      work.tile.set(at, rounded_to(s.rounding(), y));
     }
   }
 }
@@ -204,7 +255,7 @@ __device__ void run_backward(const RowWork<T>& work) {
   int lanes = 1;
   while (lanes < s.in && lanes < kWarp) lanes *= 2;
   const int at_once = kBlock / lanes, in_warp = kWarp / lanes;
-  const Global<const T> w = work.input();
+  const auto w = memory_at(work.input(), s.c.format());
   DENSA_ROLLED
   for (int row = 0; row < work.rows; row += kEach) {
     int dz[kEach];
@@ -229,7 +280,8 @@ __device__ void run_backward(const RowWork<T>& work) {
       if (i < s.wide && lane % lanes == 0) {
         DENSA_UNROLL
         for (int r = 0; r < kEach; ++r)
-          if (row + r < work.rows) work.tile.set(work.place(row + r, s.out + i), sum[r]);
+          if (row + r < work.rows)
+            work.tile.set(work.place(row + r, s.out + i), rounded_to(s.rounding(), sum[r]));
       }
     }
   }
@@ -399,7 +451,7 @@ __global__ void __launch_bounds__(kBlock) run_rows(RowCall<T> a) {
 
 template <class T>
 struct SumOutput {
-  Global<T> out;
+  typename FloatMemory<T>::Out out;
   std::int64_t begin = 0;
   std::int64_t count = 0;  // 0, or that by which a mean is divided
 };
@@ -436,7 +488,7 @@ __global__ void __launch_bounds__(kBlock) join_sums(SumCall<T> a) {
     }
   }
   const SumOutput<T>& output = a.output[low];
-  output.out[at - output.begin] = output.count == 0 ? sum : sum / static_cast<T>(output.count);
+  put(output.out, at - output.begin, output.count == 0 ? sum : sum / static_cast<T>(output.count));
 }
 
 }  // namespace

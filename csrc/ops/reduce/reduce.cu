@@ -347,6 +347,11 @@ bool sums_rows(std::span<const TypeInfo> in, const Attrs& attrs) {
   return in[0].shape.rank() == 2 && in[0].shape[1] > 1 && attrs.get_ints("axis") == Ints{0};
 }
 
+bool sums_rows_to_shape(std::span<const TypeInfo> in, const Attrs& attrs) {
+  return in[0].shape.rank() == 2 && in[0].shape[1] > 1 &&
+         attrs.get_ints("shape") == Ints{in[0].shape[1]};
+}
+
 template <class R>
 constexpr DeviceOp op(const char* name) {
   return {.name = name, .eval = &R::eval, .scratch_bytes = &R::scratch};
@@ -365,7 +370,12 @@ constexpr DeviceOp kOps[] = {
     op<Reduce<FloatOther<Other::kProd>, Plain::kProd>>("prod"),
     op<Reduce<FloatVar, Plain::kSum>>("var"),
     op<Reduce<FloatLogSumExp, Plain::kSum>>("logsumexp"),
-    op<Reduce<FloatSum, Plain::kSum, AxesFrom::kShape>>("sum_to"),
+    {.name = "sum_to",
+     .eval = &Reduce<FloatSum, Plain::kSum, AxesFrom::kShape>::eval,
+     .scratch_bytes = &Reduce<FloatSum, Plain::kSum, AxesFrom::kShape>::scratch,
+     .half_in = 1,
+     .half_out = 1,
+     .takes_halves = &sums_rows_to_shape},
     op<Truth<false>>("any"),
     op<Truth<true>>("all"),
     op<Arg<true>>("argmax"),
