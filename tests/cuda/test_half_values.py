@@ -188,6 +188,35 @@ def test_copies_of_variables_follow_them(half):
         assert np.abs(a - b).max() > 1e-4
 
 
+@pytest.mark.parametrize("labels", ["classes", "shares"])
+def test_scores_of_many_classes_and_their_gradient_lie_in_16_bits(half, labels, monkeypatch):
+    """More than a program of rows takes: the loss, its gradient and the accuracy are ops."""
+    rng = np.random.default_rng(5)
+    x, y = rng.normal(size=(23, 20)).astype("f4"), rng.integers(0, 300, 23)
+    loss = SCORES
+    if labels == "shares":
+        y = np.eye(300, dtype="f4")[y]
+        loss = densa.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=0.1)
+    made = []
+    for wide in ("1", ""):
+        monkeypatch.setenv("DENSA_GPU_WIDE_VALUES", wide)
+        densa.utils.set_random_seed(2)
+        model = densa.Sequential([densa.Input((20,)), L.Dense(33, "relu"), L.Dense(300)])
+        model.compile("sgd", loss, metrics=["accuracy"] if labels == "classes" else [])
+        history = model.fit(x, y, batch_size=8, epochs=2, verbose=0).history
+        made.append((history, model.get_weights()))
+        (bound,) = model._runner("train")._plans.values()
+    (history, weights), (same, weights_too) = made
+    assert history == same
+    for a, b in zip(weights, weights_too, strict=True):
+        np.testing.assert_array_equal(a, b)
+    text = bound.plan.program_text
+    (line,) = [line for line in text.splitlines() if " = loss_pair " in line]
+    assert f"{half}(rows, 300)" in line
+    assert " = round_float16 " not in text
+    assert " = round_bfloat16 " not in text
+
+
 def test_a_variable_that_a_layer_assigns_is_rounded_in_each_step(half, monkeypatch):
     class Drifts(L.Layer):
         def build(self, input_shape):

@@ -1,5 +1,6 @@
 // Softmax cross-entropy on a GPU, loss and gradient in one pass over the row: a team of threads per
 // row (cuda/row_team.h) reads the scores three times, from cache after the first.
+#include "cuda/numbers.h"
 #include "cuda/row_team.h"
 #include "cuda/strided.h"
 #include "ops/backend.h"
@@ -18,10 +19,13 @@ struct LossCall {
   std::int64_t rows = 0, classes = 0;
   Strided<3> walk;                      // of the rows, over the operands
   std::int64_t z_step = 1, t_step = 1;  // from class to class
-  Global<const T> z, t, dy;
+  typename FloatMemory<T>::In z;
+  Global<const T> t, dy;
   DeviceLabels labels;  // instead of t
   T smoothing = 0;
-  Global<T> loss, dz;  // null: not wanted
+  Global<T> loss;  // null: not wanted
+  typename FloatMemory<T>::Out dz;
+  bool wants_dz = false;
 };
 
 template <class T, bool kLabels, bool kWide>
@@ -72,7 +76,7 @@ __global__ void softmax_loss(LossCall<T> a, int width) {
         a.loss[row] = CrossEntropy::loss(weight, log_sum, terms);
       }
     }
-    if (a.dz == nullptr) continue;
+    if (!a.wants_dz) continue;
     const T dy = a.dy[at[kDy]];
     const T factor = kLabels ? dy / sum : CrossEntropy::factor(dy, weight, sum);
     for (std::int64_t c = team.rank(); c < n; c += team.size()) {
@@ -82,7 +86,7 @@ __global__ void softmax_loss(LossCall<T> a, int width) {
       } else {
         d -= dy * target(c);
       }
-      a.dz[row * n + c] = valid ? d : nan;
+      put(a.dz, row * n + c, valid ? d : nan);
     }
   }
 }
@@ -118,11 +122,12 @@ void eval_as(const DeviceCall& call, const View* loss, const View* dz) {
   a.walk = Strided<3>::of(
       rows,
       {row_strides(x), has_labels ? stretched(target, rows) : row_strides(target), dy_strides});
-  a.z = Global<const T>(x.as<const T>());
+  a.z = FloatMemory<T>::in(x);
   a.z_step = x.strides.back();
   if (loss != nullptr) a.loss = Global<T>(loss->as<T>());
   if (dz != nullptr) {
-    a.dz = Global<T>(dz->as<T>());
+    a.dz = FloatMemory<T>::out(*dz);
+    a.wants_dz = true;
     a.dy = Global<const T>(call.in[2].as<const T>());
   }
   if (has_labels) {
@@ -139,10 +144,10 @@ template <bool kLoss, bool kGrad>
 void eval(const DeviceCall& call) {
   const View* const loss = kLoss ? &call.out[0] : nullptr;
   const View* const dz = kGrad ? &call.out[kLoss ? 1 : 0] : nullptr;
-  if (call.in[0].dtype == DType::kFloat32) {
-    eval_as<float>(call, loss, dz);
-  } else {
+  if (call.in[0].dtype == DType::kFloat64) {
     eval_as<double>(call, loss, dz);
+  } else {
+    eval_as<float>(call, loss, dz);
   }
 }
 
@@ -179,7 +184,7 @@ void accuracy_as(const DeviceCall& call) {
   a.classes = x.shape.back();
   if (a.rows == 0) return;
   a.walk = Strided<3>::of(rows, {row_strides(x), stretched(call.in[1], rows), row_strides(x)});
-  a.z = Global<const T>(x.as<const T>());
+  a.z = FloatMemory<T>::in(x);
   a.z_step = x.strides.back();
   a.labels = DeviceLabels::of(call.in[1]);
   a.loss = Global<T>(call.out[0].as<T>());
@@ -190,23 +195,25 @@ void accuracy_as(const DeviceCall& call) {
 }
 
 void eval_accuracy(const DeviceCall& call) {
-  if (call.in[0].dtype == DType::kFloat32) {
-    accuracy_as<float>(call);
-  } else {
+  if (call.in[0].dtype == DType::kFloat64) {
     accuracy_as<double>(call);
+  } else {
+    accuracy_as<float>(call);
   }
 }
 
-constexpr DeviceOp strided(const char* name, void (*eval)(const DeviceCall&)) {
-  return {.name = name, .eval = eval, .any_strides = true};
+// Scores may lie in 16 bits; of the results, those that `half_out` says.
+constexpr DeviceOp strided(const char* name, void (*eval)(const DeviceCall&),
+                           std::uint32_t half_out = 0) {
+  return {.name = name, .eval = eval, .any_strides = true, .half_in = 1, .half_out = half_out};
 }
 
 constexpr DeviceOp kOps[] = {
     strided("softmax_cross_entropy", &eval<true, false>),
     strided("sparse_softmax_cross_entropy", &eval<true, false>),
-    strided("softmax_cross_entropy_grad", &eval<false, true>),
-    strided("sparse_softmax_cross_entropy_grad", &eval<false, true>),
-    strided("loss_pair", &eval<true, true>),
+    strided("softmax_cross_entropy_grad", &eval<false, true>, 1),
+    strided("sparse_softmax_cross_entropy_grad", &eval<false, true>, 1),
+    strided("loss_pair", &eval<true, true>, 2),
     strided("accuracy_sparse", &eval_accuracy),
 };
 
