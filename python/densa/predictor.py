@@ -327,18 +327,31 @@ def _load(path: Any, *, mmap: bool = True, check: bool = True) -> Predictor:
 def _export_c(self: Predictor, path: Any, *, name: str | None = None) -> None:
     """Write the network as one C99 file that needs nothing but `math.h`.
 
-    The file has the function `int NAME_predict(const float* x, float* y)`, for one row, and the
-    macros `NAME_INPUTS` and `NAME_OUTPUTS`. Its answers differ from the predictor's by the
-    roundings of sums (none with `-mfma` and the like) and by those of the C library's functions.
+    The file has the function `int NAME_predict(const float* x, float* y)`, for one row: an array
+    for each input, then one for each output, of the type of its numbers, `x0, x1, …, y0, …` where
+    there are several. Macros say how many numbers each has: `NAME_INPUTS` and `NAME_OUTPUTS`, or
+    `NAME_INPUTS0`, …. It returns 0, 1 for NULL, and 2 for what `Predictor` raises an error for.
+
+    Its answers differ from the predictor's by the roundings of sums, by those of the C library's
+    functions, and by numbers under 1.2e-38, which count as zero in the predictor. Products in
+    float32, and in bfloat16 on CPUs that have no instruction for it, have the predictor's bits
+    with `-mfma` and the like, int8 products everywhere.
 
     Args:
         path: where; a file there is replaced.
         name: what NAME stands for; by default the file's name without its ending.
 
     Raises:
-        ValueError: unless the network has one float32 input and one float32 output and all its
-            ops are known: products, batch normalization, elementwise ops, softmax, reshape and
-            concatenate; the message names the op.
+        ValueError: if `name` is not one that C takes.
+
+    Example:
+        >>> import densa
+        >>> from densa import layers
+        >>> model = densa.Sequential([densa.Input((4,)), layers.Dense(3, "softmax")])
+        >>> model.freeze().export_c("net.c")
+        >>> with open("net.c") as file:
+        ...     "int net_predict(const float* x, float* y);" in file.read()
+        True
     """
     from densa.export_c import c_source
 

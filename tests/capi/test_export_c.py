@@ -4,29 +4,21 @@ With a fused multiply-add (`-mfma`) products have the predictor's bits, as both 
 Elsewhere the references are the predictor's answers, within a few roundings of sums and of libm.
 """
 
-import ctypes
+import os
 import re
-import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 
 import densa
-from capi_tools import run
 from densa import layers
-from predict_nets import (
-    data_for,
-    deep_input_net,
-    dense_net,
-    image_net,
-    move_weights,
-    norm_net,
-    skip_net,
-)
-from predict_nets import wide_net as wide
+from exported import COMPILERS, Exported
+from predict_nets import NETS, data_for, deep_input_net, move_weights
 
-STRICT = ["-std=c99", "-O1", "-Wall", "-Wextra", "-Werror", "-pedantic"]
-COMPILERS = [name for name in ("gcc", "clang", "clang-14") if shutil.which(name)]
+pytestmark = pytest.mark.cpu_only("a C file is for CPUs")
+
 ACTIVATIONS = (
     "relu relu6 selu gelu silu mish sigmoid hard_sigmoid hard_silu tanh softplus softsign "
     "log_sigmoid leaky_relu elu celu exponential log_softmax softmax".split()
@@ -39,22 +31,12 @@ def relu_net():
     )
 
 
-def compiled(predictor, folder, compiler, *flags):
-    """The function of a shared library, for whole batches."""
-    predictor.export_c(folder / "net.c")
-    run([compiler, *STRICT, *flags, "-fPIC", "-shared", "net.c", "-o", "net.so", "-lm"], cwd=folder)
-    function = ctypes.CDLL(str(folder / "net.so")).net_predict
-    (spec,) = predictor.outputs
-
-    def call(x):
-        y = np.full((len(x), *spec.shape[1:]), -7, "float32")
-        for row, result in zip(x, y, strict=True):
-            pointers = [ctypes.c_void_p(a.ctypes.data) for a in (row, result)]
-            assert function(*pointers) == 0
-        return y
-
-    assert function(None, None) == 1
-    return call
+def deep_net():
+    """Products of more axes, one behind the other and behind ops that have no panels."""
+    x = densa.Input((4, 6))
+    h = layers.Dense(5, "relu")(layers.Dense(9, "tanh")(x))
+    h = layers.Add()([h, layers.Dense(5)(densa.ops.softmax(x, axis=1))])
+    return densa.Model(x, [layers.Dense(3)(h), layers.Dense(2)(layers.Flatten()(h))])
 
 
 @pytest.fixture(
@@ -64,19 +46,42 @@ def compiler(request):
     return request.param
 
 
-@pytest.mark.parametrize(
-    "make",
-    [dense_net, norm_net, deep_input_net, relu_net, skip_net],
-    ids=lambda make: make.__name__,
-)
-def test_answers(make, compiler, tmp_path):
-    model = make()
-    move_weights(model)
-    predictor = model.freeze()
-    (x,) = data_for(predictor, 40)
-    y = compiled(predictor, tmp_path, compiler)(x)
-    # Sums of at most 50 numbers of size 1, a few layers deep: some 20 roundings of 2^-24.
-    np.testing.assert_allclose(y, predictor(x), rtol=3e-6, atol=3e-6)
+@pytest.fixture(params=[*NETS, deep_net], ids=lambda make: make.__name__)
+def model(request):
+    made = request.param()
+    move_weights(made)
+    return made
+
+
+def in_format(model, form, **options):
+    return model.freeze(formats=dict.fromkeys(model.freeze(**options).formats, form), **options)
+
+
+# ---- answers -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("dtype", "most"), [("float32", 3e-6), ("float64", 1e-14)])
+def test_answers(model, dtype, most, compiler, tmp_path):
+    predictor = model.freeze(dtype)
+    arrays = data_for(predictor, 40)
+    found = Exported(predictor, tmp_path, compiler).run(arrays)
+    # Sums of at most 50 numbers of size 1, a few layers deep: some 20 roundings of 2^-24, or 2^-53.
+    for y, wanted in zip(found, predictor.run(arrays), strict=True):
+        assert y.dtype == wanted.dtype
+        np.testing.assert_allclose(y, wanted, rtol=most, atol=most)
+
+
+@pytest.mark.parametrize("form", ["bfloat16", "int8"])
+def test_answers_with_narrow_weights(model, form, compiler, tmp_path):
+    predictor = in_format(model, form)
+    arrays = data_for(predictor, 40)
+    found = Exported(predictor, tmp_path, compiler).run(arrays)
+    # What a layer multiplies has other last bits, so a number between two steps of 1/255 of the
+    # range, or of 2^-8 of itself, may be rounded either way; most are not.
+    for y, wanted in zip(found, predictor.run(arrays), strict=True):
+        size = np.abs(wanted).max()
+        np.testing.assert_allclose(y, wanted, rtol=0, atol=0.02 * size)
+        assert np.median(np.abs(y - wanted)) <= 3e-6 * size
 
 
 def has_fma():
@@ -88,16 +93,75 @@ def has_fma():
 
 
 @pytest.mark.skipif(not has_fma(), reason="needs a CPU with fused multiply-add")
-def test_the_bits_of_products(tmp_path, compiler):
-    for make in (relu_net, deep_input_net):
-        model = make()
-        move_weights(model)
-        predictor = model.freeze()
-        (x,) = data_for(predictor, 40)
-        folder = tmp_path / make.__name__
-        folder.mkdir()
-        y = compiled(predictor, folder, compiler, "-mfma", "-ffp-contract=off")(x)
-        np.testing.assert_array_equal(y, predictor(x))
+@pytest.mark.parametrize("make", [relu_net, deep_input_net])
+def test_the_bits_of_products(make, compiler, tmp_path):
+    model = make()
+    move_weights(model)
+    predictor = model.freeze()
+    arrays = data_for(predictor, 40)
+    found = Exported(predictor, tmp_path, compiler, "-mfma").run(arrays)
+    np.testing.assert_array_equal(found, predictor.run(arrays))
+
+
+@pytest.mark.parametrize("static", [False, True])
+@pytest.mark.parametrize("flags", [[], ["-O3"], ["-O2", "-ffp-contract=fast", "-mfma"]])
+def test_the_bits_of_int8(static, flags, compiler, tmp_path):
+    if "-mfma" in flags and not has_fma():
+        pytest.skip("needs a CPU with fused multiply-add")
+    model = relu_net()
+    move_weights(model)
+    arrays = data_for(model.freeze(), 300)
+    arrays[0][:5] *= np.array([0, 1e-33, 1e30, -1, 1e3], "float32")[:, None]
+    predictor = in_format(model, "int8", **({"calibration": arrays[0][5:50]} if static else {}))
+    found = Exported(predictor, tmp_path, compiler, *flags).run(arrays)
+    np.testing.assert_array_equal(found, predictor.run(arrays))
+
+
+LOAD = """
+import numpy, densa
+predictor = densa.Predictor.load("net.densa")
+numpy.save("y.npy", predictor(numpy.load("x.npy")))
+"""
+
+
+@pytest.mark.skipif(not has_fma(), reason="needs a CPU with fused multiply-add")
+@pytest.mark.parametrize("level", ["v3", "v4"])
+def test_the_bits_of_bfloat16(level, compiler, tmp_path):
+    """Those of CPU levels that multiply and add one number after the other."""
+    model = relu_net()
+    move_weights(model)
+    predictor = in_format(model, "bfloat16")
+    (x,) = data_for(predictor, 300)
+    np.save(tmp_path / "x.npy", x)
+    predictor.save(tmp_path / "net.densa")
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "DENSA_FORCE_ISA": level}
+    command = [sys.executable, "-c", LOAD]
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    if "DENSA_FORCE_ISA is" in done.stderr:
+        pytest.skip(f"this build on this machine does not run {level}")
+    assert done.returncode == 0, done.stderr
+    (y,) = Exported(predictor, tmp_path, compiler, "-mfma").run([x])
+    np.testing.assert_array_equal(y, np.load(tmp_path / "y.npy"))
+
+
+def test_a_bfloat16_layer_beside_float64(compiler, tmp_path):
+    rng = np.random.default_rng(0)
+    layer = layers.Dense(33, name="one")
+    model = densa.Sequential([densa.Input((65,)), layer])
+    layer.bias.assign(rng.normal(size=33))
+    x = (rng.normal(size=(50, 65)) + 0.3).astype("float32")
+    (y,) = Exported(model.freeze(formats={"one": "bfloat16"}), tmp_path, compiler).run([x])
+
+    def rounded(z):
+        fraction, exponent = np.frexp(z.astype("float64"))
+        return np.ldexp(np.rint(fraction * 256) / 256, exponent)
+
+    x, w, b = rounded(x), rounded(layer.kernel.numpy()), layer.bias.numpy().astype("float64")
+    # Each product and each addition rounds by 2^-24 of what was added up at most.
+    bound = 2.0**-23 * (x.shape[1] + 2) * (np.abs(x) @ np.abs(w) + np.abs(b))
+    assert np.all(np.abs(y - (x @ w + b)) <= bound)
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
@@ -113,18 +177,25 @@ def test_activations(activation, tmp_path):
         x[1 + i] = value
     if activation in ("softmax", "log_softmax"):
         x = x[8:]
-    y = compiled(predictor, tmp_path, COMPILERS[0])(x)
+    (y,) = Exported(predictor, tmp_path, COMPILERS[0]).run([x])
     # libm's functions and ours are each within 2 ulp, gates within 4, or 2^-22 |z| near 0.
     np.testing.assert_allclose(y, predictor(x), rtol=1.5e-6, atol=1e-6)
 
 
-def test_numbers_that_are_none(tmp_path, compiler):
+@pytest.mark.parametrize("bias", [[np.nan, np.inf, -np.inf, 1e-45, -0.0], [0, 1, 2, 3, 4]])
+@pytest.mark.parametrize("form", ["float32", "bfloat16", "int8"])
+def test_numbers_that_are_none(form, bias, compiler, tmp_path):
     model = densa.Sequential([densa.Input((3,)), layers.Dense(5), layers.Dense(2)])
-    model.layers[0].bias.assign(np.array([np.nan, np.inf, -np.inf, 1e-45, -0.0], "float32"))
-    predictor = model.freeze()
-    (x,) = data_for(predictor, 3)
-    y = compiled(predictor, tmp_path, compiler)(x)
-    np.testing.assert_array_equal(np.isnan(y), np.isnan(predictor(x)))
+    model.layers[0].bias.assign(np.array(bias, "float32"))
+    predictor = in_format(model, form, merge=False)
+    (x,) = data_for(predictor, 6)
+    x[3:] = np.array([[np.nan, 1, 1], [1, np.inf, 1], [1, 1, -np.inf]], "float32")
+    (y,), wanted = Exported(predictor, tmp_path, compiler).run([x]), predictor(x)
+    np.testing.assert_array_equal(np.isfinite(y), np.isfinite(wanted))
+    np.testing.assert_array_equal(np.isnan(y), np.isnan(wanted))
+
+
+# ---- the file ------------------------------------------------------------------------------------
 
 
 def test_macros_and_names(tmp_path):
@@ -132,27 +203,35 @@ def test_macros_and_names(tmp_path):
     predictor.export_c(tmp_path / "9 lives.c", name="cat")
     text = (tmp_path / "9 lives.c").read_text()
     assert "#define CAT_INPUTS 21\n#define CAT_OUTPUTS 3\n" in text
-    assert set(re.findall(r"#include <(\S+)>", text)) == {"math.h", "stddef.h"}
+    assert "int cat_predict(const float* x, float* y);" in text
+    assert set(re.findall(r"#include <(\S+)>", text)) == {"math.h", "stddef.h", "stdint.h"}
     with pytest.raises(ValueError, match="no name for C"):
         predictor.export_c(tmp_path / "9 lives.c")
     with pytest.raises(ValueError, match="no name for C"):
         predictor.export_c(tmp_path / "x.c", name="a-b")
+    assert [path.name for path in tmp_path.iterdir()] == ["9 lives.c"]
 
 
-def mean_net():
-    x = densa.Input((4, 3))
-    return densa.Model(x, densa.ops.mean(x, axis=1))
+def test_several_inputs_and_outputs(tmp_path):
+    numbers = densa.Input((2, 3), name="x*y")
+    flags = densa.Input((4,), dtype="bool", name="flags")
+    outputs = [numbers, densa.ops.sum(densa.ops.cast(flags, "int64"), axis=1)]
+    densa.Model([numbers, flags], outputs).freeze().export_c(tmp_path / "net.c")
+    text = (tmp_path / "net.c").read_text()
+    arguments = "const float* x0, const _Bool* x1, float* y0, int64_t* y1"
+    assert f" *   int net_predict({arguments});\n" in text
+    assert " *   x0: NET_INPUTS0 numbers, 'x_y', float32 of shape (2, 3)\n" in text
+    assert "#define NET_INPUTS0 6\n#define NET_INPUTS1 4\n" in text
+    assert "#define NET_OUTPUTS0 6\n#define NET_OUTPUTS1 1\n" in text
 
 
-@pytest.mark.parametrize(
-    ("make", "text"),
-    [
-        (wide, "one input and one output"),
-        (image_net, "input must be float32 but is uint8"),
-        (mean_net, "op 'mean'"),
-    ],
-)
-def test_refusals(make, text, tmp_path):
-    with pytest.raises(ValueError, match=text):
-        make().freeze().export_c(tmp_path / "net.c")
-    assert not list(tmp_path.iterdir())
+def test_an_id_out_of_range_is_an_error(compiler, tmp_path):
+    ids = densa.Input((2,), dtype="int32")
+    model = densa.Model(ids, layers.Embedding(11, 3)(ids))
+    net = Exported(model.freeze(), tmp_path, compiler)
+    y = np.full((2, 3), 7, "float32")
+    for wrong in (11, -1, 2**31 - 1, -(2**31)):
+        assert net.call([np.array([3, wrong], "int32")], [y]) == 2
+    assert np.all(y == 7)
+    assert net.call([np.array([3, 10], "int32")], [y]) == 0
+    assert "or 2 for a number that has no answer" in (tmp_path / "net.c").read_text()
