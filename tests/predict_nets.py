@@ -66,6 +66,12 @@ def deep_input_net():
     return densa.Sequential([densa.Input((3, 7)), layers.Dense(5, "relu"), layers.Dense(2)])
 
 
+def ids_net():
+    """Ids that take another shape before they are looked up."""
+    ids = densa.Input((2, 3), dtype="int32")
+    return densa.Model(ids, layers.Dense(4)(layers.Embedding(11, 3)(layers.Flatten()(ids))))
+
+
 def skip_net():
     """Operands that come in other forms than their readers want, asked for one by one."""
     x = densa.Input((6,))
@@ -99,4 +105,13 @@ def move_weights(model):
             variable.assign(np.abs(value) if "variance" in variable.name else value)
 
 
-NETS = [dense_net, norm_net, wide_net, image_net, deep_input_net, flat_net, skip_net]
+NETS = [
+    dense_net,
+    norm_net,
+    wide_net,
+    image_net,
+    deep_input_net,
+    flat_net,
+    ids_net,
+    skip_net,
+]

@@ -65,8 +65,19 @@ class NetMaker {
   }
 
   void feed(const ProgramNode& node) {
+    const TypeInfo& type = program_.values[node.out[0]].type;
+    if (!is_floating(type.dtype) && !(type == program_.values[node.in[0]].type)) {
+      // Numbers that stay whole are not fed: they only take another shape.
+      const Ints shape(type.shape.begin(), type.shape.end());
+      NetNode made{&find_op("reshape"), {read(node.in[0], false)}, {}, {{"shape", shape}}, {}};
+      NetValue value;
+      value.type = type;
+      made.out.push_back(add(node.out[0], value));
+      net_.nodes.push_back(std::move(made));
+      return;
+    }
     NetValue value;
-    value.type = program_.values[node.out[0]].type;
+    value.type = type;
     value.input = inputs_.at(node.in[0]);
     value.scale = node.attrs.get_double("scale", 1);
     value.offset = node.attrs.get_double("offset", 0);
