@@ -66,6 +66,14 @@ def deep_input_net():
     return densa.Sequential([densa.Input((3, 7)), layers.Dense(5, "relu"), layers.Dense(2)])
 
 
+def deep_net():
+    """Products of more axes, one behind the other and behind ops that have no panels."""
+    x = densa.Input((4, 6))
+    h = layers.Dense(5, "relu")(layers.Dense(9, "tanh")(x))
+    h = layers.Add()([h, layers.Dense(5)(densa.ops.softmax(x, axis=1))])
+    return densa.Model(x, [layers.Dense(3)(h), layers.Dense(2)(layers.Flatten()(h))])
+
+
 def ids_net():
     """Ids that take another shape before they are looked up."""
     ids = densa.Input((2, 3), dtype="int32")
@@ -111,6 +119,7 @@ NETS = [
     wide_net,
     image_net,
     deep_input_net,
+    deep_net,
     flat_net,
     ids_net,
     skip_net,

@@ -89,13 +89,16 @@ void bind_formats(py::module_& m) {
   m.def(
       "predictor_layers",
       [](const py::object& predictor) {
-        std::vector<std::tuple<std::string, std::int64_t, std::int64_t, FormatTuple>> list;
+        using Layer =
+            std::tuple<std::string, std::int64_t, std::int64_t, std::int64_t, FormatTuple>;
+        std::vector<Layer> list;
         for (const NetLayer& layer : layers_of(predictor_of(predictor).net()))
-          list.emplace_back(layer.name, layer.in, layer.out, tuple_of(layer.format));
+          list.emplace_back(layer.name, layer.in, layer.out, layer.rows, tuple_of(layer.format));
         return list;
       },
       py::arg("predictor"),
-      "(name, in, out, (format, scale, zero)) of the products that may have narrow weights.");
+      "(name, in, out, rows for each of the batch, (format, scale, zero)) of the products that may "
+      "have narrow weights.");
   m.def(
       "predictor_with",
       [](const py::object& predictor, const std::vector<FormatTuple>& formats) {

@@ -54,7 +54,8 @@ class NetMaker {
                             node.attrs.get_bool("transpose_b", false)))
       return false;
     const TypeInfo &x = program_.values[node.in[0]].type, &w = program_.values[node.in[1]].type;
-    return x.shape.rank() == 2 && x.shape[0] == kRows && w.shape.rank() == 2;
+    return x.shape.rank() >= 2 && x.shape[0] == kRows && w.shape.rank() == 2 &&
+           matrix_rows(x.shape) > 0;
   }
 
   int add(int id, const NetValue& value) {

@@ -48,9 +48,8 @@ std::vector<NetLayer> layers_of(const Net& net) {
     const NetNode& node = net.nodes[n];
     if (node.in.size() < 2 || !is_product(net, node)) continue;
     const NetValue &x = value(net, node.in[0]), &w = value(net, node.in[1]);
-    if (w.type.dtype != DType::kFloat32 || x.kind == NetValue::kConstant ||
-        x.type.shape.rank() != 2)
-      continue;
+    const std::int64_t rows = matrix_rows(x.type.shape);
+    if (w.type.dtype != DType::kFloat32 || x.kind == NetValue::kConstant || rows == 0) continue;
     const std::string base = layer_name(node.name);
     std::string name = base;
     for (int i = 2; !taken.insert(name).second; ++i) name = cat(base, ":", i);
@@ -58,6 +57,7 @@ std::vector<NetLayer> layers_of(const Net& net) {
                       name,
                       w.type.shape[0],
                       w.type.shape[1],
+                      rows,
                       {w.packing, node.x_scale, node.x_zero}});
   }
   return layers;

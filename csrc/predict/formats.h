@@ -21,6 +21,7 @@ struct NetLayer {
   int node = 0;
   std::string name;  // never empty, no two alike
   std::int64_t in = 0, out = 0;
+  std::int64_t rows = 1;  // that it multiplies, for each row of the batch
   LayerFormat format;
 };
 std::vector<NetLayer> layers_of(const Net& net);

@@ -47,9 +47,14 @@ class Lowering {
   const NetValue& value(int id) const { return net_.values[id]; }
   bool constant(int id) const { return value(id).kind == NetValue::kConstant; }
   // A matrix of the batch in floats: what panels are for.
-  bool matrix(int id) const {
-    return !constant(id) && type(id).shape.rank() == 2 && is_floating(type(id).dtype);
+  bool matrix(int id) const { return rows_of_matrices(id) && type(id).shape.rank() == 2; }
+  // The same with more axes before the last, which count as rows: what products read and make.
+  bool rows_of_matrices(int id) const {
+    return !constant(id) && type(id).shape.rank() >= 2 && is_floating(type(id).dtype) &&
+           times(id) > 0;
   }
+  // Rows of that matrix for each row of the batch.
+  std::int64_t times(int id) const { return matrix_rows(type(id).shape); }
   std::int64_t cols(int id) const { return type(id).shape.back(); }
   std::int64_t panels(int id) const { return panel_count(cols(id)); }
   std::size_t row_bytes(int id) const {
@@ -75,8 +80,9 @@ class Lowering {
   int now() const { return static_cast<int>(steps_.size()); }
   Place make(int id, Form form) {
     const std::size_t item = item_size(type(id).dtype);
-    const std::size_t bytes =
-        form == kPanelled ? static_cast<std::size_t>(panels(id)) * kPanel * item : row_bytes(id);
+    const std::size_t bytes = form == kPanelled
+                                  ? static_cast<std::size_t>(panels(id) * times(id)) * kPanel * item
+                                  : row_bytes(id);
     return places_[id][form] = buffer(bytes);
   }
   // Over x where nobody else needs it and it has the same form and size.
@@ -108,8 +114,10 @@ class Lowering {
     if (constant(id) && (form == kPanelled || value(id).packing != Packing::kRows))
       throw ValueError(cat("network: %", id, " does not lie in memory as its readers want it"));
     if (place.kind != Place::kNone) return read(place);
-    if (value(id).kind == NetValue::kFeed && places_[id][kFlat].kind != Place::kInput)
-      return feed(id, form);
+    if (value(id).kind == NetValue::kFeed && places_[id][kFlat].kind != Place::kInput) {
+      if (form == kFlat || type(id).shape.rank() == 2) return feed(id, form);
+      need(id, kFlat);
+    }
     with_type(id, [&](auto zero) {
       using T = decltype(zero);
       const Form other = form == kFlat ? kPanelled : kFlat;
@@ -118,13 +126,14 @@ class Lowering {
         auto step = std::make_unique<PackStep<T>>();
         step->x = read(from);
         step->y = make(id, form);
-        if (from.kind == Place::kInput && only_products_read(id)) {
+        if (from.kind == Place::kInput && times(id) == 1 && only_products_read(id)) {
           step->y.kind = Place::kOneRow;
           step->y.index = from.index;
           places_[id][form] = step->y;
         }
         step->cols = cols(id);
         step->panels = panels(id);
+        step->times = times(id);
         step->own = true;
         add(std::move(step), cat("pack %", id));
       } else {
@@ -132,6 +141,7 @@ class Lowering {
         step->x = read(from);
         step->y = make(id, form);
         step->cols = cols(id);
+        step->times = times(id);
         add(std::move(step), cat("unpack %", id));
       }
     });
@@ -267,7 +277,8 @@ class Lowering {
     fill(*step);
     step->y = make(y, kPanelled);
     step->panels = panels(y);
-    step->flops = 2.0 * static_cast<double>(cols(x)) * static_cast<double>(cols(y));
+    step->times = times(x);
+    step->flops = 2.0 * static_cast<double>(times(x) * cols(x)) * static_cast<double>(cols(y));
     add(std::move(step), cat(kind, " %", x, " (", cols(x), "x", cols(y), ") -> %", y,
                              y == node.out[0] && name.empty() ? "" : ", with its activation"));
   }
@@ -276,7 +287,7 @@ class Lowering {
   bool dense(std::size_t n) {
     const NetNode& node = net_.nodes[n];
     const int x = node.in[0], w = node.in[1];
-    if (!matrix(x) || !is_product(net_, node)) return false;
+    if (!rows_of_matrices(x) || !is_product(net_, node)) return false;
     const T* const b = node.in.size() > 2 ? numbers<T>(node.in[2]) : nullptr;
     if constexpr (sizeof(T) == sizeof(float)) {
       if (is_narrow(value(w).packing)) {
@@ -310,8 +321,9 @@ class Lowering {
     if (const auto found = prepared_.find(key); found != prepared_.end()) return found->second;
     auto step = std::make_unique<PrepareStep>();
     step->x = need(x, kPanelled);
-    step->y = buffer(static_cast<std::size_t>(narrow_x_bytes(form, cols(x))));
+    step->y = buffer(static_cast<std::size_t>(narrow_x_bytes(form, cols(x)) * times(x)));
     step->form = form;
+    step->times = times(x);
     step->in = cols(x);
     step->scale = static_cast<float>(node.x_scale);
     step->zero = node.x_zero;
@@ -323,12 +335,15 @@ class Lowering {
   template <class T>
   bool unary(const NetNode& node, const UnaryKernel* kernel) {
     const int x = node.in[0], y = node.out[0];
-    if (!matrix(y)) return false;
+    // With more axes only where a product left panels.
+    if (!rows_of_matrices(y) || (!matrix(y) && places_[x][kPanelled].kind == Place::kNone))
+      return false;
     auto step = std::make_unique<UnaryStep<T>>();
     step->activation = activation_of(kernel, node.attrs);
     step->x = need(x, kPanelled);
     step->y = make_over(y, x);
     step->panels = panels(y);
+    step->times = times(y);
     step->own = true;
     add(std::move(step), cat(kernel->name, " %", x, " -> %", y));
     return true;
@@ -457,6 +472,7 @@ class Lowering {
         step->x = read(places_[id][kPanelled]);
         step->y = to;
         step->cols = cols(id);
+        step->times = times(id);
         add(std::move(step), cat("output ", net_.outputs[static_cast<std::size_t>(output)].name));
       });
       return;

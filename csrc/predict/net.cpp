@@ -135,6 +135,13 @@ bool is_product(const Net& net, const NetNode& node) {
   return w.kind == NetValue::kConstant && w.packing != Packing::kRows;
 }
 
+std::int64_t matrix_rows(const Dims& shape) {
+  std::int64_t rows = 1;
+  if (shape.rank() > 2 && std::find(shape.begin(), shape.end(), 0) != shape.end()) return 0;
+  for (int i = 1; i + 1 < shape.rank(); ++i) rows *= shape[i];
+  return rows;
+}
+
 void check_net(const Net& net) {
   if (net.outputs.empty()) throw ValueError("network: it has no outputs");
   for (const NetInput& input : net.inputs) check_shape(cat("input '", input.name, "'"), input.type);

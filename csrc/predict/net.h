@@ -72,6 +72,11 @@ struct Net {
 // x·w of rows with a constant matrix w that is kept for it: what may have narrow weights.
 bool is_product(const Net& net, const NetNode& node);
 
+// A value of the batch is a matrix to a product: its last axis are the columns, all others the
+// rows. How many of them belong to one row of the batch; 0 for a value of more than two axes
+// without elements, which is none.
+std::int64_t matrix_rows(const Dims& shape);
+
 // Bytes of a constant in the arena; throws MemoryError beyond reason.
 std::size_t constant_bytes(const TypeInfo& type, Packing packing);
 

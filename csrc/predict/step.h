@@ -53,10 +53,11 @@ struct Place {
   T* as(const Frame& f) const {
     return reinterpret_cast<T*>(address(f));
   }
-  // A value of the batch, in panels.
+  // A value of the batch, in panels. One of more than two axes is a matrix, too: its last axis are
+  // the columns, all others together the rows, `times` for each row of the batch.
   template <class T>
-  Panels<T> panels(const Frame& f) const {
-    return {as<T>(f), f.rows * kPanel};
+  Panels<T> panels(const Frame& f, std::int64_t times = 1) const {
+    return {as<T>(f), f.rows * times * kPanel};
   }
 };
 
@@ -79,6 +80,7 @@ class Step {
   }
 
   std::string label;
+  std::int64_t times = 1;   // rows of its matrices for each row of the batch
   std::int64_t panels = 0;  // that threads may share out; 0: one thread does it all
   // Reads nothing of other panels than its own, but for constants and what lies a barrier behind.
   bool own = false;

@@ -18,10 +18,10 @@ class PrepareStep final : public Step {
   std::int32_t zero = 0;
   void places(const Visit& visit) override { visit(x), visit(y); }
   void run(const Frame& f, Range) const override {
-    narrow_kernels(form).prepare({.x = x.panels<const float>(f),
+    narrow_kernels(form).prepare({.x = x.panels<const float>(f, times),
                                   .to = y.address(f),
                                   .in = in,
-                                  .rows = f.rows,
+                                  .rows = f.rows * times,
                                   .scale = scale,
                                   .zero = zero});
   }
@@ -44,11 +44,11 @@ class NarrowDenseStep final : public Step {
                        .scale = reinterpret_cast<const float*>(w + parts.scale),
                        .sum = reinterpret_cast<const std::int32_t*>(w + parts.sum),
                        .b = b,
-                       .y = y.panels<float>(f),
+                       .y = y.panels<float>(f, times),
                        .in = in,
-                       .rows = f.rows};
+                       .rows = f.rows * times};
     const auto forward = narrow_kernels(form).forward;
-    run_with(activation, call.y, units, f.rows, [&](std::int64_t first, std::int64_t last) {
+    run_with(activation, call.y, units, call.rows, [&](std::int64_t first, std::int64_t last) {
       call.first_panel = first;
       call.last_panel = last;
       forward(call);

@@ -57,14 +57,14 @@ class DenseStep final : public Step {
 
   void places(const Visit& visit) override { visit(x), visit(y); }
   void run(const Frame& f, Range units) const override {
-    DenseForward<T> call{.x = x.panels<const T>(f),
+    DenseForward<T> call{.x = x.panels<const T>(f, times),
                          .w = {w, in * kPanel},
                          .b = b,
-                         .y = y.panels<T>(f),
+                         .y = y.panels<T>(f, times),
                          .in = in,
                          .row_begin = 0,
-                         .row_end = f.rows};
-    run_with(activation, call.y, units, f.rows, [&](std::int64_t first, std::int64_t last) {
+                         .row_end = f.rows * times};
+    run_with(activation, call.y, units, call.row_end, [&](std::int64_t first, std::int64_t last) {
       call.first_panel = first;
       call.last_panel = last;
       dense_kernels<T>().forward(call);
@@ -79,7 +79,8 @@ class UnaryStep final : public Step {
   Activation activation;
   void places(const Visit& visit) override { visit(x), visit(y); }
   void run(const Frame& f, Range units) const override {
-    activation.run(y.panels<T>(f), x.panels<const T>(f), units.begin, units.end, f.rows);
+    activation.run(y.panels<T>(f, times), x.panels<const T>(f, times), units.begin, units.end,
+                   f.rows * times);
   }
 };
 
@@ -146,7 +147,7 @@ class SoftmaxStep final : public Step {
   }
 };
 
-// Row-major to panels: nothing to do where one row is read as it lies.
+// Row-major to panels: nothing to do where one row is read as it lies (and times is 1).
 template <class T>
 class PackStep final : public Step {
  public:
@@ -156,14 +157,14 @@ class PackStep final : public Step {
   void run(const Frame& f, Range units) const override {
     if (y.kind == Place::kOneRow && f.rows == 1) return;
     const std::int64_t first = units.begin * kPanel, last = std::min(units.end * kPanel, cols);
-    const Panels<T> to = y.panels<T>(f);
+    const Panels<T> to = y.panels<T>(f, times);
     dense_kernels<T>().pack({.data = x.as<const T>(f) + first,
                              .row_stride = cols,
                              .col_stride = 1,
                              .y = {to.panel(units.begin), to.stride},
                              .cols = last - first,
                              .row_begin = 0,
-                             .row_end = f.rows});
+                             .row_end = f.rows * times});
   }
 };
 
@@ -174,17 +175,17 @@ class UnpackStep final : public Step {
   std::int64_t cols = 0;
   void places(const Visit& visit) override { visit(x), visit(y); }
   void run(const Frame& f, Range) const override {
-    if (f.rows == 1) {
+    if (f.rows * times == 1) {
       std::memcpy(y.as<T>(f), x.as<const T>(f), static_cast<std::size_t>(cols) * sizeof(T));
       return;
     }
-    dense_kernels<T>().unpack({.x = x.panels<const T>(f),
+    dense_kernels<T>().unpack({.x = x.panels<const T>(f, times),
                                .data = y.as<T>(f),
                                .row_stride = cols,
                                .col_stride = 1,
                                .cols = cols,
                                .row_begin = 0,
-                               .row_end = f.rows});
+                               .row_end = f.rows * times});
   }
 };
 

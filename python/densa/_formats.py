@@ -27,6 +27,7 @@ class Layer(NamedTuple):
     name: str
     inputs: int
     outputs: int
+    rows: int  # that it multiplies, for each row of the batch
     format: Format
 
 
@@ -82,7 +83,7 @@ def choose(
         except ValueError as error:
             why[i] = f", {error}"
             continue
-        ratios = _ratios(predictor, tried, i, layer.inputs)
+        ratios = _ratios(predictor, tried, i, layer)
         errors[i] = _error(tried.run(data), wanted)
         why[i] = (
             f", {wish} takes "
@@ -131,12 +132,13 @@ def _range(predictor: Predictor, layer: int, data: Arrays) -> tuple[float, int]:
     return float(np.float32(scale)), min(255, round(-low / scale))
 
 
-def _ratios(predictor: Predictor, tried: Predictor, layer: int, inputs: int) -> list[float]:
+def _ratios(predictor: Predictor, tried: Predictor, index: int, layer: Layer) -> list[float]:
     """The time of a layer as a part of float32's, for each of ROWS."""
-    pair = [_core.predictor_layer(p, layer) for p in (predictor, tried)]
+    pair = [_core.predictor_layer(p, index) for p in (predictor, tried)]
     ratios = []
     for rows in ROWS:
-        x = np.random.default_rng(0).normal(size=(rows, inputs)).astype("float32")
+        size = (rows * layer.rows, layer.inputs)
+        x = np.random.default_rng(0).normal(size=size).astype("float32")
         plain, narrow = _core.predictor_times(pair, x, 15, 1e-4)
         ratios.append(narrow / plain)
     return ratios

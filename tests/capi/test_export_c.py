@@ -31,14 +31,6 @@ def relu_net():
     )
 
 
-def deep_net():
-    """Products of more axes, one behind the other and behind ops that have no panels."""
-    x = densa.Input((4, 6))
-    h = layers.Dense(5, "relu")(layers.Dense(9, "tanh")(x))
-    h = layers.Add()([h, layers.Dense(5)(densa.ops.softmax(x, axis=1))])
-    return densa.Model(x, [layers.Dense(3)(h), layers.Dense(2)(layers.Flatten()(h))])
-
-
 @pytest.fixture(
     params=COMPILERS or [pytest.param("", marks=pytest.mark.skip("needs a C compiler"))]
 )
@@ -46,7 +38,7 @@ def compiler(request):
     return request.param
 
 
-@pytest.fixture(params=[*NETS, deep_net], ids=lambda make: make.__name__)
+@pytest.fixture(params=NETS, ids=lambda make: make.__name__)
 def model(request):
     made = request.param()
     move_weights(made)
