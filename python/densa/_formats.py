@@ -31,6 +31,14 @@ class Layer(NamedTuple):
     format: Format
 
 
+class Trial(NamedTuple):
+    """A layer in a narrow format, the others in float32."""
+
+    faster: bool
+    error: float  # by which outputs change, as a part of their norm
+    text: str
+
+
 def layers_of(predictor: Predictor) -> list[Layer]:
     """The layers of a predictor, in order."""
     return [Layer(*layer) for layer in _core.predictor_layers(predictor)]
@@ -76,23 +84,9 @@ def choose(
         if layer.name in formats:
             chosen[i], why[i] = form, ", as asked for"
             continue
-        try:
-            tried = _core.predictor_with(
-                predictor, [form if k == i else PLAIN for k in range(len(layers))]
-            )
-        except ValueError as error:
-            why[i] = f", {error}"
-            continue
-        ratios = _ratios(predictor, tried, i, layer)
-        errors[i] = _error(tried.run(data), wanted)
-        why[i] = (
-            f", {wish} takes "
-            + " and ".join(
-                f"{r:.0%} of the time at {n} rows" for r, n in zip(ratios, ROWS, strict=True)
-            )
-            + f" and changes the outputs by {errors[i]:.2%}"
-        )
-        if math.prod(ratios) ** (1 / len(ratios)) <= GAIN:
+        trial = _trial(predictor, i, form, data, wanted)
+        errors[i], why[i] = trial.error, f", {trial.text}"
+        if trial.faster:
             chosen[i] = form
     made = _core.predictor_with(predictor, chosen)
     while not _error(made.run(data), wanted) <= budget:
@@ -101,12 +95,36 @@ def choose(
             break
         worst = max(free, key=lambda i: errors[i])
         why[worst] += f", all together by more than the budget of {budget:.2%}"
-        chosen[worst] = PLAIN
+        was, chosen[worst] = chosen[worst][0], PLAIN
+        if was == "int8":
+            form = ("bfloat16", 0.0, 0)
+            trial = _trial(predictor, worst, form, data, wanted)
+            errors[worst] = trial.error
+            why[worst] += f"; {trial.text}"
+            if trial.faster and trial.error <= budget:
+                chosen[worst] = form
         made = _core.predictor_with(predictor, chosen)
     return made, {
         layer.name: f"{form[0]}{reason}"
         for layer, form, reason in zip(layers, chosen, why, strict=True)
     }
+
+
+def _trial(predictor: Predictor, layer: int, form: Format, data: Arrays, wanted: Arrays) -> Trial:
+    layers = layers_of(predictor)
+    forms = [form if k == layer else PLAIN for k in range(len(layers))]
+    try:
+        tried = _core.predictor_with(predictor, forms)
+    except ValueError as refusal:
+        return Trial(False, 0.0, str(refusal))
+    ratios = _ratios(predictor, tried, layer, layers[layer])
+    error = _error(tried.run(data), wanted)
+    times = [f"{r:.0%} of the time at {n} rows" for r, n in zip(ratios, ROWS, strict=True)]
+    return Trial(
+        math.prod(ratios) ** (1 / len(ratios)) <= GAIN,
+        error,
+        f"{form[0]} takes {' and '.join(times)} and changes the outputs by {error:.2%}",
+    )
 
 
 def _check(layers: list[Layer], formats: Mapping[str, str], budget: float | None) -> None:

@@ -202,11 +202,14 @@ def test_a_layer_that_is_used_twice_has_two_names(form):
 
 @pytest.fixture
 def timed(monkeypatch):
-    """Decides what is measured: the ratios of each layer's time to float32's."""
+    """Decides what is measured: the ratios of each layer's time to float32's, or of a format's."""
     ratios = {}
-    monkeypatch.setattr(
-        _formats, "_ratios", lambda plain, tried, i, inputs: ratios.get(i, [0.5, 0.5])
-    )
+
+    def decided(plain, tried, i, layer):
+        form = list(tried.formats.values())[i]
+        return ratios.get(form, ratios.get(i, [0.5, 0.5]))
+
+    monkeypatch.setattr(_formats, "_ratios", decided)
     return ratios
 
 
@@ -242,12 +245,37 @@ def test_what_breaks_the_budget_goes(timed):
     assert change <= 0.7 * np.linalg.norm(full(x) - model.freeze()(x))
 
 
+def change_of(predictor, plain, x):
+    return float(np.linalg.norm(predictor(x) - plain(x)) / np.linalg.norm(plain(x)))
+
+
+def test_bfloat16_where_int8_breaks_the_budget(timed):
+    model, x, _, _ = one_layer(200, 65, 33)
+    plain = model.freeze()
+    changes = {form: change_of(model.freeze(formats={"one": form}), plain, x) for form in NARROW}
+    assert changes["bfloat16"] < 0.7 * changes["int8"]
+    between = (changes["bfloat16"] * changes["int8"]) ** 0.5
+    predictor = model.freeze("int8", calibration=x, budget=between)
+    assert predictor.formats == {"one": "bfloat16"}
+    text = predictor.certificate.formats["one"]
+    assert text.startswith("bfloat16, int8 takes 50% of the time at 1 rows")
+    assert f"more than the budget of {between:.2%}; bfloat16 takes 50% of the time" in text
+    assert change_of(predictor, plain, x) <= between
+    # Not where that breaks the budget as well, nor where it is not faster than float32.
+    predictor = model.freeze("int8", calibration=x, budget=changes["bfloat16"] / 2)
+    assert predictor.formats == {"one": "float32"}
+    timed["bfloat16"] = [0.9, 1.1]
+    predictor = model.freeze("int8", calibration=x, budget=between)
+    assert predictor.formats == {"one": "float32"}
+    assert "bfloat16 takes 90% of the time" in predictor.certificate.formats["one"]
+
+
 def test_everything_is_measured(model, form):
     """Without a stand-in for the clock: whatever is kept answers within the budget."""
     plain = model.freeze()
     arrays = data_for(plain, 64)
     predictor = model.freeze(dtype=form, calibration=given(plain, arrays))
-    assert set(predictor.formats.values()) <= {"float32", form}
+    assert set(predictor.formats.values()) <= {"float32", "bfloat16", form}
     for y, t in zip(predictor.run(arrays), plain.run(arrays), strict=True):
         assert np.linalg.norm(y.astype("float64") - t) <= BOUND[form] * np.linalg.norm(t)
     again = model.freeze(formats=predictor.formats, calibration=given(plain, arrays))

@@ -205,7 +205,8 @@ class Model(Trainer, Layer):
 
         With "bfloat16" or "int8" each dense layer is tried with weights of that format. It keeps
         them where that is measured faster than float32 on this machine, for 1 and 32 rows, and the
-        outputs change by no more than the budget. int8 rounds what a layer multiplies, too: each
+        outputs change by no more than the budget; a layer whose int8 weights change them by more
+        has bfloat16 ones, under the same conditions. int8 rounds what a layer multiplies, too: each
         row by its own range or, given `calibration`, all rows by the range seen there, which is
         faster; numbers outside of it are limited to it.
 
