@@ -242,7 +242,7 @@ struct PyPlan {
 py::tuple frozen(const PyProgram& self, const std::vector<std::string>& outputs,
                  const py::object& dtype, bool fold, bool merge, bool prune,
                  const std::vector<std::pair<std::shared_ptr<Variable>, std::string>>& names,
-                 const std::string& device) {
+                 const std::string& device, const std::map<std::string, std::string>& keep) {
   Program program = self.program;
   for (const auto& [variable, name] : names)
     for (ProgramValue& value : program.values)
@@ -252,7 +252,7 @@ py::tuple frozen(const PyProgram& self, const std::vector<std::string>& outputs,
   });
   FreezeReport report;
   const Device where = checked_device(device);
-  Program made = freeze(std::move(program), {to_dtype(dtype), fold, merge, prune}, &report);
+  Program made = freeze(std::move(program), {to_dtype(dtype), fold, merge, prune, keep}, &report);
   auto predictor = std::make_shared<const Predictor>(to_net(made));
   return py::make_tuple(where.is_cpu() ? to_python(std::move(predictor))
                                        : to_gpu_predictor(std::move(made), where, *predictor),
@@ -295,9 +295,10 @@ void bind_program(py::module_& m) {
           py::arg("name"), py::arg("value"))
       .def("freeze", &frozen, py::arg("outputs"), py::kw_only(), py::arg("dtype") = "float32",
            py::arg("fold") = true, py::arg("merge") = true, py::arg("prune") = true,
-           py::arg("names") = py::list(), py::arg("device") = "cpu",
+           py::arg("names") = py::list(), py::arg("device") = "cpu", py::arg("keep") = py::dict(),
            "A Predictor, or on a GPU a GpuNet, of the present values of all variables, and what "
-           "was folded and kept.")
+           "was folded and kept. `keep`: names of the report that are not folded or merged, and "
+           "why.")
       .def("__len__", [](const PyProgram& self) { return self.program.nodes.size(); })
       .def(
           "contents", [](const PyProgram& self) { return contents(self.program); },

@@ -23,11 +23,11 @@ Program freeze(Program program, const FreezeOptions& options, FreezeReport* repo
   if (options.fold) {
     Affines affines;
     find_affines(program, affines);
-    fold_affines(program, affines, report);
+    fold_affines(program, affines, options.keep, report);
     lower_affines(program, affines);
   }
   if (options.prune) prune_units(program, report);
-  if (options.merge) merge_dense(program, report);
+  if (options.merge) merge_dense(program, options.keep, report);
   if (options.merge && options.prune) prune_units(program, report);
   retype(program, options.dtype, report);
   simplify(program);

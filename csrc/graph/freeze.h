@@ -1,5 +1,6 @@
 // Freezing: a recorded inference becomes a program of constants that computes the same with less.
 #pragma once
+#include <map>
 #include <string>
 #include <vector>
 
@@ -10,6 +11,9 @@ namespace densa {
 struct FreezeOptions {
   DType dtype = DType::kFloat32;  // of what is computed: kFloat32 or kFloat64
   bool fold = true, merge = true, prune = true;
+  // What is neither folded nor merged, by the name that the report has for it ("norm/mean",
+  // "dense/kernel and dense_1/kernel"), and why, for `kept`.
+  std::map<std::string, std::string> keep;
 };
 
 // One line each, for people, with the names of variables ("dense_1/kernel").

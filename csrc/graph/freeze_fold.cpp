@@ -25,8 +25,8 @@ void copy_element(Affine& to, std::size_t k, const Affine& from, std::size_t i) 
 
 class Folding {
  public:
-  Folding(Program& program, Affines& affines, FreezeReport* report)
-      : program_(program), affines_(affines), report_(report), readers_(program) {}
+  Folding(Program& program, Affines& affines, const Keep& keep, FreezeReport* report)
+      : program_(program), affines_(affines), keep_(keep), report_(report), readers_(program) {}
 
   void run() {
     for (std::size_t n = 0; n < program_.nodes.size();) {
@@ -64,19 +64,22 @@ class Folding {
     return text;
   }
 
+  bool stays(const ProgramNode& node) { return keep_.count(of(node).name) > 0; }
+
   // Whether anything changed.
   bool step(const ProgramNode& node) {
     if (of(node).is_identity()) {
       replace_uses(program_, node.out[0], node.in[0]);
       return true;
     }
-    return join(node) || into_before(node) || into_after(node);
+    return !stays(node) && (join(node) || into_before(node) || into_after(node));
   }
 
   // One affine right behind another that nobody else reads.
   bool join(const ProgramNode& node) {
     const int maker = program_.values[node.in[0]].node;
-    if (maker < 0 || !is_affine(program_.nodes[maker]) || readers_.uses[node.in[0]] != 1)
+    if (maker < 0 || !is_affine(program_.nodes[maker]) || readers_.uses[node.in[0]] != 1 ||
+        stays(program_.nodes[maker]))
       return false;
     const Affine& first = of(program_.nodes[maker]);
     Affine& a = of(node);
@@ -218,6 +221,7 @@ class Folding {
   }
 
   std::string reason(const ProgramNode& node) {
+    if (stays(node)) return keep_.at(of(node).name);
     std::vector<Part> parts;
     if (find_after(node.out[0], of(node), &parts))
       return cat("its shift is large, in ", names(parts), " it would cost digits");
@@ -231,14 +235,15 @@ class Folding {
 
   Program& program_;
   Affines& affines_;
+  const Keep& keep_;
   FreezeReport* report_;
   Readers readers_;
 };
 
 }  // namespace
 
-void fold_affines(Program& program, Affines& affines, FreezeReport* report) {
-  Folding(program, affines, report).run();
+void fold_affines(Program& program, Affines& affines, const Keep& keep, FreezeReport* report) {
+  Folding(program, affines, keep, report).run();
 }
 
 }  // namespace densa::freezing

@@ -2,6 +2,7 @@
 // pass and its last is float64 throughout, and all its constants are row-major tensors.
 #pragma once
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -90,8 +91,10 @@ const Op& affine_op();  // x -> y; attribute id: the place in Affines
 
 // Batch norms with known averages and arithmetic with constants become affine nodes.
 void find_affines(Program& program, Affines& affines);
-// They move into the dense nodes around them where they can. The others are listed in `kept`.
-void fold_affines(Program& program, Affines& affines, FreezeReport* report);
+// They move into the dense nodes around them where they can, but for those named in `keep`. The
+// others are listed in `kept`.
+using Keep = std::map<std::string, std::string>;
+void fold_affines(Program& program, Affines& affines, const Keep& keep, FreezeReport* report);
 // Those left become multiply and add.
 void lower_affines(Program& program, const Affines& affines);
 
@@ -101,7 +104,7 @@ bool loses_digits(const Affine& affine, std::span<const double> weight_squares);
 
 // ---- merging and removing -----------------------------------------------------------------------
 
-void merge_dense(Program& program, FreezeReport* report);
+void merge_dense(Program& program, const Keep& keep, FreezeReport* report);
 
 // Bounds of each column (last axis) of each value; lo == hi: known. Empty: nothing is known.
 struct Range {

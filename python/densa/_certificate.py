@@ -135,10 +135,12 @@ def row_error(outputs: list[Any], exact: list[Any]) -> float:
     """The largest error of a row, over all outputs, by the row's norm."""
     largest = 0.0
     for y, t in zip(_rows_of(outputs), _rows_of(exact), strict=True):
-        norm = np.linalg.norm(t, axis=1)
-        error = np.linalg.norm(y - t, axis=1)
         with np.errstate(divide="ignore", invalid="ignore"):
+            norm = np.linalg.norm(t, axis=1)
+            error = np.linalg.norm(y - t, axis=1)
             share = np.where(error == 0, 0.0, error / norm)
+        # A row without finite answers says nothing, and one that loses them everything.
+        share = np.where(np.isfinite(norm), np.where(np.isnan(share), np.inf, share), 0.0)
         largest = max(largest, float(np.max(share, initial=0.0)))
     return largest
 

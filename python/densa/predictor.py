@@ -11,6 +11,7 @@ import numpy as np
 from densa import _core
 from densa._certificate import Certificate, certify, check_given, generate
 from densa._core import Predictor
+from densa._folding import within_bound
 from densa._formats import choose, layers_of
 from densa._symbolic import KerasTensor, is_keras_tensor
 from densa.device import load_backend
@@ -57,24 +58,37 @@ def freeze(
     program, names, structure, outputs = _record(model, inputs)
     paths = [(variable, variable.path) for variable in model.variables]
 
-    def made(dtype: str, device: str, **passes: bool) -> tuple[Any, dict[str, list[str]]]:
-        found, report = program.freeze(names, dtype=dtype, names=paths, device=device, **passes)
+    wished = {
+        "dtype": computed,
+        "device": device,
+        "fold": fold,
+        "merge": merge,
+        "prune": prune,
+    }
+    unfrozen = {"fold": False, "merge": False, "prune": False}
+
+    def made(**options: Any) -> tuple[Any, dict[str, list[str]]]:
+        wanted = {**wished, **options}
+        found, report = program.freeze(names, names=paths, **wanted)
         shapes = _shape_of(structure), _shape_of(outputs)
-        if device == "cpu":
+        if wanted["device"] == "cpu":
             _set_structure(found, *shapes)
             return found, report
         from densa.gpu_predictor import GpuPredictor
 
         return GpuPredictor(found, *shapes), report
 
-    predictor, report = made(computed, device, fold=fold, merge=merge, prune=prune)
-    plain, _ = made(computed, device, fold=False, merge=False, prune=False)
-    exact, _ = made("float64", "cpu", fold=False, merge=False, prune=False)
+    predictor, report = made()
+    plain, _ = made(**unfrozen)
+    exact, _ = made(dtype="float64", device="cpu", **unfrozen)
     if calibration is None:
         arrays, data = generate(predictor), "generated"
     else:
         given = _flatten(structure, (calibration,)) if tree.is_nested(structure) else (calibration,)
         arrays, data = check_given(predictor, list(given)), "given"
+    if computed == "float32":
+        first = (predictor, report)
+        predictor, report = within_bound(made, first, plain, exact, arrays)
     chosen: dict[str, str] = {}
     if dtype != computed or formats:
         wish, static = ("float32" if dtype == computed else dtype), calibration is not None

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import densa
-from densa import _core, layers
+from densa import _core, _folding, layers
 from densa._certificate import Certificate, row_error
 from predict_nets import NETS, data_for, dense_net, move_weights, norm_net, wide_net
 
@@ -45,6 +45,30 @@ def test_the_errors_are_those_of_the_data(model):
     assert told.max_row_error <= 2 * told.model_row_error + 1e-6
     assert 0 < told.max_ulp_error < 1e6
     assert told.argmax_agreement == 1.0
+
+
+def test_foldings_that_break_the_bound_are_taken_back(monkeypatch):
+    model = norm_net()
+    move_weights(model)
+    folded = model.freeze()
+    assert len(folded.certificate.folded) == 2
+    assert not folded.certificate.kept
+    monkeypatch.setattr(_folding, "FACTOR", 0.0)
+    monkeypatch.setattr(_folding, "SLACK", 0.0)
+    told = model.freeze().certificate
+    assert told.same_bits  # nothing keeps a bound of 0, so nothing is left
+    assert not told.folded
+    assert len(told.kept) == 2
+    assert all("with all foldings the error is" in line for line in told.kept)
+    assert model.freeze("float64").certificate.folded  # that is not measured against itself
+
+
+def test_rows_without_finite_answers_hide_no_errors():
+    exact = np.array([[3.0, 4.0], [np.nan, 1.0], [np.inf, 1.0]])
+    answers = exact + np.array([[0.5, 0.0], [0.0, 0.0], [0.0, 0.0]])
+    assert row_error([answers], [exact]) == 0.1
+    answers[0, 0] = np.nan
+    assert row_error([answers], [exact]) == np.inf
 
 
 def test_float64_agrees_with_itself(model):
