@@ -448,12 +448,17 @@ class StepRunner:
         )
         self._bound.source = source
 
-    def run(self, steps: int) -> None:
-        """Runs `steps` steps, with a new random order for each pass."""
+    def run(self, steps: int) -> float:
+        """Runs `steps` steps, with a new random order for each pass; returns their mean loss.
+
+        When it returns, a GPU has done them all.
+        """
+        self._model.reset_metrics()
         while steps > 0:
             if self.plan.done:
                 self._renew()
             steps -= self._runner._advance(self._bound, steps, 0.0, self._runner._rates(1))
+        return float(self._model.get_metrics_result()["loss"])
 
     def profile(self, steps: int = 100) -> list[tuple[str, float]]:
         """(stage, seconds per step) on one thread."""
