@@ -10,6 +10,10 @@
 #include <string>
 #include <vector>
 
+#if !defined(_WIN32)
+#include <pthread.h>
+#endif
+
 #include "cuda/allocator.h"
 #include "cuda/launch.h"
 #include "cuda/staging.h"
@@ -45,6 +49,24 @@ constexpr bool kEmulated = true;
 constexpr bool kEmulated = false;
 #endif
 
+// Whether this process is the child of one that had asked the driver for something.
+std::atomic<bool> asked_driver{false}, forked{false};
+
+void look_for_forks() {
+  if (asked_driver.exchange(true)) return;
+#if !defined(_WIN32)
+  pthread_atfork(nullptr, nullptr, [] { forked = true; });
+#endif
+}
+
+void refuse_forked() {
+  if (forked)
+    throw std::runtime_error(
+        "this process was forked from one that had used a GPU, and CUDA does not work in such a "
+        "process. Start it afresh, as by multiprocessing.get_context(\"spawn\"); or keep to the "
+        "CPU in it, by densa.set_device(\"cpu\"); or first use the GPU when it has been forked");
+}
+
 struct DeviceState {
   // Emulated, every block lies between guard zones of its own.
   explicit DeviceState(int device)
@@ -62,11 +84,14 @@ struct DeviceState {
 class CudaBackend final : public Backend {
  public:
   int device_count(std::string* why_none) override {
+    refuse_forked();
+    look_for_forks();
     return std::min(count_devices(why_none), kMostDevices);
   }
   DeviceFacts facts(Device device) override { return cuda::facts(device.gpu); }
   bool emulated() const override { return kEmulated; }
   void check(Device device) override {
+    refuse_forked();
     const std::scoped_lock locked(busy_);
     check_once(device.gpu);
   }
@@ -75,6 +100,7 @@ class CudaBackend final : public Backend {
     return state(device).allocator.take(bytes);
   }
   void release(Device device, void* memory, std::size_t bytes) override {
+    if (forked) return;  // it is the parent's
     state(device).allocator.give(memory, bytes);
   }
   std::size_t free_memory(Device device) override {
@@ -140,6 +166,7 @@ class CudaBackend final : public Backend {
     return memory;
   }
   void release_pinned(void* memory, std::size_t bytes) override {
+    if (forked) return;
     cuda::release_pinned(memory);
     pinned_ -= bytes;
   }
@@ -244,6 +271,7 @@ class CudaBackend final : public Backend {
 
   // Streams and blocks stay until the process ends: the driver then takes them back.
   DeviceState& state(Device device) {
+    refuse_forked();
     const std::scoped_lock locked(busy_);
     if (device.gpu < 0 || device.gpu >= kMostDevices || states_[at(device)] == nullptr) {
       check_once(device.gpu);
