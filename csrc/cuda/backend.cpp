@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <cstdlib>
 #include <cstring>
 #include <mutex>
 #include <stdexcept>
@@ -49,6 +50,11 @@ constexpr bool kEmulated = true;
 constexpr bool kEmulated = false;
 #endif
 
+bool is_set(const char* variable) {
+  const char* const text = std::getenv(variable);
+  return text != nullptr && *text != '\0' && std::strcmp(text, "0") != 0;
+}
+
 // Whether this process is the child of one that had asked the driver for something.
 std::atomic<bool> asked_driver{false}, forked{false};
 
@@ -70,7 +76,7 @@ void refuse_forked() {
 struct DeviceState {
   // Emulated, every block lies between guard zones of its own.
   explicit DeviceState(int device)
-      : allocator(device, !kEmulated),
+      : allocator(device, !kEmulated && !is_set("DENSA_CUDA_NO_CACHE")),
         stream(create_stream(device)),
         staging(device),
         events(device) {}
@@ -90,6 +96,7 @@ class CudaBackend final : public Backend {
   }
   DeviceFacts facts(Device device) override { return cuda::facts(device.gpu); }
   bool emulated() const override { return kEmulated; }
+  bool separate_buffers() const override { return is_set("DENSA_CUDA_NO_CACHE"); }
   void check(Device device) override {
     refuse_forked();
     const std::scoped_lock locked(busy_);

@@ -170,6 +170,7 @@ class GpuPlan final : public AnyPlan {
   std::vector<Buffer> buffers_;
   std::vector<std::size_t> offsets_;
   std::shared_ptr<Storage> arena_, scratch_, step_, status_;
+  std::vector<std::shared_ptr<Storage>> separate_;  // buffers, where they lie in no arena
   std::size_t arena_bytes_ = 0;
   int status_count_ = 0;
   bool all_fine_ = false;  // what status_ says, where that is known

@@ -16,6 +16,7 @@ void* GpuPlan::address(const Recorded& recorded, int value) const {
     case Place::kVariable: return place.variable->data();
     case Place::kFixed: return place.fixed->data();
     case Place::kArena:
+      if (!separate_.empty()) return separate_[static_cast<std::size_t>(place.buffer)]->data();
       return static_cast<std::byte*>(arena_->data()) +
              offsets_[static_cast<std::size_t>(place.buffer)];
     case Place::kInput: return sources_[static_cast<std::size_t>(place.input)]->data();

@@ -170,6 +170,13 @@ void GpuPlan::add_result(const std::string& name, int result) {
 }
 
 void GpuPlan::place_arena() {
+  if (gpu_.separate_buffers()) {
+    for (const Buffer& buffer : buffers_) {
+      separate_.push_back(allocate_on(device_, std::max<std::size_t>(buffer.bytes, 1)));
+      arena_bytes_ += buffer.bytes;
+    }
+    return;
+  }
   std::vector<BufferLife> lives;
   for (const Buffer& buffer : buffers_) lives.push_back({buffer.bytes, buffer.first, buffer.last});
   if (gpu_.emulated()) {  // nobody shares: the emulation checks that each stays in its own

@@ -71,6 +71,9 @@ class Backend {
   virtual int device_count(std::string* why_none) = 0;
   virtual cuda::DeviceFacts facts(Device device) = 0;
   virtual bool emulated() const = 0;
+  // Whether each buffer of a plan shall be an allocation of its own, so that tools that watch over
+  // memory see where it ends.
+  virtual bool separate_buffers() const = 0;
   // Throws ValueError where there is no such GPU, RuntimeError where this build has no code for it.
   virtual void check(Device device) = 0;
 

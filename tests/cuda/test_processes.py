@@ -1,5 +1,6 @@
-"""A GPU and processes: children by fork."""
+"""A GPU and processes: children by fork, and memory of which each buffer has its own."""
 
+import json
 import os
 import subprocess
 import sys
@@ -90,3 +91,35 @@ print("whole")
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_child_may_be_the_first_to_use_a_gpu():
     assert run(FORK_FIRST) == "whole\n"
+
+
+TRAIN = """
+import json
+import numpy as np
+import densa
+from densa.device import _cuda
+
+densa.set_device("cuda")
+densa.utils.set_random_seed(0)
+layers = densa.layers
+model = densa.Sequential(
+    [densa.Input((9,)), layers.Dense(300, "gelu"), layers.BatchNormalization(), layers.Dropout(0.2),
+     layers.Dense(5)]
+)
+model.compile("adamw", "mse")
+rng = np.random.default_rng(0)
+x, y = rng.normal(size=(90, 9)).astype("f4"), rng.normal(size=(90, 5)).astype("f4")
+model.fit(x, y, batch_size=32, epochs=2, verbose=0)
+out = {"predictions": model.predict(x[:4], verbose=0).tolist(),
+       "weights": [w.tolist() for w in model.get_weights()]}
+counts = getattr(_cuda(), "counts", dict)()
+print(json.dumps([out, counts.get("allocations", 0)]))
+"""
+
+
+def test_each_buffer_can_be_an_allocation_of_its_own():
+    alone, many = json.loads(run(TRAIN, DENSA_CUDA_NO_CACHE="1"))
+    shared, few = json.loads(run(TRAIN, DENSA_CUDA_NO_CACHE="0"))
+    assert alone == shared
+    if few:  # the emulation counts
+        assert many > few + 10
