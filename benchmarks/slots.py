@@ -6,7 +6,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterable
+import threading
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,9 @@ import machine
 
 
 class Skipped(Exception):
-    """This peer cannot do the job; the message says why."""
+    """This peer cannot do the job; the message says why, `peer` is its name."""
+
+    peer = ""
 
 
 class Worker:
@@ -25,10 +28,24 @@ class Worker:
         threads: how many threads the peer may use.
         python: the interpreter that has the peer, by default this one.
         log: where the peer's standard error goes.
+        name: what it is called in results, by default the peer's name.
+        variables: of the environment, beside those of this process.
+        patience: seconds that an answer may take; then the process is ended. 0: any number.
     """
 
-    def __init__(self, peer: str, threads: int, python: str, log: Path) -> None:
-        self.name = peer
+    def __init__(
+        self,
+        peer: str,
+        threads: int,
+        python: str,
+        log: Path,
+        *,
+        name: str = "",
+        variables: Mapping[str, str] | None = None,
+        patience: float = 0,
+    ) -> None:
+        self.name = name or peer
+        self._patience = patience
         environment = dict(os.environ)
         for variable in ("OMP", "MKL", "OPENBLAS", "NUMEXPR", "DENSA"):
             environment[f"{variable}_NUM_THREADS"] = str(threads)
@@ -41,6 +58,7 @@ class Worker:
         environment["KERAS_BACKEND"] = "jax"
         environment["JAX_PLATFORMS"] = "cpu"
         environment["TF_CPP_MIN_LOG_LEVEL"] = "2"
+        environment.update(variables or {})
         self._log = log.open("a")
         self._process = subprocess.Popen(
             [python, str(Path(__file__).with_name("worker.py")), peer],
@@ -59,18 +77,35 @@ class Worker:
         """
         assert self._process.stdin is not None
         assert self._process.stdout is not None
+        late: list[float] = []
+        timer = threading.Timer(self._patience or 1, self._end, [late])
+        if self._patience:
+            timer.start()
         try:
             self._process.stdin.write(json.dumps(request) + "\n")
             self._process.stdin.flush()
             line = self._process.stdout.readline()
         except BrokenPipeError:
             line = ""
+        finally:
+            timer.cancel()
+        if late:
+            raise self._skipped(f"no answer within {late[0]:g} s")
         if not line:
-            raise Skipped(f"the process ended (exit status {self._process.wait()})")
+            raise self._skipped(f"the process ended (exit status {self._process.wait()})")
         answer: dict[str, Any] = json.loads(line)
         if "skip" in answer:
-            raise Skipped(answer["skip"])
+            raise self._skipped(answer["skip"])
         return answer
+
+    def _end(self, late: list[float]) -> None:
+        late.append(self._patience)
+        self._process.kill()
+
+    def _skipped(self, why: str) -> Skipped:
+        reason = Skipped(why)
+        reason.peer = self.name
+        return reason
 
     def prepare(self, job: dict[str, Any]) -> dict[str, Any]:
         """Builds the job: loads data, makes the model, compiles."""
@@ -80,6 +115,11 @@ class Worker:
         """Runs warm-up and timed units; returns wall and CPU seconds of the timed ones."""
         answer = self.ask({"do": "run", "units": units, "warmup": warmup})
         return answer["wall"], answer["cpu"]
+
+    def proof(self) -> list[float]:
+        """What the peer computes before it is timed, to be compared with other peers' answers."""
+        values: list[float] = self.ask({"do": "proof"})["values"]
+        return values
 
     def check(self) -> float:
         """The loss or accuracy after what was run so far."""
@@ -94,6 +134,8 @@ class Worker:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
         self._log.close()
 
 

@@ -1,8 +1,8 @@
 """One peer in a process of its own, so that the peers' thread pools do not meet.
 
 The parent sends a JSON object a line: `prepare` a job, `run` so many units of it, time so many
-single `calls`, `check` a number
-that tells whether the work was done (a loss or an accuracy). The answers go to the real standard
+single `calls`, `check` a number that tells whether the work was done (a loss or an accuracy), give
+a `proof` before anything is timed. The answers go to the real standard
 output; whatever a library prints goes to a terminal nobody reads, or to nothing.
 """
 
@@ -82,6 +82,9 @@ def serve(peer: str) -> None:
                 prepared.run(request["units"])
                 wall = time.perf_counter() - start
                 answer = {"wall": wall, "cpu": time.process_time() - cpu}
+            elif request["do"] == "proof":
+                assert prepared.proof is not None
+                answer = {"values": prepared.proof()}
             elif request["do"] == "calls":
                 assert prepared.call is not None
                 answer = {"micros": time_calls(prepared.call, request["count"])}

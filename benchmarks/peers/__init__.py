@@ -6,6 +6,7 @@ A job is a dictionary with a `kind`:
   batch of shuffled rows, gathered and cast within the step.
 - `fit`: `folder` with Fashion-MNIST as .npy files, `threads`; a unit is one epoch with progress and
   metrics.
+- `product`, `copy`, `adamw`, `infer`: on a GPU; `gpu_rows.py` says what they hold.
 - `op`: `op`, its sizes, `threads`; a unit is one call.
 - `frozen`: `net`, `data`, `rows`, `threads`, `engine`; a unit is one call of a frozen network.
 """
@@ -17,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 Job = dict[str, Any]
+PROOF_STEPS = 4  # whose losses are compared
 
 
 class Unavailable(Exception):
@@ -29,13 +31,16 @@ class Prepared:
 
     `run(units)` returns when the last unit's work is done; `check()` is the last loss of a
     training job, the test accuracy of a fit, the error of a frozen network, or 0 for an op.
-    `call()` is one unit, for jobs whose calls are timed one by one.
+    `call()` is one unit, for jobs whose calls are timed one by one. `proof()` is asked for before
+    anything is timed, of jobs on a GPU: the losses of the first steps on one batch, from the
+    weights of the job, or nothing where the results went into the file `out` of the job.
     """
 
     run: Callable[[int], None]
     check: Callable[[], float] = lambda: 0.0
     note: str = ""
     call: Callable[[], Any] | None = None
+    proof: Callable[[], list[float]] | None = None
 
 
 PEERS: dict[str, tuple[str, Job]] = {

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from networks import of_job
-from peers import Job, Prepared, keras_style
+from peers import PROOF_STEPS, Job, Prepared, keras_style
 
 densa: Any = importlib.import_module("densa")
 
@@ -30,31 +30,19 @@ def prepare(job: Job) -> Prepared:
     if job["kind"] == "train":
         net = of_job(job)
         x, y = np.load(job["x"]), np.load(job["y"])
-        return train_steps(keras_style.build(densa, net), x, y, net.batch)
+        model = keras_style.build(densa, net)
+        if "weights" in job:
+            keras_style.set_kernels(model, job["weights"])
+        return train_steps(model, x, y, net.batch)
     if job["kind"] == "fit":
         return keras_style.prepare_fit(densa, Path(job["folder"]))
-    if job["kind"] == "product":
-        return products(job)
+    if job["kind"] in ("product", "copy", "adamw", "infer"):
+        from peers import densa_gpu
+
+        return densa_gpu.prepare(job)
     from peers import densa_ops
 
     return densa_ops.prepare(job)
-
-
-def products(job: Job) -> Prepared:
-    """One square product per unit, of bfloat16 numbers; densa keeps them in float32."""
-    core = densa._core
-    a, w = np.random.default_rng(0).standard_normal((2, job["size"], job["size"]), np.float32)
-    x, y = (core.apply("round_bfloat16", core.from_numpy(v).to(job["device"])) for v in (a, w))
-    last: Any = None
-
-    def run(units: int) -> None:
-        nonlocal last
-        with core.no_grad():
-            for _ in range(units):
-                last = core.apply("matmul", x, y, precision="bfloat16")
-        core.synchronize("cuda:0")
-
-    return Prepared(run, lambda: float(np.asarray(last[:1, :1])[0, 0]))
 
 
 def train_steps(model: Any, x: Any, y: Any, batch: int) -> Prepared:
@@ -77,4 +65,8 @@ def train_steps(model: Any, x: Any, y: Any, batch: int) -> Prepared:
         nonlocal last
         last = runner.run(units)
 
-    return Prepared(run, lambda: float("nan") if last is None else float(last))
+    def proof() -> list[float]:
+        one_batch = hook(x[:batch], y[:batch], batch_size=batch)
+        return [float(one_batch.run(1)) for _ in range(PROOF_STEPS)]
+
+    return Prepared(run, lambda: float(last), proof=proof)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from networks import Network, of_job
-from peers import Job, Prepared, Unavailable
+from peers import PROOF_STEPS, Job, Prepared, Unavailable
 
 torch: Any = importlib.import_module("torch")
 
@@ -30,30 +30,15 @@ def prepare(job: Job) -> Prepared:
     torch.set_num_threads(job["threads"])
     if job["kind"] == "train":
         return prepare_training(job, of_job(job))
-    if job["kind"] == "product" and not job["compiled"]:
-        return products(job)
+    if job["kind"] in ("product", "copy", "adamw") and not job["compiled"]:
+        from peers import pytorch_gpu
+
+        return pytorch_gpu.prepare(job)
     if job["kind"] == "op" and not job["compiled"]:
         from peers import pytorch_ops
 
         return pytorch_ops.prepare(job)
     raise Unavailable("no such job for this peer")
-
-
-def products(job: Job) -> Prepared:
-    """One square product per unit, of bfloat16 tensors."""
-    if not torch.cuda.is_available():
-        raise Unavailable("this PyTorch has no GPU")
-    numbers = np.random.default_rng(0).standard_normal((2, job["size"], job["size"]), np.float32)
-    a, w = torch.from_numpy(numbers).to(job["device"], torch.bfloat16)
-    last: Any = None
-
-    def run(units: int) -> None:
-        nonlocal last
-        for _ in range(units):
-            last = a @ w
-        torch.cuda.synchronize()
-
-    return Prepared(run, lambda: float(last[0, 0]))
 
 
 def build(net: Network) -> Any:
@@ -66,9 +51,19 @@ def build(net: Network) -> Any:
         layers.append(torch.nn.Linear(fan_in, fan_out))
         if i < last:
             if net.batch_norm:
-                layers.append(torch.nn.BatchNorm1d(fan_out))
+                # Keras' defaults; PyTorch's momentum is the weight of the new value.
+                layers.append(torch.nn.BatchNorm1d(fan_out, eps=1e-3, momentum=0.01))
             layers.append(ACTIVATIONS[net.activation]())
     return torch.nn.Sequential(*layers)
+
+
+def set_kernels(model: Any, path: str) -> None:
+    """Sets the kernels of all linear layers to the arrays of an .npz file, the biases to 0."""
+    with np.load(path) as kernels, torch.no_grad():
+        linear = [layer for layer in model if isinstance(layer, torch.nn.Linear)]
+        for i, layer in enumerate(linear):
+            layer.weight.copy_(torch.from_numpy(kernels[f"kernel_{i}"].T.copy()))
+            layer.bias.zero_()
 
 
 def build_optimizer(net: Network, parameters: Any) -> Any:
@@ -92,7 +87,10 @@ def prepare_training(job: Job, net: Network) -> Prepared:
         raise Unavailable("this PyTorch has no GPU")
     x = torch.from_numpy(np.load(job["x"])).to(device)
     y = torch.from_numpy(np.load(job["y"])).long().to(device)
-    model = build(net).to(device)
+    model = build(net)
+    if "weights" in job:
+        set_kernels(model, job["weights"])
+    model.to(device)
     model.train()
     optimizer = build_optimizer(net, model.parameters())
     scale = x.dtype == torch.uint8
@@ -112,18 +110,25 @@ def prepare_training(job: Job, net: Network) -> Prepared:
     at = 0
     last: Any = None
 
+    def step(rows: Any) -> Any:
+        optimizer.zero_grad(set_to_none=True)
+        loss = loss_of(rows)
+        loss.backward()
+        optimizer.step()
+        return loss
+
     def run(units: int) -> None:
         nonlocal order, at, last
         for _ in range(units):
             if at + net.batch > net.rows:
                 order, at = torch.randperm(net.rows, device=device), 0
-            rows = order[at : at + net.batch]
+            last = step(order[at : at + net.batch])
             at += net.batch
-            optimizer.zero_grad(set_to_none=True)
-            last = loss_of(rows)
-            last.backward()
-            optimizer.step()
         if device != "cpu":
             torch.cuda.synchronize()
 
-    return Prepared(run, lambda: float(last.detach()))
+    def proof() -> list[float]:
+        rows = torch.arange(net.batch, device=device)
+        return [float(step(rows).detach()) for _ in range(PROOF_STEPS)]
+
+    return Prepared(run, lambda: float(last.detach()), proof=proof)
