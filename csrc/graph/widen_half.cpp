@@ -57,8 +57,14 @@ void widen_half(Program& program) {
       rewriter.replace(node.out[0], node.in[0]);
       return true;
     }
-    rewriter.replace(node.out[0], casts ? round_to(program, node.in[0], dtype)
-                                        : program.add_op(*node.op, node.in, node.attrs)[0]);
+    if (casts) {
+      rewriter.replace(node.out[0], round_to(program, node.in[0], dtype));
+      return true;
+    }
+    const int wide = program.add_op(*node.op, node.in, node.attrs)[0];  // its inputs are by now
+    if (is_half(program.values[wide].type.dtype))
+      throw TypeError(cat(node.op->name, ": cannot write ", dtype_name(dtype), " in a plan"));
+    rewriter.replace(node.out[0], wide);
     return true;
   });
 }

@@ -15,9 +15,9 @@ class Variable;
 // notes a variable read or an assign node.
 class TensorBuilder : public Builder {
  public:
-  // An op on float16 or bfloat16 values runs in float32 and has its results rounded to that type
-  // (to none where another input is float32 or wider). Products are told by the attribute
-  // `precision` that their operands are such numbers, for units that multiply 16 bits.
+  // An op on float16 or bfloat16 values runs in float32 and has its results rounded: to that type,
+  // to none where another input is wider, to `dtype` where that attribute says what it makes. By
+  // the attribute `precision` products are told that their operands are numbers of 16 bits.
   std::vector<Value> apply_op(const Op& op, std::span<const Value> in, const Attrs& attrs);
   std::vector<Value> apply_all(std::string_view op, std::span<const Value> in,
                                const Attrs& attrs) final {

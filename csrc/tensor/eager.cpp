@@ -4,6 +4,7 @@
 
 #include "ops/backend.h"
 #include "tensor/builder.h"
+#include "tensor/half.h"
 #include "tensor/large_work.h"
 #include "tensor/tape.h"
 #include "tensor/variable.h"
@@ -86,6 +87,7 @@ class EagerBuilder final : public TensorBuilder {
     Few<TypeInfo> types(in.size());
     for (std::size_t i = 0; i < in.size(); ++i) types[i] = checked(in[i], op).type;
     std::vector<TypeInfo> out_types = op.infer(types.span(), attrs);
+    check_writes(op, out_types);
 
     std::vector<Value> out;
     out.reserve(out_types.size());

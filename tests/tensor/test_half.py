@@ -184,3 +184,27 @@ def test_variables_are_wider(half):
         densa.Variable(np.ones(2), dtype=half)
     with pytest.raises(ValueError, match="floatx"):
         densa.config.set_floatx(half)
+
+
+@pytest.mark.parametrize("half", HALVES)
+@pytest.mark.parametrize("n", [0, 1, 7, 1000])
+def test_random_numbers_are_those_of_float32_rounded(half, n):
+    attrs = {"shape": [n, 3], "seed": 3, "stream": 2, "step": 9}
+    for op in ("random_normal", "random_uniform"):
+        got = apply(op, dtype=half, **attrs)
+        assert got.dtype == half
+        wide = apply(op, dtype="float32", **attrs)
+        np.testing.assert_array_equal(got.astype("float32").numpy(), rounded(wide.numpy(), half))
+
+
+@pytest.mark.parametrize("half", HALVES)
+def test_ops_that_are_asked_for_a_type_make_it(half):
+    hot = apply("one_hot", from_numpy(np.array([2, 0, 5])), classes=3, dtype=half)
+    assert hot.dtype == half
+    assert hot.astype("float32").numpy().tolist() == [[0, 0, 1], [1, 0, 0], [0, 0, 0]]
+    rows = from_numpy(np.ones((259, 2), "float32"))
+    for x in (rows, rows.astype(half)):
+        count = apply("row_count", x, dtype=half)
+        assert (count.dtype, float(count)) == (half, float(rounded(259, half)))
+        count = apply("row_count", x, dtype="float32")  # what is asked for, not what x is
+        assert (count.dtype, float(count)) == ("float32", 259)

@@ -112,6 +112,21 @@ def test_the_plan_trains_as_the_tape_does(policy):
         np.testing.assert_allclose(v, w, atol=4 * unit * max(1.0, np.abs(w).max()))
 
 
+@pytest.mark.parametrize("noise", [lambda: L.GaussianNoise(0.2), lambda: L.GaussianDropout(0.3)])
+def test_a_plan_draws_the_noise_of_the_tape(policy, noise):
+    losses = []
+    for eager in (False, True):
+        densa.utils.set_random_seed(3)
+        ones = L.Dense(33, use_bias=False, kernel_initializer="ones")
+        model = densa.Sequential([densa.Input((4,)), ones, noise()])
+        model.compile(densa.optimizers.SGD(0.0), "mse", run_eagerly=eager)
+        x, y = np.ones((48, 4), "float32"), np.full((48, 33), 4, "float32")
+        losses.append(model.fit(x, y, batch_size=16, epochs=3, verbose=0).history["loss"])
+    np.testing.assert_allclose(losses[0], losses[1], rtol=1e-5)  # of sums of the same numbers
+    assert min(losses[0]) > 0.01
+    assert len(set(losses[0])) == 3
+
+
 def test_it_learns_and_is_saved(policy, tmp_path):
     model, history = fitted(False, epochs=12)
     assert history.history["accuracy"][-1] > 0.9

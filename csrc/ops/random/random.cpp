@@ -2,6 +2,7 @@
 #include <cmath>
 
 #include "base/threads.h"
+#include "ops/asked_type.h"
 #include "ops/check.h"
 #include "ops/random/draw.h"
 #include "ops/random/formula.h"
@@ -11,7 +12,7 @@ namespace densa {
 namespace {
 
 TypeInfo type_of(const Attrs& attrs, const char* op) {
-  const DType dtype = dtype_from_name(attrs.get_string("dtype", "float32"));
+  const DType dtype = asked_type(attrs, op);
   if (!is_floating(dtype))
     throw TypeError(cat(op, ": dtype must be float32 or float64 but is ", dtype_name(dtype)));
   Dims shape;

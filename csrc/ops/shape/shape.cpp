@@ -3,6 +3,7 @@
 
 #include <cstring>
 
+#include "ops/asked_type.h"
 #include "ops/check.h"
 #include "ops/copy.h"
 #include "ops/shape/cut.h"
@@ -165,7 +166,7 @@ void eval_broadcast(const EvalCall& call) {
 std::vector<TypeInfo> infer_row_count(std::span<const TypeInfo> in, const Attrs& attrs) {
   check_inputs(in, 1, "row_count");
   if (in[0].shape.empty()) throw ShapeError("row_count: a scalar has no rows");
-  return {{dtype_from_name(attrs.get_string("dtype", "float32")), {}}};
+  return {{asked_type(attrs, "row_count"), {}}};
 }
 
 void eval_row_count(const EvalCall& call) {

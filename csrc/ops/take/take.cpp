@@ -7,6 +7,7 @@
 #include <cstring>
 #include <type_traits>
 
+#include "ops/asked_type.h"
 #include "ops/check.h"
 #include "ops/embedding/ids.h"
 #include "ops/take/split.h"
@@ -123,7 +124,7 @@ std::vector<TypeInfo> infer_one_hot(std::span<const TypeInfo> in, const Attrs& a
   if (classes < 0) throw ValueError(cat("one_hot: classes must be at least 0 but is ", classes));
   Dims shape = in[0].shape;
   shape.push_back(classes);
-  return {{dtype_from_name(attrs.get_string("dtype", "float32")), shape}};
+  return {{asked_type(attrs, "one_hot"), shape}};
 }
 
 void eval_one_hot(const EvalCall& call) {
