@@ -15,6 +15,7 @@
 #include <pthread.h>
 #endif
 
+#include "base/sharing.h"
 #include "cuda/allocator.h"
 #include "cuda/launch.h"
 #include "cuda/staging.h"
@@ -74,9 +75,8 @@ void refuse_forked() {
 }
 
 struct DeviceState {
-  // Emulated, every block lies between guard zones of its own.
   explicit DeviceState(int device)
-      : allocator(device, !kEmulated && !is_set("DENSA_CUDA_NO_CACHE")),
+      : allocator(device, shares_memory(kEmulated) && !is_set("DENSA_CUDA_NO_CACHE")),
         stream(create_stream(device)),
         staging(device),
         events(device) {}

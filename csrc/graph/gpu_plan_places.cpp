@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/arena.h"
+#include "base/sharing.h"
 #include "graph/gpu_fuse.h"
 #include "graph/gpu_plan.h"
 #include "graph/internal_ops.h"
@@ -179,7 +180,8 @@ void GpuPlan::place_arena() {
   }
   std::vector<BufferLife> lives;
   for (const Buffer& buffer : buffers_) lives.push_back({buffer.bytes, buffer.first, buffer.last});
-  if (gpu_.emulated()) {  // nobody shares: the emulation checks that each stays in its own
+  const bool shares = shares_memory(gpu_.emulated());
+  if (!shares) {  // the emulation checks that each stays in its own
     const int end = static_cast<int>(works_.size());
     for (BufferLife& life : lives) life = {life.bytes, 0, end};
   }
@@ -187,7 +189,7 @@ void GpuPlan::place_arena() {
   offsets_ = plan.offsets;
   arena_bytes_ = std::max<std::size_t>(plan.bytes, 64);
   arena_ = zeros_on(device_, arena_bytes_);
-  if (gpu_.emulated())
+  if (!shares)
     for (std::size_t b = 0; b < buffers_.size(); ++b)
       gpu_.mark_part(static_cast<std::byte*>(arena_->data()) + offsets_[b], buffers_[b].bytes);
 }

@@ -8,6 +8,7 @@
 //   DENSA_EMULATION_MEMORY      bytes of each GPU
 //   DENSA_EMULATION_PINNED      bytes of pinned memory that the system gives
 //   DENSA_EMULATION_BREAK       an op whose launch breaks the GPU; whoever asks it next is told
+//   DENSA_EMULATION_SHARE       1: memory is shared and kept as on hardware (base/sharing.h)
 #include <algorithm>
 #include <atomic>
 #include <cstdio>
