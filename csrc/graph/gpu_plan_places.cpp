@@ -145,6 +145,10 @@ void GpuPlan::add(const ProgramNode& node) {
   } else if (work.op->fails(work.attrs)) {
     work.status = status_count_++;
   }
+  // The error is looked for when the step is over, and names the numbers that the op read.
+  if (!feeds && work.status >= 0)
+    for (int id : work.in)
+      if (places_[id].kind == Place::kArena) buffers_[places_[id].buffer].last = INT_MAX;
   const bool may_fail = status_count_ > static_cast<int>(program_.inputs.size());
   for (int id : node.out) {
     if (auto variable = may_fail ? nullptr : assigned_in_place(program_, node, id)) {

@@ -24,6 +24,12 @@ def device():
     densa.set_device(before)
 
 
+@pytest.fixture(params=["0", "1"], ids=["apart", "shared"])
+def memory(request, monkeypatch):
+    """Whether values of a plan share memory, as on hardware, or the emulation keeps them apart."""
+    monkeypatch.setenv("DENSA_EMULATION_SHARE", request.param)
+
+
 def network(optimizer, dtype="float64"):
     model = densa.Sequential(
         [
@@ -101,6 +107,7 @@ def test_as_on_the_cpu(optimizer, step, what):
     assert states[0][0] == 11 + (step if what == "id" else 0)
 
 
+@pytest.mark.usefixtures("memory")
 def test_a_failure_in_the_first_fit():
     """The very first steps are launched one by one, the next is captured: both can fail."""
     for step in (0, 1, 2):
@@ -117,6 +124,7 @@ def test_a_failure_in_the_first_fit():
             np.testing.assert_allclose(got, want, rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.usefixtures("memory")
 def test_results_stop_where_the_failure_is():
     """predict raises as on the CPU, and works again with good data."""
     x, y = data()
