@@ -4,6 +4,7 @@
 
 #include "graph/gpu_plan.h"
 #include "graph/gpu_rows.h"
+#include "graph/nonfinite.h"
 #include "graph/stage.h"
 
 namespace densa {
@@ -127,17 +128,23 @@ void GpuPlan::read_results() {
 
 void GpuPlan::read_nonfinite() {
   std::vector<long long> codes(program_.inputs.size());
-  if (codes.empty() || nonfinite_.input >= 0) return;
+  if (codes.empty()) return;
   gpu_.copy(device_, codes.data(), status_->data(), codes.size() * sizeof(long long),
             cuda::Direction::kToHost);
   for (std::size_t i = 0; i < codes.size(); ++i) {
-    if (codes[i] == kFine || nonfinite_.input >= 0) continue;
+    if (codes[i] == kFine) continue;
     std::int64_t row = codes[i];
-    if (!resident_) {
-      row += loaded_first_;
-      if (span_.order != nullptr) row = span_.order[row];
+    if (!resident_) {  // the GPU knows places in the part, whose rows may be in any order
+      const std::int64_t numbers = element_count(with_rows(type(program_.inputs[i]).shape, 1));
+      const bool wide = std::all_of(works_.begin(), works_.end(), [&](const Work& work) {
+        return work.input != static_cast<int>(i) || type(work.out[0]).dtype == DType::kFloat64;
+      });
+      const std::int64_t first = loaded_first_ + row, last = std::max(position_, first + 1);
+      row = smallest_nonfinite(span_.sources[i], numbers, wide ? DType::kFloat64 : DType::kFloat32,
+                               span_.order, first, last);
     }
-    nonfinite_ = {static_cast<int>(i), row};
+    if (row < 0) continue;  // somebody has changed the data since
+    if (nonfinite_.input < 0 || row < nonfinite_.row) nonfinite_ = {static_cast<int>(i), row};
   }
 }
 

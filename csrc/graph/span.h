@@ -29,7 +29,7 @@ struct DataSpan {
   bool unchanged = false;  // the sources hold what they held at the last begin()
 };
 
-struct NonFinite {  // the first non-finite number met while gathering; input < 0: none
+struct NonFinite {  // the smallest row with a non-finite number so far; input < 0: none
   int input = -1;
   std::int64_t row = -1;
 };

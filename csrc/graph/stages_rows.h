@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "graph/lower.h"
+#include "graph/nonfinite.h"
 #include "ops/feed/feed.h"
 #include "ops/loss/labels.h"
 
@@ -53,10 +54,9 @@ class FeedStage final : public Stage {
     const auto from = static_cast<int>(source.dtype);
     const std::int64_t bad = (to == DType::kFloat32 ? kernels.to_f32 : kernels.to_f64)[from](call);
     if (bad >= 0) {
-      const std::int64_t at = s.first + bad;
-      const std::int64_t row = s.order != nullptr ? s.order[at] : at;
-      std::int64_t none = -1;
-      nonfinite->compare_exchange_strong(none, row * input_count + input);
+      const std::int64_t row =
+          smallest_nonfinite(source, feed.cols, to, s.order, s.first + bad, s.first + end);
+      if (row >= 0) keep_smallest(*nonfinite, row * input_count + input);
     }
   }
   std::int64_t group(std::int64_t) const override { return kAny; }

@@ -135,3 +135,38 @@ def test_non_finite_input_is_warned_of_once(eager):
     with pytest.warns(UserWarning, match="non-finite.*row 13") as seen:
         model.fit(x, y, epochs=3, batch_size=4, verbose=0)
     assert len([w for w in seen if "non-finite" in str(w.message)]) == 1
+
+
+@pytest.fixture(params=["at once", "in parts"])
+def brought(request, monkeypatch):
+    """How data comes to a GPU; on the CPU both are one."""
+    if request.param == "in parts":
+        monkeypatch.setenv("DENSA_GPU_RESIDENT_BYTES", "0")
+        monkeypatch.setenv("DENSA_GPU_PART_BYTES", "400")
+    return request.param
+
+
+@pytest.mark.usefixtures("brought")
+@pytest.mark.parametrize("batch_size", [3, 64])
+def test_the_smallest_non_finite_row_is_named(eager, batch_size):
+    """In any order, on every path, on every device; of several arrays, the one with that row."""
+    x, y = regression(150)
+    x[[149, 71, 96, 140], 1] = np.nan
+    y[[60, 90, 110]] = np.inf
+    model = linear()
+    model.compile("sgd", "mse", run_eagerly=eager)
+    for _ in range(3):
+        with pytest.warns(UserWarning, match="^y holds a non-finite number in row 60"):
+            model.fit(x, y, batch_size=batch_size, shuffle=True, verbose=0)
+
+
+@pytest.mark.usefixtures("brought")
+@pytest.mark.filterwarnings("ignore:overflow encountered in cast:RuntimeWarning")
+def test_a_number_too_large_for_float32_is_non_finite(eager):
+    x, y = regression(20)
+    x = x.astype("float64")
+    x[[17, 5], 0] = 1e300
+    model = linear()
+    model.compile("sgd", "mse", run_eagerly=eager)
+    with pytest.warns(UserWarning, match="^x .*holds a non-finite number in row 5"):
+        model.fit(x, y, batch_size=4, verbose=0)

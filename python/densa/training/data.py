@@ -124,7 +124,7 @@ class ArraySource(Source):
             rows = slice(begin, end) if order is None else order[begin:end]
             batch = tuple(self._take(part, rows) for part in (self.x, self.y, self.sample_weight))
             if self._unchecked:
-                self._check_finite(batch, rows)
+                self._check_finite(batch)
             yield batch
         self._unchecked = False
 
@@ -134,15 +134,27 @@ class ArraySource(Source):
 
         return None if part is None else tree.map_structure(one, part)
 
-    def _check_finite(self, batch: tuple[Any, ...], rows: Any) -> None:
-        leaves = [leaf for part in batch if part is not None for leaf in tree.flatten(part)]
-        for name, leaf in zip(self.names, leaves, strict=True):
-            found = first_non_finite(leaf)
+    def _check_finite(self, batch: Batch) -> None:
+        if _first_non_finite_of(self.names, batch) is None:
+            return
+        # Batches come in any order; the row that is named is the smallest one, on every path.
+        self._unchecked = False
+        size = self._extent[1]
+        for begin in range(0, self.rows or 0, size):
+            rows = slice(begin, begin + size)
+            parts = tuple(self._take(part, rows) for part in (self.x, self.y, self.sample_weight))
+            found = _first_non_finite_of(self.names, parts)
             if found is not None:
-                start = rows.start + found if isinstance(rows, slice) else int(rows[found])
-                warn_non_finite(name, start)
-                self._unchecked = False
+                warn_non_finite(found[0], begin + found[1])
                 return
+
+
+def _first_non_finite_of(names: list[str], parts: Any) -> tuple[str, int] | None:
+    """The array with the smallest row that holds NaN or infinity, and that row."""
+    leaves = [leaf for part in parts if part is not None for leaf in tree.flatten(part)]
+    rows = [(name, first_non_finite(leaf)) for name, leaf in zip(names, leaves, strict=True)]
+    found = [(name, row) for name, row in rows if row is not None]
+    return min(found, key=lambda pair: pair[1]) if found else None
 
 
 def first_non_finite(array: Any) -> int | None:
@@ -226,13 +238,10 @@ class StreamSource(Source):
         ]
         if not self._warned:
             names = [*leaf_names(x, "x", self.names), *leaf_names(y, "y")]
-            leaves = [leaf for part in cast[:2] if part is not None for leaf in tree.flatten(part)]
-            for name, leaf in zip(names, leaves, strict=True):
-                found = first_non_finite(leaf)
-                if found is not None:
-                    self._warned = True
-                    warn_non_finite(name, start + found)
-                    break
+            found = _first_non_finite_of(names, cast[:2])
+            if found is not None:
+                self._warned = True
+                warn_non_finite(found[0], start + found[1])
         return cast[0], cast[1], cast[2]
 
 
