@@ -208,3 +208,44 @@ def test_ops_that_are_asked_for_a_type_make_it(half):
         assert (count.dtype, float(count)) == (half, float(rounded(259, half)))
         count = apply("row_count", x, dtype="float32")  # what is asked for, not what x is
         assert (count.dtype, float(count)) == ("float32", 259)
+
+
+@pytest.mark.parametrize("dtype", HALVES)
+def test_making_ops_take_16_bits(dtype):
+    made = {
+        "zeros": (ops.zeros((3,), dtype), [0, 0, 0]),
+        "ones": (ops.ones(2, dtype), [1, 1]),
+        "empty": (ops.empty((2,), dtype), [0, 0]),
+        "full": (ops.full((2,), 1.5, dtype), [1.5, 1.5]),
+        "arange": (ops.arange(0, 2, 0.5, dtype=dtype), [0, 0.5, 1, 1.5]),
+        "linspace": (ops.linspace(0, 1, 3, dtype=dtype), [0, 0.5, 1]),
+        "eye": (ops.eye(2, 3, 1, dtype), [[0, 1, 0], [0, 0, 1]]),
+        "identity": (ops.identity(2, dtype), [[1, 0], [0, 1]]),
+        "zeros_like": (ops.zeros_like([1.0, 2.0], dtype), [0, 0]),
+        "full_like": (ops.full_like([1.0, 2.0], 3, dtype), [3, 3]),
+        "one_hot": (ops.one_hot([1, 0], 2, dtype=dtype), [[0, 1], [1, 0]]),
+        "one_hot axis": (ops.one_hot([1, 0, 0], 2, 0, dtype), [[0, 1, 1], [1, 0, 0]]),
+        "multi_hot": (ops.multi_hot([[0, 2]], 3, dtype=dtype), [[1, 0, 1]]),
+        "initializer": (densa.initializers.Ones()((2,), dtype), [1, 1]),
+    }
+    for name, (tensor, want) in made.items():
+        assert (tensor.dtype, tensor.itemsize) == (dtype, 2), name
+        np.testing.assert_array_equal(tensor.numpy().astype("float64"), want, err_msg=name)
+    assert ops.zeros((), dtype).shape == ()
+    # Rounded once: 1 + 2^-8 lies midway between two bfloat16s, and the number is above it.
+    above = 1 + 2.0**-8 + 2.0**-40
+    assert ops.linspace(above, above, 1, dtype="bfloat16").item() == 1 + 2.0**-7
+
+
+@pytest.mark.parametrize("dtype", HALVES)
+def test_sparse_crossentropy_of_16_bits(dtype):
+    p = densa.asarray([[0.25, 0.75], [0.5, 0.5]], dtype)
+    loss = ops.sparse_categorical_crossentropy([1, 0], p)
+    np.testing.assert_allclose(loss.numpy(), -np.log([0.75, 0.5]), rtol=1e-2)
+
+
+def test_making_refuses_what_is_no_dtype_or_shape():
+    with pytest.raises(TypeError, match="float15"):
+        ops.zeros(2, "float15")
+    with pytest.raises(ValueError, match="negative size"):
+        ops.ones((2, -1))

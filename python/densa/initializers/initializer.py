@@ -23,7 +23,9 @@ class Initializer:
 
     def __call__(self, shape: Any, dtype: Any = None) -> Any:
         """Return a Tensor of the given shape and type (floatx if None)."""
-        return _core.from_numpy(self.array(standardize_shape(shape), config.dtype_name(dtype)))
+        kind = config.dtype_name(dtype)
+        array = self.array(standardize_shape(shape), config.numpy_float(kind))
+        return _core.to_tensor(np.asarray(array), kind)
 
     def array(self, shape: tuple[int, ...] | Any, dtype: str) -> Any:
         """Return the value as a NumPy array."""

@@ -86,6 +86,13 @@ def constant(array: Any) -> Any:
     return _core.from_numpy(np.ascontiguousarray(array))
 
 
+def made(array: Any, dtype: str) -> Any:
+    """Return a NumPy array as a new Tensor of a dtype, where `set_device` says."""
+    if dtype != "bfloat16":  # which NumPy has not
+        array = array.astype(dtype, copy=False)
+    return _core.to_tensor(array, dtype)
+
+
 def filled_like(x: Any, value: Any, dtype: Any) -> Any:
     """Return value in x's shape and (unless given) dtype."""
     x = tensor(x)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 import sys
 from typing import Any
 
@@ -12,10 +13,10 @@ from densa import _core, config
 from densa._symbolic import KerasTensor
 from densa.ops._public import (
     apply,
-    constant,
     dtype_or_floatx,
     filled_like,
     known_shape,
+    made,
     public,
     tensor,
 )
@@ -159,7 +160,7 @@ def zeros(shape: Any, dtype: Any = None) -> Any:
         >>> densa.ops.zeros((2, 3)).shape
         (2, 3)
     """
-    return constant(np.zeros(*_affordable(shape, dtype)))
+    return _filled(shape, 0.0, dtype)
 
 
 def ones(shape: Any, dtype: Any = None) -> Any:
@@ -173,17 +174,24 @@ def ones(shape: Any, dtype: Any = None) -> Any:
         >>> densa.ops.ones(3).numpy().tolist()
         [1.0, 1.0, 1.0]
     """
-    return constant(np.ones(*_affordable(shape, dtype)))
+    return _filled(shape, 1.0, dtype)
 
 
-def _affordable(shape: Any, dtype: Any) -> tuple[Any, str]:
-    """Return shape and dtype; MemoryError for more bytes than there are addresses."""
+def _filled(shape: Any, number: float, dtype: Any) -> Any:
+    """Return an array full of a number; MemoryError for more bytes than there are addresses."""
     name = dtype_or_floatx(dtype)
-    sizes = shape if isinstance(shape, (tuple, list)) else (shape,)
-    needed = math.prod(int(d) for d in sizes) * np.dtype(name).itemsize
+    if getattr(shape, "ndim", 0) == 1:
+        shape = shape.tolist()
+    given = shape if isinstance(shape, (tuple, list)) else (shape,)
+    sizes = [operator.index(d) for d in given]
+    if any(d < 0 for d in sizes):
+        raise ValueError(f"An array cannot have a negative size; got shape {tuple(sizes)}.")
+    needed = math.prod(sizes) * int(_core.full([], 0.0, name).itemsize)
     if needed > sys.maxsize:
         raise MemoryError(f"An array of shape {tuple(sizes)} ({name}) takes {needed} bytes.")
-    return shape, name
+    if _core.recording():  # a Tensor with values also there
+        return made(np.full(sizes, number, config.numpy_float(name)), name)
+    return _core.full(sizes, number, name)
 
 
 def empty(shape: Any, dtype: Any = None) -> Any:
@@ -277,11 +285,11 @@ def arange(start: Any, stop: Any = None, step: Any = 1, dtype: Any = None) -> An
     """
     if stop is None:
         start, stop = 0, start
-    made = np.arange(start, stop, step)
+    numbers = np.arange(start, stop, step)
     if dtype is None:
-        whole = made.dtype.kind in "iu"
+        whole = numbers.dtype.kind in "iu"
         dtype = "int32" if whole else config.floatx()
-    return constant(made.astype(config.dtype_name(dtype)))
+    return made(numbers, config.dtype_name(dtype))
 
 
 def linspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype: Any = None) -> Any:
@@ -298,7 +306,7 @@ def linspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype:
         >>> densa.ops.linspace(0.0, 1.0, 5).numpy().tolist()
         [0.0, 0.25, 0.5, 0.75, 1.0]
     """
-    return constant(np.linspace(start, stop, num, endpoint).astype(dtype_or_floatx(dtype)))
+    return made(np.linspace(start, stop, num, endpoint), dtype_or_floatx(dtype))
 
 
 def eye(N: int, M: int | None = None, k: int = 0, dtype: Any = None) -> Any:
@@ -314,7 +322,8 @@ def eye(N: int, M: int | None = None, k: int = 0, dtype: Any = None) -> Any:
         >>> densa.ops.eye(2, 3, k=1).numpy().tolist()
         [[0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]
     """
-    return constant(np.eye(N, M, k, dtype_or_floatx(dtype)))
+    name = dtype_or_floatx(dtype)
+    return made(np.eye(N, M, k, config.numpy_float(name)), name)
 
 
 def identity(n: int, dtype: Any = None) -> Any:
