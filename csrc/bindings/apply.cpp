@@ -1,7 +1,9 @@
 // apply(op, *inputs, **attributes): the call that everything goes through.
+#include <algorithm>
 #include <array>
 
 #include "bindings/python.h"
+#include "ops/backend.h"
 #include "tensor/large_work.h"
 #include "tensor/tape.h"
 
@@ -24,19 +26,44 @@ PyObject* results(std::vector<Value> out) {
   return tuple;
 }
 
+// Asked for where there are GPUs only: elsewhere all is on the CPU.
+Beside beside_what(std::span<PyObject* const> inputs) {
+  const bool tensor = has_backend() && std::any_of(inputs.begin(), inputs.end(), [](PyObject* x) {
+                        return is_py_tensor(x) || py::isinstance<Variable>(x);
+                      });
+  return tensor ? Beside::kTensor : Beside::kNothing;
+}
+
+// Python numbers alone become tensors on the default device; beside a tensor they go to its own.
+void place_numbers(TensorBuilder& build, std::span<Operand> operands) {
+  const auto is_number = [](const Operand& x) { return std::holds_alternative<Weak>(x); };
+  if (default_device().is_cpu() || build.recording() ||
+      !std::all_of(operands.begin(), operands.end(), is_number))
+    return;
+  for (Operand& x : operands) {
+    const Value value = constant(build, std::get<Weak>(x), result_dtype({&x, 1}));
+    x = Value(to_device(as_tensor_ptr(value, "apply"), default_device()));
+  }
+}
+
 }  // namespace
 
 PyObject* apply_objects(const Op& op, std::span<PyObject* const> inputs, const Attrs& attrs) {
   TensorBuilder& build = current_builder();
+  const Beside beside = beside_what(inputs);
+  const auto run = [&](std::span<Operand> operands) {
+    for (std::size_t i = 0; i < inputs.size(); ++i)
+      operands[i] = to_operand(inputs[i], build, beside);
+    place_numbers(build, operands);
+    return results(apply_promoted(build, op, operands, attrs));
+  };
   constexpr std::size_t kFew = 4;
   if (inputs.size() <= kFew) {
     std::array<Operand, kFew> operands;
-    for (std::size_t i = 0; i < inputs.size(); ++i) operands[i] = to_operand(inputs[i], build);
-    return results(apply_promoted(build, op, {operands.data(), inputs.size()}, attrs));
+    return run({operands.data(), inputs.size()});
   }
-  std::vector<Operand> operands;
-  for (PyObject* input : inputs) operands.push_back(to_operand(input, build));
-  return results(apply_promoted(build, op, operands, attrs));
+  std::vector<Operand> operands(inputs.size());
+  return run(operands);
 }
 
 namespace {

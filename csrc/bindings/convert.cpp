@@ -201,10 +201,11 @@ py::array as_array(PyObject* object) {
   return py::reinterpret_steal<py::array>((*asarray)(py::handle(object)).release());
 }
 
-Value array_value(const py::array& array, TensorBuilder& build) {
+Value array_value(const py::array& array, TensorBuilder& build, Beside beside) {
   // A recording outlives the call, so it keeps the numbers of now.
   const TensorPtr tensor = from_array(array, build.recording());
-  return build.recording() ? tensor : to_device(tensor, default_device());
+  const bool stays = build.recording() || beside == Beside::kTensor;
+  return stays ? tensor : to_device(tensor, default_device());
 }
 
 }  // namespace
@@ -215,7 +216,7 @@ Value read_variable(const std::shared_ptr<Variable>& variable, TensorBuilder& bu
   return casts ? cast(build, value, *autocast_dtype) : value;
 }
 
-Operand to_operand(PyObject* object, TensorBuilder& build) {
+Operand to_operand(PyObject* object, TensorBuilder& build, Beside beside) {
   if (is_py_tensor(object)) return reinterpret_cast<PyTensor*>(object)->value;
   if (PyBool_Check(object)) {
     const bool truth = object == Py_True;
@@ -226,13 +227,13 @@ Operand to_operand(PyObject* object, TensorBuilder& build) {
   if (py::isinstance<Variable>(object))
     return read_variable(py::cast<std::shared_ptr<Variable>>(object), build);
   if (py::isinstance<py::array>(object))
-    return array_value(py::reinterpret_borrow<py::array>(object), build);
+    return array_value(py::reinterpret_borrow<py::array>(object), build, beside);
   if (object == Py_None) throw TypeError("an input is None; only trailing optional inputs may be");
   const bool listed = PyList_Check(object) || PyTuple_Check(object);
   if (!listed && !PyObject_HasAttrString(object, "__array__") && !PyObject_CheckBuffer(object))
     throw TypeError(cat("an input is ", Py_TYPE(object)->tp_name,
                         "; expected a Tensor, a Variable, an array, a number or a list of them"));
-  Value value = array_value(as_array(object), build);
+  Value value = array_value(as_array(object), build, beside);
   // Lists of Python numbers are as wide as Python numbers become.
   if (listed && value->type.dtype == DType::kFloat64) return cast(build, value, floatx());
   return value;

@@ -44,9 +44,12 @@ TensorPtr from_array(const py::array& array, bool copy);
 // Shares the tensor's memory; read-only where the storage is.
 py::array to_array(const Value& value, const char* where);
 
+// Whether an array is the op's own input, which goes to the default device, or stands beside a
+// Tensor or Variable: then it stays on the CPU, from where the builder brings it to the other one.
+enum class Beside { kNothing, kTensor };
 // Tensor, Variable, NumPy array or scalar, Python number (weak), nested list, anything with
 // __array__.
-Operand to_operand(PyObject* object, TensorBuilder& build);
+Operand to_operand(PyObject* object, TensorBuilder& build, Beside beside = Beside::kNothing);
 // The same as an eager or symbolic value: a Python float becomes floatx, an int int32.
 Value to_value(PyObject* object, TensorBuilder& build);
 

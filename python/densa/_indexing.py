@@ -202,4 +202,4 @@ def _by_numpy(x: Tensor, items: tuple[Any, ...]) -> Any:
         ids = np.asarray(np.arange(x.size).reshape(x.shape)[plain])
         out = apply("take", apply("reshape", x, shape=[-1]), ids.reshape(-1), axis=0)
         return apply("reshape", out, shape=list(ids.shape))
-    return _core.from_numpy(np.asarray(x.numpy()[plain]), copy=True)
+    return _core.from_numpy(np.asarray(x.numpy()[plain]), copy=True).to(x.device)

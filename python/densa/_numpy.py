@@ -12,7 +12,8 @@ import numpy as np
 
 from densa import _core
 from densa._core import Tensor, apply
-from densa._operators import _axes, _plain, _wrap, matmul
+from densa._operators import _axes, _device_of, _plain, _wrap, matmul
+from densa.device import together
 
 # ufunc name to op name, where they differ or not.
 _UFUNCS = {
@@ -54,7 +55,7 @@ def ufunc(function: Any, method: str, inputs: tuple[Any, ...], kwargs: dict[str,
     for o in written:
         o._written()
     _keep_gradient(function, method, inputs, result)
-    return out[0] if len(written) == 1 and len(out) == 1 else _wrap(result)
+    return out[0] if len(written) == 1 and len(out) == 1 else _wrap(result, _device_of(*inputs))
 
 
 def function(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -66,7 +67,7 @@ def function(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
             return result
     result = func(*(_deep(a) for a in args), **{k: _deep(v) for k, v in kwargs.items()})
     _keep_gradient(func, "__call__", (args, kwargs), result)
-    return _wrap(result)
+    return _wrap(result, _device_of(*_leaves((args, kwargs))))
 
 
 def _keep_gradient(func: Any, method: str, inputs: Any, result: Any) -> None:
@@ -197,7 +198,7 @@ def _broadcast_to(array: Any, shape: Any, subok: bool = False) -> Any:
 def _concatenate(arrays: Any, /, axis: Any = 0, **rest: Any) -> Any:
     if rest:
         return NotImplemented
-    parts = [_core.to_tensor(a) for a in arrays]
+    parts = together(*arrays)
     if axis is None:
         parts, axis = [p.flatten() for p in parts], 0
     return apply("concatenate", *parts, axis=axis)
@@ -207,7 +208,7 @@ def _concatenate(arrays: Any, /, axis: Any = 0, **rest: Any) -> Any:
 def _stack(arrays: Any, axis: int = 0, **rest: Any) -> Any:
     if rest:
         return NotImplemented
-    return apply("concatenate", *(_core.to_tensor(a).expand_dims(axis) for a in arrays), axis=axis)
+    return apply("concatenate", *(a.expand_dims(axis) for a in together(*arrays)), axis=axis)
 
 
 @_implements(np.where)
@@ -223,7 +224,7 @@ def _clip(a: Any, a_min: Any = None, a_max: Any = None, **rest: Any) -> Any:
 
 @_implements(np.dot)
 def _dot(a: Any, b: Any, out: Any = None) -> Any:
-    a, b = _core.to_tensor(a), _core.to_tensor(b)
+    a, b = together(a, b)
     if out is not None or (a.ndim > 2 and b.ndim > 1) or b.ndim > 2:
         return NotImplemented
     return a * b if a.ndim == 0 or b.ndim == 0 else matmul(a, b)
@@ -253,4 +254,5 @@ def _ones_like(a: Any, dtype: Any = None, **rest: Any) -> Any:
 def _full_like(a: Any, fill_value: Any, dtype: Any = None, **rest: Any) -> Any:
     if rest or a.is_symbolic:
         return NotImplemented
-    return _core.full(list(a.shape), float(fill_value), a.dtype if dtype is None else dtype)
+    made = _core.full(list(a.shape), float(fill_value), a.dtype if dtype is None else dtype)
+    return made if made.is_symbolic else made.to(a.device)

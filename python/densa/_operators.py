@@ -9,6 +9,7 @@ import numpy as np
 
 from densa import _core, _indexing
 from densa._core import Tensor, apply
+from densa.device import together
 
 # The device type of a GPU in DLPack.
 DLPACK_CUDA = 2
@@ -39,7 +40,7 @@ def _bits(name: str, logical: str, bitwise: Any, *, reflected: bool) -> Callable
         a, b = (other, self) if reflected else (self, other)
         if _core.result_type(a, b) == "bool":
             return apply(logical, a, b)
-        return _wrap(bitwise(_plain(a), _plain(b)))
+        return _wrap(bitwise(_plain(a), _plain(b)), _device_of(a, b))
 
     method.__name__ = name
     return method
@@ -61,21 +62,27 @@ def _rmatmul_method(self: Tensor, other: Any) -> Any:
 
 
 def _invert(self: Tensor) -> Any:
-    return apply("logical_not", self) if self.dtype == "bool" else _wrap(~_plain(self))
+    return apply("logical_not", self) if self.dtype == "bool" else _wrap(~_plain(self), self.device)
 
 
 def _plain(x: Any) -> Any:
     return x.numpy() if isinstance(x, (Tensor, _core.Variable)) else x
 
 
-def _wrap(x: Any) -> Any:
-    """Arrays of numbers become Tensors; everything else stays what it is."""
+def _device_of(*operands: Any) -> str:
+    """Where an op on them runs: on the GPU of any, else on the CPU."""
+    known = (x.device for x in operands if isinstance(x, (Tensor, _core.Variable)))
+    return next((str(device) for device in known if device != "cpu"), "cpu")
+
+
+def _wrap(x: Any, device: str) -> Any:
+    """Arrays of numbers become Tensors on a device; everything else stays what it is."""
     if isinstance(x, (np.ndarray, np.generic)) and x.dtype.kind in "biuf" and x.dtype.itemsize <= 8:
-        return _core.from_numpy(np.asarray(x))
+        return _core.from_numpy(np.asarray(x)).to(device)
     if isinstance(x, tuple) and type(x) is tuple:
-        return tuple(_wrap(item) for item in x)
+        return tuple(_wrap(item, device) for item in x)
     if isinstance(x, list):
-        return [_wrap(item) for item in x]
+        return [_wrap(item, device) for item in x]
     return x
 
 
@@ -89,7 +96,7 @@ def matmul(a: Any, b: Any) -> Any:
     Returns:
         A Tensor of shape (..., m, n); axes made from vectors are dropped.
     """
-    a, b = _core.to_tensor(a), _core.to_tensor(b)
+    a, b = together(a, b)
     if a.ndim == 0 or b.ndim == 0:
         raise ValueError(
             f"matmul needs at least one dimension on both sides; got shapes {a.shape} and {b.shape}"
@@ -381,7 +388,9 @@ def _attach() -> None:
         "__matmul__": _matmul_method,
         "__rmatmul__": _rmatmul_method,
         "__divmod__": lambda self, other: (self // other, self % other),
-        "__round__": lambda self, digits=None: _wrap(np.round(self.numpy(), digits or 0)),
+        "__round__": lambda self, digits=None: _wrap(
+            np.round(self.numpy(), digits or 0), self.device
+        ),
         "__invert__": _invert,
         "__getitem__": _indexing.get,
         "__setitem__": _setitem,

@@ -28,7 +28,7 @@ def _float(x: Any) -> Any:
     array = np.asarray(x)
     if array.dtype.kind != "f" or not hasattr(x, "dtype"):
         array = array.astype(config.floatx())
-    return _core.from_numpy(array)
+    return _core.to_tensor(array)
 
 
 def _unary(name: str, x: Any, **attributes: Any) -> Any:

@@ -6,6 +6,7 @@ import importlib
 import importlib.util
 import os
 from types import ModuleType
+from typing import Any
 
 from densa import __version__, _core
 
@@ -69,3 +70,23 @@ def set_device(device: str) -> None:
 def get_device() -> str:
     """Returns where new tensors and variables go: `"cpu"` or `"cuda:N"`."""
     return str(_core.default_device())
+
+
+def beside(x: Any, other: Any) -> Any:
+    """Return a new tensor x where `other` lies, and not where `set_device` says."""
+    if not _core.has_backend() or x.is_symbolic or other.is_symbolic or x.device == other.device:
+        return x
+    return x.to(other.device)
+
+
+def together(*xs: Any) -> list[Any]:
+    """Return all as Tensors; arrays and numbers lie beside the Tensors and Variables among them."""
+    made = [_core.to_tensor(x) for x in xs]
+    if not _core.has_backend() or _core.recording():
+        return made
+    given = [isinstance(x, (_core.Tensor, _core.Variable)) for x in xs]
+    lying = [t for t, is_given in zip(made, given, strict=True) if is_given]
+    if not lying:
+        return made
+    home = next((t for t in lying if t.device != "cpu"), lying[0])
+    return [t if there else beside(t, home) for t, there in zip(made, given, strict=True)]

@@ -15,6 +15,7 @@ import numpy as np
 
 from densa import _core, config
 from densa._philox import Philox
+from densa.device import beside
 
 _SEED_LIMIT = 2**31 - 1
 _recording = threading.local()  # `uses`, while this thread records
@@ -312,7 +313,7 @@ def shuffle(x: Any, axis: int = 0, seed: Any = None) -> Any:
         seed: integer or `SeedGenerator`; None uses the global one.
 
     Returns:
-        A Tensor like x.
+        A Tensor like x, where x lies.
 
     Example:
         >>> sorted(densa.random.shuffle([3, 1, 2], seed=1).numpy().tolist())
@@ -320,7 +321,8 @@ def shuffle(x: Any, axis: int = 0, seed: Any = None) -> Any:
     """
     array = np.asarray(x)
     order = np.argsort(_source(seed).integers(array.shape[axis]), kind="stable")
-    return _core.from_numpy(np.ascontiguousarray(np.take(array, order, axis=axis)))
+    made = _core.to_tensor(np.take(array, order, axis=axis), getattr(x, "dtype", None))
+    return beside(made, x) if isinstance(x, _core.Tensor) else made
 
 
 def _ones(inputs: Any, noise_shape: Any) -> Any:
@@ -330,7 +332,8 @@ def _ones(inputs: Any, noise_shape: Any) -> Any:
         raise ValueError(f"noise_shape={tuple(noise_shape)} does not fit inputs of shape {sizes}.")
     if None not in sizes:
         shape = tuple(n if m is None else int(m) for m, n in zip(noise_shape, sizes, strict=True))
-        return _core.full(list(shape), 1.0, str(inputs.dtype))
+        made = _core.full(list(shape), 1.0, str(inputs.dtype))
+        return beside(made, inputs) if isinstance(inputs, _core.Tensor) else made
     # The number of rows is open while a model is recorded: cut the ones out of the inputs.
     ends = [
         2**63 - 1 if m is None or m == n else int(m)

@@ -174,7 +174,7 @@ def value_and_grad(
         if value.requires_grad:
             found = _core.gradients([value], wanted, create_graph=nested)
         grads = iter(
-            _core.full(list(t.shape), 0.0, t.dtype) if g is None else g
+            _core.full(list(t.shape), 0.0, t.dtype).to(t.device) if g is None else g
             for t, g in zip(wanted, found, strict=True)
         )
         out = tuple(_map(lambda _: next(grads), args[p]) for p in positions)

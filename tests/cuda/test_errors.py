@@ -135,3 +135,13 @@ def test_launches_that_are_known_to_be_done_are_not_named(wait):
     code = SET + f"x = densa.ops.tanh(ones(3)); {wait}; densa.ops.softmax(densa.ops.exp(x)).numpy()"
     line = last_line(code, BREAK="softmax")
     assert "launched since the last wait: exp, softmax." in line
+
+
+def test_an_array_beside_a_tensor_of_the_second_gpu():
+    line = last_line(
+        "import densa, numpy as np; densa.set_device('cuda:0'); "
+        "x = densa.ops.ones(2).to('cuda:1'); y = x + np.ones(2, 'float32'); "
+        "print(y.device, densa.ops.where(y > 1, y, [5.0, 5.0]).device)",
+        DEVICES=2,
+    )
+    assert line == "cuda:1 cuda:1"

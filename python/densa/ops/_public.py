@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
-import numpy as np
-
 from densa import _core, config
 from densa._symbolic import op
+from densa.device import beside
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -81,11 +80,6 @@ def reshaped(x: Any, shape: Any) -> Any:
     return apply("reshape", x, shape=[-1 if d is None else int(d) for d in shape])
 
 
-def constant(array: Any) -> Any:
-    """Return a NumPy array as a Tensor."""
-    return _core.from_numpy(np.ascontiguousarray(array))
-
-
 def made(array: Any, dtype: str) -> Any:
     """Return a NumPy array as a new Tensor of a dtype, where `set_device` says."""
     if dtype != "bfloat16":  # which NumPy has not
@@ -93,8 +87,16 @@ def made(array: Any, dtype: str) -> Any:
     return _core.to_tensor(array, dtype)
 
 
+def scalar(value: Any, like: Any) -> Any:
+    """Return a number as a Tensor without axes, of the dtype of `like` and where that lies."""
+    one = tensor(value, like.dtype)
+    return one if isinstance(value, (_core.Tensor, _core.Variable)) else beside(one, like)
+
+
 def filled_like(x: Any, value: Any, dtype: Any) -> Any:
-    """Return value in x's shape and (unless given) dtype."""
+    """Return value in x's shape and (unless given) dtype, where x lies."""
     x = tensor(x)
     one = tensor(value, x.dtype if dtype is None else config.dtype_name(dtype))
+    if not isinstance(value, (_core.Tensor, _core.Variable)):
+        one = beside(one, x)
     return apply("broadcast_to", one, shape=[-1 if d is None else d for d in x.shape])

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from densa.ops._public import apply, constant, floating, public, tensor
+from densa.device import beside, together
+from densa.ops._public import apply, floating, public, tensor
 
 
 @public
@@ -96,7 +97,7 @@ def divide_no_nan(x1: Any, x2: Any) -> Any:
         >>> densa.ops.divide_no_nan([1.0, 2.0], [0.0, 4.0]).numpy().tolist()
         [0.0, 0.5]
     """
-    x2 = floating(x2)
+    x2 = floating(together(x1, x2)[1])
     zero = apply("equal", x2, 0.0)
     return apply("where", zero, 0.0, apply("divide", x1, apply("where", zero, 1.0, x2)))
 
@@ -316,7 +317,7 @@ def isclose(
         >>> densa.ops.isclose([1.0, 1.1], 1.0).numpy().tolist()
         [True, False]
     """
-    x1, x2 = floating(x1), floating(x2)
+    x1, x2 = map(floating, together(x1, x2))
     bound = apply("add", apply("multiply", apply("abs", x2), rtol), atol)
     near = apply("less_equal", apply("abs", apply("subtract", x1, x2)), bound)
     near = apply("logical_and", near, apply("isfinite", x2))
@@ -389,5 +390,7 @@ def where(condition: Any, x1: Any = None, x2: Any = None) -> Any:
     if (x1 is None) != (x2 is None):
         raise ValueError("where: give both x1 and x2, or neither of them.")
     if x1 is None:
-        return tuple(constant(i) for i in np.nonzero(tensor(condition).numpy()))
+        condition = tensor(condition)
+        found = np.nonzero(condition.numpy())
+        return tuple(beside(tensor(i), condition) for i in found)
     return apply("where", condition, x1, x2)

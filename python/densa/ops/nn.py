@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from densa import config
+from densa.device import together
 from densa.ops._public import (
     apply,
     axes_of,
@@ -15,6 +16,7 @@ from densa.ops._public import (
     place,
     public,
     reshaped,
+    scalar,
     tensor,
     whole,
 )
@@ -55,7 +57,8 @@ def binary_crossentropy(target: Any, output: Any, from_logits: bool = False) -> 
         >>> densa.ops.binary_crossentropy([1.0, 0.0], p).numpy().round(4).tolist()
         [0.1054, 0.6931]
     """
-    target, output = tensor(target), floating(output)
+    target, output = together(target, output)
+    output = floating(output)
     _same_shape("binary_crossentropy", target, output)
     target = apply("cast", target, dtype=output.dtype)
     if from_logits:
@@ -88,7 +91,8 @@ def categorical_crossentropy(
         >>> densa.ops.categorical_crossentropy(np.eye(2), p).numpy().round(4).tolist()
         [0.1054, 0.6931]
     """
-    target, output = tensor(target), floating(output)
+    target, output = together(target, output)
+    output = floating(output)
     _same_shape("categorical_crossentropy", target, output)
     if output.ndim < 1:
         raise ValueError("categorical_crossentropy: a scalar has no classes.")
@@ -127,7 +131,8 @@ def sparse_categorical_crossentropy(
         >>> densa.ops.sparse_categorical_crossentropy([0, 1], p).numpy().round(4).tolist()
         [0.1054, 0.6931]
     """
-    target, output = tensor(target), floating(output)
+    target, output = together(target, output)
+    output = floating(output)
     if output.ndim < 1:
         raise ValueError("sparse_categorical_crossentropy: a scalar has no classes.")
     last = place(axis, output.ndim, "sparse_categorical_crossentropy")
@@ -234,7 +239,8 @@ def in_top_k(targets: Any, predictions: Any, k: int) -> Any:
         >>> densa.ops.in_top_k([2, 0], [[0.1, 0.5, 0.4], [0.1, 0.5, 0.4]], k=2).numpy().tolist()
         [True, False]
     """
-    scores, ids = floating(predictions), tensor(targets)
+    scores, ids = together(predictions, targets)
+    scores = floating(scores)
     hot = apply("one_hot", ids, classes=scores.shape[-1], dtype="bool")
     own = apply("max", apply("where", hot, scores, -float("inf")), axis=[-1], keepdims=True)
     better = apply("cast", apply("greater", scores, own), dtype="int32")
@@ -296,8 +302,9 @@ def batch_normalization(
         >>> densa.ops.batch_normalization(x, mean, variance, -1, epsilon=0.0).numpy().tolist()
         [[1.0, 2.0]]
     """
-    x, mean = floating(x), tensor(mean)
-    ones = apply("broadcast_to", tensor(1.0, x.dtype), shape=list(mean.shape))
+    x, mean = together(x, mean)
+    x = floating(x)
+    ones = apply("broadcast_to", scalar(1.0, x), shape=list(mean.shape))
     gamma = ones if scale is None else scale
     beta = ones - ones if offset is None else offset
     return apply("batch_norm", x, gamma, beta, mean, variance, axis=[axis], epsilon=float(epsilon))
@@ -319,7 +326,7 @@ def psnr(x1: Any, x2: Any, max_val: float) -> Any:
         >>> densa.ops.psnr(np.zeros((2, 2)), np.ones((2, 2)), 10.0).numpy().round(4).tolist()
         20.0
     """
-    x1, x2 = floating(x1), floating(x2)
+    x1, x2 = map(floating, together(x1, x2))
     _same_shape("psnr", x1, x2)
     error = apply("mean", apply("square", x1 - x2))
     return apply("log", max_val * max_val / error) * (10.0 / float(np.log(10.0)))

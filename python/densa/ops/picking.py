@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from densa.device import together
 from densa.ops._public import (
     apply,
-    constant,
     known_shape,
     place,
     public,
     reshaped,
+    scalar,
     tensor,
 )
 
@@ -38,7 +39,7 @@ def take(x: Any, indices: Any, axis: int | None = None) -> Any:
         >>> densa.ops.take([10.0, 20.0, 30.0], [2, 0]).numpy().tolist()
         [30.0, 10.0]
     """
-    x, ids = tensor(x), tensor(indices)
+    x, ids = together(x, indices)
     if axis is None:
         x, axis = reshaped(x, [-1]), 0
     where = place(axis, x.ndim, "take")
@@ -63,8 +64,8 @@ def take_along_axis(x: Any, indices: Any, axis: int | None = None) -> Any:
         >>> densa.ops.take_along_axis([[1.0, 2.0], [3.0, 4.0]], [[1], [0]], axis=1).numpy().tolist()
         [[2.0], [3.0]]
     """
-    x = tensor(x)
-    ids = apply("cast", tensor(indices), dtype="int64", strict="take_along_axis: indices")
+    x, ids = together(x, indices)
+    ids = apply("cast", ids, dtype="int64", strict="take_along_axis: indices")
     if axis is None:
         return apply("take", reshaped(x, [-1]), reshaped(ids, [-1]), axis=0)
     where = place(axis, x.ndim, "take_along_axis")
@@ -78,7 +79,7 @@ def take_along_axis(x: Any, indices: Any, axis: int | None = None) -> Any:
             line = np.arange(wanted[i] if shape[i] != 1 else 1) * step
             grid = grid + line.reshape([-1 if k == i else 1 for k in range(x.ndim)])
         step *= shape[i]
-    flat = apply("add", apply("multiply", ids, stride), constant(grid))
+    flat = apply("add", apply("multiply", ids, stride), grid)
     out = apply("take", reshaped(x, [-1]), reshaped(flat, [-1]), axis=0)
     return reshaped(out, flat.shape)
 
@@ -122,9 +123,7 @@ def diagonal(x: Any) -> Any:
     if x.ndim != 2:
         raise ValueError(f"diagonal: a matrix is needed; got shape {tuple(x.shape)}.")
     rows, cols = known_shape(x, "diagonal")
-    return apply(
-        "take", reshaped(x, [-1]), constant(np.arange(min(rows, cols)) * (cols + 1)), axis=0
-    )
+    return apply("take", reshaped(x, [-1]), np.arange(min(rows, cols)) * (cols + 1), axis=0)
 
 
 @public
@@ -160,4 +159,5 @@ def triu(x: Any, k: int = 0) -> Any:
 
 
 def _triangle(x: Any, keep: Any) -> Any:
-    return apply("where", constant(keep), tensor(x), tensor(0, tensor(x).dtype))
+    x = tensor(x)
+    return apply("where", keep, x, scalar(0, x))

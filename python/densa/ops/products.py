@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from densa.ops._public import apply, public, tensor
+from densa.device import together
+from densa.ops._public import apply, public
 
 
 @public
@@ -40,7 +41,7 @@ def dot(x1: Any, x2: Any) -> Any:
         >>> float(densa.ops.dot([1.0, 2.0], [3.0, 4.0]))
         11.0
     """
-    x1, x2 = tensor(x1), tensor(x2)
+    x1, x2 = together(x1, x2)
     if x1.ndim == 0 or x2.ndim == 0:
         return apply("multiply", x1, x2)
     if x2.ndim <= 2:
@@ -60,8 +61,9 @@ def outer(x1: Any, x2: Any) -> Any:
         >>> densa.ops.outer([1.0, 2.0], [3.0, 4.0]).numpy().tolist()
         [[3.0, 4.0], [6.0, 8.0]]
     """
-    a = apply("reshape", tensor(x1), shape=[-1, 1])
-    return apply("multiply", a, apply("reshape", tensor(x2), shape=[1, -1]))
+    a, b = together(x1, x2)
+    a, b = apply("reshape", a, shape=[-1, 1]), apply("reshape", b, shape=[1, -1])
+    return apply("multiply", a, b)
 
 
 @public
@@ -76,7 +78,7 @@ def vdot(x1: Any, x2: Any) -> Any:
         >>> float(densa.ops.vdot([[1.0, 2.0]], [[3.0], [4.0]]))
         11.0
     """
-    return _product(*(apply("reshape", tensor(x), shape=[-1]) for x in (x1, x2)))
+    return _product(*(apply("reshape", x, shape=[-1]) for x in together(x1, x2)))
 
 
 @public
@@ -95,7 +97,7 @@ def tensordot(x1: Any, x2: Any, axes: Any = 2) -> Any:
         >>> densa.ops.tensordot(np.ones((2, 3, 4)), np.ones((4, 5)), 1).shape
         (2, 3, 5)
     """
-    x1, x2 = tensor(x1), tensor(x2)
+    x1, x2 = together(x1, x2)
     if isinstance(axes, int):
         return _tensordot(x1, x2, list(range(x1.ndim - axes, x1.ndim)), list(range(axes)))
     first, second = ([a] if isinstance(a, int) else list(a) for a in axes)

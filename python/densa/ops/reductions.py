@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from densa import config
-from densa.ops._public import apply, axes_of, floating, public, tensor
+from densa.device import together
+from densa.ops._public import apply, axes_of, floating, public, scalar, tensor
 
 
 def _reduce(name: str, x: Any, axis: Any, keepdims: bool, **attributes: Any) -> Any:
@@ -158,7 +159,7 @@ def _extreme(name: str, pair: str, x: Any, axis: Any, keepdims: bool, initial: A
     axes = {a % x.ndim for a in axes_of(axis)} if axis is not None else set(range(x.ndim))
     if 0 in [x.shape[a] for a in axes]:
         shape = [1 if a in axes else d for a, d in enumerate(x.shape)]
-        full = apply("broadcast_to", tensor(initial, x.dtype), shape=shape)
+        full = apply("broadcast_to", scalar(initial, x), shape=shape)
         return _reduce(name, full, axis, keepdims)
     return apply(pair, _reduce(name, x, axis, keepdims), initial)
 
@@ -317,7 +318,8 @@ def average(x: Any, axis: Any = None, weights: Any = None) -> Any:
     """
     if weights is None:
         return _reduce("mean", x, axis, False)
-    x, weights = floating(x), tensor(weights)
+    x, weights = together(x, weights)
+    x = floating(x)
     if weights.ndim == 1 and x.ndim > 1:
         if not isinstance(axis, int) or weights.shape[0] != x.shape[axis]:
             raise ValueError(

@@ -9,16 +9,17 @@ from typing import Any
 import numpy as np
 
 from densa._operators import target_shape
+from densa.device import together
 from densa.ops._public import (
     apply,
     axes_of,
-    constant,
     filled_like,
     known_shape,
     known_size,
     place,
     public,
     reshaped,
+    scalar,
     tensor,
 )
 
@@ -36,7 +37,8 @@ def copy(x: Any) -> Any:
         >>> densa.ops.copy([1.0, 2.0]).numpy().tolist()
         [1.0, 2.0]
     """
-    return apply("add", tensor(x), tensor(0, tensor(x).dtype))
+    x = tensor(x)
+    return apply("add", x, scalar(0, x))
 
 
 @public
@@ -260,7 +262,7 @@ def concatenate(xs: Any, axis: int = 0) -> Any:
         >>> densa.ops.concatenate([np.ones((1, 2)), np.ones((3, 2))]).shape
         (4, 2)
     """
-    xs = [tensor(x) for x in xs]
+    xs = together(*xs)
     if not xs:
         raise ValueError("concatenate: at least one array is needed.")
     return apply("concatenate", *xs, axis=int(axis))
@@ -284,7 +286,7 @@ def stack(x: Any, axis: int = 0) -> Any:
         >>> densa.ops.stack([[1.0, 2.0], [3.0, 4.0]], axis=1).numpy().tolist()
         [[1.0, 3.0], [2.0, 4.0]]
     """
-    xs = [tensor(item) for item in x]
+    xs = together(*x)
     if not xs:
         raise ValueError("stack: at least one array is needed.")
     where = place(axis, xs[0].ndim + 1, "stack")
@@ -338,7 +340,7 @@ def hstack(xs: Any) -> Any:
         >>> densa.ops.hstack([np.ones((2, 1)), np.ones((2, 3))]).shape
         (2, 4)
     """
-    xs = [tensor(x) for x in xs]
+    xs = together(*xs)
     xs = [reshaped(x, [1]) if x.ndim == 0 else x for x in xs]
     return apply("concatenate", *xs, axis=0 if xs[0].ndim == 1 else 1)
 
@@ -357,7 +359,7 @@ def vstack(xs: Any) -> Any:
         >>> densa.ops.vstack([[1.0, 2.0], [3.0, 4.0]]).shape
         (2, 2)
     """
-    xs = [tensor(x) for x in xs]
+    xs = together(*xs)
     return apply("concatenate", *(reshaped(x, [1, -1]) if x.ndim < 2 else x for x in xs), axis=0)
 
 
@@ -430,7 +432,7 @@ def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: Any = N
     if constant_values in (None, 0):
         return out
     inside = apply("pad_slice", filled_like(x, True, "bool"), **place_of)
-    return apply("where", inside, out, tensor(constant_values, x.dtype))
+    return apply("where", inside, out, scalar(constant_values, x))
 
 
 @public
@@ -486,7 +488,7 @@ def repeat(x: Any, repeats: Any, axis: int | None = None) -> Any:
         x, axis = reshaped(x, [-1]), 0
     where = place(axis, x.ndim, "repeat")
     ids = np.repeat(np.arange(known_size(x, where, "repeat")), repeats)
-    return apply("take", x, constant(ids), axis=where)
+    return apply("take", x, ids, axis=where)
 
 
 @public
@@ -510,4 +512,4 @@ def roll(x: Any, shift: int, axis: int | None = None) -> Any:
         return reshaped(roll(reshaped(x, [-1]), shift, 0), x.shape)
     where = place(axis, x.ndim, "roll")
     n = known_size(x, where, "roll")
-    return apply("take", x, constant((np.arange(n) - shift) % max(n, 1)), axis=where)
+    return apply("take", x, (np.arange(n) - shift) % max(n, 1), axis=where)

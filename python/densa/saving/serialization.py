@@ -349,7 +349,7 @@ def _special(name: str, inner: Any) -> Any:
     if name == "__tensor__":
         from densa import _core
 
-        return _core.from_numpy(np.array(inner["value"], dtype=inner["dtype"]))
+        return _core.to_tensor(np.array(inner["value"], dtype=inner["dtype"]))
     if name == "__type__":
         found = get_registered_object(str(inner["name"]))
         if found is not None:

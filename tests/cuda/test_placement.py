@@ -1,0 +1,186 @@
+"""Where results lie: new tensors where set_device says, results of ops where their inputs lie."""
+
+import inspect
+
+import numpy as np
+import pytest
+
+import densa
+from densa import _core, ops
+from densa.utils import tree
+
+if densa.get_device() == "cpu":
+    pytest.skip("needs DENSA_TEST_DEVICE=cuda", allow_module_level=True)
+
+GPU = densa.get_device()
+FLOATS = ["float16", "bfloat16", "float32", "float64"]
+
+
+def devices(result):
+    found = {x.device for x in tree.flatten(result) if isinstance(x, _core.Tensor)}
+    assert found
+    return found
+
+
+# ---- making ----------------------------------------------------------------------------------
+
+MAKING = {
+    "zeros": lambda dtype: ops.zeros((2, 3), dtype),
+    "ones": lambda dtype: ops.ones((2, 3), dtype),
+    "empty": lambda dtype: ops.empty((2, 3), dtype),
+    "full": lambda dtype: ops.full((2, 3), 2, dtype),
+    "arange": lambda dtype: ops.arange(1, 4, dtype=dtype),
+    "linspace": lambda dtype: ops.linspace(0, 4, 5, dtype=dtype),
+    "eye": lambda dtype: ops.eye(2, 3, dtype=dtype),
+    "identity": lambda dtype: ops.identity(2, dtype=dtype),
+    "array": lambda dtype: ops.array([1, 2], dtype=dtype),
+    "convert_to_tensor": lambda dtype: ops.convert_to_tensor([1, 2], dtype=dtype),
+    "asarray": lambda dtype: densa.asarray(np.ones(2, "int64"), dtype),
+    "zeros_like": lambda dtype: ops.zeros_like([1.0, 2.0], dtype),
+    "ones_like": lambda dtype: ops.ones_like([1.0, 2.0], dtype),
+    "full_like": lambda dtype: ops.full_like([1.0, 2.0], 7, dtype),
+    "one_hot": lambda dtype: ops.one_hot([1, 0], 3, dtype=dtype),
+    "multi_hot": lambda dtype: ops.multi_hot([[1, 0]], 3, dtype=dtype),
+    "cast": lambda dtype: ops.cast([1, 2], dtype),
+}
+DRAWING = {
+    "normal": lambda dtype: densa.random.normal((2, 3), dtype=dtype, seed=1),
+    "truncated_normal": lambda dtype: densa.random.truncated_normal((2, 3), dtype=dtype, seed=1),
+    "uniform": lambda dtype: densa.random.uniform((2, 3), dtype=dtype, seed=1),
+    "dropout": lambda dtype: densa.random.dropout(ops.ones((2, 3), dtype), 0.5, seed=1),
+    "shuffle": lambda dtype: densa.random.shuffle(ops.ones((2, 3), dtype), seed=1),
+    "initializer": lambda dtype: densa.initializers.get("glorot_uniform")((2, 3), dtype=dtype),
+}
+
+
+@pytest.mark.parametrize("name", [*MAKING, *DRAWING])
+@pytest.mark.parametrize("dtype", [*FLOATS, "int32", "bool"])
+def test_new_tensors(name, dtype):
+    if name in DRAWING and dtype in ("int32", "bool"):
+        pytest.skip("draws floats")
+    made = (MAKING | DRAWING)[name](dtype)
+    assert (made.device, made.dtype) == (GPU, dtype)
+    if name not in DRAWING:
+        densa.set_device("cpu")
+        try:
+            here = MAKING[name](dtype)
+        finally:
+            densa.set_device(GPU)
+        assert here.device == "cpu"
+        np.testing.assert_array_equal(made.numpy(), here.numpy(), strict=True)
+
+
+def test_new_integers_of_random():
+    assert densa.random.randint((4,), 0, 10, seed=1).device == GPU
+    assert densa.random.categorical([[0.0, 0.0]], 5, seed=1).device == GPU
+    assert densa.random.shuffle([3, 1, 2], seed=1).device == GPU
+    assert densa.random.dropout(np.ones((2, 3), "float32"), 0.5, (2, 1), seed=1).device == GPU
+
+
+# ---- all ops ---------------------------------------------------------------------------------
+
+X, IDS, LOGITS = np.array([[1.0, 2.0], [3.0, 4.0]], "float32"), np.array([1, 0]), np.eye(2)
+NO_TENSOR = {"is_tensor", "convert_to_numpy", "shape", "ndim", "size"}
+MAKING_ALONE = {"zeros", "ones", "empty", "full", "arange", "linspace", "eye", "identity"}
+ARGUMENTS = {  # behind the first one, which is X unless FIRST says otherwise
+    "transpose": (),
+    "cast": ("float64",),
+    "clip": (0.0, 2.0),
+    "full_like": (7.0,),
+    "reshape": ((4,),),
+    "swapaxes": (0, 1),
+    "moveaxis": (0, 1),
+    "expand_dims": (0,),
+    "broadcast_to": ((3, 2, 2),),
+    "pad": (((1, 1), (0, 0)), "constant", 2.0),
+    "split": (2,),
+    "tile": ((2, 1),),
+    "repeat": (2,),
+    "roll": (1,),
+    "take": (IDS, 0),
+    "take_along_axis": (IDS[:, None], 1),
+    "slice": ((0, 0), (1, 2)),
+    "tensordot": (X,),
+    "outer": (X,),
+    "vdot": (X,),
+    "where": (),
+    "moments": ([0],),
+    "one_hot": (3,),
+    "multi_hot": (3,),
+    "in_top_k": (LOGITS, 1),
+    "threshold": (1.0, 0.0),
+    "binary_crossentropy": (X / 8,),
+    "categorical_crossentropy": (X / 8,),
+    "sparse_categorical_crossentropy": (LOGITS,),
+    "batch_normalization": (X[0], X[1], -1),
+    "psnr": (X, 1.0),
+    "max": (None, False, 9.0),
+}
+FIRST = {
+    "one_hot": IDS,
+    "multi_hot": IDS[None],
+    "in_top_k": IDS,
+    "sparse_categorical_crossentropy": IDS,
+    "squeeze": X[None],
+    "where": X > 2,
+}
+ALL_OPS = sorted(set(ops.__all__) - NO_TENSOR - MAKING_ALONE - {"array", "convert_to_tensor"})
+SEVERAL = {"concatenate", "stack", "hstack", "vstack"}
+
+
+def call(name, first):
+    if name in SEVERAL:
+        return getattr(ops, name)([first, X])
+    function = getattr(ops, name)
+    given = ARGUMENTS.get(name)
+    if given is None:
+        known = inspect.signature(function).parameters.values()
+        given = (X,) * (sum(p.default is p.empty for p in known) - 1)
+    return function(first, *given)
+
+
+@pytest.mark.parametrize("name", [*ALL_OPS, "array", "convert_to_tensor"])
+def test_every_op(name):
+    first = FIRST.get(name, X)
+    assert devices(call(name, first)) == {GPU}, "arrays go where set_device says"
+    here = _core.from_numpy(np.ascontiguousarray(first))
+    there = here.to(GPU)
+    assert devices(call(name, there)) == {GPU}
+    if name in ("array", "convert_to_tensor"):
+        return
+    densa.set_device("cpu")
+    try:
+        assert devices(call(name, there)) == {GPU}, "beside a tensor of the GPU"
+    finally:
+        densa.set_device(GPU)
+
+
+@pytest.mark.parametrize("name", ALL_OPS)
+def test_a_tensor_of_the_cpu_stays_there(name):
+    """Nobody asked for the GPU: an array beside it does not draw it there."""
+    first = _core.from_numpy(np.ascontiguousarray(FIRST.get(name, X)))
+    assert devices(call(name, first)) == {"cpu"}
+
+
+def test_numbers_alone():
+    assert ops.exp(1.0).device == GPU
+    assert ops.add(1, 2.5).device == GPU
+    assert ops.add(1, 2.5).item() == 3.5
+    assert ops.where(True, 1, 2).item() == 1
+
+
+def test_what_numpy_computes():
+    x = densa.asarray(X)
+    assert np.cumsum(x, axis=0).device == GPU
+    assert x[x > 2].device == GPU
+    assert (densa.asarray([5]) & densa.asarray([4])).device == GPU
+    assert np.cumsum(x.to("cpu"), axis=0).device == "cpu"
+
+
+NO_ACTIVATION = {"get", "serialize", "deserialize", "fused_name"}
+
+
+@pytest.mark.parametrize("name", sorted(set(densa.activations.__all__) - NO_ACTIVATION))
+def test_activations(name):
+    y = getattr(densa.activations, name)(X, *ARGUMENTS.get(name, ()))
+    assert y is X if name == "linear" else y.device == GPU
