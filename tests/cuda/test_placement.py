@@ -1,12 +1,13 @@
 """Where results lie: new tensors where set_device says, results of ops where their inputs lie."""
 
 import inspect
+import warnings
 
 import numpy as np
 import pytest
 
 import densa
-from densa import _core, ops
+from densa import _core, layers, ops
 from densa.utils import tree
 
 if densa.get_device() == "cpu":
@@ -184,3 +185,82 @@ NO_ACTIVATION = {"get", "serialize", "deserialize", "fused_name"}
 def test_activations(name):
     y = getattr(densa.activations, name)(X, *ARGUMENTS.get(name, ()))
     assert y is X if name == "linear" else y.device == GPU
+
+
+# ---- layers ----------------------------------------------------------------------------------
+
+LAYERS = {
+    "Activation": lambda: layers.Activation("relu"),
+    "ActivityRegularization": lambda: layers.ActivityRegularization(l2=0.1),
+    "AlphaDropout": lambda: layers.AlphaDropout(0.5),
+    "Dense": lambda: layers.Dense(3),
+    "Dropout": lambda: layers.Dropout(0.5),
+    "GaussianDropout": lambda: layers.GaussianDropout(0.5),
+    "GaussianNoise": lambda: layers.GaussianNoise(0.5),
+    "Lambda": lambda: layers.Lambda(lambda x: x * 2),
+    "Permute": lambda: layers.Permute((1,)),
+    "Rescaling": lambda: layers.Rescaling(np.array([2.0, 3.0]), [1.0, 2.0]),
+    "Reshape": lambda: layers.Reshape((2, 1)),
+}
+ALL = [
+    name
+    for name in layers.__all__
+    if isinstance(getattr(layers, name), type)
+    and name not in ("Input", "InputLayer", "InputSpec", "Layer")
+]
+
+
+def layer_call(name, **kwargs):
+    layer = LAYERS[name]() if name in LAYERS else None
+    if name == "Embedding":
+        return layers.Embedding(4, 3), IDS
+    if isinstance(getattr(layers, name), type) and layer is None:
+        layer = getattr(layers, name)()
+    several = isinstance(layer, layers.Add.__mro__[1]) or name == "Concatenate"
+    return layer, [X, X] if several else X
+
+
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("name", ALL)
+def test_layers_on_arrays(name, training):
+    layer, x = layer_call(name)
+    assert devices(layer(x, training=training)) == {GPU}
+    assert devices(layer(x, training=training)) == {GPU}, "once built"
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float64", "float32"])
+@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
+def test_a_model_without_weights(dtype, policy):
+    model = densa.Sequential(
+        [densa.Input((2,)), layers.Rescaling(2.0, dtype=policy), layers.Flatten()]
+    )
+    assert model(X.astype(dtype)).device == GPU
+    assert model(X.astype(dtype).tolist()).device == GPU
+
+
+def test_steps_of_run_eagerly():
+    seen = []
+
+    class Watch(layers.Layer):
+        def call(self, x):
+            seen.append(x.device)
+            return x
+
+    model = densa.Sequential([densa.Input((2,)), Watch(), layers.Dense(1)])
+    model.compile("sgd", "mse", run_eagerly=True)
+    seen.clear()
+    model.fit(X, X[:, :1], verbose=0)
+    model.predict(X, verbose=0)
+    assert set(seen) == {GPU}
+
+
+def test_a_model_of_another_device_keeps_its_inputs():
+    """They go to the variables, and not away from them."""
+    densa.set_device("cpu")
+    model = densa.Sequential([densa.Input((2,)), layers.Dropout(0.5), layers.Dense(1)])
+    densa.set_device(GPU)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert model(X).device == "cpu"
+        assert model(X, training=True).device == "cpu"
+    assert model.layers[-1](X).device == "cpu"

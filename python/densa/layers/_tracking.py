@@ -146,6 +146,15 @@ class Tracked:
         visit(self, 0)
         return ([self] if include_self else []) + list(found)
 
+    def _some_variable(self) -> Variable | None:
+        """Return a variable of the layer or of those inside, None where there is none."""
+        for found in self._contents():
+            if isinstance(found, Tracked):
+                found = found._some_variable()
+            if isinstance(found, Variable):
+                return found
+        return None
+
     @property
     def variables(self) -> list[Variable]:
         """All variables of the layer and of those inside, each once."""

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from densa import _core, random
+from densa.device import beside
 from densa.layers.layer import Layer
 
 
@@ -18,7 +19,7 @@ def normal_like(inputs: Any, mean: float, stddev: float, generator: random.SeedG
         dtype=str(inputs.dtype),
         **generator.draw(),
     )
-    return noise * stddev + mean
+    return beside(noise, inputs) * stddev + mean
 
 
 class GaussianNoise(Layer):

@@ -288,9 +288,17 @@ class Layer(Tracked, Operation):
             if self.autocast and array.dtype.kind == "f":
                 array = array.astype(config.numpy_float(self.input_dtype), copy=False)
             array = array.astype(array.dtype.newbyteorder("="), copy=False)
-            made = _core.from_numpy(np.ascontiguousarray(array).reshape(array.shape))
+            made = self._placed(np.ascontiguousarray(array).reshape(array.shape))
             return self._autocast(made) if self.input_dtype == "bfloat16" else made
         return x
+
+    def _placed(self, array: Any) -> Any:
+        """Return an array as a Tensor beside the variables; without any, where new tensors go."""
+        made = _core.from_numpy(array)
+        if not _core.has_backend() or _core.recording():
+            return made
+        variable = self._some_variable()
+        return made.to(_core.default_device() if variable is None else variable.device)
 
     def _autocast(self, x: Any) -> Any:
         if self.autocast:

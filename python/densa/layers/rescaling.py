@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from densa import _core
+from densa.device import beside
 from densa.layers._helpers import as_float
 from densa.layers.layer import Layer
 from densa.saving.serialization import deserialize_keras_object, serialize_keras_object
@@ -30,16 +31,18 @@ class Rescaling(Layer):
         self.offset = offset
         self.built = True
 
-    def _operand(self, value: Any) -> Any:
+    def _operand(self, value: Any, x: Any) -> Any:
         if isinstance(value, (int, float)):
             return float(value)
-        return _core.to_tensor(np.asarray(value, dtype=self.variable_dtype), self.compute_dtype)
+        made = _core.to_tensor(np.asarray(value, dtype=self.variable_dtype), self.compute_dtype)
+        return beside(made, x)
 
     def call(self, inputs: Any) -> Any:
-        y = _core.apply("multiply", as_float(inputs, self.compute_dtype), self._operand(self.scale))
+        y = as_float(inputs, self.compute_dtype)
+        y = _core.apply("multiply", y, self._operand(self.scale, y))
         if isinstance(self.offset, (int, float)) and self.offset == 0:
             return y
-        return _core.apply("add", y, self._operand(self.offset))
+        return _core.apply("add", y, self._operand(self.offset, y))
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return input_shape

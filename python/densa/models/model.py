@@ -126,7 +126,7 @@ class Model(Trainer, Layer):
             if hasattr(x, "__array__") and not is_keras_tensor(x):
                 array = np.asarray(x)
                 if array.dtype.kind in "fiub" and array.dtype != symbol.dtype:
-                    return one(_core.from_numpy(array), symbol)
+                    return one(self._placed(array), symbol)
             return x
 
         leaves = tree.flatten(inputs)

@@ -89,7 +89,7 @@ class EagerRunner:
         return to_numbers(self._one(batch))
 
     def _one(self, batch: Batch) -> Logs:
-        data = pack_x_y_sample_weight(*(to_tensors(part) for part in batch))
+        data = pack_x_y_sample_weight(*(to_tensors(part, self.model) for part in batch))
         with DeferInterrupt():
             if self.kind == "train":
                 logs = self._step(data)
@@ -111,7 +111,7 @@ class EagerRunner:
             callbacks.on_predict_batch_begin(step)
             outputs = None
             for batch in group:
-                data = pack_x_y_sample_weight(*(to_tensors(part) for part in batch))
+                data = pack_x_y_sample_weight(*(to_tensors(part, self.model) for part in batch))
                 with _core.no_grad():
                     outputs = tree.map_structure(np.asarray, self._step(data))
                 joined.add(outputs, batch_rows(batch))
@@ -165,15 +165,15 @@ def groups(batches: Iterator[Batch], size: int) -> Iterator[list[Batch]]:
         yield group
 
 
-def to_tensors(part: Any) -> Any:
-    """A structure of arrays as Tensors that share their memory."""
+def to_tensors(part: Any, model: Any) -> Any:
+    """A structure of arrays as Tensors where the model lies; on the CPU they share its memory."""
     if part is None:
         return None
 
     def one(array: Any) -> Any:
         if array is None or isinstance(array, _core.Tensor):
             return array
-        return _core.from_numpy(np.ascontiguousarray(array).reshape(array.shape))
+        return model._placed(np.ascontiguousarray(array).reshape(array.shape))
 
     return tree.map_structure(one, part)
 

@@ -211,7 +211,7 @@ class NativeRunner:
         if getattr(model, "built", False):
             return
         first = tree.map_structure(
-            lambda a: None if a is None else _core.from_numpy(np.ascontiguousarray(a[:1])), x
+            lambda a: None if a is None else model._placed(np.ascontiguousarray(a[:1])), x
         )
         with _core.no_grad():
             model(_floats(first, array_dtype(model)), training=False)
