@@ -137,6 +137,41 @@ def test_launches_that_are_known_to_be_done_are_not_named(wait):
     assert "launched since the last wait: exp, softmax." in line
 
 
+TWO = (
+    "import densa, numpy as np; densa.set_device('cuda:0'); x = np.ones((4, 3), 'float32'); "
+    "model = densa.Sequential([densa.Input((3,)), densa.layers.Dense(2)], name='net'); "
+)
+
+
+def test_layers_built_on_two_devices():
+    line = last_line(
+        TWO + "densa.set_device('cuda:1'); model.add(densa.layers.Dense(2)); "
+        "model.compile('sgd', 'mse'); model.fit(x, x[:, :2], verbose=0)",
+        DEVICES=2,
+    )
+    assert line == (
+        "ValueError: The model's variable 'net/dense_1/kernel' lies on cuda:1, but "
+        "'net/dense/kernel' on cuda:0. Build all layers of a model under one densa.set_device."
+    )
+
+
+@pytest.mark.parametrize("device", ["cuda:1", "cpu"])
+def test_a_model_compiled_for_another_device(device):
+    fit = "model.compile('adam', 'mse', metrics=['mae']); model.fit(x, x[:, :2], verbose=0); "
+    line = last_line(TWO + f"densa.set_device('{device}'); " + fit, DEVICES=2)
+    assert line == (
+        "ValueError: The model's variables lie on cuda:0 ('net/dense/kernel'), but those of its "
+        f"metric 'loss' on {device}: densa.set_device has been called between building the model "
+        "and compile or fit. To run it where it lies, call densa.set_device('cuda:0') and compile "
+        f"it again, with new metrics; to run it on {device}, build it anew there."
+    )
+    heeded = (
+        TWO + f"densa.set_device('{device}')\ntry:\n  {fit}\nexcept ValueError:\n"
+        f"  densa.set_device('cuda:0'); {fit}\nprint(model.predict(x, verbose=0).shape)"
+    )
+    assert last_line(heeded, DEVICES=2) == "(4, 2)"
+
+
 def test_an_array_beside_a_tensor_of_the_second_gpu():
     line = last_line(
         "import densa, numpy as np; densa.set_device('cuda:0'); "

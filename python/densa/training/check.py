@@ -64,6 +64,37 @@ def check_input_shapes(model: Any, x: Any) -> None:
             )
 
 
+def check_devices(model: Any) -> None:
+    """Sees to it that the variables of a model and of its metrics lie on one device.
+
+    Those of an optimizer follow the variables that it trains.
+
+    Raises:
+        ValueError: They lie on several; names two of them and says what to do.
+    """
+    weights = model.variables
+    if not weights:
+        return
+    home = weights[0].device
+    for weight in weights:
+        if weight.device != home:
+            raise ValueError(
+                f"The model's variable {weight.path!r} lies on {weight.device}, but "
+                f"{weights[0].path!r} on {home}. Build all layers of a model under one "
+                "densa.set_device."
+            ) from None
+    for metric in model.metrics:
+        for variable in metric.variables:
+            if variable.device != home:
+                raise ValueError(
+                    f"The model's variables lie on {home} ({weights[0].path!r}), but those of its "
+                    f"metric {metric.name!r} on {variable.device}: densa.set_device has been "
+                    "called between building the model and compile or fit. To run it where it "
+                    f"lies, call densa.set_device({home!r}) and compile it again, with new "
+                    f"metrics; to run it on {variable.device}, build it anew there."
+                ) from None
+
+
 def symbolic_outputs(model: Any) -> Any:
     """The model's outputs as it was defined, in their structure; None where it has no graph."""
     try:

@@ -19,7 +19,7 @@ from densa.random import Uses
 from densa.utils import tree
 
 from .arrays import array_dtype, warn_non_finite
-from .check import check_labels, shapes_for_labels
+from .check import check_devices, check_labels, shapes_for_labels
 from .data import ArraySource, Batch, Feed, batch_rows
 from .eager import EagerRunner, Logs, groups, to_numbers
 from .settings import Watched
@@ -173,7 +173,11 @@ class NativeRunner:
             draws = uses.counts
             names = [f"out{i}" for i in range(len(leaves))]
             # The gradient may need the number of rows where the step itself does not.
-            plan = _core.Plan(program, rows, optimizer=optimizer, collect=names)
+            try:
+                plan = _core.Plan(program, rows, optimizer=optimizer, collect=names)
+            except ValueError:
+                check_devices(model)  # it knows paths, and what to do
+                raise
         except _core.NeedsRows:
             return None
         bound = _Bound(plan, struct, leaves)
