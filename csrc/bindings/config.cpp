@@ -1,5 +1,6 @@
 #include "base/threads.h"
 #include "bindings/python.h"
+#include "ops/matmul/matmul_precision.h"
 #if __has_include("simd/cpu_level.h")
 #include "simd/cpu_level.h"
 #define DENSA_KNOWS_LEVEL 1
@@ -81,6 +82,11 @@ void bind_config(py::module_& m) {
   m.def("floatx", [] { return std::string(dtype_name(floatx())); });
   m.def(
       "set_floatx", [](const py::object& dtype) { set_floatx(to_dtype(dtype)); }, py::arg("dtype"));
+  m.def("matmul_precision", [] { return std::string(name_of(matmul_precision())); });
+  m.def(
+      "set_matmul_precision",
+      [](const std::string& name) { set_matmul_precision(matmul_precision_from_name(name)); },
+      py::arg("precision"));
   m.attr("__version__") = DENSA_VERSION;
 }
 

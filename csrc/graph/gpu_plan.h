@@ -17,6 +17,7 @@
 #include "graph/any_plan.h"
 #include "graph/gpu_parts.h"
 #include "ops/backend.h"
+#include "ops/matmul/matmul_precision.h"
 #include "ops/optimizer/step_maker.h"
 
 namespace densa {
@@ -148,6 +149,7 @@ class GpuPlan final : public AnyPlan {
   std::unique_ptr<StepMaker> maker_;
   Device device_;
   Backend& gpu_;
+  const MatmulPrecision matmul_precision_ = matmul_precision();
 
   std::vector<Place> places_;
   std::vector<Work> works_;

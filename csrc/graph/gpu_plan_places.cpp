@@ -137,6 +137,10 @@ void GpuPlan::add(const ProgramNode& node) {
   if (can_keep_copies(node)) return keep_copies(node);
   Work work{&device_op(node.op->name), node.in, node.out, node.attrs, -1, -1, -1, {}};
   work.label = node.op == &loss_pair_op() ? "softmax loss" : node.op->name;
+  if (work.op->multiplies && matmul_precision_ != MatmulPrecision::kHighest) {
+    work.attrs = with_matmul_precision(work.attrs, matmul_precision_);
+    work.label += cat(" (", name_of(matmul_precision_), ')');
+  }
   for (int id : node.in) work.label += cat(" %", id);
   work.label += cat(" -> %", node.out[0]);
   if (feeds) {

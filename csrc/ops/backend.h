@@ -51,6 +51,8 @@ struct DeviceOp {
   // Bit i: operand i, or result i, may lie in 16 bits in place of float32. Arithmetic is float32
   // either way; a result is rounded to nearest as it is written.
   std::uint32_t half_in = 0, half_out = 0;
+  // True: it multiplies matrices, and is given the attribute `matmul_precision` (ops/matmul).
+  bool multiplies = false;
   // Null: always. Else whether it does so for operands of these shapes, and of fewer rows.
   bool (*takes_halves)(std::span<const TypeInfo> in, const Attrs& attrs) = nullptr;
   // Null: cannot fail. Else throws the error that `status` stands for.

@@ -3,6 +3,7 @@
 #include <climits>
 
 #include "ops/backend.h"
+#include "ops/matmul/matmul_precision.h"
 #include "tensor/builder.h"
 #include "tensor/half.h"
 #include "tensor/large_work.h"
@@ -157,9 +158,14 @@ class EagerBuilder final : public TensorBuilder {
   }
 
   static void evaluate_on(Device device, const Op& op, std::span<const Value> in,
-                          const Attrs& attrs, std::span<const TypeInfo> types,
+                          const Attrs& given, std::span<const TypeInfo> types,
                           std::vector<TypeInfo>& out_types, std::vector<Value>& out) {
     const DeviceOp& on_gpu = device_op(op.name);
+    const MatmulPrecision precision =
+        on_gpu.multiplies ? matmul_precision() : MatmulPrecision::kHighest;
+    const bool adds = precision != MatmulPrecision::kHighest;
+    const Attrs added = adds ? with_matmul_precision(given, precision) : Attrs();
+    const Attrs& attrs = adds ? added : given;
     Few<View> in_views(in.size());
     std::vector<TensorPtr> copies;  // keeps what was moved or made contiguous alive
     for (std::size_t i = 0; i < in.size(); ++i) {

@@ -1,4 +1,4 @@
-"""Package-wide defaults: floatx, epsilon and the dtype policy."""
+"""Package-wide defaults: floatx, epsilon, the dtype policy and the precision of products."""
 
 from __future__ import annotations
 
@@ -142,6 +142,52 @@ def set_dtype_policy(policy: str | DTypePolicy | None) -> None:
     """
     global _policy
     _policy = None if policy is None else get_policy(policy)
+
+
+def matmul_precision() -> str:
+    """Return how exact products of float32 are on a GPU, `"highest"` unless it was set.
+
+    Example:
+        >>> densa.config.matmul_precision()
+        'highest'
+    """
+    from densa import _core
+
+    return str(_core.matmul_precision())
+
+
+def set_matmul_precision(value: str) -> None:
+    """Set how exact products of float32 are on a GPU; on the CPU they are always float32.
+
+    With factors a and b of float32, each rounded to 11 bits (TF32) as hi(a), the rest as lo(a):
+
+        highest   a * b in float32, without tensor cores
+        high      hi(a) * hi(b) + hi(a) * lo(b) + lo(a) * hi(b), an error of about 2^-21
+        medium    hi(a) * hi(b), an error of up to 2^-10
+
+    Sums are float32. Products of fewer than 17 rows, columns or terms, and those inside the one
+    launch of narrow layers, stay exact. An op reads the setting when it runs, a model at its next
+    epoch or call: the steps are then planned anew. The environment's `DENSA_CUDA_MATMUL` (`exact`,
+    `tf32x3`, `tf32`) holds until the first call.
+
+    Args:
+        value: `"highest"`, `"high"` or `"medium"`.
+
+    Raises:
+        TypeError: if it is no string.
+        ValueError: for any other name. A GPU without TF32 (compute capability below 8.0) raises
+            when it multiplies.
+
+    Example:
+        >>> densa.config.set_matmul_precision("highest")
+    """
+    from densa import _core
+
+    if not isinstance(value, str):
+        raise TypeError(
+            f"matmul_precision must be 'highest', 'high' or 'medium'; got {type(value).__name__}."
+        )
+    _core.set_matmul_precision(value)
 
 
 def get_policy(identifier: Any) -> DTypePolicy:

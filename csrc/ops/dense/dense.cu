@@ -57,7 +57,12 @@ void eval(const DeviceCall& call) {
 }
 
 constexpr DeviceOp kOps[] = {
-    {.name = "dense", .eval = eval, .scratch_bytes = scratch_bytes, .half_in = 3, .half_out = 1},
+    {.name = "dense",
+     .eval = eval,
+     .scratch_bytes = scratch_bytes,
+     .half_in = 3,
+     .half_out = 1,
+     .multiplies = true},
 };
 
 }  // namespace

@@ -98,7 +98,8 @@ constexpr DeviceOp kOps[] = {
      .scratch_bytes = scratch_bytes,
      .any_strides = true,
      .half_in = 3,
-     .half_out = 1},
+     .half_out = 1,
+     .multiplies = true},
 };
 
 }  // namespace

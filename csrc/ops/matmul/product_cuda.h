@@ -19,6 +19,7 @@
 #include "base/number_format.h"
 #include "base/shape.h"
 #include "ops/elementwise/numbered.h"
+#include "ops/matmul/matmul_precision.h"
 #include "ops/op.h"
 
 namespace densa::inline DENSA_ISA {
@@ -40,9 +41,10 @@ struct ProductCall {
   Dims batch;  // its shape
   ProductOperand a, w;
   // Formats other than full: only where dtype is float32.
-  NumberFormat precision = NumberFormat::kFull;  // of the factors; full: as they are
-  bool factors_fit = false;                      // they are of that precision already
-  const void* bias = nullptr;                    // n numbers of dtype, or null
+  NumberFormat precision = NumberFormat::kFull;      // of the factors; full: as they are
+  bool factors_fit = false;                          // they are of that precision already
+  MatmulPrecision wide = MatmulPrecision::kHighest;  // where all formats and the precision are full
+  const void* bias = nullptr;                        // n numbers of dtype, or null
   void* y = nullptr;
   NumberFormat y_format = NumberFormat::kFull;
   Formula formula = Formula::kNone;
@@ -56,8 +58,11 @@ struct ProductCall {
 
 // Follows from dtype, formats, precision, formula and sizes; the rest of the call may be empty.
 std::size_t product_scratch_bytes(const ProductCall& call);
-// The attribute `precision` (precision.h) of an op whose operands are numbers of it.
+// The attributes `matmul_precision`, and `precision` (precision.h) of an op whose operands are
+// numbers of it.
 inline void set_precision(ProductCall& call, const Attrs& attrs) {
+  if (const std::string wide = attrs.get_string(kMatmulPrecision, ""); !wide.empty())
+    call.wide = wide == "high" ? MatmulPrecision::kHigh : MatmulPrecision::kMedium;
   const std::string name = attrs.get_string("precision", "");
   if (name.empty()) return;
   call.precision = name == "bfloat16" ? NumberFormat::kBFloat16 : NumberFormat::kFloat16;

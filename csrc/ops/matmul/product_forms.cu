@@ -1,5 +1,8 @@
 // Which form of a product runs, and the sum of the parts into which k was split.
+#include <array>
+#include <atomic>
 #include <cstdlib>
+#include <iterator>
 #include <span>
 #include <string>
 #include <string_view>
@@ -15,9 +18,9 @@ struct Choice {
   bool only_90 = false;  // code for sm_90a runs on 9.0 alone
 };
 
-// A variable of the environment, and the forms that it names. The portable form comes first: it is
-// what runs unless another one is asked for. Those of tensor cores have passed their tests in the
-// emulation only.
+// The portable form comes first: it is what runs unless another one is asked for. Those of tensor
+// cores have passed their tests in the emulation only. kChoices are numbered by MatmulPrecision;
+// a variable of the environment names one of kMixedChoices.
 constexpr Choice kChoices[] = {{kExactProduct, 0}, {kTf32x3Product, 8}, {kTf32Product, 8}};
 constexpr Choice kMixedChoices[] = {{kMixedProduct, 0}, {kMmaProduct, 8}, {kWgmmaProduct, 9, true}};
 
@@ -26,6 +29,19 @@ constexpr bool kHas90a = std::string_view(DENSA_CUDA_CODE).find("90a") != std::s
 #else
 constexpr bool kHas90a = true;
 #endif
+
+// Throws ValueError, beginning with `who`, where a GPU cannot run the form.
+void check_capability(const Choice& one, const std::string& who, const char* instead) {
+  std::string why_none;
+  for (int i = 0; i < cuda::count_devices(&why_none); ++i) {
+    const cuda::DeviceFacts facts = cuda::facts(i);
+    const bool is_90 = facts.major == 9 && facts.minor == 0;
+    if (facts.major < one.least_major || (one.only_90 && !is_90))
+      throw ValueError(cat(who, " needs compute capability ", one.least_major, ".0",
+                           one.only_90 ? " and no other" : "", "; GPU ", i, " (", facts.name,
+                           ") has ", facts.major, '.', facts.minor, ". Use ", instead));
+  }
+}
 
 // The number of the choice.
 std::size_t asked_for(const char* variable, std::span<const Choice> choices) {
@@ -41,18 +57,23 @@ std::size_t asked_for(const char* variable, std::span<const Choice> choices) {
       throw ValueError(cat(variable, '=', name,
                            " needs machine code for 90a, which this build of densa lacks. Build it "
                            "with -C cmake.define.DENSA_CUDA_ARCHITECTURES=90a, or use exact"));
-    std::string why_none;
-    for (int i = 0; i < cuda::count_devices(&why_none); ++i) {
-      const cuda::DeviceFacts facts = cuda::facts(i);
-      const bool is_90 = facts.major == 9 && facts.minor == 0;
-      if (facts.major < one.least_major || (one.only_90 && !is_90))
-        throw ValueError(cat(variable, '=', name, " needs compute capability ", one.least_major,
-                             ".0", one.only_90 ? " and no other" : "", "; GPU ", i, " (",
-                             facts.name, ") has ", facts.major, '.', facts.minor, ". Use exact"));
-    }
+    check_capability(one, cat(variable, '=', name), "exact");
     return at;
   }
   throw ValueError(cat(variable, " is '", name, "'; known are ", known));
+}
+
+std::size_t asked_for(MatmulPrecision precision) {
+  static std::array<std::atomic<bool>, std::size(kChoices)> can_run{};
+  const auto at = static_cast<std::size_t>(precision);
+  if (!can_run[at].load(std::memory_order_relaxed)) {
+    check_capability(kChoices[at],
+                     cat("the matmul_precision \"", name_of(precision),
+                         "\" (DENSA_CUDA_MATMUL=", kChoices[at].form.name, ')'),
+                     "\"highest\" (exact)");
+    can_run[at].store(true, std::memory_order_relaxed);
+  }
+  return at;
 }
 
 // The form that was asked for, or the nearest before it that takes the product; null if that is the
@@ -79,7 +100,7 @@ const ProductForm& form_for(const ProductCall& call) {
     if (fit && kRowsProduct.takes(call.dtype, call.sizes)) return kRowsProduct;
     return fit && !has_halves(call) ? kExactProduct : kMixedProduct;
   }
-  static const std::size_t asked = asked_for("DENSA_CUDA_MATMUL", kChoices);
+  const std::size_t asked = asked_for(call.wide);
   const ProductForm* const form = chosen(asked, kChoices, call);
   return form != nullptr ? *form : exact_form(call.dtype, call.sizes);
 }

@@ -121,6 +121,7 @@ class NativeRunner:
     def _key(self, parts: Batch) -> Any:
         return (
             self._watched.key,
+            _core.has_backend() and _core.matmul_precision(),
             self._settings(),
             *(
                 None if part is None else _signature(part)
