@@ -12,8 +12,8 @@ set(DENSA_CUDA AUTO CACHE STRING "Build densa._cuda: AUTO, ON or OFF")
 option(DENSA_CUDA_EMULATION "Build densa._cuda_emulated, for tests without a GPU" OFF)
 
 file(GLOB densa_cuda_kernels CONFIGURE_DEPENDS csrc/ops/*/*.cu)
-set(densa_cuda_host csrc/cuda/allocator.cpp csrc/cuda/backend.cpp csrc/cuda/module.cpp
-  csrc/cuda/staging.cpp csrc/cuda/trouble.cpp
+set(densa_cuda_host csrc/cuda/allocator.cpp csrc/cuda/backend.cpp csrc/cuda/launch.cpp
+  csrc/cuda/module.cpp csrc/cuda/staging.cpp csrc/cuda/trouble.cpp
   csrc/base/device.cpp csrc/base/dtype.cpp csrc/base/near.cpp csrc/base/shape.cpp
   csrc/ops/op.cpp)
 

@@ -8,7 +8,8 @@ enable_testing()
 file(GLOB native_tests CONFIGURE_DEPENDS tests/native/*.cpp)
 
 file(GLOB densa_emulation CONFIGURE_DEPENDS csrc/cuda/emulation/*.cpp)
-add_library(densa_emulation STATIC ${densa_emulation} csrc/cuda/trouble.cpp)
+add_library(densa_emulation STATIC ${densa_emulation} csrc/cuda/launch.cpp
+  csrc/cuda/trouble.cpp)
 target_include_directories(densa_emulation PUBLIC csrc)
 target_compile_definitions(densa_emulation PUBLIC DENSA_EMULATED DENSA_ISA=gpu)
 target_compile_options(densa_emulation PUBLIC -fno-math-errno -fno-trapping-math)

@@ -7,7 +7,7 @@
 namespace densa::cuda {
 
 struct StreamState;
-using Stream = StreamState*;  // a cudaStream_t, or the emulation's
+using Stream = StreamState*;  // a cudaStream_t and its device, or the emulation's
 class Graph;                  // launches that were captured, to be launched again as one
 class Event;                  // a moment in a stream's work, to be waited for
 

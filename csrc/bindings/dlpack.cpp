@@ -195,7 +195,7 @@ py::dict cuda_array_interface(const Value& value) {
     out["strides"] = shape_tuple(bytes);
   }
   out["version"] = 3;
-  out["stream"] = reinterpret_cast<std::uintptr_t>(backend().stream(tensor.device()));
+  out["stream"] = backend().stream_number(tensor.device());
   return out;
 }
 
@@ -211,7 +211,7 @@ void bind_dlpack(py::module_& m) {
   m.def(
       "device_stream",
       [](const std::string& device) {
-        return reinterpret_cast<std::uintptr_t>(backend().stream(device_from_name(device)));
+        return backend().stream_number(device_from_name(device));
       },
       py::arg("device"), "The CUDA stream of all work on a GPU, as a number.");
 }

@@ -117,6 +117,9 @@ class CudaBackend final : public Backend {
   void give_back(Device device) override { state(device).allocator.give_back(); }
 
   Stream stream(Device device) override { return state(device).stream; }
+  std::uintptr_t stream_number(Device device) override { return number_of(stream(device)); }
+  void synchronize_number(std::uintptr_t stream) override { cuda::synchronize_number(stream); }
+  int device_of(const void* memory) override { return cuda::device_of(memory); }
   std::unique_lock<std::recursive_mutex> hold(Device device) override {
     return std::unique_lock(state(device).busy);
   }
@@ -162,7 +165,7 @@ class CudaBackend final : public Backend {
     cuda::copy(stream, to, from, bytes, direction);
   }
   void* allocate_pinned(Device device, std::size_t bytes) override {
-    void* const memory = cuda::allocate_pinned(bytes);
+    void* const memory = cuda::allocate_pinned(device.gpu, bytes);
     if (memory == nullptr)
       throw MemoryError(cat("out of pinned memory of the host for cuda:", device.gpu, ": ", bytes,
                             " bytes were asked for, densa holds ",

@@ -1,8 +1,8 @@
 // Kernel launches and the few driver services behind them, for code that includes no CUDA header.
 //
 // launch(stream, grid, kernel, arguments...) replaces kernel<<<...>>>(arguments...), which a host
-// compiler cannot read. cuda/runtime.cpp implements this on hardware, emulation/runtime.cpp
-// without.
+// compiler cannot read. cuda/launch.cpp implements this over cuda/driver.h: any
+// thread may call for any device, which a call makes the current one of its thread.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -34,6 +34,8 @@ inline Grid grid_for(std::int64_t n, std::int64_t most_blocks = 1 << 14) {
   return {{static_cast<unsigned>(blocks < most_blocks ? blocks : most_blocks)}, {kThreads}};
 }
 
+void use(Stream stream);  // makes its device the current one of this thread of the host
+
 // Throws std::runtime_error with CUDA's words; MemoryError where memory is short.
 void launch_raw(Stream stream, const Grid& grid, const void* kernel, void** arguments);
 
@@ -43,6 +45,7 @@ void launch(Stream stream, const Grid& grid, void (*kernel)(P...), A&&... argume
   static_assert(sizeof...(P) == sizeof...(A), "launch: number of arguments");
   if (grid.blocks.x == 0 || grid.blocks.y == 0 || grid.blocks.z == 0) return;
 #if defined(DENSA_EMULATED)
+  use(stream);
   emulation::launch(stream, grid,
                     [kernel, ... values = P(std::forward<A>(arguments))] { kernel(values...); });
 #else
@@ -58,16 +61,20 @@ void launch(Stream stream, const Grid& grid, void (*kernel)(P...), A&&... argume
 int count_devices(std::string* why_none);
 DeviceFacts facts(int device);
 std::size_t free_memory(int device);
+int device_of(const void* memory);  // -1: it is no GPU's
 
 void* allocate(int device, std::size_t bytes);  // null if there is not enough
 void release(int device, void* memory);
 // Memory of the host that a GPU copies from and to while the host goes on; null if there is none.
-void* allocate_pinned(std::size_t bytes);
+void* allocate_pinned(int device, std::size_t bytes);
 void release_pinned(void* memory);
 
 Stream create_stream(int device);  // beside the device's other streams, without an order
 void destroy_stream(Stream stream);
 void synchronize(Stream stream);
+// Streams as other libraries know them.
+std::uintptr_t number_of(Stream stream);
+void synchronize_number(std::uintptr_t stream);
 
 // Begins a copy. With pinned memory it goes on while the host does; with other memory of the host
 // `from` has been read, or `to` written, when this returns.

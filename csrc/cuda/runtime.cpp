@@ -1,4 +1,4 @@
-// The services of cuda/launch.h on a GPU, by CUDA's runtime library.
+// The services of cuda/driver.h and the rest of cuda/launch.h on a GPU, by CUDA's runtime library.
 #include <cuda.h>
 #include <cuda_runtime.h>
 
@@ -6,14 +6,20 @@
 #include <stdexcept>
 
 #include "base/error.h"
-#include "cuda/launch.h"
+#include "cuda/driver.h"
 #include "cuda/tensor_map.h"
 #include "cuda/trouble.h"
 
 namespace densa::cuda {
+
+struct StreamState {
+  cudaStream_t raw;
+  int device;
+};
+
 namespace {
 
-cudaStream_t raw(Stream stream) { return reinterpret_cast<cudaStream_t>(stream); }
+cudaStream_t raw(Stream stream) { return stream->raw; }
 
 cudaEvent_t raw(const Event* event) {
   return reinterpret_cast<cudaEvent_t>(const_cast<Event*>(event));
@@ -45,8 +51,6 @@ void check(cudaError_t status, const char* what) {
   throw std::runtime_error(
       cat("cuda: ", what, ": ", cudaGetErrorString(status), " (", cudaGetErrorName(status), ")"));
 }
-
-void use(int device) { check(cudaSetDevice(device), "cudaSetDevice"); }
 
 }  // namespace
 
@@ -83,87 +87,32 @@ DeviceFacts facts(int device) {
   return out;
 }
 
-std::size_t free_memory(int device) {
-  use(device);
-  std::size_t free = 0, total = 0;
-  check(cudaMemGetInfo(&free, &total), "cudaMemGetInfo");
-  return free;
-}
-
-void* allocate(int device, std::size_t bytes) {
-  use(device);
-  void* memory = nullptr;
-  const cudaError_t status = cudaMalloc(&memory, bytes);
-  if (status == cudaErrorMemoryAllocation) {
+int device_of(const void* memory) {
+  cudaPointerAttributes known{};
+  if (cudaPointerGetAttributes(&known, memory) != cudaSuccess) {
     (void)cudaGetLastError();
-    return nullptr;
+    return -1;
   }
-  check(status, "cudaMalloc");
-  return memory;
+  return known.type == cudaMemoryTypeDevice || known.type == cudaMemoryTypeManaged ? known.device
+                                                                                   : -1;
 }
 
-void release(int device, void* memory) {
-  // At exit the driver may be gone before the last tensor is.
-  if (cudaSetDevice(device) == cudaSuccess) (void)cudaFree(memory);
-}
-
-void* allocate_pinned(std::size_t bytes) {
-  void* memory = nullptr;
-  const cudaError_t status = cudaMallocHost(&memory, bytes);
-  if (status == cudaErrorMemoryAllocation) {
-    (void)cudaGetLastError();
-    return nullptr;
-  }
-  check(status, "cudaMallocHost");
-  return memory;
-}
 void release_pinned(void* memory) { (void)cudaFreeHost(memory); }
 
-Stream create_stream(int device) {
-  use(device);
-  cudaStream_t stream = nullptr;
-  check(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "cudaStreamCreate");
-  return reinterpret_cast<Stream>(stream);
+void destroy_stream(Stream stream) {
+  (void)cudaStreamDestroy(raw(stream));
+  delete stream;
 }
-void destroy_stream(Stream stream) { (void)cudaStreamDestroy(raw(stream)); }
 void synchronize(Stream stream) {
   check(cudaStreamSynchronize(raw(stream)), "waiting for the GPU");
 }
-
-void copy(Stream stream, void* to, const void* from, std::size_t bytes, Direction direction) {
-  if (bytes == 0) return;
-  const cudaMemcpyKind kind = direction == Direction::kToDevice ? cudaMemcpyHostToDevice
-                              : direction == Direction::kToHost ? cudaMemcpyDeviceToHost
-                                                                : cudaMemcpyDeviceToDevice;
-  check(cudaMemcpyAsync(to, from, bytes, kind, raw(stream)), "cudaMemcpyAsync");
+std::uintptr_t number_of(Stream stream) { return reinterpret_cast<std::uintptr_t>(raw(stream)); }
+void synchronize_number(std::uintptr_t stream) {
+  check(cudaStreamSynchronize(reinterpret_cast<cudaStream_t>(stream)),
+        "waiting for the stream of another library");
 }
 
-void fill_zero(Stream stream, void* memory, std::size_t bytes) {
-  check(cudaMemsetAsync(memory, 0, bytes, raw(stream)), "cudaMemsetAsync");
-}
-
-void launch_raw(Stream stream, const Grid& grid, const void* kernel, void** arguments) {
-  const dim3 blocks(grid.blocks.x, grid.blocks.y, grid.blocks.z);
-  const dim3 threads(grid.threads.x, grid.threads.y, grid.threads.z);
-  constexpr std::size_t kWithoutAsking = 48 << 10;
-  if (grid.shared_bytes > kWithoutAsking)
-    check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                               static_cast<int>(grid.shared_bytes)),
-          "cudaFuncSetAttribute");
-  check(cudaLaunchKernel(kernel, blocks, threads, arguments, grid.shared_bytes, raw(stream)),
-        "a kernel launch");
-}
-
-Event* create_event(int device) {
-  use(device);
-  cudaEvent_t event = nullptr;
-  check(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), "cudaEventCreate");
-  return reinterpret_cast<Event*>(event);
-}
 void destroy_event(Event* event) { (void)cudaEventDestroy(raw(event)); }
-void record(Stream stream, Event* event) {
-  check(cudaEventRecord(raw(event), raw(stream)), "cudaEventRecord");
-}
 void wait(Stream stream, const Event* event) {
   check(cudaStreamWaitEvent(raw(stream), raw(event), 0), "cudaStreamWaitEvent");
 }
@@ -176,25 +125,6 @@ bool is_over(const Event* event) {
   }
   check(status, "cudaEventQuery");
   return true;
-}
-
-void begin_capture(Stream stream) {
-  check(cudaStreamBeginCapture(raw(stream), cudaStreamCaptureModeThreadLocal),
-        "cudaStreamBeginCapture");
-}
-
-Graph* end_capture(Stream stream) {
-  cudaGraph_t graph = nullptr;
-  check(cudaStreamEndCapture(raw(stream), &graph), "cudaStreamEndCapture");
-  auto out = std::make_unique<Graph>();
-  const cudaError_t status = cudaGraphInstantiate(&out->exec, graph, 0);
-  (void)cudaGraphDestroy(graph);
-  check(status, "cudaGraphInstantiate");
-  return out.release();
-}
-
-void launch_graph(Stream stream, Graph* graph) {
-  check(cudaGraphLaunch(graph->exec, raw(stream)), "cudaGraphLaunch");
 }
 
 void destroy_graph(Graph* graph) {
@@ -237,6 +167,107 @@ TensorMap tensor_map(const MatrixStack& stack) {
   std::memcpy(&out, &map, sizeof out);
   return out;
 }
+
+// ---- cuda/driver.h ------------------------------------------------------------------------------
+
+namespace driver {
+
+int current_device() {
+  int device = -1;
+  return cudaGetDevice(&device) == cudaSuccess ? device : -1;
+}
+void set_device(int device) { check(cudaSetDevice(device), "cudaSetDevice"); }
+int device_of(Stream stream) { return stream->device; }
+
+std::size_t free_memory() {
+  std::size_t free = 0, total = 0;
+  check(cudaMemGetInfo(&free, &total), "cudaMemGetInfo");
+  return free;
+}
+
+void* allocate(std::size_t bytes) {
+  void* memory = nullptr;
+  const cudaError_t status = cudaMalloc(&memory, bytes);
+  if (status == cudaErrorMemoryAllocation) {
+    (void)cudaGetLastError();
+    return nullptr;
+  }
+  check(status, "cudaMalloc");
+  return memory;
+}
+
+void release(void* memory) { (void)cudaFree(memory); }
+
+void* allocate_pinned(std::size_t bytes) {
+  void* memory = nullptr;
+  const cudaError_t status = cudaMallocHost(&memory, bytes);
+  if (status == cudaErrorMemoryAllocation) {
+    (void)cudaGetLastError();
+    return nullptr;
+  }
+  check(status, "cudaMallocHost");
+  return memory;
+}
+
+Stream create_stream() {
+  cudaStream_t stream = nullptr;
+  check(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "cudaStreamCreate");
+  return new StreamState{stream, current_device()};
+}
+Event* create_event() {
+  cudaEvent_t event = nullptr;
+  check(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), "cudaEventCreate");
+  return reinterpret_cast<Event*>(event);
+}
+
+void copy(Stream stream, void* to, const void* from, std::size_t bytes, Direction direction) {
+  if (bytes == 0) return;
+  const cudaMemcpyKind kind = direction == Direction::kToDevice ? cudaMemcpyHostToDevice
+                              : direction == Direction::kToHost ? cudaMemcpyDeviceToHost
+                                                                : cudaMemcpyDeviceToDevice;
+  check(cudaMemcpyAsync(to, from, bytes, kind, raw(stream)), "cudaMemcpyAsync");
+}
+
+void fill_zero(Stream stream, void* memory, std::size_t bytes) {
+  check(cudaMemsetAsync(memory, 0, bytes, raw(stream)), "cudaMemsetAsync");
+}
+
+void launch(Stream stream, const Grid& grid, const void* kernel, void** arguments) {
+  const dim3 blocks(grid.blocks.x, grid.blocks.y, grid.blocks.z);
+  const dim3 threads(grid.threads.x, grid.threads.y, grid.threads.z);
+  constexpr std::size_t kWithoutAsking = 48 << 10;
+  if (grid.shared_bytes > kWithoutAsking)
+    check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                               static_cast<int>(grid.shared_bytes)),
+          "cudaFuncSetAttribute");
+  check(cudaLaunchKernel(kernel, blocks, threads, arguments, grid.shared_bytes, raw(stream)),
+        "a kernel launch");
+}
+
+void record(Stream stream, Event* event) {
+  check(cudaEventRecord(raw(event), raw(stream)), "cudaEventRecord");
+}
+
+void begin_capture(Stream stream) {
+  check(cudaStreamBeginCapture(raw(stream), cudaStreamCaptureModeThreadLocal),
+        "cudaStreamBeginCapture");
+}
+
+Graph* end_capture(Stream stream) {
+  cudaGraph_t graph = nullptr;
+  check(cudaStreamEndCapture(raw(stream), &graph), "cudaStreamEndCapture");
+  auto out = std::make_unique<Graph>();
+  const cudaError_t status = cudaGraphInstantiate(&out->exec, graph, 0);
+  (void)cudaGraphDestroy(graph);
+  check(status, "cudaGraphInstantiate");
+  return out.release();
+}
+
+void launch_graph(Stream stream, Graph* graph) {
+  check(cudaGraphLaunch(graph->exec, raw(stream)), "cudaGraphLaunch");
+}
+
+}  // namespace driver
 
 void mark_part(const void*, std::size_t) {}
 void forget_parts(const void*, std::size_t) {}

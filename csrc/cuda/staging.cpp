@@ -23,7 +23,7 @@ void Events::give(Event* event) {
 }
 
 std::byte* Staging::pinned(std::size_t bytes) {
-  auto* const memory = static_cast<std::byte*>(allocate_pinned(bytes));
+  auto* const memory = static_cast<std::byte*>(allocate_pinned(device_, bytes));
   if (memory != nullptr) pinned_bytes_ += bytes;
   return memory;
 }

@@ -87,6 +87,11 @@ class Backend {
   virtual void give_back(Device device) = 0;
 
   virtual cuda::Stream stream(Device device) = 0;
+  // For other libraries: that stream as CUDA's number, a wait for a stream of theirs, the GPU whose
+  // memory this is (-1: none's).
+  virtual std::uintptr_t stream_number(Device device) = 0;
+  virtual void synchronize_number(std::uintptr_t stream) = 0;
+  virtual int device_of(const void* memory) = 0;
   // While it lives, no other thread launches, copies or waits on the device. The same thread may
   // hold it twice. Whoever holds it must not wait for Python's lock.
   [[nodiscard]] virtual std::unique_lock<std::recursive_mutex> hold(Device device) = 0;

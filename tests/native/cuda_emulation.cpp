@@ -275,7 +275,7 @@ __global__ void twice(int n, Global<const float> x, Global<float> y) {
 
 class Pinned {
  public:
-  Pinned() : p_(static_cast<float*>(cuda::allocate_pinned(kBlock * sizeof(float)))) {}
+  Pinned() : p_(static_cast<float*>(cuda::allocate_pinned(0, kBlock * sizeof(float)))) {}
   ~Pinned() { cuda::release_pinned(p_); }
   Pinned(const Pinned&) = delete;
   Pinned& operator=(const Pinned&) = delete;

@@ -1,5 +1,5 @@
-// The services of cuda/launch.h without a GPU: memory is the host's, streams are queues
-// (emulation/streams.h), a captured graph is a list of what to do.
+// The services of cuda/driver.h, and the rest of cuda/launch.h, without a GPU: memory is the
+// host's, streams are queues (emulation/streams.h), a captured graph is a list of what to do.
 //
 // Tests ask for machines and errors by the environment:
 //   DENSA_EMULATION_DEVICES     how many GPUs there are
@@ -22,9 +22,9 @@
 #include <vector>
 
 #include "base/error.h"
+#include "cuda/driver.h"
 #include "cuda/emulation/memory.h"
 #include "cuda/emulation/streams.h"
-#include "cuda/launch.h"
 #include "cuda/tensor_map.h"
 #include "cuda/trouble.h"
 
@@ -32,7 +32,9 @@ namespace densa::cuda {
 namespace {
 
 using emulation::Alone;
+using emulation::check_current;
 using emulation::counting;
+using emulation::current_device;
 
 constexpr int kRuntime = 13000;
 
@@ -46,8 +48,12 @@ std::map<const std::byte*, std::size_t>& pinned() {
   static auto* const all = new std::map<const std::byte*, std::size_t>;
   return *all;
 }
-std::map<void*, std::size_t>& device_blocks() {
-  static auto* const all = new std::map<void*, std::size_t>;
+struct Block {
+  std::size_t bytes;
+  int device;
+};
+std::map<const void*, Block>& device_blocks() {
+  static auto* const all = new std::map<const void*, Block>;
   return *all;
 }
 std::vector<Stream>& streams() {
@@ -73,6 +79,14 @@ void check_broken(const char* what) {
 }
 
 }  // namespace
+
+class Event {
+ public:
+  explicit Event(int device) : device(device) {}
+  const int device;
+  Stream stream = nullptr;
+  std::uint64_t told = 0;
+};
 
 class Graph {
  public:
@@ -101,18 +115,88 @@ DeviceFacts facts(int) {
   return out;
 }
 
-std::size_t free_memory(int device) {
+int device_of(const void* memory) {
   const Alone alone;
-  const std::size_t all = facts(device).memory_bytes;
+  const auto* const at = static_cast<const std::byte*>(memory);
+  const auto next = device_blocks().upper_bound(at);
+  if (next == device_blocks().begin()) return -1;
+  const auto& [start, block] = *std::prev(next);
+  return at < static_cast<const std::byte*>(start) + block.bytes ? block.device : -1;
+}
+
+void release_pinned(void* memory) {
+  const Alone alone;
+  const auto at = pinned().find(static_cast<const std::byte*>(memory));
+  if (at == pinned().end()) return;
+  counting().pinned_bytes -= static_cast<std::int64_t>(at->second);
+  pinned().erase(at);
+  std::free(memory);
+}
+
+void destroy_stream(Stream stream) {
+  const Alone alone;
+  stream->run();
+  std::erase(streams(), stream);
+  delete stream;
+}
+void synchronize(Stream stream) {
+  const Alone alone;
+  if (stream->capturing)
+    throw std::runtime_error("cuda emulation: synchronize while the stream is captured");
+  ++counting().waits;
+  check_broken("waiting for the GPU");
+  stream->run();
+}
+std::uintptr_t number_of(Stream stream) { return reinterpret_cast<std::uintptr_t>(stream); }
+void synchronize_number(std::uintptr_t stream) {
+  const Alone alone;
+  const auto at = std::find(streams().begin(), streams().end(), reinterpret_cast<Stream>(stream));
+  if (at != streams().end()) synchronize(*at);
+}
+
+void destroy_graph(Graph* graph) { delete graph; }
+void destroy_event(Event* event) { delete event; }
+void wait(Stream stream, const Event* event) {
+  const Alone alone;
+  if (event->stream == nullptr) return;
+  stream->take([of = event->stream, told = event->told] { of->run_to(told); });
+}
+void wait(const Event* event) {
+  const Alone alone;
+  ++counting().waits;
+  check_broken("waiting for the GPU");
+  if (event->stream != nullptr) event->stream->run_to(event->told);
+}
+bool is_over(const Event* event) {
+  const Alone alone;
+  return event->stream == nullptr || event->stream->done() >= event->told;
+}
+
+// ---- cuda/driver.h ------------------------------------------------------------------------------
+
+namespace driver {
+
+int current_device() { return emulation::current_device(); }
+void set_device(int device) {
+  std::string why_none;
+  if (device < 0 || device >= count_devices(&why_none))
+    throw std::runtime_error("cuda: cudaSetDevice: invalid device ordinal");
+  emulation::current_device() = device;
+}
+int device_of(Stream stream) { return stream->device; }
+
+std::size_t free_memory() {
+  const Alone alone;
+  const std::size_t all = facts(current_device()).memory_bytes;
   return all - std::min(all, static_cast<std::size_t>(counting().device_bytes));
 }
 
-void* allocate(int device, std::size_t bytes) {
+void* allocate(std::size_t bytes) {
   const Alone alone;
-  if (bytes > free_memory(device)) return nullptr;
+  if (bytes > free_memory()) return nullptr;
   void* const memory = emulation::allocate(bytes);
   if (memory == nullptr) return nullptr;
-  device_blocks()[memory] = bytes;
+  device_blocks()[memory] = {bytes, current_device()};
   ++counting().allocations;
   counting().device_bytes += static_cast<std::int64_t>(bytes);
   return memory;
@@ -120,8 +204,9 @@ void* allocate(int device, std::size_t bytes) {
 
 // As the allocator of cuda/allocator.h is used: work of the device's first stream is done before
 // the memory is given out again, what other streams still do with it is an error of their own.
-void release(int device, void* memory) {
+void release(void* memory) {
   const Alone alone;
+  const int device = current_device();
   for (Stream stream : streams()) {
     if (!stream->first || stream->device != device) continue;
     try {
@@ -131,7 +216,7 @@ void release(int device, void* memory) {
     }
   }
   if (const auto at = device_blocks().find(memory); at != device_blocks().end()) {
-    counting().device_bytes -= static_cast<std::int64_t>(at->second);
+    counting().device_bytes -= static_cast<std::int64_t>(at->second.bytes);
     device_blocks().erase(at);
   }
   emulation::release(memory);
@@ -147,42 +232,23 @@ void* allocate_pinned(std::size_t bytes) {
   counting().pinned_bytes += static_cast<std::int64_t>(bytes);
   return memory;
 }
-void release_pinned(void* memory) {
-  const Alone alone;
-  const auto at = pinned().find(static_cast<const std::byte*>(memory));
-  if (at == pinned().end()) return;
-  counting().pinned_bytes -= static_cast<std::int64_t>(at->second);
-  pinned().erase(at);
-  std::free(memory);
-}
 
-Stream create_stream(int device) {
+Stream create_stream() {
   const Alone alone;
+  const int device = current_device();
   const bool first = std::none_of(streams().begin(), streams().end(),
                                   [&](Stream one) { return one->device == device; });
   streams().push_back(new StreamState(device, first));
   return streams().back();
 }
-void destroy_stream(Stream stream) {
-  const Alone alone;
-  stream->run();
-  std::erase(streams(), stream);
-  delete stream;
-}
-void synchronize(Stream stream) {
-  const Alone alone;
-  if (stream->capturing)
-    throw std::runtime_error("cuda emulation: synchronize while the stream is captured");
-  ++counting().waits;
-  check_broken("waiting for the GPU");
-  stream->run();
-}
+Event* create_event() { return new Event(current_device()); }
 
 // A copy between the device and pinned memory is done when its turn comes. Where everything before
 // it has been done (seeds 0, 3, ... and another stream than the first), the place it goes to holds
 // NaN until then. Other memory of the host is read at once, and written before this returns.
 void copy(Stream stream, void* to, const void* from, std::size_t bytes, Direction direction) {
   const Alone alone;
+  check_current(*stream, "a copy");
   check_broken("a copy");
   if (bytes == 0) return;
   const bool out = direction == Direction::kToHost, in = direction == Direction::kToDevice;
@@ -213,6 +279,7 @@ void copy(Stream stream, void* to, const void* from, std::size_t bytes, Directio
 
 void fill_zero(Stream stream, void* memory, std::size_t bytes) {
   const Alone alone;
+  check_current(*stream, "zeros");
   check_broken("zeros");
   emulation::check_range(memory, bytes, "zeros");
   stream->take([=] { std::memset(emulation::on_host(memory), 0, bytes); });
@@ -220,12 +287,14 @@ void fill_zero(Stream stream, void* memory, std::size_t bytes) {
 
 void begin_capture(Stream stream) {
   const Alone alone;
+  check_current(*stream, "cudaStreamBeginCapture");
   ++counting().captures;
   stream->capturing = true;
   stream->captured.clear();
 }
 Graph* end_capture(Stream stream) {
   const Alone alone;
+  check_current(*stream, "cudaStreamEndCapture");
   stream->capturing = false;
   auto* graph = new Graph;
   graph->work = std::exchange(stream->captured, {});
@@ -233,40 +302,25 @@ Graph* end_capture(Stream stream) {
 }
 void launch_graph(Stream stream, Graph* graph) {
   const Alone alone;
+  check_current(*stream, "a graph launch");
   check_broken("a graph launch");
   ++counting().graphs;
   for (const Work& work : graph->work) stream->take(work);
 }
-void destroy_graph(Graph* graph) { delete graph; }
 
-class Event {
- public:
-  Stream stream = nullptr;
-  std::uint64_t told = 0;
-};
-
-Event* create_event(int) { return new Event; }
-void destroy_event(Event* event) { delete event; }
 void record(Stream stream, Event* event) {
   const Alone alone;
+  check_current(*stream, "cudaEventRecord");
+  if (event->device != stream->device)
+    throw std::runtime_error(
+        cat("cuda: cudaEventRecord: invalid resource handle "
+            "(cudaErrorInvalidResourceHandle): the event is of device ",
+            event->device, ", the stream of ", stream->device));
   event->stream = stream;
   event->told = stream->told();
 }
-void wait(Stream stream, const Event* event) {
-  const Alone alone;
-  if (event->stream == nullptr) return;
-  stream->take([of = event->stream, told = event->told] { of->run_to(told); });
-}
-void wait(const Event* event) {
-  const Alone alone;
-  ++counting().waits;
-  check_broken("waiting for the GPU");
-  if (event->stream != nullptr) event->stream->run_to(event->told);
-}
-bool is_over(const Event* event) {
-  const Alone alone;
-  return event->stream == nullptr || event->stream->done() >= event->told;
-}
+
+}  // namespace driver
 
 void mark_part(const void* memory, std::size_t bytes) { emulation::mark_part(memory, bytes); }
 void forget_parts(const void* memory, std::size_t bytes) { emulation::forget_parts(memory, bytes); }
@@ -289,6 +343,7 @@ namespace densa::emulation {
 
 void launch(cuda::Stream stream, const cuda::Grid& grid, std::function<void()> kernel) {
   const Alone alone;
+  check_current(*stream, "a kernel launch");
   cuda::check_broken("a kernel launch");
   ++counting().launches;
   if (const char* op = std::getenv("DENSA_EMULATION_BREAK"))

@@ -1,8 +1,10 @@
 #include "cuda/emulation/streams.h"
 
 #include <mutex>
+#include <stdexcept>
 #include <utility>
 
+#include "base/error.h"
 #include "cuda/emulation/grid.h"
 #include "cuda/launch.h"
 
@@ -24,6 +26,20 @@ Counts& counting() { return all; }
 Counts counts() {
   const Alone alone;
   return all;
+}
+
+int& current_device() {
+  thread_local int device = 0;
+  return device;
+}
+
+void check_current(const cuda::StreamState& stream, const char* what) {
+  if (stream.device != current_device())
+    throw std::runtime_error(cat("cuda: ", what,
+                                 ": invalid resource handle "
+                                 "(cudaErrorInvalidResourceHandle): the stream is of device ",
+                                 stream.device, ", the current device of this thread is ",
+                                 current_device()));
 }
 
 }  // namespace densa::emulation

@@ -41,6 +41,12 @@ struct StreamState {
 
 namespace densa::emulation {
 
+// Of this thread of the host, 0 at first.
+int& current_device();
+// What CUDA says to work for a stream of a device that is not the current one. That it does so for
+// launches is documented; here it is so for whatever a stream is told.
+void check_current(const cuda::StreamState& stream, const char* what);
+
 // What the host has asked for since the program began.
 struct Counts {
   std::int64_t launches = 0, captures = 0, graphs = 0, allocations = 0;
