@@ -3,6 +3,7 @@
 #include <climits>
 #include <optional>
 
+#include "bindings/cuda_array.h"
 #include "bindings/python.h"
 #include "tensor/tape.h"
 
@@ -58,6 +59,13 @@ bool is_native(const py::dtype& dtype) {
          order == (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? '<' : '>');
 }
 
+[[noreturn]] void unsupported(const py::dtype& dtype) {
+  throw TypeError(cat("densa has no tensors of dtype ", py::str(dtype).cast<std::string>(),
+                      "; convert the array first, for instance with .astype(\"float32\")"));
+}
+
+}  // namespace
+
 std::shared_ptr<void> keep_alive(const py::object& object) {
   return {object.inc_ref().ptr(), [](void* pointer) {
             if (!Py_IsInitialized()) return;  // the interpreter took its objects with it
@@ -65,13 +73,6 @@ std::shared_ptr<void> keep_alive(const py::object& object) {
             Py_DECREF(static_cast<PyObject*>(pointer));
           }};
 }
-
-[[noreturn]] void unsupported(const py::dtype& dtype) {
-  throw TypeError(cat("densa has no tensors of dtype ", py::str(dtype).cast<std::string>(),
-                      "; convert the array first, for instance with .astype(\"float32\")"));
-}
-
-}  // namespace
 
 const Value& value_of(PyObject* object) {
   if (!is_py_tensor(object))
@@ -230,6 +231,10 @@ Operand to_operand(PyObject* object, TensorBuilder& build, Beside beside) {
     return array_value(py::reinterpret_borrow<py::array>(object), build, beside);
   if (object == Py_None) throw TypeError("an input is None; only trailing optional inputs may be");
   const bool listed = PyList_Check(object) || PyTuple_Check(object);
+  if (!listed && PyObject_HasAttrString(object, "__cuda_array_interface__")) {
+    const TensorPtr tensor = from_cuda_array(py::reinterpret_borrow<py::object>(object));
+    return build.recording() ? copy_tensor(*tensor) : tensor;
+  }
   if (!listed && !PyObject_HasAttrString(object, "__array__") && !PyObject_CheckBuffer(object))
     throw TypeError(cat("an input is ", Py_TYPE(object)->tp_name,
                         "; expected a Tensor, a Variable, an array, a number or a list of them"));

@@ -1,10 +1,15 @@
-// DLPack both ways, for GPU memory (on the CPU, NumPy's own is used), and what
-// __cuda_array_interface__ tells.
+// DLPack both ways (import for GPU memory only: on the CPU, NumPy's own is used), and
+// __cuda_array_interface__ both ways.
 #include <pybind11/stl.h>
 
+#include <algorithm>
 #include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
 
-#include "bindings/python.h"
+#include "bindings/cuda_array.h"
 #include "ops/backend.h"
 
 namespace densa::bindings {
@@ -39,8 +44,8 @@ struct DlManagedVersioned {
   std::uint64_t flags;
   DlTensor tensor;
 };
-constexpr std::uint64_t kReadOnly = 1;
-constexpr std::int32_t kDlCuda = 2;
+constexpr std::uint64_t kReadOnly = 1, kCopied = 2;
+constexpr std::int32_t kDlCpu = 1, kDlCuda = 2;
 constexpr const char* kName = "dltensor";
 constexpr const char* kVersionedName = "dltensor_versioned";
 
@@ -89,15 +94,16 @@ void drop_capsule(PyObject* capsule) {
 }
 
 template <class Managed>
-py::object export_tensor(const TensorPtr& tensor) {
+py::object export_tensor(const TensorPtr& tensor, bool copied) {
   auto made = std::make_unique<Export<Managed>>();
   made->tensor = tensor;
   made->shape = tensor->type.shape;
   made->strides = tensor->contiguous ? contiguous_strides(made->shape) : tensor->strides;
+  const bool on_cpu = tensor->device().is_cpu();
   made->managed.context = made.get();
   made->managed.deleter = &drop<Managed>;
   made->managed.tensor = {tensor->data(),
-                          {kDlCuda, tensor->device().gpu},
+                          {on_cpu ? kDlCpu : kDlCuda, on_cpu ? 0 : tensor->device().gpu},
                           made->shape.rank(),
                           type_of(tensor->type.dtype),
                           made->shape.begin(),
@@ -106,7 +112,7 @@ py::object export_tensor(const TensorPtr& tensor) {
   constexpr bool kVersioned = std::is_same_v<Managed, DlManagedVersioned>;
   if constexpr (kVersioned) {
     made->managed.major = 1;
-    made->managed.flags = tensor->storage->writable() ? 0 : kReadOnly;
+    made->managed.flags = (tensor->storage->writable() ? 0 : kReadOnly) | (copied ? kCopied : 0);
   }
   Managed* const managed = &made.release()->managed;
   PyObject* const capsule =
@@ -118,13 +124,24 @@ py::object export_tensor(const TensorPtr& tensor) {
   return py::reinterpret_steal<py::object>(capsule);
 }
 
-py::object to_dlpack(const Value& value, bool versioned) {
-  const TensorPtr tensor = as_tensor_ptr(value, "__dlpack__");
-  if (tensor->requires_grad)
+// `copy`: true always, false never, none where the device is another one.
+py::object to_dlpack(const Value& value, bool versioned, bool to_cpu,
+                     const std::optional<bool>& copy) {
+  TensorPtr tensor = as_tensor_ptr(value, "__dlpack__");
+  if (tensor->requires_grad && !tensor->device().is_cpu())
     throw ValueError("__dlpack__: this tensor requires a gradient; export tensor.detach()");
+  const bool moves = to_cpu && !tensor->device().is_cpu(), copies = moves || copy.value_or(false);
+  if (moves && copy == false)
+    throw py::buffer_error("__dlpack__: a GPU's tensor reaches the CPU by a copy; pass copy=None");
+  if (copies) tensor = moves ? to_device(tensor, kCpu) : copy_tensor(*tensor);
+  if (!versioned && !tensor->storage->writable())
+    throw py::buffer_error(
+        "__dlpack__: this tensor is read-only, which DLPack says from version 1.0 on; ask with "
+        "max_version=(1, 0), or for a copy");
   // The consumer may use any stream, so all that was asked for is done first.
-  backend().synchronize(tensor->device());
-  return versioned ? export_tensor<DlManagedVersioned>(tensor) : export_tensor<DlManaged>(tensor);
+  if (!tensor->device().is_cpu()) backend().synchronize(tensor->device());
+  return versioned ? export_tensor<DlManagedVersioned>(tensor, copies)
+                   : export_tensor<DlManaged>(tensor, copies);
 }
 
 template <class Managed>
@@ -164,6 +181,10 @@ Value from_dlpack(const py::object& capsule) {
   if (PyCapsule_IsValid(capsule.ptr(), kVersionedName) != 0) {
     const auto* managed =
         static_cast<DlManagedVersioned*>(PyCapsule_GetPointer(capsule.ptr(), kVersionedName));
+    if (managed->major > 1)  // of which nothing but its deleter may be used
+      throw py::buffer_error(cat("from_dlpack: the array comes by version ", managed->major, '.',
+                                 managed->minor, " of DLPack; densa knows 1")
+                                 .c_str());
     return import_tensor<DlManagedVersioned>(capsule, kVersionedName,
                                              (managed->flags & kReadOnly) == 0);
   }
@@ -199,20 +220,68 @@ py::dict cuda_array_interface(const Value& value) {
   return out;
 }
 
+// "<f4" and the like.
+DType dtype_of_typestr(const std::string& text) {
+  const py::dtype known(text);
+  if (text.empty() || text[0] == '>')
+    throw TypeError(cat("__cuda_array_interface__: numbers of type '", text,
+                        "' have another byte order than this machine"));
+  return to_dtype(known);
+}
+
 }  // namespace
 
+TensorPtr from_cuda_array(const py::object& object) {
+  static constexpr const char* kWho = "__cuda_array_interface__";
+  py::module_::import("densa.device").attr("load_backend")();
+  const py::dict from = object.attr(kWho);
+  if (from.contains("mask") && !from["mask"].is_none())
+    throw TypeError(cat(kWho, ": densa has no masked arrays"));
+  TypeInfo type{dtype_of_typestr(from["typestr"].cast<std::string>()), {}};
+  for (const py::handle size : from["shape"].cast<py::tuple>())
+    type.shape.push_back(size.cast<std::int64_t>());
+  const auto item = static_cast<std::int64_t>(item_size(type.dtype));
+  const auto [address, read_only] = from["data"].cast<std::pair<std::uintptr_t, bool>>();
+  const bool empty = element_count(type.shape) == 0;
+  bool aligned = address % static_cast<std::uintptr_t>(item) == 0;
+  Dims strides = contiguous_strides(type.shape);
+  if (from.contains("strides") && !from["strides"].is_none()) {
+    const auto bytes = from["strides"].cast<std::vector<std::int64_t>>();
+    if (static_cast<int>(bytes.size()) != type.shape.rank())
+      throw ValueError(cat(kWho, ": ", bytes.size(), " strides for ", type.shape.rank(), " axes"));
+    for (int i = 0; i < type.shape.rank(); ++i) {
+      aligned = aligned && bytes[static_cast<std::size_t>(i)] % item == 0;
+      strides[i] = bytes[static_cast<std::size_t>(i)] / item;
+    }
+  }
+  if (!aligned)
+    throw ValueError(cat(kWho, ": the numbers do not lie at multiples of their size; copy first"));
+  auto* const data = reinterpret_cast<void*>(address);
+  const int gpu = empty ? std::max(default_device().gpu, 0) : backend().device_of(data);
+  if (gpu < 0) throw ValueError(cat(kWho, ": its data is no memory of a GPU"));
+  backend().check(Device{gpu});
+  if (from.contains("stream") && !from["stream"].is_none()) {
+    const auto stream = from["stream"].cast<std::uintptr_t>();
+    if (stream == 0)
+      throw ValueError(cat(kWho, ": stream 0 may be either of two; 1 or 2 says which"));
+    const py::gil_scoped_release release;
+    backend().synchronize_number(stream);
+  }
+  auto storage = Storage::borrow(data, static_cast<std::size_t>(element_count(type.shape) * item),
+                                 keep_alive(object), !read_only, Device{gpu});
+  return std::make_shared<TensorNode>(type, std::move(storage), 0, strides);
+}
+
 void bind_dlpack(py::module_& m) {
-  m.def("to_dlpack", &to_dlpack, py::arg("tensor"), py::arg("versioned"),
-        "A DLPack capsule of a tensor on a GPU.");
+  m.def("to_dlpack", &to_dlpack, py::arg("tensor"), py::arg("versioned"), py::arg("to_cpu"),
+        py::arg("copy"), "A DLPack capsule of a tensor.");
   m.def("from_dlpack", &from_dlpack, py::arg("capsule"),
         "A Tensor over the GPU memory of a DLPack capsule, which is used up.");
   m.def("cuda_array_interface", &cuda_array_interface, py::arg("tensor"),
         "The dictionary that CuPy, Numba and PyTorch read.");
   m.def(
       "device_stream",
-      [](const std::string& device) {
-        return backend().stream_number(device_from_name(device));
-      },
+      [](const std::string& device) { return backend().stream_number(device_from_name(device)); },
       py::arg("device"), "The CUDA stream of all work on a GPU, as a number.");
 }
 

@@ -44,7 +44,14 @@ if TYPE_CHECKING:
     from densa.optimizers import Optimizer
     from densa.predictor import Predictor
     from densa.regularizers import Regularizer
-    from densa.tensor import Tensor, asarray, enable_grad, no_grad, value_and_grad
+    from densa.tensor import (
+        Tensor,
+        asarray,
+        enable_grad,
+        from_dlpack,
+        no_grad,
+        value_and_grad,
+    )
     from densa.training.native import profile
     from densa.utils.runtime import get_num_threads, set_num_threads, show_config
     from densa.variables import Variable
@@ -92,6 +99,7 @@ _NAMES = {
     "Variable": "densa.variables",
     "asarray": "densa.tensor",
     "enable_grad": "densa.tensor",
+    "from_dlpack": "densa.tensor",
     "get_device": "densa.device",
     "get_include": "densa.capi",
     "get_lib": "densa.capi",
@@ -150,6 +158,7 @@ __all__ = [
     "convert",
     "datasets",
     "enable_grad",
+    "from_dlpack",
     "get_device",
     "get_include",
     "get_lib",

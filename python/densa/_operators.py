@@ -13,6 +13,7 @@ from densa.device import together
 
 # The device type of a GPU in DLPack.
 DLPACK_CUDA = 2
+_DLPACK_CPU = (1, 0)
 
 
 # ---- operators -----------------------------------------------------------------------------------
@@ -235,15 +236,28 @@ def _copy(self: Tensor) -> Any:
     return _rebuild(self.numpy(), False, self.device, self.dtype)
 
 
-def _dlpack(self: Tensor, **options: Any) -> Any:
-    if self.device == "cpu":
-        return self.numpy().__dlpack__(**options)
-    newest = options.get("max_version") or (0, 0)
-    return _core.to_dlpack(self, newest[0] >= 1)
+def _dlpack(
+    self: Tensor,
+    *,
+    stream: Any = None,
+    max_version: tuple[int, int] | None = None,
+    dl_device: tuple[int, int] | None = None,
+    copy: bool | None = None,
+) -> Any:
+    """A DLPack capsule of the tensor; any `stream` may read it at once."""
+    here = self.__dlpack_device__()
+    there = here if dl_device is None else (int(dl_device[0]), int(dl_device[1]))
+    if there not in (here, _DLPACK_CPU):
+        raise BufferError(
+            f"__dlpack__: a tensor on {self.device} is exported there or to the CPU, (1, 0); "
+            f"got dl_device={there}"
+        )
+    versioned = max_version is not None and max_version[0] >= 1
+    return _core.to_dlpack(self, versioned, there == _DLPACK_CPU, copy)
 
 
 def _dlpack_device(self: Tensor) -> tuple[int, int]:
-    return (1, 0) if self.device == "cpu" else (DLPACK_CUDA, int(self.device.split(":")[1]))
+    return _DLPACK_CPU if self.device == "cpu" else (DLPACK_CUDA, int(self.device.split(":")[1]))
 
 
 def _array(self: Tensor, dtype: Any = None, copy: bool | None = None) -> Any:

@@ -29,6 +29,8 @@ def asarray(x: Any, dtype: Any = None, *, copy: bool | None = None) -> Tensor:
     """Return x as a Tensor.
 
     Arrays keep their dtype and share their memory; Python floats and lists of them become floatx.
+    An object with `__cuda_array_interface__` becomes a Tensor over its GPU's memory, read-only if
+    it says so.
 
     Args:
         x: a Tensor, Variable, array, number or nested list.
@@ -48,13 +50,22 @@ def asarray(x: Any, dtype: Any = None, *, copy: bool | None = None) -> Tensor:
     """
     out = _core.to_tensor(x, dtype)
     same = isinstance(x, Tensor) and out._id == x._id
-    shared = isinstance(x, np.ndarray) and np.shares_memory(out.numpy(), x)
+    shared = (isinstance(x, np.ndarray) and np.shares_memory(out.numpy(), x)) or _same_gpu_memory(
+        out, x
+    )
     if copy is False and not same and not shared:
         raise ValueError("asarray: these values cannot be used without a copy; pass copy=None")
     if copy and not out.is_symbolic and (same or shared):
         copied: Tensor = out.copy()
         return copied
     return out
+
+
+def _same_gpu_memory(out: Tensor, x: Any) -> bool:
+    name = "__cuda_array_interface__"
+    if isinstance(x, Tensor) or out.is_symbolic or not (hasattr(x, name) and hasattr(out, name)):
+        return False
+    return bool(getattr(out, name)["data"][0] == getattr(x, name)["data"][0])
 
 
 def convert_to_tensor(x: Any, dtype: Any = None, sparse: bool | None = None) -> Tensor:
@@ -84,23 +95,35 @@ def from_dlpack(x: Any) -> Tensor:
     """Return a Tensor over the memory of another library's array, on the CPU or on a GPU.
 
     Args:
-        x: an object with `__dlpack__`.
+        x: an object with `__dlpack__` and `__dlpack_device__`, of any dtype that Tensors have.
 
     Returns:
-        A Tensor that shares x's memory.
+        A Tensor of x's shape and dtype that shares its memory; read-only where x says that it is.
 
     Raises:
         RuntimeError: x lies on a GPU, and densa cannot use one here.
+        TypeError: x has no `__dlpack__`, or densa has no tensors of its dtype.
+        BufferError: x cannot be exported, or by a later version of DLPack only.
 
     Example:
-        >>> densa.tensor.from_dlpack(np.ones(3)).shape
-        (3,)
+        >>> a = np.zeros(3)
+        >>> x = densa.from_dlpack(a)
+        >>> a[1] = 5
+        >>> x.tolist()
+        [0.0, 5.0, 0.0]
     """
+    if not hasattr(x, "__dlpack__") or not hasattr(x, "__dlpack_device__"):
+        raise TypeError(f"from_dlpack: {type(x).__name__} has no __dlpack__")
     kind, number = x.__dlpack_device__()
     if kind != _operators.DLPACK_CUDA:
         return _core.from_numpy(np.from_dlpack(x))
     device.load_backend()
-    return _core.from_dlpack(x.__dlpack__(stream=_core.device_stream(f"cuda:{number}")))
+    stream = _core.device_stream(f"cuda:{number}")
+    try:
+        capsule = x.__dlpack__(stream=stream, max_version=(1, 0))
+    except TypeError:  # older than version 1.0, which alone says what is read-only
+        capsule = x.__dlpack__(stream=stream)
+    return _core.from_dlpack(capsule)
 
 
 # ---- gradients of functions ----------------------------------------------------------------------

@@ -373,3 +373,51 @@ def test_more_methods_of_arrays(method, arguments):
     x = np.random.default_rng(8).normal(size=(3, 4)).astype("f4")
     found = getattr(densa.asarray(x), method)(*arguments)
     np.testing.assert_array_equal(found, getattr(x, method)(*arguments))
+
+
+# ---- DLPack on the CPU ---------------------------------------------------------------------------
+
+
+@pytest.mark.cpu_only("a GPU's memory is in tests/cuda/test_sharing.py")
+class TestDlpack:
+    def test_from_dlpack_shares(self):
+        a = np.arange(6.0).reshape(2, 3)
+        x = densa.from_dlpack(a.T)
+        assert (x.shape, x.dtype, x.device) == ((3, 2), "float64", "cpu")
+        a[0, 1] = 9
+        assert x.tolist() == [[0, 3], [9, 4], [2, 5]]
+        assert np.shares_memory(densa.from_dlpack(x).numpy(), a)
+
+    def test_what_has_no_dlpack(self):
+        for wrong in (3, [1.0], None):
+            with pytest.raises(TypeError, match=f"{type(wrong).__name__} has no __dlpack__"):
+                densa.from_dlpack(wrong)
+
+    def test_read_only(self):
+        a = np.ones(3)
+        a.flags.writeable = False
+        x = densa.asarray(a)
+        with pytest.raises(BufferError, match="read-only"):
+            x.__dlpack__()
+        assert not np.from_dlpack(x).flags.writeable
+        with pytest.raises(ValueError, match="read-only"):
+            densa.from_dlpack(x)[0] = 2.0
+
+    def test_copies(self):
+        a = np.ones(3)
+        x = densa.asarray(a)
+
+        class Copied:
+            def __dlpack__(self, **options):
+                return x.__dlpack__(copy=True)
+
+            def __dlpack_device__(self):
+                return x.__dlpack_device__()
+
+        copied = np.from_dlpack(Copied())
+        assert copied.tolist() == [1, 1, 1]
+        assert not np.shares_memory(copied, a)
+        for options in ({"copy": False}, {"dl_device": (1, 0)}, {"stream": None}):
+            assert "dltensor" in repr(x.__dlpack__(**options))
+        with pytest.raises(BufferError, match="got dl_device=\\(2, 0\\)"):
+            x.__dlpack__(dl_device=(2, 0))
