@@ -141,6 +141,7 @@ void GpuPredictor::place(Form& form) {
     if (work.op == nullptr)
       throw ValueError(
           cat("freeze: '", node.op->name, "' does not run on a GPU; freeze the model for the CPU"));
+    if (work.op->multiplies) work.attrs = with_matmul_precision(work.attrs, matmul_precision_);
     if (node.op != &feed_op() && work.op->fails(work.attrs)) work.status = form.status_count++;
     for (int id : node.out) new_buffer(id);
     form.works.push_back(std::move(work));

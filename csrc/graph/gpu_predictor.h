@@ -16,6 +16,7 @@
 
 #include "graph/program.h"
 #include "ops/backend.h"
+#include "ops/matmul/matmul_precision.h"
 
 namespace densa {
 
@@ -123,6 +124,7 @@ class GpuPredictor {
   Program program_;
   Device device_;
   Backend& gpu_;
+  const MatmulPrecision matmul_precision_ = matmul_precision();  // as it was frozen
   std::vector<Spec> inputs_, outputs_;
   std::int64_t most_rows_ = 1;
 

@@ -167,8 +167,8 @@ def set_matmul_precision(value: str) -> None:
 
     Sums are float32. Products of fewer than 17 rows, columns or terms, and those inside the one
     launch of narrow layers, stay exact. An op reads the setting when it runs, a model at its next
-    epoch or call: the steps are then planned anew. The environment's `DENSA_CUDA_MATMUL` (`exact`,
-    `tf32x3`, `tf32`) holds until the first call.
+    epoch or call: the steps are then planned anew. A frozen model keeps what was set. The
+    environment's `DENSA_CUDA_MATMUL` (`exact`, `tf32x3`, `tf32`) holds until the first call.
 
     Args:
         value: `"highest"`, `"high"` or `"medium"`.

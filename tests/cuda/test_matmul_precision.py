@@ -98,6 +98,22 @@ def test_models_are_planned_anew(gpu):
     np.testing.assert_array_equal(model.predict(x, verbose=0), results["highest"])
 
 
+def test_a_frozen_model_keeps_what_was_set(gpu):
+    model, x = network(), numbers(64, 40)
+    frozen, results = {}, {}
+    for name in NAMES:
+        densa.config.set_matmul_precision(name)
+        frozen[name] = model.freeze(device="cuda", fold=False, merge=False, prune=False)
+        results[name] = frozen[name](x)
+    assert len({y.tobytes() for y in results.values()}) == 3
+    densa.config.set_matmul_precision("highest")
+    for name in NAMES:
+        np.testing.assert_array_equal(frozen[name](x), results[name])
+        frozen[name](x[:20])  # planned now, and no sooner
+    short = [frozen[name](x[:20]).tobytes() for name in NAMES]
+    assert len(set(short)) == 3
+
+
 def test_training_changes_with_it(gpu):
     x, y = numbers(64, 40), numbers(64, 40, seed=2)
     weights = {}
