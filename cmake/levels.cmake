@@ -3,6 +3,7 @@
 # DENSA_ISAS              the levels to build; fewer build faster
 # densa_level_<level>     interface library: the level's flags
 # DENSA_LEVEL_DEFINITIONS DENSA_HAVE_<LEVEL> for each level, for the code that picks one
+# densa_kernels_of(<level> <out>)  the kernel files that are compiled for the level
 
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
   set(densa_all_levels v2 v3 v4 v4x)
@@ -40,3 +41,16 @@ foreach(level IN LISTS DENSA_ISAS)
   string(TOUPPER ${level} upper)
   list(APPEND DENSA_LEVEL_DEFINITIONS DENSA_HAVE_${upper}=1)
 endforeach()
+
+# Few kernels use what v4x has beyond v4; at v4x all others are v4's, where v4 is built.
+set(densa_kernels_v4x "/dense/(bfloat16|int8)\\.kernel\\.cpp$")
+if("v4" IN_LIST DENSA_ISAS AND "v4x" IN_LIST DENSA_ISAS)
+  list(APPEND DENSA_LEVEL_DEFINITIONS DENSA_V4X_SHARES_V4=1)
+endif()
+function(densa_kernels_of level out)
+  set(kernels ${densa_kernels})
+  if(level STREQUAL "v4x" AND "v4" IN_LIST DENSA_ISAS)
+    list(FILTER kernels INCLUDE REGEX "${densa_kernels_v4x}")
+  endif()
+  set(${out} ${kernels} PARENT_SCOPE)
+endfunction()

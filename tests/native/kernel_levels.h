@@ -18,7 +18,9 @@
 #else
 #define DENSA_IF_V4(...)
 #endif
-#if defined(DENSA_HAVE_V4X)
+// Tables that v4x shares with v4 are tested once. DENSA_OWN_V4X says that the file's have a form of
+// their own.
+#if defined(DENSA_HAVE_V4X) && (defined(DENSA_OWN_V4X) || !defined(DENSA_V4X_SHARES_V4))
 #define DENSA_IF_V4X(...) __VA_ARGS__
 #else
 #define DENSA_IF_V4X(...)

@@ -14,6 +14,7 @@
 
 #include "base/error.h"
 #include "base/half.h"
+#define DENSA_OWN_V4X
 #include "kernel_levels.h"
 #include "ops/dense/narrow.h"
 

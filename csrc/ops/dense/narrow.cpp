@@ -10,8 +10,8 @@
 
 namespace densa {
 
-DENSA_PICK(NarrowKernels, bfloat16_kernels)
-DENSA_PICK(NarrowKernels, int8_kernels)
+DENSA_PICK_WITH_V4X(NarrowKernels, bfloat16_kernels)
+DENSA_PICK_WITH_V4X(NarrowKernels, int8_kernels)
 
 const NarrowKernels& narrow_kernels(Narrow form) {
   return form == Narrow::kInt8 ? *pick_int8_kernels() : *pick_bfloat16_kernels();
