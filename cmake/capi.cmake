@@ -9,34 +9,49 @@ file(GLOB densa_capi_sources CONFIGURE_DEPENDS csrc/capi/*.cpp)
 file(STRINGS csrc/capi/densa.h densa_abi_line REGEX "^#define DENSA_ABI_VERSION ")
 string(REGEX REPLACE "^.* " "" DENSA_ABI_VERSION "${densa_abi_line}")
 
-# A registry of its own, without the ops that only training has, stands in for that of densa_ops.
-add_library(densa_capi OBJECT ${densa_capi_sources} csrc/ops/registry.cpp)
-target_include_directories(densa_capi PRIVATE csrc)
-target_compile_definitions(densa_capi PRIVATE DENSA_PREDICT_ONLY)
-target_link_libraries(densa_capi PRIVATE densa_options)
+add_library(densa_capi OBJECT ${densa_capi_sources})
+target_link_libraries(densa_capi PRIVATE densa_headers)
+# A registry without the ops that only training has.
+add_library(densa_predict_registry OBJECT csrc/ops/registry.cpp)
+target_compile_definitions(densa_predict_registry PRIVATE DENSA_PREDICT_ONLY)
+target_link_libraries(densa_predict_registry PRIVATE densa_headers)
 
-add_library(densa_predict SHARED $<TARGET_OBJECTS:densa_capi>)
-target_include_directories(densa_predict INTERFACE csrc/capi)
-target_link_libraries(densa_predict PRIVATE densa_ops)
-set_target_properties(densa_predict PROPERTIES
-  SOVERSION ${DENSA_ABI_VERSION} VERSION ${DENSA_ABI_VERSION} LINKER_LANGUAGE CXX)
-if(NOT APPLE)
-  target_link_options(densa_predict PRIVATE -Wl,--gc-sections -Wl,--exclude-libs,ALL
-    -Wl,--version-script=${CMAKE_CURRENT_SOURCE_DIR}/csrc/capi/exports.map)
-  if(CMAKE_BUILD_TYPE STREQUAL "Release" AND NOT DENSA_SANITIZE)
-    target_link_options(densa_predict PRIVATE -Wl,--strip-all)
-  endif()
-  set_target_properties(densa_predict PROPERTIES
-    LINK_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/csrc/capi/exports.map)
-endif()
-
-# What only training links stays out of the archive; a linker takes the rest as it needs it.
-set(densa_only_training "/ops/(registry|loss|dropout|random|optimizer|arithmetic|slope_sum)")
 set(densa_objects $<TARGET_OBJECTS:densa_ops>)
 foreach(level IN LISTS DENSA_ISAS)
   list(APPEND densa_objects $<TARGET_OBJECTS:kernels_${level}>)
 endforeach()
-add_library(densa_predict_static STATIC EXCLUDE_FROM_ALL $<TARGET_OBJECTS:densa_capi>
+
+if(DENSA_PYTHON)
+  # densa._core runs on this library: it holds every op, and exports their C++ names under a version
+  # that is no part of the ABI.
+  add_library(densa_predict SHARED $<TARGET_OBJECTS:densa_capi> ${densa_objects})
+  target_link_libraries(densa_predict PRIVATE densa_headers)
+  set_target_properties(densa_ops PROPERTIES CXX_VISIBILITY_PRESET default)
+  # Nobody replaces these names, so they may be inlined where they are.
+  target_compile_options(densa_ops PRIVATE -fno-semantic-interposition)
+  set(exports ${PROJECT_SOURCE_DIR}/csrc/capi/exports_python.map)
+else()
+  add_library(densa_predict SHARED
+    $<TARGET_OBJECTS:densa_capi> $<TARGET_OBJECTS:densa_predict_registry>)
+  target_link_libraries(densa_predict PRIVATE densa_ops)
+  set(exports ${PROJECT_SOURCE_DIR}/csrc/capi/exports.map)
+endif()
+target_include_directories(densa_predict INTERFACE csrc/capi)
+set_target_properties(densa_predict PROPERTIES
+  SOVERSION ${DENSA_ABI_VERSION} VERSION ${DENSA_ABI_VERSION} LINKER_LANGUAGE CXX)
+if(NOT APPLE)
+  target_link_options(densa_predict PRIVATE -Wl,--gc-sections -Wl,--exclude-libs,ALL
+    -Wl,-Bsymbolic -Wl,--version-script=${exports})
+  if(CMAKE_BUILD_TYPE STREQUAL "Release" AND NOT DENSA_SANITIZE)
+    target_link_options(densa_predict PRIVATE -Wl,--strip-all)
+  endif()
+  set_target_properties(densa_predict PROPERTIES LINK_DEPENDS ${exports})
+endif()
+
+# What only training links stays out of the archive; a linker takes the rest as it needs it.
+set(densa_only_training "/ops/(registry|loss|dropout|random|optimizer|arithmetic|slope_sum)")
+add_library(densa_predict_static STATIC EXCLUDE_FROM_ALL
+  $<TARGET_OBJECTS:densa_capi> $<TARGET_OBJECTS:densa_predict_registry>
   "$<FILTER:${densa_objects},EXCLUDE,${densa_only_training}>")
 set_target_properties(densa_predict_static PROPERTIES
   OUTPUT_NAME densa_predict LINKER_LANGUAGE CXX)

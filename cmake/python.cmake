@@ -19,9 +19,14 @@ endif()
 
 # NO_EXTRAS: pybind11's default would switch link-time optimisation on.
 pybind11_add_module(_core MODULE NO_EXTRAS ${densa_bindings})
-target_link_libraries(_core PRIVATE densa_engine)
-if(NOT APPLE)
-  target_link_options(_core PRIVATE -Wl,--gc-sections -Wl,--exclude-libs,ALL)
+# The ops are in libdensa_predict, which lies in the package, so that it has them once.
+target_link_libraries(_core PRIVATE densa_graph densa_predict)
+if(APPLE)
+  set_target_properties(_core PROPERTIES INSTALL_RPATH "@loader_path/lib")
+else()
+  set_target_properties(_core PROPERTIES INSTALL_RPATH "$ORIGIN/lib")
+  target_compile_options(_core PRIVATE -fno-plt) # a predictor's call crosses over several times
+  target_link_options(_core PRIVATE -Wl,--gc-sections -Wl,--exclude-libs,ALL -Wl,-z,now)
 endif()
 if(CMAKE_BUILD_TYPE STREQUAL "Release" AND NOT DENSA_SANITIZE)
   pybind11_strip(_core)

@@ -47,7 +47,7 @@ def _folder(name: str, holds: str) -> str:
     folder = _PACKAGE / name
     if not (folder / holds).exists():
         raise FileNotFoundError(
-            f"{folder / holds} does not exist: this densa was installed without its C library. "
-            "Install it with pip install -Cinstall.components='python;capi' and the sources."
+            f"{folder / holds} does not exist: this densa runs from its sources, or its package is "
+            "incomplete. Install the package with pip install."
         )
     return str(folder)
