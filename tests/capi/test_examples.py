@@ -1,6 +1,10 @@
 """The examples build with each compiler and give the answers of Python."""
 
 import shutil
+import subprocess
+from importlib import metadata
+from importlib.resources import files
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -58,9 +62,18 @@ def check_raw(program, wide):
 def test_c(installed, wide, tmp_path, cc, extra):
     includes, libs = flags(installed)
     source, program = ROOT / "examples/c/predict.c", tmp_path / "predict"
+    if extra and not links(cc, extra, tmp_path):
+        pytest.skip(f"{cc} has no libraries for {extra}")
     command = [cc, "-std=c99", "-O1", *STRICT, *extra, *includes, source, "-o", program, *libs]
     run([*command, "-ldensa_predict"])
     check_raw(program, wide)
+
+
+def links(cc, options, folder):
+    """Whether an empty program builds: Debian's clang comes without its sanitizers' libraries."""
+    (folder / "empty.c").write_text("int main(void) { return 0; }\n")
+    command = [cc, *options, folder / "empty.c", "-o", folder / "empty"]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
 @pytest.mark.parametrize("cxx", CXX)
@@ -122,6 +135,20 @@ def test_pkg_config(installed, wide, tmp_path):
     rpath = f"-Wl,-rpath,{installed.lib}"
     run(["cc", "-std=c99", source, "-o", program, *done.stdout.split(), rpath])
     check_raw(program, wide)
+
+
+def test_builds_of_other_packages_find_it():
+    """By entry points, as scikit-build-core and pkgconf resolve them."""
+    try:
+        package = metadata.distribution("densa")
+    except metadata.PackageNotFoundError:
+        pytest.skip("densa is not installed")
+    if Path(package.locate_file("densa")).resolve() != Path(densa.__file__).resolve().parent:
+        pytest.skip("not the installed package")
+    (prefix,) = package.entry_points.select(group="cmake.prefix")
+    assert files(prefix.load()).joinpath("lib/cmake/densa/densaConfig.cmake").is_file()
+    (pkg_config,) = package.entry_points.select(group="pkg_config")
+    assert files(pkg_config.load()).joinpath("densa.pc").is_file()
 
 
 def test_the_archive(installed, wide, tmp_path):
