@@ -89,5 +89,5 @@ def test_waits_of_an_epoch_do_not_grow_with_its_steps():
         model.fit(x, y, batch_size=4, epochs=1, verbose=0)
     assert count.graphs == 64
     assert count.launches < 30  # only what is around the steps
-    assert count.waits < 40
-    assert count.to_host < 40
+    assert count.waits < 60  # about 20 where it is fast; one a step would be more than 64
+    assert count.to_host < 60
