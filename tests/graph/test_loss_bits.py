@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import densa
 from densa import _core
 
 
@@ -44,7 +45,7 @@ def in_a_plan(op, z, target, **attributes):
 
 
 def eager(op, z, target, **attributes):
-    leaf = _core.from_numpy(z.copy())
+    leaf = densa.asarray(z)
     leaf.requires_grad = True
     losses = _core.apply(op, leaf, target, **attributes)
     (dz,) = _core.gradients([_core.apply("mean", losses)], [leaf])
