@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 _ROWS = 256  # of generated data
+_MOST_IDS = 1 << 30
 _LATENCY_ROWS = (1, 32)
 _SECONDS = 0.02  # of timing, for each number of rows
 
@@ -61,8 +62,8 @@ class Certificate:
     latency: dict[str, tuple[float, float]] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain lists and numbers, as a file holds them."""
-        return {key: list(v) if isinstance(v, tuple) else v for key, v in asdict(self).items()}
+        """Plain lists, numbers and texts, as a file holds them; "nan" and "inf" are texts."""
+        return {key: _plain(v) for key, v in asdict(self).items()}
 
     @classmethod
     def from_dict(cls, data: Any) -> Certificate:
@@ -71,6 +72,9 @@ class Certificate:
         if not isinstance(data, dict) or set(data) != known:
             raise ValueError("the predictor's certificate does not have the parts of one")
         made: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
+        for key, v in made.items():
+            if v in ("nan", "inf"):
+                made[key] = float(v)
         made["latency"] = {k: tuple(v) for k, v in made["latency"].items()}
         return cls(**made)
 
@@ -94,22 +98,50 @@ class Certificate:
         return "\n".join(lines)
 
 
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return list(value)
+    return str(value) if isinstance(value, float) and not np.isfinite(value) else value
+
+
 # ---- data ----------------------------------------------------------------------------------------
 
 
-def generate(predictor: Any, rows: int = _ROWS) -> list[Any]:
-    """Rows that any network takes: normal numbers; small whole ones where ids may be meant."""
+def generate(predictor: Any, probe: Any, rows: int = _ROWS) -> list[Any]:
+    """Normal numbers, and whole ones drawn evenly from what `probe`, of the same inputs, takes."""
     rng = np.random.default_rng(0)
     arrays = []
-    for spec in predictor.inputs:
+    for i, spec in enumerate(predictor.inputs):
         shape, dtype = (rows, *spec.shape[1:]), np.dtype(spec.dtype)
         if dtype.kind == "f":
             arrays.append(rng.standard_normal(shape).astype(dtype))
-        elif dtype == np.uint8:
-            arrays.append(rng.integers(0, 256, shape).astype(dtype))
         else:
-            arrays.append(np.zeros(shape, dtype))  # an id that every table has
+            arrays.append(rng.integers(0, _ids(probe, i), shape).astype(dtype))
     return arrays
+
+
+def _ids(probe: Any, index: int) -> int:
+    """How many ids an input takes: 0, 1, … At most 256 where every whole number is taken."""
+    row = [np.zeros((1, *spec.shape[1:]), spec.dtype) for spec in probe.inputs]
+    dtype = row[index].dtype
+    if dtype.kind == "b":
+        return 2
+
+    def takes(number: int) -> bool:
+        row[index].fill(number)
+        try:
+            probe.run(row)
+        except IndexError:
+            return False
+        return True
+
+    low, high = 0, min(_MOST_IDS, int(np.iinfo(dtype).max))
+    if takes(high):
+        return min(256, high + 1)
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if takes(middle) else (low, middle)
+    return high
 
 
 def check_given(predictor: Any, arrays: list[Any]) -> list[Any]:

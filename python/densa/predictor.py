@@ -82,7 +82,7 @@ def freeze(
     plain, _ = made(**unfrozen)
     exact, _ = made(dtype="float64", device="cpu", **unfrozen)
     if calibration is None:
-        arrays, data = generate(predictor), "generated"
+        arrays, data = generate(predictor, exact), "generated"
     else:
         given = _flatten(structure, (calibration,)) if tree.is_nested(structure) else (calibration,)
         arrays, data = check_given(predictor, list(given)), "given"

@@ -8,7 +8,7 @@ import pytest
 
 import densa
 from densa import _core, _folding, layers
-from densa._certificate import Certificate, row_error
+from densa._certificate import Certificate, generate, row_error
 from predict_nets import NETS, data_for, dense_net, move_weights, norm_net, wide_net
 
 
@@ -115,6 +115,27 @@ def test_it_stays_with_the_file(tmp_path):
     predictor = wide_net().freeze()
     predictor.save(tmp_path / "a.densa")
     assert densa.Predictor.load(tmp_path / "a.densa").certificate == predictor.certificate
+
+
+def test_generated_ids_are_all_that_the_tables_take():
+    ids, plain = densa.Input((3,), dtype="int32"), densa.Input((2,), dtype="int8")
+    table = layers.Embedding(37, 4)
+    both = layers.Concatenate()([layers.Flatten()(table(ids)), layers.Rescaling(0.1)(plain)])
+    model = densa.Model([ids, plain], layers.Dense(2)(both))
+    probe = model.freeze("float64", fold=False)
+    drawn, numbers = generate(probe, probe)
+    assert (drawn.min(), drawn.max(), len(np.unique(drawn))) == (0, 36, 37)
+    assert (numbers.dtype, numbers.min(), numbers.max()) == ("int8", 0, 127)
+
+
+def test_answers_that_are_not_finite_stay_with_the_file(tmp_path):
+    model = densa.Sequential([densa.Input((6,)), layers.Lambda(densa.ops.log), layers.Dense(3)])
+    with np.errstate(invalid="ignore"):
+        predictor = model.freeze()
+    predictor.save(tmp_path / "net.densa")
+    told = densa.Predictor.load(tmp_path / "net.densa").certificate
+    assert str(told) == str(predictor.certificate)
+    assert np.isnan(told.max_abs_error)
 
 
 def test_a_file_without_one(tmp_path):
