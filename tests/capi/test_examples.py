@@ -132,7 +132,8 @@ def test_pkg_config(installed, wide, tmp_path):
     done = run(["pkg-config", "--cflags", "--libs", "densa"], env={"PKG_CONFIG_PATH": folder})
     program = tmp_path / "predict"
     source = ROOT / "examples/c/predict.c"
-    rpath = f"-Wl,-rpath,{installed.lib}"
+    found = run(["pkg-config", "--variable=libdir", "densa"], env={"PKG_CONFIG_PATH": folder})
+    rpath = f"-Wl,-rpath,{found.stdout.strip()}"
     run(["cc", "-std=c99", source, "-o", program, *done.stdout.split(), rpath])
     check_raw(program, wide)
 
