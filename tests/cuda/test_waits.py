@@ -64,6 +64,7 @@ def test_an_optimizer_step_does_not_wait():
     gradients = [densa.ops.convert_to_tensor(np.full((3, 5), 0.5, "float32")) for _ in variables]
     optimizer = densa.optimizers.Adam(0.01)
     optimizer.apply(gradients, variables)
+    variables[0].numpy()  # the GPU catches up: uploads wait for it where too many are on their way
     with Counted() as count:
         optimizer.apply(gradients, variables)
     assert count.to_device == 1  # the table of variables and the numbers of the step
