@@ -17,17 +17,6 @@ rng = np.random.default_rng(3)
 
 
 @pytest.fixture
-def gpu():
-    before = densa.get_device()
-    try:
-        densa.set_device("cuda")
-    except RuntimeError as error:
-        pytest.skip(f"no GPU: {error}")
-    yield
-    densa.set_device(before)
-
-
-@pytest.fixture
 def on_cpu(gpu):
     @contextlib.contextmanager
     def there():

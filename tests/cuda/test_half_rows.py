@@ -15,24 +15,6 @@ pytestmark = pytest.mark.usefixtures("gpu")
 SCORES = densa.losses.SparseCategoricalCrossentropy(from_logits=True)
 
 
-@pytest.fixture
-def gpu():
-    before = densa.get_device()
-    try:
-        densa.set_device("cuda")
-    except RuntimeError as error:
-        pytest.skip(f"no GPU: {error}")
-    yield
-    densa.set_device(before)
-
-
-@pytest.fixture(params=["bfloat16", "float16"])
-def half(request):
-    densa.config.set_dtype_policy(f"mixed_{request.param}")
-    yield request.param
-    densa.config.set_dtype_policy(None)
-
-
 def text_of(model, kind="train"):
     (bound,) = model._runner(kind)._plans.values()
     return bound.plan.program_text

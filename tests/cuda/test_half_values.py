@@ -16,24 +16,6 @@ pytestmark = pytest.mark.usefixtures("gpu")
 SCORES = densa.losses.SparseCategoricalCrossentropy(from_logits=True)
 
 
-@pytest.fixture
-def gpu():
-    before = densa.get_device()
-    try:
-        densa.set_device("cuda")
-    except RuntimeError as error:
-        pytest.skip(f"no GPU: {error}")
-    yield
-    densa.set_device(before)
-
-
-@pytest.fixture(params=["bfloat16", "float16"])
-def half(request):
-    densa.config.set_dtype_policy(f"mixed_{request.param}")
-    yield request.param
-    densa.config.set_dtype_policy(None)
-
-
 def random_network(rng):
     """Widths, activations and what lies between them by chance."""
     stack = [densa.Input((int(rng.integers(1, 40)),))]

@@ -19,17 +19,6 @@ OPTIMIZERS = [
 ]
 
 
-@pytest.fixture
-def gpu():
-    before = densa.get_device()
-    try:
-        densa.set_device("cuda")
-    except RuntimeError as error:
-        pytest.skip(f"no GPU: {error}")
-    yield
-    densa.set_device(before)
-
-
 def network(seed, dtype):
     """A random graph of dense layers with all that lies between, for 7 inputs and 3 classes."""
     rng = np.random.default_rng(seed)
