@@ -152,7 +152,7 @@ def sparse_categorical_crossentropy(
     if from_logits:
         return apply("sparse_softmax_cross_entropy", output, target)
     logs = apply("log", _clipped(output))
-    hot = _hot(target, output.shape[-1], output.dtype)
+    hot = apply("one_hot", target, classes=output.shape[-1], dtype=output.dtype)
     return apply("negative", apply("sum", hot * logs, axis=[output.ndim - 1]))
 
 
@@ -182,20 +182,14 @@ def one_hot(
     """
     if sparse:
         raise ValueError("densa has no sparse tensors; pass sparse=False.")
-    out = _hot(whole(x, "one_hot: classes"), int(num_classes), dtype_or_floatx(dtype))
+    ids = whole(x, "one_hot: classes")
+    out = apply("one_hot", ids, classes=int(num_classes), dtype=dtype_or_floatx(dtype))
     where = place(axis, out.ndim, "one_hot")
     if where == out.ndim - 1:
         return out
     order = list(range(out.ndim - 1))
     order.insert(where, out.ndim - 1)
     return apply("transpose", out, perm=order)
-
-
-def _hot(ids: Any, classes: int, dtype: str) -> Any:
-    """Return a 1 at each class number; 16 bits by way of float32, in which the core computes."""
-    wide = "float32" if dtype in ("float16", "bfloat16") else dtype
-    out = apply("one_hot", ids, classes=classes, dtype=wide)
-    return out if wide == dtype else apply("cast", out, dtype=dtype)
 
 
 @public
