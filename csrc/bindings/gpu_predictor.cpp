@@ -37,7 +37,7 @@ TensorPtr tensor_on_gpu(const py::handle& object) {
 py::tuple outs_of(const py::object& out, std::size_t results) {
   if (out.is_none()) return py::tuple();
   const bool alone = py::isinstance<py::array>(out) || is_py_tensor(out.ptr());
-  const py::tuple given = alone ? py::make_tuple(out) : py::tuple(out);
+  py::tuple given = alone ? py::make_tuple(out) : py::tuple(out);
   if (py::len(given) != results)
     throw ValueError(cat("predictor: out must hold ", results, " arrays, got ", py::len(given)));
   return given;
