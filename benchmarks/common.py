@@ -162,13 +162,16 @@ def load_results(path: Path) -> dict[str, Any]:
     return results
 
 
-def save_results(path: Path, section: str, machine_report: dict[str, Any], rows: Any) -> None:
-    """Replaces one section of the JSON file and leaves the others."""
+def save_results(
+    path: Path, section: str, machine_report: dict[str, Any], rows: Any, **more: Any
+) -> None:
+    """Replaces one section of the JSON file, `more` beside its rows, and leaves the others."""
     results = load_results(path)
     results[section] = {
         "date": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
         "machine": machine_report,
         "rows": rows,
+        **more,
     }
     path.write_text(json.dumps(results, indent=1) + "\n")
     print(f"results: {path}")

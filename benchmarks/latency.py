@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -20,6 +21,7 @@ from typing import Any
 import common
 import machine
 import networks
+import overhead
 import render
 import slots
 from peers.frozen_data import write
@@ -101,6 +103,7 @@ def main() -> None:
         engine: given.get(engine, given.get("", sys.executable)) for engine in ENGINES
     }
     rows = []
+    python_costs: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "log"
         for name in options.nets.split(","):
@@ -132,12 +135,16 @@ def main() -> None:
                             f"p50 {entry['us']:9.2f}  p99 {entry['p99']:9.2f} us  "
                             f"error {entry['error']:.1e}"
                         )
+        try:
+            python_costs = overhead.measure(Path(folder))
+        except (OSError, subprocess.CalledProcessError) as reason:
+            print(f"the cost of Python: skipped: {reason}")
     probe = machine.Probe()
     try:
         about = machine.report(probe, [1, 2])
     finally:
         probe.close()
-    common.save_results(options.json, "latency", about, rows)
+    common.save_results(options.json, "latency", about, rows, overhead=python_costs)
     section = common.load_results(options.json)["latency"]
     print(render.latency_table(section))
     if options.write is not None:
