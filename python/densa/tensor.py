@@ -98,7 +98,8 @@ def from_dlpack(x: Any) -> Tensor:
         x: an object with `__dlpack__` and `__dlpack_device__`, of any dtype that Tensors have.
 
     Returns:
-        A Tensor of x's shape and dtype that shares its memory; read-only where x says that it is.
+        A Tensor of x's shape and dtype that shares its memory; read-only where x says that it is
+        (on the CPU a NumPy before 2.1 cannot tell, and takes other libraries' arrays to be so).
 
     Raises:
         RuntimeError: x lies on a GPU, and densa cannot use one here.
@@ -116,7 +117,9 @@ def from_dlpack(x: Any) -> Tensor:
         raise TypeError(f"from_dlpack: {type(x).__name__} has no __dlpack__")
     kind, number = x.__dlpack_device__()
     if kind != _operators.DLPACK_CUDA:
-        return _core.from_numpy(np.from_dlpack(x))
+        if isinstance(x, Tensor):
+            return _core.from_numpy(x.numpy())
+        return _core.from_numpy(x if isinstance(x, np.ndarray) else np.from_dlpack(x))
     device.load_backend()
     stream = _core.device_stream(f"cuda:{number}")
     try:

@@ -54,15 +54,24 @@ def content(capsule):
 
 
 class Array:
-    """Another library's array: knows only what it is given."""
+    """Another library's array: knows only DLPack, by functions that it is given."""
 
-    def __init__(self, capsules=None, device=CUDA, interface=None):
-        self.asked = []
-        if interface is not None:
-            self.__cuda_array_interface__ = interface
-            return
-        self.__dlpack__ = lambda **options: (self.asked.append(options), capsules(**options))[1]
-        self.__dlpack_device__ = lambda: device
+    def __init__(self, capsules, device=CUDA):
+        self.asked, self.capsules, self.device = [], capsules, device
+
+    def __dlpack__(self, **options):
+        self.asked.append(options)
+        return self.capsules(**options)
+
+    def __dlpack_device__(self):
+        return self.device
+
+
+class InterfaceArray:
+    """Another library's array: knows only the CUDA array interface."""
+
+    def __init__(self, interface):
+        self.__cuda_array_interface__ = interface
 
 
 # ---- DLPack --------------------------------------------------------------------------------------
@@ -146,6 +155,8 @@ def test_to_the_cpu():
         capsule = x.__dlpack__(max_version=(1, 0), dl_device=CPU, **options)
         assert content(capsule).flags == COPIED
         assert tuple(content(capsule).device) == CPU
+        if np.lib.NumpyVersion(np.__version__) < "2.1.0":
+            continue  # cannot read version 1
         array = Array(lambda capsule=capsule, **_: capsule, device=CPU)
         np.testing.assert_array_equal(np.from_dlpack(array), x.to("cpu").numpy())
     with pytest.raises(BufferError, match="reaches the CPU by a copy"):
@@ -179,18 +190,18 @@ def interface(x, **changes):
 
 def test_asarray_shares():
     x = numbers()
-    y = densa.asarray(Array(interface=interface(x)))
+    y = densa.asarray(InterfaceArray(interface(x)))
     assert (y.device, y.dtype, y.shape) == ("cuda:0", "float32", (3, 4))
     y[1] = 9.0
     assert x.to("cpu").numpy()[1].tolist() == [9.0] * 4
-    assert densa.asarray(Array(interface=interface(x)), copy=False).shape == (3, 4)
-    z = densa.asarray(Array(interface=interface(x)), copy=True)
+    assert densa.asarray(InterfaceArray(interface(x)), copy=False).shape == (3, 4)
+    z = densa.asarray(InterfaceArray(interface(x)), copy=True)
     z[...] = 0.0
     assert x.to("cpu").numpy()[1].tolist() == [9.0] * 4
-    wide = densa.asarray(Array(interface=interface(x)), "float64")
+    wide = densa.asarray(InterfaceArray(interface(x)), "float64")
     assert (wide.dtype, wide.device) == ("float64", "cuda:0")
     with pytest.raises(ValueError, match="without a copy"):
-        densa.asarray(Array(interface=interface(x)), "float64", copy=False)
+        densa.asarray(InterfaceArray(interface(x)), "float64", copy=False)
 
 
 def test_ops_take_it_and_keep_its_owner():
@@ -211,7 +222,7 @@ def test_ops_take_it_and_keep_its_owner():
 def test_dtypes_and_strides(dtype):
     x = densa.ops.cast(numbers(), dtype)
     step = np.dtype(dtype).itemsize
-    y = densa.asarray(Array(interface=interface(x, shape=(4, 3), strides=(step, 4 * step))))
+    y = densa.asarray(InterfaceArray(interface(x, shape=(4, 3), strides=(step, 4 * step))))
     assert y.dtype == dtype
     np.testing.assert_array_equal(y.to("cpu").numpy(), x.to("cpu").numpy().T)
 
@@ -219,19 +230,17 @@ def test_dtypes_and_strides(dtype):
 def test_read_only_is_kept():
     x = kernel().value.detach()
     assert x.__cuda_array_interface__["data"][1]
-    y = densa.asarray(Array(interface=interface(x)))
+    y = densa.asarray(InterfaceArray(interface(x)))
     with pytest.raises(ValueError, match="read-only"):
         y[...] = 0.0
     x = numbers()
-    z = densa.asarray(
-        Array(interface=interface(x, data=(x.__cuda_array_interface__["data"][0], 1)))
-    )
+    z = densa.asarray(InterfaceArray(interface(x, data=(x.__cuda_array_interface__["data"][0], 1))))
     with pytest.raises(ValueError, match="read-only"):
         z[0] = 1.0
 
 
 def test_empty():
-    y = densa.asarray(Array(interface=interface(densa.ops.zeros((0, 3)).to("cuda"))))
+    y = densa.asarray(InterfaceArray(interface(densa.ops.zeros((0, 3)).to("cuda"))))
     assert (y.shape, y.device) == ((0, 3), "cuda:0")
 
 
@@ -250,4 +259,4 @@ def test_bad_interfaces():
         ({"mask": x}, TypeError, "masked"),
     ]:
         with pytest.raises(error, match=message):
-            densa.asarray(Array(interface=interface(x, **changes)))
+            densa.asarray(InterfaceArray(interface(x, **changes)))
