@@ -188,6 +188,20 @@ def test_mixed_precision(policy):
     np.testing.assert_allclose(y, model(data).numpy(), atol=2e-3 if "b" not in policy else 2e-2)
 
 
+def test_bfloat16_is_handed_out_as_float32():
+    # NumPy has no bfloat16, so runtimes cannot return it.
+    x = densa.Input((4,))
+    h = L.Dense(8, "relu", dtype="mixed_bfloat16")(x)
+    model = densa.Model(x, [L.Dense(3, dtype="mixed_bfloat16")(h), h])
+    data = RNG.normal(size=(6, 4)).astype("f4")
+    for y, wanted in zip(exported(model, data), model(data), strict=True):
+        assert y.dtype == np.float32
+        assert wanted.dtype == "bfloat16"
+        # Sums in another order are rounded to other numbers of 16 bits, and to no more bits.
+        np.testing.assert_allclose(y, wanted.numpy(), atol=2e-2)
+        assert not (y.view("u4") & 0xFFFF).any()
+
+
 def test_integers():
     a = densa.Input((3,), dtype="int32", name="a")
     b = densa.Input((3,), dtype="int32", name="b")

@@ -25,8 +25,8 @@ def export(model: Any, path: Any) -> None:
     Layers, functional graphs, subclassed models and functions of `densa.ops` are written as the ops
     that they are made of, without dropout and noise. Inputs and outputs have the names of
     `model.input_names` and `model.output_names`, and the first size is called "batch" where the
-    model leaves it open. The file is checked by the package onnx and written beside the target,
-    then renamed.
+    model leaves it open. Where the model takes or gives bfloat16, which NumPy has not, the file has
+    float32. The file is checked by the package onnx and written beside the target, then renamed.
 
     Args:
         model: a model that is built.
@@ -91,8 +91,9 @@ def _write(g: GraphWriter, recording: Recording) -> list[Operand]:
     used = {i for call in recording.calls for i in call.inputs} | {i for _, i in recording.outputs}
     for i, value in enumerate(values):
         if isinstance(value.source, str):
-            known[i] = Operand(g.unique(value.source), value.dtype, value.shape)
-            g.inputs.append(known[i])
+            given = Operand(g.unique(value.source), _handed(value.dtype), value.shape)
+            g.inputs.append(given)
+            known[i] = given._replace(name=g.as_type(given, value.dtype), dtype=value.dtype)
     results = [(g.unique(name), i) for name, i in recording.outputs]
     for i, value in enumerate(values):
         if value.source is not None and i not in known and i in used:
@@ -111,9 +112,22 @@ def _write(g: GraphWriter, recording: Recording) -> list[Operand]:
         known[call.outputs[0]] = y._replace(name=name)
     outputs = []
     for name, i in results:
-        known[i] = _finish(g, known[i], name)
-        outputs.append(known[i])
+        x = known[i]
+        if x.dtype == _handed(x.dtype):
+            known[i] = x = _finish(g, x, name)
+        else:
+            given = Operand(g.as_type(x, _handed(x.dtype)), _handed(x.dtype), x.shape)
+            x = _finish(g, given, name)
+        outputs.append(x)
     return outputs
+
+
+def _handed(dtype: str) -> str:
+    """Return the type that a graph takes and gives for one of densa's.
+
+    NumPy has no bfloat16, so runtimes can neither be given nor return such arrays.
+    """
+    return "float32" if dtype == "bfloat16" else dtype
 
 
 def _constant(g: GraphWriter, source: Any, value: Any) -> str:
