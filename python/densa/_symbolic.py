@@ -215,8 +215,11 @@ class Node:
         outputs: Any,
     ) -> None:
         self.operation = operation
-        self.args = args
-        self.kwargs = kwargs
+        # Copies of lists and dicts, which the caller may go on filling.
+        self.args: tuple[Any, ...] = tree.map_structure(lambda x: x, tuple(args))
+        self.kwargs: dict[str, Any] = {
+            k: tree.map_structure(lambda x: x, v) for k, v in kwargs.items()
+        }
         self.output_struct = outputs
         self.inputs: list[KerasTensor] = [
             x for x in tree.flatten((args, kwargs)) if isinstance(x, KerasTensor)

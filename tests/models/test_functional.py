@@ -334,3 +334,19 @@ def test_summary_of_a_graph():
     assert "x[0][0]" in text[0]
     assert "h[0][0]" in text[0]
     assert " Total params: 20 (80.00 B)" in text[0]
+
+
+def test_a_list_that_grows_behind_a_call():
+    x = densa.Input((4,))
+    seen = [x]
+    for _ in range(3):
+        h = L.Concatenate()(seen) if len(seen) > 1 else x
+        seen.append(L.Dense(3, "relu")(h))
+    model = densa.Model(x, seen[-1])
+    assert [layer.kernel.shape for layer in model.layers if isinstance(layer, L.Dense)] == [
+        (4, 3),
+        (7, 3),
+        (10, 3),
+    ]
+    seen.clear()
+    assert model(np.ones((2, 4), "float32")).shape == (2, 3)
