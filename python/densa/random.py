@@ -1,7 +1,8 @@
 """Random numbers that a seed repeats bit for bit.
 
 A `SeedGenerator` counts its uses; the pair (seed, count) names a draw. `set_random_seed` fixes the
-global generator, from which everything without a seed of its own takes one.
+global generator, from which everything without a seed of its own takes one. Where a model is
+recorded, `normal`, `uniform`, `randint` and `dropout` become ops of it and draw anew at each step.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy as np
 
 from densa import _core, config
 from densa._philox import Philox
+from densa._scope import call_context
 from densa.device import beside
 
 _SEED_LIMIT = 2**31 - 1
@@ -182,6 +184,34 @@ def _source(seed: Any) -> Philox:
     return Philox(int(seed), 1)
 
 
+def _recorded(op: str, shape: Any, dtype: Any, seed: Any, **attributes: float) -> Any:
+    """Return a draw in a layer's call as an op, which draws anew at each step that is recorded.
+
+    The same op also where nothing is recorded, so that all paths give the same numbers. None
+    outside of calls, or where the seed is a number: then each draw is the same.
+    """
+    if not (seed is None or isinstance(seed, SeedGenerator)):
+        return None
+    if not _core.recording() and call_context() is None:
+        return None
+    generator = global_seed_generator() if seed is None else seed
+    kind = str(config.dtype_name(dtype))
+    wide = kind if kind in ("float32", "float64") else "float32"
+    sizes = [-1 if d is None else int(d) for d in shape]
+    numbers = {name: float(number) for name, number in attributes.items()}
+    made = _core.apply(op, shape=sizes, dtype=wide, **generator.draw(), **numbers)
+    return made if kind == wide else _core.apply("cast", made, dtype=kind)
+
+
+def _refuse_recording(function: str, seed: Any) -> None:
+    if _core.recording() and (seed is None or isinstance(seed, SeedGenerator)):
+        raise ValueError(
+            f"random.{function} would draw once and for all while a model is recorded. Use "
+            "random.normal, uniform, randint or dropout there, which are recorded; or "
+            "compile(run_eagerly=True)."
+        )
+
+
 def _tensor(array: Any, shape: Any, dtype: Any) -> Any:
     kind = config.dtype_name(dtype)
     made = np.ascontiguousarray(array.astype(config.numpy_float(kind))).reshape(tuple(shape))
@@ -207,6 +237,9 @@ def normal(
         >>> densa.random.normal((2, 3), seed=1).shape
         (2, 3)
     """
+    drawn = _recorded("random_normal", shape, dtype, seed, mean=mean, stddev=stddev)
+    if drawn is not None:
+        return drawn
     draw = _source(seed).normal(math.prod(shape))
     return _tensor(mean + stddev * draw, shape, dtype)
 
@@ -222,6 +255,7 @@ def truncated_normal(
         >>> densa.random.truncated_normal((2, 3), seed=1).shape
         (2, 3)
     """
+    _refuse_recording("truncated_normal", seed)
     draw = _source(seed).truncated_normal(math.prod(shape))
     return _tensor(mean + stddev * draw, shape, dtype)
 
@@ -247,6 +281,9 @@ def uniform(
     """
     if not config.is_float(config.dtype_name(dtype)):
         return randint(shape, int(minval), int(maxval), dtype, seed)
+    drawn = _recorded("random_uniform", shape, dtype, seed, low=minval, high=maxval)
+    if drawn is not None:
+        return drawn
     draw = _source(seed).uniform(math.prod(shape))
     return _tensor(minval + (maxval - minval) * draw, shape, dtype)
 
@@ -273,7 +310,12 @@ def randint(shape: Any, minval: int, maxval: int, dtype: Any = "int32", seed: An
     """
     if not maxval > minval:
         raise ValueError(f"randint needs minval < maxval; got {minval} and {maxval}.")
-    draw = np.floor(_source(seed).uniform(math.prod(shape)) * (int(maxval) - int(minval)))
+    count = int(maxval) - int(minval)
+    drawn = _recorded("random_uniform", shape, "float64", seed, low=0, high=count)
+    if drawn is not None:
+        whole = _core.apply("cast", _core.apply("floor", drawn), dtype="int64")
+        return _core.apply("cast", whole + int(minval), dtype=str(config.dtype_name(dtype)))
+    draw = np.floor(_source(seed).uniform(math.prod(shape)) * count)
     return _tensor(int(minval) + draw, shape, dtype)
 
 
@@ -293,6 +335,7 @@ def categorical(logits: Any, num_samples: int, dtype: Any = "int32", seed: Any =
         >>> densa.random.categorical([[0.0, 0.0]], 5, seed=1).shape
         (1, 5)
     """
+    _refuse_recording("categorical", seed)
     z = np.asarray(logits, dtype=np.float64)
     if z.ndim != 2:
         raise ValueError(f"categorical needs logits of shape (batch, classes); got {z.shape}.")
@@ -319,6 +362,7 @@ def shuffle(x: Any, axis: int = 0, seed: Any = None) -> Any:
         >>> sorted(densa.random.shuffle([3, 1, 2], seed=1).numpy().tolist())
         [1, 2, 3]
     """
+    _refuse_recording("shuffle", seed)
     array = np.asarray(x)
     order = np.argsort(_source(seed).integers(array.shape[axis]), kind="stable")
     made = _core.to_tensor(np.take(array, order, axis=axis), getattr(x, "dtype", None))

@@ -7,6 +7,7 @@ import densa
 from densa import layers, ops
 
 WIDTH = 40
+GENERATOR = densa.random.SeedGenerator(5)
 
 
 class Product(densa.losses.Loss):
@@ -21,6 +22,17 @@ class Free(layers.Layer):
 
     def call(self, x, training=False):
         return densa.random.dropout(x, 0.5) if training else x
+
+
+class Drawing(layers.Layer):
+    """Draws with a function of densa.random."""
+
+    def __init__(self, draw):
+        super().__init__()
+        self.draw = draw
+
+    def call(self, x, training=False):
+        return x + ops.cast(self.draw(x.shape), "float32") if training else x
 
 
 def train(make, eager):
@@ -53,15 +65,34 @@ def train(make, eager):
         lambda: layers.GaussianNoise(0.5, seed=3),
         lambda: layers.GaussianDropout(0.5, seed=3),
         Free,
+        lambda: Drawing(densa.random.normal),
+        lambda: Drawing(lambda shape: densa.random.uniform(shape, 1, 3, seed=GENERATOR)),
+        lambda: Drawing(lambda shape: densa.random.randint(shape, -3, 4)),
     ],
-    ids=["dropout", "unseeded", "alpha", "noise", "gaussian", "global"],
+    ids=[
+        *["dropout", "unseeded", "alpha", "noise", "gaussian", "global"],
+        *["normal", "uniform", "randint"],
+    ],
 )
 def test_each_call_of_a_random_layer_draws_anew_on_every_path(make):
-    plan, eager = train(make, False), train(make, True)
+    GENERATOR.set_state([5, 0, 0])
+    plan = train(make, False)
+    GENERATOR.set_state([5, 0, 0])
+    eager = train(make, True)
     # Differences of running float32 sums of up to 40 numbers of about 2.
     np.testing.assert_allclose(plan, eager, atol=1e-3)
     # 40 entries of two masks of rate 1/2 agree by chance with a probability of 2^-40.
     assert np.abs(plan[:, 0] - plan[:, 1]).max() > 0.1
+    assert np.abs(plan[0] - plan[1]).max() > 0.1
+
+
+def test_draws_that_are_not_recorded_are_an_error():
+    model = densa.Sequential([Drawing(densa.random.truncated_normal), layers.Dense(1)])
+    model.compile("sgd", "mse")
+    with pytest.raises(ValueError, match=r"truncated_normal would draw once.*run_eagerly=True"):
+        model.fit(np.ones((8, 4), "f4"), np.ones((8, 1), "f4"), verbose=0)
+    model.compile("sgd", "mse", run_eagerly=True)
+    model.fit(np.ones((8, 4), "f4"), np.ones((8, 1), "f4"), verbose=0)
 
 
 @pytest.mark.cpu_only("the text of a plan whose ops stay apart")
