@@ -64,6 +64,7 @@ constexpr RuleName kRules[] = {
     {"accuracy_sparse", Rule::kFloatThenIds},
     {"embedding", Rule::kIds},
     {"take", Rule::kIds},
+    {"take_along", Rule::kIds},
     {"sum", Rule::kSum},
     {"prod", Rule::kSum},
 };

@@ -19,7 +19,9 @@ def get(x: Tensor, key: Any) -> Any:
         return _row(x, key)
     items = key if isinstance(key, tuple) else (key,)
     if any(_is_mask(item) for item in items):
-        return _by_numpy(x, items)
+        if not x.is_symbolic or not all(_is_plain(item) for item in items):
+            return _by_numpy(x, items)
+        items = tuple(i for item in items for i in _of_mask(item))
     items = _expand(x, items)
     basic: list[Any] = []  # one slice or int per axis of x
     shape_plan: list[Any] = []  # per item of the key: "keep", "drop", "new" or an index array
@@ -79,6 +81,18 @@ def _is_mask(item: Any) -> bool:
     if isinstance(item, list):
         item = np.asarray(item)
     return isinstance(item, (Tensor, np.ndarray)) and str(item.dtype) == "bool"
+
+
+def _is_plain(item: Any) -> bool:
+    """Tell whether an item has numbers that are known: no recorded Tensor, no single bool."""
+    if isinstance(item, (bool, np.bool_)):
+        return False
+    return not (isinstance(item, Tensor) and item.is_symbolic)
+
+
+def _of_mask(item: Any) -> tuple[Any, ...]:
+    """Return the ids that a mask stands for, one array for each of its axes."""
+    return np.nonzero(np.asarray(item)) if _is_mask(item) else (item,)
 
 
 def _ids(item: Any) -> Any:
@@ -163,21 +177,20 @@ def _take(x: Tensor, arrays: list[Any], axis: int) -> Any:
     count = len(arrays)
     sizes = x.shape[axis : axis + count]
     if count == 1 and isinstance(arrays[0], Tensor):
-        ids = arrays[0]
-        shape = tuple(ids.shape)
-        flat: Any = ids if ids.ndim == 1 else apply("reshape", ids, shape=[-1])
-    else:
-        if any(isinstance(a, Tensor) for a in arrays) or any(s is None for s in sizes):
-            raise _core.NeedsRows(
-                "indexing the batch axis needs the number of rows, which is not known while a "
-                "model is recorded"
-            )
-        pairs = list(zip(arrays, sizes, strict=True))
-        arrays = [_in_range(a, s, axis + i) for i, (a, s) in enumerate(pairs)]
-        shape = np.broadcast_shapes(*(a.shape for a in arrays))
-        arrays = [np.broadcast_to(a, shape) for a in arrays]
-        flat = np.ravel_multi_index(arrays, sizes) if count > 1 else arrays[0]
-        flat = np.ascontiguousarray(flat, dtype=np.int64).reshape(-1)
+        from densa.ops.picking import take
+
+        return take(x, arrays[0], axis)
+    if any(isinstance(a, Tensor) for a in arrays) or any(s is None for s in sizes):
+        raise _core.NeedsRows(
+            "indexing the batch axis needs the number of rows, which is not known while a model is "
+            "recorded"
+        )
+    pairs = list(zip(arrays, sizes, strict=True))
+    arrays = [_in_range(a, s, axis + i) for i, (a, s) in enumerate(pairs)]
+    shape = np.broadcast_shapes(*(a.shape for a in arrays))
+    arrays = [np.broadcast_to(a, shape) for a in arrays]
+    flat = np.ravel_multi_index(arrays, sizes) if count > 1 else arrays[0]
+    flat = np.ascontiguousarray(flat, dtype=np.int64).reshape(-1)
     if count > 1:
         merged = int(np.prod(sizes))
         x = apply("reshape", x, shape=[*x.shape[:axis], merged, *x.shape[axis + count :]])

@@ -104,6 +104,7 @@ def test_ids_of_any_type(dtype):
     check("embedding", count_up((50, 5)), ids)
     check("embedding_grad", ids, dy, rows=50)
     check("take", count_up((4, 50, 3)), ids, axis=1)
+    check("take_along", count_up((50, 3)), ids.reshape(100, 3), axis=0)
     check("one_hot", ids, classes=20)
 
 
@@ -138,6 +139,21 @@ def test_take_and_its_gradient(axis, count, width):
     check("take_grad", dy, ids, axis=axis, size=shape[axis])
 
 
+@pytest.mark.parametrize("axis", [0, 1, 2])
+@pytest.mark.parametrize("count", [0, 1, 300])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int8", "bool"])
+def test_take_along_and_its_gradient(axis, count, dtype):
+    rng = np.random.default_rng(3)
+    shape = [5, 6, 7]
+    x = rng.normal(size=shape).astype(dtype)
+    shape[axis] = count
+    ids = rng.integers(-x.shape[axis], x.shape[axis], shape)
+    check("take_along", x, ids, axis=axis)
+    if dtype.startswith("float"):
+        dy = rng.normal(size=shape).astype(dtype)
+        check("take_along_grad", dy, ids, axis=axis, size=x.shape[axis])
+
+
 WRONG = {
     "embedding": lambda ids: ("embedding", (count_up((7, 3)), ids), {}),
     "no width": lambda ids: ("embedding", (np.zeros((7, 0), "float32"), ids), {}),
@@ -146,6 +162,12 @@ WRONG = {
     "sums": lambda ids: ("embedding_grad", (ids, count_up((*ids.shape, 40))), {"rows": 7}),
     "take": lambda ids: ("take", (count_up((2, 7)), ids), {"axis": 1}),
     "take_grad": lambda ids: ("take_grad", (count_up((2, ids.size)), ids), {"axis": 1, "size": 7}),
+    "along": lambda ids: ("take_along", (count_up((1, 7)), ids[None]), {"axis": 1}),
+    "along, sums": lambda ids: (
+        "take_along_grad",
+        (count_up((ids.size,)), ids),
+        {"axis": 0, "size": 7},
+    ),
 }
 
 

@@ -176,6 +176,33 @@ def test_take_out_of_bounds(bad):
 
 
 @DTYPES
+@pytest.mark.parametrize("ids", ["int8", "uint8", "int32", "int64", "uint64"])
+def test_take_along(dtype, ids):
+    x, rng = numbers((4, 5, 3), dtype), np.random.default_rng(0)
+    for axis in (0, 1, 2, -1):
+        n = x.shape[axis]
+        for count in (0, 1, n, 7):
+            shape = list(x.shape)
+            shape[axis] = count
+            at = rng.integers(-n if ids.startswith("int") else 0, n, shape).astype(ids)
+            wanted = np.take_along_axis(x, at.astype("int64"), axis)
+            np.testing.assert_array_equal(run("take_along", x, at, axis=axis), wanted)
+    assert run("take_along", np.zeros((0, 3), dtype), np.zeros((0, 2), ids), axis=1).shape == (0, 2)
+
+
+def test_take_along_gradient():
+    x, rng = numbers((4, 5, 2)), np.random.default_rng(0)
+    for axis, shape in ((0, (6, 5, 2)), (1, (4, 3, 2)), (2, (4, 5, 4))):
+        check_linear("take_along", [x, rng.integers(-2, 2, shape)], axis=axis)
+
+
+@pytest.mark.parametrize("bad", [4, -5, 100])
+def test_take_along_out_of_bounds(bad):
+    with pytest.raises(IndexError, match=f"take_along: index {bad} is out of bounds for an axis"):
+        run("take_along", numbers((4, 2)), np.array([[0, bad]]), axis=0)
+
+
+@DTYPES
 def test_embedding(dtype):
     table = numbers((6, 3), dtype)
     for shape in ((), (4,), (2, 3), (0,)):
@@ -237,6 +264,16 @@ def test_one_hot(dtype):
             lambda: run("pad_slice", np.ones(3), begin=[2], step=[1], shape=[4]),
         ),
         (ValueError, "one axis", lambda: run("take", np.ones(3), np.zeros((1, 1), int), axis=0)),
+        (
+            ValueError,
+            "but for axis 0",
+            lambda: run("take_along", np.ones(3), np.zeros((1, 1), int)),
+        ),
+        (
+            ValueError,
+            "but for axis 1",
+            lambda: run("take_along", np.ones((2, 3)), np.zeros((3, 4), int), axis=1),
+        ),
         (TypeError, "must be integers", lambda: run("one_hot", np.ones(3), classes=2)),
         (ValueError, "classes", lambda: run("one_hot", np.zeros(3, int), classes=-2)),
     ],

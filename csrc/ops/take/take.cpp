@@ -1,8 +1,9 @@
-// take(x, ids 1-D) along an axis, take_grad (its gradient, a scatter-add), and one_hot.
+// take(x, ids 1-D) along an axis, take_along (ids of x's rank, for each line its own), their
+// gradients take_grad and take_along_grad (scatter-adds), and one_hot.
 //
 // A negative id counts from the end. An id outside the axis is an IndexError before anything is
-// written. take_grad adds in the order of the ids, so equal ids give the same bits on any number of
-// threads.
+// written. The gradients add in the order of the ids, so equal ids give the same bits on any number
+// of threads.
 #include <algorithm>
 #include <cstring>
 #include <type_traits>
@@ -115,6 +116,111 @@ void eval_grad(const EvalCall& call) {
   call.out[0].dtype == DType::kFloat32 ? scatter<float>(call) : scatter<double>(call);
 }
 
+// ---- take_along: y[o, j, i] = x[o, ids[o, j, i], i] -----------------------------------------
+
+// The shape of x or dx with `size` in place of the axis, if the shape of ids fits.
+Dims along(const Dims& shape, const Dims& ids, int axis, std::int64_t size, const char* op) {
+  Dims out = shape;
+  bool fits = ids.rank() == shape.rank();
+  for (int i = 0; fits && i < shape.rank(); ++i) fits = i == axis || ids[i] == shape[i];
+  if (!fits)
+    throw ShapeError(cat(op, ": ids ", to_string(ids), " must have the shape ", to_string(shape),
+                         " but for axis ", axis));
+  out[axis] = size;
+  return out;
+}
+
+std::vector<TypeInfo> infer_along(std::span<const TypeInfo> in, const Attrs& attrs) {
+  check_inputs(in, 2, "take_along");
+  check_integer(in[1], "ids", "take_along");
+  const int axis = axis_of(in[0].shape, attrs, "take_along");
+  if (in[0].shape[axis] == kRows)
+    throw NeedsRows("take_along: a choice of rows of the batch needs to know how many there are");
+  const Dims& ids = in[1].shape;
+  const std::int64_t size = axis < ids.rank() ? ids[axis] : 0;
+  if (size == kRows) throw NeedsRows("take_along: ids hold the rows of the batch in that axis");
+  return {{in[0].dtype, along(in[0].shape, ids, axis, size, "take_along")}};
+}
+
+std::vector<Value> grad_along(const GradCall& call) {
+  std::vector<Value> out(2);
+  const TypeInfo& x = call.in[0]->type;
+  if (call.dy[0] == nullptr || !call.needs[0] || !is_floating(x.dtype)) return out;
+  const std::int64_t axis = axis_of(x.shape, call.attrs, "take_along");
+  out[0] = call.build.apply("take_along_grad", {call.dy[0], call.in[1]},
+                            {{"axis", axis}, {"size", x.shape[static_cast<int>(axis)]}});
+  return out;
+}
+
+template <class Word>
+void gather_along(const Split& split, const View& x, const View& ids, const View& y) {
+  const std::int64_t count = element_count(ids.shape);
+  const std::int64_t line = count / std::max<std::int64_t>(split.outer, 1);  // of y, for each outer
+  const Word* from = x.as<const Word>();
+  Word* to = y.as<Word>();
+  parallel_for(count, kParallelGrain, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t k = begin; k < end; ++k) {
+      const std::int64_t id = id_at(ids, k);
+      const std::int64_t row = k / line * split.size + id + (id < 0) * split.size;
+      to[k] = from[row * split.inner + k % split.inner];
+    }
+  });
+}
+
+void eval_along(const EvalCall& call) {
+  const View &x = call.in[0], &ids = call.in[1];
+  const Split split(x.shape, axis_of(x.shape, call.attrs, "take_along"));
+  check_ids(ids, split.size, "take_along");
+  switch (item_size(x.dtype)) {
+    case 1: return gather_along<std::uint8_t>(split, x, ids, call.out[0]);
+    case 2: return gather_along<std::uint16_t>(split, x, ids, call.out[0]);
+    case 4: return gather_along<std::uint32_t>(split, x, ids, call.out[0]);
+    default: return gather_along<std::uint64_t>(split, x, ids, call.out[0]);
+  }
+}
+
+std::vector<TypeInfo> infer_along_grad(std::span<const TypeInfo> in, const Attrs& attrs) {
+  check_inputs(in, 2, "take_along_grad");
+  check_floating(in[0], "take_along_grad");
+  check_integer(in[1], "ids", "take_along_grad");
+  check_same_shape(in[0], in[1], "take_along_grad");
+  const int axis = axis_of(in[0].shape, attrs, "take_along_grad");
+  const std::int64_t size = attrs.get_int("size", -1);
+  if (size < 0) throw ValueError("take_along_grad: size must be at least 0");
+  return {{in[0].dtype, along(in[0].shape, in[1].shape, axis, size, "take_along_grad")}};
+}
+
+std::vector<Value> grad_along_grad(const GradCall& call) {
+  std::vector<Value> out(2);
+  if (call.dy[0] != nullptr && call.needs[0])
+    out[0] = call.build.apply("take_along", {call.dy[0], call.in[1]},
+                              {{"axis", call.attrs.get_int("axis", 0)}});
+  return out;
+}
+
+template <class T>
+void scatter_along(const EvalCall& call) {
+  const View &dy = call.in[0], &ids = call.in[1], &dx = call.out[0];
+  const Split split(dx.shape, axis_of(dx.shape, call.attrs, "take_along_grad"));
+  check_ids(ids, split.size, "take_along_grad");
+  const std::int64_t line = element_count(ids.shape) / std::max<std::int64_t>(split.outer, 1);
+  const T* from = dy.as<const T>();
+  T* to = dx.as<T>();
+  std::fill(to, to + element_count(dx.shape), T{0});
+  parallel_for(split.outer, 1 + kParallelGrain / (1 + line),
+               [&](std::int64_t begin, std::int64_t end) {
+                 for (std::int64_t k = begin * line; k < end * line; ++k) {
+                   const std::int64_t id = id_at(ids, k);
+                   const std::int64_t row = k / line * split.size + id + (id < 0) * split.size;
+                   to[row * split.inner + k % split.inner] += from[k];
+                 }
+               });
+}
+
+void eval_along_grad(const EvalCall& call) {
+  call.out[0].dtype == DType::kFloat32 ? scatter_along<float>(call) : scatter_along<double>(call);
+}
+
 // ---- one_hot: an id outside 0 ... classes-1 gives zeros, as in Keras ----
 
 std::vector<TypeInfo> infer_one_hot(std::span<const TypeInfo> in, const Attrs& attrs) {
@@ -144,6 +250,8 @@ void eval_one_hot(const EvalCall& call) {
 constexpr Op kOps[] = {
     {"take", &infer_take, &grad_take, &eval_take},
     {"take_grad", &infer_grad, &grad_grad, &eval_grad},
+    {"take_along", &infer_along, &grad_along, &eval_along},
+    {"take_along_grad", &infer_along_grad, &grad_along_grad, &eval_along_grad},
     {"one_hot", &infer_one_hot, nullptr, &eval_one_hot},
 };
 

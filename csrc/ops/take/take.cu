@@ -1,4 +1,4 @@
-// take, its gradient and one_hot on a GPU.
+// take, take_along, their gradients and one_hot on a GPU.
 #include "cuda/rows_by_id.h"
 #include "ops/embedding/ids.h"
 #include "ops/take/split.h"
@@ -41,6 +41,72 @@ void report_grad(const DeviceCall& call, long long status) {
   out_of_bounds(call, "take_grad", call.out[0], status);
 }
 
+// ---- take_along ---------------------------------------------------------------------------------
+
+// An id for each number; `line` numbers of y, and ids.size * inner of x, for each outer one.
+template <class Word>
+__global__ void gather_along(std::int64_t line, std::int64_t inner, Ids ids, Global<const Word> x,
+                             Global<Word> y, Global<long long> status) {
+  for (std::int64_t k = GridStride::begin(); k < ids.count; k += GridStride::step()) {
+    const std::int64_t row = ids.row(k);
+    if (row < 0) tell(status, k);
+    y[k] = row < 0 ? Word{} : x[(k / line * ids.size + row) * inner + k % inner];
+  }
+}
+
+void take_along(const DeviceCall& call) {
+  const View& x = call.in[0];
+  const Split split = split_of(x, call.attrs, "take_along");
+  const Ids ids(call.in[1], split.size, true);
+  if (ids.count == 0) return;
+  visit_word_of(static_cast<std::int64_t>(item_size(x.dtype)), [&](auto zero) {
+    using Word = decltype(zero);
+    cuda::launch(call.stream, cuda::grid_for(ids.count), gather_along<Word>,
+                 ids.count / split.outer, split.inner, ids, x.as<const Word>(),
+                 call.out[0].as<Word>(), call.status);
+  });
+}
+
+// One thread for each line along the axis adds its numbers in order.
+template <class T>
+__global__ void sum_along(std::int64_t lines, std::int64_t count, std::int64_t inner, Ids ids,
+                          Global<const T> dy, Global<T> dx, Global<long long> status) {
+  for (std::int64_t n = GridStride::begin(); n < lines; n += GridStride::step()) {
+    const std::int64_t outer = n / inner, column = n - outer * inner;
+    for (std::int64_t r = 0; r < ids.size; ++r) dx[(outer * ids.size + r) * inner + column] = T(0);
+    for (std::int64_t j = 0; j < count; ++j) {
+      const std::int64_t k = (outer * count + j) * inner + column, row = ids.row(k);
+      if (row < 0) {
+        tell(status, k);
+      } else {
+        const std::int64_t to = (outer * ids.size + row) * inner + column;
+        dx[to] = dx[to] + dy[k];
+      }
+    }
+  }
+}
+
+void take_along_grad(const DeviceCall& call) {
+  const View &dy = call.in[0], &dx = call.out[0];
+  const Split split = split_of(dx, call.attrs, "take_along_grad");
+  const Ids ids(call.in[1], split.size, true);
+  const std::int64_t lines = split.outer * split.inner;
+  if (lines == 0) return;
+  const auto launch = [&](auto zero) {
+    using T = decltype(zero);
+    cuda::launch(call.stream, cuda::grid_for(lines), sum_along<T>, lines, ids.count / lines,
+                 split.inner, ids, dy.as<const T>(), dx.as<T>(), call.status);
+  };
+  dx.dtype == DType::kFloat32 ? launch(float{}) : launch(double{});
+}
+
+void report_along(const DeviceCall& call, long long status) {
+  out_of_bounds(call, "take_along", call.in[0], status);
+}
+void report_along_grad(const DeviceCall& call, long long status) {
+  out_of_bounds(call, "take_along_grad", call.out[0], status);
+}
+
 // ---- one_hot ------------------------------------------------------------------------------------
 
 template <class T>
@@ -64,6 +130,8 @@ void one_hot(const DeviceCall& call) {
 constexpr DeviceOp kOps[] = {
     {.name = "take", .eval = &take, .report = &report},
     {.name = "take_grad", .eval = &take_grad, .report = &report_grad},
+    {.name = "take_along", .eval = &take_along, .report = &report_along},
+    {.name = "take_along_grad", .eval = &take_along_grad, .report = &report_along_grad},
     {.name = "one_hot", .eval = &one_hot},
 };
 

@@ -203,6 +203,11 @@ def _take(g: GraphWriter, use: Use) -> str:
     return g.emit("Gather", use.x[0].name, _ids(g, use.x[1]), axis=axis)
 
 
+def _take_along(g: GraphWriter, use: Use) -> str:
+    axis = int(use.attributes.get("axis", 0))
+    return g.emit("GatherElements", use.x[0].name, _ids(g, use.x[1]), axis=axis)
+
+
 def _one_hot(g: GraphWriter, use: Use) -> str:
     """By comparison: ONNX' OneHot counts negative ids from the end."""
     ids = g.emit("Unsqueeze", _ids(g, use.x[0]), g.number([-1]))
@@ -281,6 +286,7 @@ _OPS: dict[str, Callable[[GraphWriter, Use], str]] = {
     "prelu": _prelu,
     "embedding": _embedding,
     "take": _take,
+    "take_along": _take_along,
     "one_hot": _one_hot,
     "slice": _slice,
     "reshape": _reshape,

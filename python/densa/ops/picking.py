@@ -12,6 +12,7 @@ from densa.device import together
 from densa.ops._public import (
     apply,
     known_shape,
+    known_size,
     place,
     public,
     reshaped,
@@ -44,6 +45,8 @@ def take(x: Any, indices: Any, axis: int | None = None) -> Any:
         x, axis = reshaped(x, [-1]), 0
     where = place(axis, x.ndim, "take")
     shape = [*x.shape[:where], *ids.shape, *x.shape[where + 1 :]]
+    if where == 0 and ids.ndim > 1 and None in ids.shape:
+        return reshaped(_rows_of_table(x, ids), shape)
     out = apply("take", x, ids if ids.ndim == 1 else reshaped(ids, [-1]), axis=where)
     return out if ids.ndim == 1 else reshaped(out, shape)
 
@@ -54,11 +57,16 @@ def take_along_axis(x: Any, indices: Any, axis: int | None = None) -> Any:
 
     Args:
         x: an array.
-        indices: integers, of x's rank.
+        indices: integers, of x's rank. Along the other axes their sizes are x's, or one of the
+            two is 1 and stretched.
         axis: where they point; None flattens both.
 
     Returns:
         The elements, in the shape of indices.
+
+    Raises:
+        IndexError: for an index outside the axis.
+        ValueError: if the numbers of axes differ.
 
     Example:
         >>> densa.ops.take_along_axis([[1.0, 2.0], [3.0, 4.0]], [[1], [0]], axis=1).numpy().tolist()
@@ -69,19 +77,29 @@ def take_along_axis(x: Any, indices: Any, axis: int | None = None) -> Any:
     if axis is None:
         return apply("take", reshaped(x, [-1]), reshaped(ids, [-1]), axis=0)
     where = place(axis, x.ndim, "take_along_axis")
-    shape, wanted = known_shape(x, "take_along_axis"), known_shape(ids, "take_along_axis")
-    ids = apply("where", apply("less", ids, 0), apply("add", ids, shape[where]), ids)
-    stride = math.prod(shape[where + 1 :])
-    grid = np.zeros([1] * x.ndim, np.int64)
-    step = 1
-    for i in reversed(range(x.ndim)):
-        if i != where:
-            line = np.arange(wanted[i] if shape[i] != 1 else 1) * step
-            grid = grid + line.reshape([-1 if k == i else 1 for k in range(x.ndim)])
-        step *= shape[i]
-    flat = apply("add", apply("multiply", ids, stride), grid)
-    out = apply("take", reshaped(x, [-1]), reshaped(flat, [-1]), axis=0)
-    return reshaped(out, flat.shape)
+    if ids.ndim != x.ndim:
+        raise ValueError(
+            f"take_along_axis: indices have {ids.ndim} axes but x has {x.ndim}; they must be equal "
+            f"(indices {tuple(ids.shape)}, x {tuple(x.shape)})."
+        )
+    sizes = [b if a == 1 else a for a, b in zip(x.shape, ids.shape, strict=True)]
+    x, ids = (_stretched(v, sizes, where) for v in (x, ids))
+    return apply("take_along", x, ids, axis=where)
+
+
+def _stretched(x: Any, sizes: list[Any], but: int) -> Any:
+    """Return x in these sizes (None: the rows of a batch), with its own along one axis."""
+    shape = [x.shape[i] if i == but else d for i, d in enumerate(sizes)]
+    if list(x.shape) == shape:
+        return x
+    return apply("broadcast_to", x, shape=[-1 if d is None else d for d in shape])
+
+
+def _rows_of_table(table: Any, ids: Any) -> Any:
+    """Return rows of a table by ids that hold the rows of a batch, flat behind the ids' axes."""
+    size = known_shape(table, "take")[0]
+    ids = apply("where", apply("less", ids, 0), apply("add", ids, size), ids)
+    return apply("embedding", reshaped(table, [size, math.prod(table.shape[1:])]), ids)
 
 
 @public
@@ -101,8 +119,9 @@ def slice(inputs: Any, start_indices: Any, shape: Any) -> Any:
         (2, 5)
     """
     x = tensor(inputs)
-    items = zip(start_indices, shape, strict=True)
-    return x[tuple(builtins.slice(int(a), None if n == -1 else int(a) + int(n)) for a, n in items)]
+    items = [(int(a), int(n)) for a, n in zip(start_indices, shape, strict=True)]
+    ends = [(a or None, None if n == -1 else a + n) for a, n in items]
+    return x[tuple(builtins.slice(a, b) for a, b in ends)]
 
 
 @public
@@ -138,7 +157,7 @@ def tril(x: Any, k: int = 0) -> Any:
         >>> densa.ops.tril([[1.0, 2.0], [3.0, 4.0]]).numpy().tolist()
         [[1.0, 0.0], [3.0, 4.0]]
     """
-    rows, cols = known_shape(tensor(x), "tril")[-2:]
+    rows, cols = _matrix(x, "tril")
     return _triangle(x, np.tri(rows, cols, k, dtype=bool))
 
 
@@ -154,8 +173,14 @@ def triu(x: Any, k: int = 0) -> Any:
         >>> densa.ops.triu([[1.0, 2.0], [3.0, 4.0]]).numpy().tolist()
         [[1.0, 2.0], [0.0, 4.0]]
     """
-    rows, cols = known_shape(tensor(x), "triu")[-2:]
+    rows, cols = _matrix(x, "triu")
     return _triangle(x, ~np.tri(rows, cols, k - 1, dtype=bool))
+
+
+def _matrix(x: Any, name: str) -> tuple[int, int]:
+    """Return the sizes of the last two axes."""
+    x = tensor(x)
+    return known_size(x, x.ndim - 2, name), known_size(x, x.ndim - 1, name)
 
 
 def _triangle(x: Any, keep: Any) -> Any:

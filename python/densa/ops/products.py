@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from densa.device import together
-from densa.ops._public import apply, public
+from densa.ops._public import apply, known_shape, public, reshaped
 
 
 @public
@@ -115,13 +115,13 @@ def _tensordot(x1: Any, x2: Any, first: list[int], second: list[int]) -> Any:
         raise ValueError(f"tensordot: {len(first)} axes of x1 meet {len(second)} axes of x2.")
     left = [i for i in range(x1.ndim) if i not in first]
     right = [i for i in range(x2.ndim) if i not in second]
-    inner = math.prod(x2.shape[i] for i in second)
+    sizes = known_shape(x2, "tensordot")
+    inner, outer = math.prod(sizes[i] for i in second), math.prod(sizes[i] for i in right)
     a, b = x1, x2
     if left + first:
         a = apply("transpose", x1, perm=left + first)
     if second + right:
         b = apply("transpose", x2, perm=second + right)
-    a = apply("reshape", a, shape=[-1, inner])
-    b = apply("reshape", b, shape=[inner, math.prod(x2.shape[i] for i in right)])
-    shape = [x1.shape[i] for i in left] + [x2.shape[i] for i in right]
-    return apply("reshape", _product(a, b), shape=[-1 if d is None else d for d in shape])
+    kept = [x1.shape[i] for i in left]  # a product takes any axes before the last
+    product = _product(reshaped(a, [*kept, inner]), reshaped(b, [inner, outer]))
+    return reshaped(product, [*kept, *(sizes[i] for i in right)])

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from densa import _core
 from densa._operators import target_shape
 from densa.device import together
 from densa.ops._public import (
@@ -216,8 +217,11 @@ def broadcast_to(x: Any, shape: Any) -> Any:
         >>> densa.ops.broadcast_to([1.0, 2.0], (3, 2)).shape
         (3, 2)
     """
-    sizes = [-1 if d is None else int(d) for d in shape]
-    return apply("broadcast_to", tensor(x), shape=sizes)
+    x = tensor(x)
+    own = [None] * (len(shape) - x.ndim) + list(x.shape)
+    if not _core.recording():  # where an axis of size 1 may be stretched to rows
+        shape = [a if d is None else d for d, a in zip(shape, own, strict=False)]
+    return apply("broadcast_to", x, shape=[-1 if d is None else int(d) for d in shape])
 
 
 @public
