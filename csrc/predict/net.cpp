@@ -6,27 +6,12 @@
 #include <string_view>
 
 #include "base/panel.h"
-#include "ops/elementwise/elementwise.h"
+#include "predict/by_rows.h"
 
 namespace densa {
 namespace {
 
 constexpr std::size_t kLine = 64;
-
-// Ops, beside elementwise ones, that give a row of their result from the same row of their inputs
-// as long as the first axis is that of the rows; what would mix rows does not get past their infer.
-constexpr std::string_view kByRows[] = {
-    "all",        "any",           "argmax",      "argmin",      "batch_norm", "broadcast_to",
-    "cast",       "concatenate",   "dense",       "embedding",   "equal",      "floor_divide",
-    "greater",    "greater_equal", "isfinite",    "isinf",       "isnan",      "less",
-    "less_equal", "log_softmax",   "logical_and", "logical_not", "logical_or", "logical_xor",
-    "logsumexp",  "matmul",        "max",         "mean",        "min",        "mod",
-    "arctan2",    "not_equal",     "one_hot",     "prod",        "reshape",    "slice",
-    "softmax",    "stop_gradient", "sum",         "take",        "transpose",  "var",
-    "where",
-};
-
-bool has_rows(const Dims& shape) { return !shape.empty() && shape[0] == kRows; }
 
 [[noreturn]] void refuse(const std::string& where, const std::string& what) {
   throw ValueError(cat("network: ", where, " ", what));
@@ -38,38 +23,6 @@ void check_shape(const std::string& where, const TypeInfo& type) {
   for (int i = 1; i < type.shape.rank(); ++i)
     if (type.shape[i] < 0) refuse(where, cat("has shape ", to_string(type.shape)));
   byte_count(with_rows(type.shape, 1), item_size(type.dtype));
-}
-
-// An axis of the op that would run across rows, or rows that are not the first axis.
-void check_by_rows(const Net& net, const NetNode& node, const std::string& where) {
-  const std::string_view name = node.op->name;
-  if (find_unary(node.op->name) == nullptr && find_binary(node.op->name) == nullptr &&
-      std::find(std::begin(kByRows), std::end(kByRows), name) == std::end(kByRows))
-    refuse(where, "does not work row by row");
-  if (node.attrs.get_bool("training", false)) refuse(where, "is in training mode");
-  const int rank = net.values[node.out[0]].type.shape.rank();
-  if (name == "softmax" || name == "log_softmax" || name == "batch_norm")
-    for (std::int64_t axis : node.attrs.get_ints("axis", {-1}))
-      if (normalize_axis(axis, rank, name) == 0) refuse(where, "mixes the rows of a batch");
-  for (int id : node.in) {
-    const Dims& shape = net.values[id].type.shape;
-    for (int i = 1; i < shape.rank(); ++i)
-      if (shape[i] == kRows) refuse(where, "has rows in an axis that is not the first");
-  }
-  if (name == "matmul" && node.attrs.get_bool("transpose_a", false) &&
-      net.values[node.in[0]].type.shape.rank() < 3)
-    refuse(where, "mixes the rows of a batch");
-  // What is stretched is aligned at the last axis: rows must meet rows.
-  for (int id : node.in) {
-    const Dims& shape = net.values[id].type.shape;
-    const bool stretched = find_binary(node.op->name) != nullptr || name == "where" ||
-                           name == "matmul" || name.starts_with("logical") || name == "equal" ||
-                           name == "not_equal" || name.starts_with("less") ||
-                           name.starts_with("greater") || name == "mod" || name == "arctan2" ||
-                           name == "floor_divide";
-    if (stretched && has_rows(shape) && shape.rank() != rank)
-      refuse(where, "meets rows with an axis that is not the rows");
-  }
 }
 
 void check_scale(const Net& net, const NetNode& node, const std::string& where) {
@@ -169,7 +122,10 @@ void check_net(const Net& net) {
       if (known[static_cast<std::size_t>(id)]) refuse(where, cat("makes %", id, " again"));
       known[static_cast<std::size_t>(id)] = true;
     }
-    check_by_rows(net, node, where);
+    std::vector<TypeInfo> results;
+    for (int id : node.out) results.push_back(net.values[static_cast<std::size_t>(id)].type);
+    const std::string why = not_by_rows(*node.op, node.attrs, types, results);
+    if (!why.empty()) refuse(where, why);
     if (node.x_scale != 0 || node.x_zero != 0) check_scale(net, node, where);
     for (const TypeInfo& type : types)
       if (is_half(type.dtype)) refuse(where, "reads 16-bit numbers");

@@ -269,6 +269,12 @@ def test_moves(dtype, tmp_path):
         "none": lambda x, y: apply("slice", x, begin=[0, 2, 0], end=[end, 2, 5], step=[1, 1, 1]),
         "take": lambda x, y: apply("take", x, constant([1, -1, 0, 0], "int32"), axis=2),
         "of the middle": lambda x, y: apply("take", x, constant([-3, 2], "int8"), axis=1),
+        "padded": lambda x, y: apply(
+            "pad_slice", x, begin=[0, 2, 1], step=[1, 1, 1], shape=[-1, 6, 7]
+        ),
+        "spread": lambda x, y: apply(
+            "pad_slice", x, begin=[0, 4, 0], step=[1, -2, 2], shape=[-1, 5, 9]
+        ),
     }
     check(tmp_path, calls, [x, y], dtype="float64")
 
@@ -282,6 +288,15 @@ def test_ids(dtype, tmp_path):
         "embedding": lambda i, j: apply("embedding", constant(table, "float32"), i),
         "of flags": lambda i, j: apply("embedding", constant(flags), i),
         "take": lambda i, j: apply("take", constant(table, "float32"), j),
+        "along": lambda i, j: apply(
+            "take_along",
+            apply("broadcast_to", constant(table, "float32"), shape=[-1, 5, 3]),
+            apply("broadcast_to", apply("reshape", i, shape=[-1, 4, 1]), shape=[-1, 4, 3]),
+            axis=1,
+        ),
+        "along the row": lambda i, j: apply(
+            "take_along", i, apply("cast", apply("cast", i, dtype="bool"), dtype="uint8"), axis=1
+        ),
         "one_hot": lambda i, j: apply("one_hot", i, classes=4),
         "one_hot of one": lambda i, j: apply("one_hot", j, classes=7, dtype="int8"),
     }

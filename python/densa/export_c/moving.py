@@ -78,6 +78,39 @@ def gather(body: Body, node: Node) -> None:
             code.add(f"{to}[{join(at['y'], part['x'])}] = {table}[{join(at['x'], row)}];")
 
 
+def gather_along(body: Body, node: Node) -> None:
+    """take_along: an id for each number; negative ones count back."""
+    (x, ids), out = node["in"], node["out"][0]
+    shape, wanted = body.whole(x), body.whole(out)
+    axis = node["attrs"].get("axis", 0) % len(shape)
+    n, strides = shape[axis], strides_of(shape)
+    inner = strides[axis]
+    source, table, code = body.array(ids), body.array(x), body.code
+    to = body.make(out)
+    strides[axis] = 0
+    with code.scoped(Nest(wanted, "i", x=(strides, 0), y=(strides_of(wanted), 0))) as at:
+        code.add(f"int64_t id = (int64_t){source}[{at['y']}];")
+        if body.dtype(ids) != "uint64":
+            code.add(f"if (id < 0) id += {n};")
+        body.fail_if(f"id < 0 || id >= {n}")
+        code.add(f"{to}[{at['y']}] = {table}[{join(at['x'], place('id', inner, '0'))}];")
+
+
+def padded(body: Body, node: Node) -> None:
+    """pad_slice: zeros, and x where it goes, along all axes but that of the rows."""
+    (x,), out, attrs = node["in"], node["out"][0], node["attrs"]
+    shape, whole = body.whole(x), body.whole(out)
+    steps = attrs.get("step") or [1] * len(shape)
+    strides, begin = strides_of(whole), 0
+    for k in range(1, len(shape)):
+        begin += attrs["begin"][k] * strides[k]
+        strides[k] *= steps[k]
+    source, to = body.array(x), body.make(out)
+    with body.code.loops(flat(body.values[out].size)) as at:
+        body.code.add(f"{to}[{at['x']}] = 0;")
+    _copy(body, source, (strides_of(shape), 0), to, shape, (strides, begin))
+
+
 def one_hot(body: Body, node: Node) -> None:
     (ids,), out = node["in"], node["out"][0]
     source, to = body.array(ids), body.make(out)

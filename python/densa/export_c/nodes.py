@@ -21,6 +21,8 @@ _WRITERS: dict[str, Callable[[Body, Node], None]] = {
     "concatenate": moving.concatenate,
     "slice": moving.cut,
     "transpose": moving.transpose,
+    "pad_slice": moving.padded,
+    "take_along": moving.gather_along,
     **dict.fromkeys(("embedding", "take"), moving.gather),
     "one_hot": moving.one_hot,
 }
