@@ -12,6 +12,7 @@
 #include "bindings/python.h"
 #include "graph/any_plan.h"
 #include "graph/compile.h"
+#include "graph/freezable.h"
 #include "graph/freeze.h"
 #include "graph/to_net.h"
 #include "ops/optimizer/loss_scale.h"
@@ -252,6 +253,9 @@ py::tuple frozen(const PyProgram& self, const std::vector<std::string>& outputs,
   });
   FreezeReport report;
   const Device where = checked_device(device);
+  program.remove_unused();
+  lower_for_net(program);
+  check_freezable(program);
   Program made = freeze(std::move(program), {to_dtype(dtype), fold, merge, prune, keep}, &report);
   auto predictor = std::make_shared<const Predictor>(to_net(made));
   return py::make_tuple(where.is_cpu() ? to_python(std::move(predictor))
@@ -272,7 +276,8 @@ py::dict report_lines(const FreezeReport& report) {
 
 void bind_program(py::module_& m) {
   py::class_<PyProgram>(m, "Program", "A recorded list of ops; a context that records.")
-      .def(py::init<>())
+      .def(py::init<const py::object&>(), py::arg("where") = py::none(),
+           "`where`: gives the path of the layer that is at work, for messages.")
       .def("__enter__",
            [](py::object self) {
              push_builder(self.cast<PyProgram&>().recorder);
@@ -299,6 +304,18 @@ void bind_program(py::module_& m) {
            "A Predictor, or on a GPU a GpuNet, of the present values of all variables, and what "
            "was folded and kept. `keep`: names of the report that are not folded or merged, and "
            "why.")
+      .def(
+          "free_rows", [](PyProgram& self, std::int64_t rows) { free_rows(self.program, rows); },
+          py::arg("rows"),
+          "Make a recording of so many rows one of any number; ValueError where it cannot be.")
+      .def(
+          "places",
+          [](const PyProgram& self) {
+            std::vector<std::string> places;
+            for (const ProgramNode& node : self.program.nodes) places.push_back(node.place);
+            return places;
+          },
+          "The path of each node's layer, as in contents.")
       .def("__len__", [](const PyProgram& self) { return self.program.nodes.size(); })
       .def(
           "contents", [](const PyProgram& self) { return contents(self.program); },

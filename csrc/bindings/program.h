@@ -11,7 +11,10 @@ struct PyProgram {
   Program program;
   Recorder recorder{program};
 
-  PyProgram() = default;
+  // `where` tells the path of the layer that is at work; or it is None.
+  explicit PyProgram(const py::object& where) {
+    if (!where.is_none()) recorder.where = [where] { return where().cast<std::string>(); };
+  }
   explicit PyProgram(Program made) : program(std::move(made)) {}
   PyProgram(const PyProgram&) = delete;  // the recorder points here
   PyProgram& operator=(const PyProgram&) = delete;

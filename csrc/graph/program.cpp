@@ -50,7 +50,8 @@ std::vector<int> Program::add_op(const Op& op, std::span<const int> in, const At
     out.push_back(static_cast<int>(values.size()));
     values.push_back({.type = type, .node = static_cast<int>(nodes.size())});
   }
-  nodes.push_back({.op = &op, .in = {in.begin(), in.end()}, .out = out, .attrs = attrs});
+  nodes.push_back(
+      {.op = &op, .in = {in.begin(), in.end()}, .out = out, .attrs = attrs, .place = place});
   return out;
 }
 
@@ -69,7 +70,7 @@ void Program::add_assign(const std::shared_ptr<Variable>& variable, int value) {
   });
   for (int i = 0; i < static_cast<int>(nodes.size()); ++i)
     for (int id : nodes[i].out) values[id].node = i;
-  nodes.push_back({.kind = NodeKind::kAssign, .in = {value}, .variable = variable});
+  nodes.push_back({.kind = NodeKind::kAssign, .in = {value}, .variable = variable, .place = place});
   assigned_[variable.get()] = value;
 }
 
@@ -216,6 +217,7 @@ int Recorder::id_of(const Value& value) {
 std::vector<Value> Recorder::run_op(const Op& op, std::span<const Value> in, const Attrs& attrs) {
   std::vector<int> ids;
   for (const Value& value : in) ids.push_back(id_of(value));
+  if (where) program_.place = where();
   std::vector<Value> out;
   for (int id : program_.add_op(op, ids, attrs)) out.push_back(symbol(id));
   return out;
@@ -230,6 +232,7 @@ Value Recorder::read_variable(const std::shared_ptr<Variable>& variable) {
 }
 
 void Recorder::assign_variable(const std::shared_ptr<Variable>& variable, const Value& value) {
+  if (where) program_.place = where();
   program_.add_assign(variable, id_of(value));
 }
 

@@ -6,6 +6,7 @@
 // prints it, and the tests of the passes compare that text.
 #pragma once
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -44,6 +45,7 @@ struct ProgramNode {
   std::vector<int> in, out;
   Attrs attrs;
   std::shared_ptr<Variable> variable;
+  std::string place;  // path of the layer that it is a part of, for messages; may be empty
 };
 
 class Program;
@@ -61,6 +63,7 @@ class Program {
   std::vector<ProgramNode> nodes;
   std::vector<int> inputs;                           // value ids, in the order of their creation
   std::vector<std::pair<std::string, int>> outputs;  // named results
+  std::string place;                                 // of the nodes that are added now
 
   int add_input(std::string name, TypeInfo type);
   int add_variable(const std::shared_ptr<Variable>& variable);  // one value per variable
@@ -100,6 +103,8 @@ class Recorder final : public TensorBuilder {
 
   Value symbol(int id);  // the Value for a program value
   int id_of(const Value& value);
+
+  std::function<std::string()> where;  // gives nodes their place, if it is set
 
  private:
   Program& program_;

@@ -9,7 +9,8 @@
 namespace densa {
 
 // Copies nodes of the program one by one into a fresh list. A pass looks at a node whose inputs are
-// already rewritten and either keeps it or emits others and says which values replace its outputs.
+// already rewritten and either keeps it or emits others, which have its place, and says which
+// values replace its outputs.
 class Rewriter {
  public:
   explicit Rewriter(Program& program) : program_(program), old_(std::exchange(program.nodes, {})) {
@@ -21,6 +22,7 @@ class Rewriter {
   void run(const std::function<bool(const ProgramNode&)>& visit) {
     for (ProgramNode& node : old_) {
       for (int& id : node.in) id = replaced_[id];
+      program_.place = node.place;
       if (!visit(node)) keep(node);
     }
     for (auto& [name, id] : program_.outputs) id = replaced_[id];

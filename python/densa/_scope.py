@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from densa import _core
@@ -71,14 +71,22 @@ class name_scope:
         if self.name is not None:
             _local.names.append(self.name)
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         if self.name is not None:
+            if error is not None and not hasattr(error, "_densa_place"):
+                with suppress(AttributeError):
+                    error._densa_place = current_path()  # type: ignore[attr-defined]
             _local.names.pop()
 
 
 def current_path() -> str:
     """Return the open name scopes joined by slashes."""
     return "/".join(_local.names)
+
+
+def place_of_error(error: BaseException) -> str:
+    """Return the path of the innermost layer that an error came from; it may be empty."""
+    return getattr(error, "_densa_place", "")
 
 
 class CallContext:

@@ -15,7 +15,7 @@ import numpy as np
 
 import densa._operators  # noqa: F401 - gives Tensor its operators
 from densa import _core, config
-from densa._scope import auto_name, symbolic_scope
+from densa._scope import auto_name, name_scope, symbolic_scope
 from densa.utils import tree
 
 Shape = tuple[int | None, ...]
@@ -282,6 +282,9 @@ class OpCall(Operation):
             outputs = infer_outputs(self.function, args, kwargs)
             Node(self, args, kwargs, outputs)
             return outputs
+        if _core.recording():  # so that messages name it
+            with name_scope(self.name):
+                return self.function(*args, **kwargs)
         return self.function(*args, **kwargs)
 
     def get_config(self) -> dict[str, Any]:

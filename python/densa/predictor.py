@@ -13,7 +13,7 @@ from densa._certificate import Certificate, certify, check_given, generate
 from densa._core import Predictor
 from densa._folding import within_bound
 from densa._formats import choose, layers_of
-from densa._symbolic import KerasTensor, is_keras_tensor
+from densa._recording import record
 from densa.device import load_backend
 from densa.saving.file_format import strict_json, to_json, write_beside
 from densa.utils import tree
@@ -55,7 +55,7 @@ def freeze(
         )
     _check_device(device, dtype, formats, budget)
     computed = "float64" if dtype == "float64" else "float32"
-    program, names, structure, outputs = _record(model, inputs)
+    program, names, structure, outputs = record(model, inputs)
     paths = [(variable, variable.path) for variable in model.variables]
 
     wished = {
@@ -122,64 +122,6 @@ def _size_of(predictor: Any) -> tuple[int, float]:
         return _core.predictor_size(predictor)
     size: tuple[int, float] = predictor._net.size
     return size
-
-
-def _record(model: Any, inputs: Any) -> tuple[Any, list[str], Any, Any]:
-    """The recorded prediction, the names of its outputs, and how inputs and outputs are nested."""
-    structure = _inputs_of(model) if inputs is None else inputs
-    leaves = tree.flatten(structure)
-    for leaf in leaves:
-        if not is_keras_tensor(leaf):
-            raise TypeError(f"freeze: inputs must be densa.Input tensors; received {leaf!r}.")
-    if not model.built:
-        with _core.no_grad():
-            model(tree.map_structure(_example, structure), training=False)
-    names = _names([leaf.name for leaf in leaves], "input")
-    program = _core.Program()
-    with program, _core.no_grad():
-        symbols = [
-            program.input(name, leaf.shape, leaf.dtype)
-            for name, leaf in zip(names, leaves, strict=True)
-        ]
-        outputs = model(tree.pack_like(structure, symbols), training=False)
-        results = tree.flatten(outputs)
-        given = list(getattr(model, "output_names", ())) if _has_graph(model) else []
-        if len(given) != len(results):
-            given = ["output"] * len(results)
-        out_names = _names(given, "output")
-        for name, value in zip(out_names, results, strict=True):
-            program.output(name, value)
-    return program, out_names, structure, outputs
-
-
-def _has_graph(model: Any) -> bool:
-    return getattr(model, "_graph", None) is not None
-
-
-def _inputs_of(model: Any) -> Any:
-    try:
-        return model._graph.inputs_struct if _has_graph(model) else model.inputs[0]
-    except (AttributeError, IndexError, ValueError):
-        raise ValueError(
-            f"freeze: model '{model.name}' does not know its inputs. Pass them: "
-            "freeze(inputs=densa.Input((features,)))."
-        ) from None
-
-
-def _example(leaf: KerasTensor) -> Any:
-    return _core.from_numpy(np.zeros((1, *leaf.shape[1:]), leaf.dtype))
-
-
-def _names(names: list[str], kind: str) -> list[str]:
-    """The names, made different from each other."""
-    out: list[str] = []
-    for name in names:
-        name, number = name or kind, 1
-        unique = name
-        while unique in out:
-            unique, number = f"{name}_{number}", number + 1
-        out.append(unique)
-    return out
 
 
 # ---- structure -----------------------------------------------------------------------------------

@@ -206,9 +206,9 @@ def _recorded(op: str, shape: Any, dtype: Any, seed: Any, **attributes: float) -
 def _refuse_recording(function: str, seed: Any) -> None:
     if _core.recording() and (seed is None or isinstance(seed, SeedGenerator)):
         raise ValueError(
-            f"random.{function} would draw once and for all while a model is recorded. Use "
-            "random.normal, uniform, randint or dropout there, which are recorded; or "
-            "compile(run_eagerly=True)."
+            f"random.{function} would draw once and for all while a model is recorded. Draw where "
+            "call's argument `training` is true only, with random.normal, uniform, randint or "
+            "dropout, which are recorded, or train with compile(run_eagerly=True)."
         )
 
 

@@ -200,11 +200,12 @@ class Model(Trainer, Layer):
     ) -> Any:
         """Return a `densa.Predictor` of the present weights, to embed in a service.
 
-        Dropout and noise are left out; what is folded, merged, removed and kept, and how large the
-        error is, stands in the predictor's `certificate`. On its rows the error of a row, over the
-        row's norm and against float64, is at most twice the unfrozen model's plus 1e-6: foldings
-        that would make it larger are left out. (Outputs of a single number that are smaller than
-        half of the others count as large as those.)
+        It predicts each row by itself, any number of them, also where the model has a fixed batch
+        or reshapes by the number of rows. Dropout and noise are left out; what is folded, merged,
+        removed and kept, and how large the error is, stands in the predictor's `certificate`. On
+        its rows the error of a row, over the row's norm and against float64, is at most twice the
+        unfrozen model's plus 1e-6: foldings that would make it larger are left out. (Outputs of a
+        single number that are smaller than half of the others count as large as those.)
 
         With "bfloat16" or "int8" each dense layer is tried with weights of that format. It keeps
         them where that is measured faster than float32 on this machine, for 1 and 32 rows, and the
@@ -237,7 +238,8 @@ class Model(Trainer, Layer):
 
         Raises:
             ValueError: for a model that does not know its inputs, or whose prediction mixes the
-                rows of a batch, draws random numbers or changes variables; for what a GPU has not.
+                rows of a batch, draws random numbers, assigns to variables or is not the same each
+                time, naming the layer, what it does and a way out; for what a GPU has not.
             RuntimeError: where no GPU can be used; the message says why.
 
         Example:
