@@ -132,6 +132,16 @@ def _gather(r: GraphReader, node: OnnxNode) -> Any:
     return r.call(ops.take, data, ids, axis=axis)
 
 
+def _gather_elements(r: GraphReader, node: OnnxNode) -> Any:
+    data, ids, axis = r.input(node, 0), r.input(node, 1), node.get("axis", 0)
+    sizes = [list(x.shape) for x in (data, ids)]
+    for shape in sizes:
+        shape[axis] = 0
+    if sizes[0] != sizes[1]:  # which would mean the first ones; densa stretches axes of size 1
+        raise Refusal(f"picks by indices of shape {ids.shape} from {data.shape}")
+    return r.call(ops.take_along_axis, data, ids, axis=axis)
+
+
 def _prelu(r: GraphReader, node: OnnxNode) -> Any:
     x, slope = r.tensor(node), r.array(node, 1, "slope")
     full = (1,) * (x.ndim - slope.ndim) + slope.shape
@@ -347,6 +357,7 @@ OPERATORS: dict[str, Callable[[GraphReader, OnnxNode], Any]] = {
     "Expand": _expand,
     "Flatten": _flatten,
     "Gather": _gather,
+    "GatherElements": _gather_elements,
     "Gemm": _gemm,
     "Identity": _identity,
     "LayerNormalization": _layer_normalization,
