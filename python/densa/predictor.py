@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from numbers import Real
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
@@ -12,7 +13,7 @@ from densa import _core
 from densa._certificate import Certificate, certify, check_given, generate
 from densa._core import Predictor
 from densa._folding import within_bound
-from densa._formats import choose, layers_of
+from densa._formats import LayerFormat, choose, layers_of
 from densa._symbolic import KerasTensor, is_keras_tensor
 from densa.device import load_backend
 from densa.saving.file_format import strict_json, to_json, write_beside
@@ -53,6 +54,13 @@ def freeze(
         raise ValueError(
             f"freeze: dtype must be 'float32', 'float64', 'bfloat16' or 'int8'; received {dtype!r}."
         )
+    if formats is not None and not isinstance(formats, Mapping):
+        raise TypeError(
+            "freeze: formats is a format for layers by name, such as {'dense': 'int8'}; received "
+            f"{formats!r}. dtype='int8' is for all layers."
+        )
+    if budget is not None and (isinstance(budget, bool) or not isinstance(budget, Real)):
+        raise TypeError(f"freeze: budget is a number such as 0.01; received {budget!r}.")
     _check_device(device, dtype, formats, budget)
     computed = "float64" if dtype == "float64" else "float32"
     program, names, structure, outputs = _record(model, inputs)
@@ -251,9 +259,11 @@ def _outputs(self: Predictor) -> tuple[TensorSpec, ...]:
 def _formats(self: Predictor) -> dict[str, str]:
     """The format of the weights of each dense layer: `"float32"`, `"bfloat16"` or `"int8"`.
 
-    `freeze(formats=predictor.formats)` makes the same choice again.
+    `freeze(formats=predictor.formats)` makes the same choice again. An int8 layer that was
+    calibrated keeps its range, which these strings hold beside their letters: copied into plain
+    ones, each row has its own.
     """
-    return {layer.name: layer.format[0] for layer in layers_of(self)}
+    return {layer.name: LayerFormat(*layer.format) for layer in layers_of(self)}
 
 
 def _run(self: Predictor, arrays: list[Any]) -> list[np.ndarray[Any, Any]]:

@@ -223,7 +223,9 @@ class Model(Trainer, Layer):
             merge: whether dense layers without an activation between become one where that is less
                 work.
             prune: whether units that are constant, such as dead relus, are removed.
-            formats: format of a layer by its name, kept without being measured.
+            formats: format of a layer by its name, kept without being measured. Those of another
+                predictor, `predictor.formats`, bring its ranges of int8 along, for where
+                `calibration` gives none.
             budget: the largest change of an output by formats, as a part of its norm; None means
                 1 % for bfloat16 and 4 % for int8. Layers in `formats` do not give way.
             inputs: `densa.Input` tensors, structured like the model's input; needed where the
