@@ -104,7 +104,15 @@ def freeze(
         _set_structure(predictor, _shape_of(structure), _shape_of(outputs))
     sizes = (_size_of(predictor), _size_of(plain))
     vars(predictor)["certificate"] = certify(
-        predictor, plain, exact, report, arrays, data, sizes=sizes, formats=chosen
+        model,
+        predictor,
+        exact,
+        report,
+        arrays,
+        data,
+        structure=structure,
+        sizes=sizes,
+        formats=chosen,
     )
     return predictor
 
@@ -266,6 +274,15 @@ def _formats(self: Predictor) -> dict[str, str]:
     return {layer.name: LayerFormat(*layer.format) for layer in layers_of(self)}
 
 
+def _certificate(self: Predictor) -> Certificate | None:
+    """How right it is, and how fast: what was measured when it was frozen.
+
+    None for a file that holds none.
+    """
+    certificate: Certificate | None = vars(self).get("certificate")
+    return certificate
+
+
 def _run(self: Predictor, arrays: list[Any]) -> list[np.ndarray[Any, Any]]:
     """Results for inputs in the order of `inputs`, in the order of `outputs`.
 
@@ -417,6 +434,7 @@ def _attach() -> None:
         "inputs": property(_inputs),
         "outputs": property(_outputs),
         "formats": property(_formats),
+        "certificate": property(_certificate),
         "run": _run,
         "save": _save,
         "export_c": _export_c,

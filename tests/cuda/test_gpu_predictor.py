@@ -396,8 +396,8 @@ def test_the_certificate_is_that_of_the_gpu():
     assert 0 < found.max_row_error < 1e-5
     assert found.flops < found.model_flops
     assert set(found.latency) == {"1", "32"}
-    plain, _ = made(flat_net, **AS_IT_IS)
-    assert plain.certificate.same_bits
+    plain, _ = made(flat_net, "cuda", **AS_IT_IS)
+    assert plain.certificate.same_bits  # of `predict` there, too
 
 
 def test_it_says_what_it_is(small):

@@ -201,10 +201,11 @@ class Model(Trainer, Layer):
         """Return a `densa.Predictor` of the present weights, to embed in a service.
 
         Dropout and noise are left out; what is folded, merged, removed and kept, and how large the
-        error is, stands in the predictor's `certificate`. On its rows the error of a row, over the
-        row's norm and against float64, is at most twice the unfrozen model's plus 1e-6: foldings
-        that would make it larger are left out. (Outputs of a single number that are smaller than
-        half of the others count as large as those.)
+        error is, stands in the predictor's `certificate`, beside that of `predict`. On its rows the
+        error of a row, over the row's norm and against float64, is at most twice that of the
+        network unfolded in the predictor's type, plus 1e-6: foldings that would make it larger are
+        left out. (Outputs of a single number that are smaller than half of the others count as
+        large as those.) The roundings to 16 bits of a mixed policy are left out, too.
 
         With "bfloat16" or "int8" each dense layer is tried with weights of that format. It keeps
         them where that is measured faster than float32 on this machine, for 1 and 32 rows, and the
@@ -216,8 +217,9 @@ class Model(Trainer, Layer):
         Args:
             dtype: type that it computes in, "float32" or "float64"; or float32 with weights in
                 "bfloat16" or "int8" where they pay.
-            calibration: rows, structured like the model's input, on which the certificate is made
-                and changes are measured; None makes some up, which says little of real ones.
+            calibration: rows, one or more, structured like the model's input, on which the
+                certificate is made and changes are measured; None makes some up, which says little
+                of real ones.
             fold: whether batch norms, normalization and rescaling become part of the layers before
                 or behind them.
             merge: whether dense layers without an activation between become one where that is less
@@ -235,11 +237,14 @@ class Model(Trainer, Layer):
 
         Returns:
             A Predictor, or a GpuPredictor. With `fold`, `merge` and `prune` off, or nothing to do
-            for them, a Predictor has the bits of `predict` on the same CPU.
+            for them, a Predictor of the type of a model without a mixed policy has the bits of
+            `predict` on the same CPU; `certificate.same_bits` says whether it has.
 
         Raises:
             ValueError: for a model that does not know its inputs, or whose prediction mixes the
-                rows of a batch, draws random numbers or changes variables; for what a GPU has not.
+                rows of a batch, draws random numbers or changes variables; for `calibration` that
+                does not fit the inputs or has no rows; for what a GPU has not.
+            TypeError: for `formats` that are no mapping, and `calibration` that is no numbers.
             RuntimeError: where no GPU can be used; the message says why.
 
         Example:
