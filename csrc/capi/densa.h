@@ -81,8 +81,10 @@ typedef struct densa_model densa_model;
 typedef struct densa_load_options {
   size_t struct_size;
   /* 0: the model gets a copy of its constants. 1: they stay where they are: a file is mapped, and
-   * must not be cut while the model lives (reading what is gone ends a process); memory must be
-   * aligned to 64 bytes and stay unchanged until the model and its sessions are freed. */
+   * must neither be cut nor written over in place while the model or a session lives (reading what
+   * is gone ends a process, and what is written there changes answers; write a new version beside
+   * it and rename that over it); memory must be aligned to 64 bytes and stay unchanged until the
+   * model and its sessions are freed. */
   int32_t in_place;
   /* 1: the sum over all bytes is not checked, so that only what is needed is read. Whatever can be
    * wrong with the network itself is found anyway; a flipped bit of a weight is not. */

@@ -332,8 +332,9 @@ def _save(self: Predictor, path: Any) -> None:
     """Write the predictor to a file, from which `Predictor.load` and C make the same one.
 
     Args:
-        path: where; by custom it ends in `.densa`. A file there is replaced once the new one is
-            whole.
+        path: where; by custom it ends in `.densa`. The file is written beside it and renamed once
+            it is whole, so predictors that have the old one mapped keep it; of a symbolic link the
+            target is replaced.
 
     Raises:
         ValueError: if the folder does not exist.
@@ -353,7 +354,10 @@ def _load(path: Any, *, mmap: bool = True, check: bool = True) -> Predictor:
     Args:
         path: the file.
         mmap: whether its constants are read from the file as they are needed, and shared with
-            other processes that do; the file must then not be cut while the predictor lives.
+            other processes that do. The file must then neither be cut nor written over in place
+            while the predictor lives: that changes its answers or ends the process, and nothing
+            notices. Write a new version beside it and rename that over it, as `save` does; or read
+            the file at once, with False.
         check: whether to read all bytes and check their sum.
 
     Returns:
