@@ -86,12 +86,18 @@ class Certificate:
 
     @classmethod
     def from_dict(cls, data: Any) -> Certificate:
-        """The certificate of a file; ValueError for anything else."""
+        """The certificate of a file, without parts that only a later densa knows.
+
+        Raises:
+            ValueError: for what is none.
+        """
         known = {f.name for f in fields(cls)}
         later = {"non_finite_rows"}  # files of before have none
-        if not isinstance(data, dict) or not known - later <= set(data) <= known:
+        if not isinstance(data, dict) or not known - later <= set(data):
             raise ValueError("the predictor's certificate does not have the parts of one")
-        made: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
+        made: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in data.items() if k in known
+        }
         for key, v in made.items():
             if v in ("nan", "inf"):
                 made[key] = float(v)

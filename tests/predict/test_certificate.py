@@ -294,10 +294,14 @@ def test_a_file_with_a_wrong_one(tmp_path):
             densa.Predictor.load(tmp_path / "a.densa")
 
 
-def test_a_file_of_before(tmp_path):
+@pytest.mark.parametrize("later", [False, True])
+def test_a_file_of_before_or_later(tmp_path, later):
     predictor = wide_net().freeze()
     kept = predictor.certificate.to_dict()
-    del kept["non_finite_rows"]
+    if later:
+        kept["another_error"] = [1, 2]
+    else:
+        del kept["non_finite_rows"]
     notes = {"certificate": json.dumps(kept), "structure": "[null,null]"}
     header, arena = _core.predictor_file(predictor, notes)
     (tmp_path / "a.densa").write_bytes(header + arena.tobytes())
