@@ -277,7 +277,7 @@ def test_metadata_that_is_not_ours(small):
         header["arena"]["data_offsets"][0] = 1
 
     for change, text in [
-        (version, "version is 2"),
+        (version, "version is 2; this densa reads 1: install a newer one, or freeze"),
         (form, "format is"),
         (second, "unknown key"),
         (offsets, "arena"),
