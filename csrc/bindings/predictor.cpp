@@ -104,23 +104,28 @@ PyObject* call_with(const PyPredictor& self, PyObject* const* args, std::size_t 
         input_of(net.inputs[i].name, net.inputs[i].type, self.in_dtypes[i], args[i], &rows, held);
   Results made(results);
   const bool into = outs != nullptr && outs != Py_None;
-  py::object given;
-  if (into) {
-    given = py::isinstance<py::array>(outs)
-                ? py::object(py::make_tuple(py::handle(outs)))
-                : py::object(py::tuple(py::reinterpret_borrow<py::object>(outs)));
-    if (py::len(given) != results)
-      throw ValueError(cat("predictor: out must hold ", results, " arrays, got ", py::len(given)));
-  }
+  std::span<PyObject* const> given;
+  if (into) given = outs_of(outs, py::isinstance<py::array>(outs), results);
   for (std::size_t k = 0; k < results; ++k) {
     const TypeInfo& type = net.values[static_cast<std::size_t>(net.outputs[k].value)].type;
     if (into) {
-      made[k] = py::object(given[py::int_(k)]).release().ptr();
+      made[k] = Py_NewRef(given[k]);
       check_out(net.outputs[k].name, type, self.out_dtypes[k], rows, made[k]);
     } else {
       made[k] = new_result(self.out_dtypes[k], type.shape, rows).release().ptr();
     }
     out[k] = py::detail::array_proxy(made[k])->data;
+  }
+  if (into) {
+    const auto times = static_cast<std::size_t>(rows);
+    const auto input = [&](std::size_t i) {
+      return CallArray{net.inputs[i].name, {in[i], self.predictor->input_row_bytes()[i] * times}};
+    };
+    const auto output = [&](std::size_t k) {
+      return CallArray{net.outputs[k].name,
+                       {out[k], self.predictor->output_row_bytes()[k] * times}};
+    };
+    check_apart(count, input, results, output);
   }
   compute(self, in.data(), out.data(), rows);
   if (!flat && self.pack == Py_None && results == 1) return made.take(0);

@@ -121,3 +121,16 @@ py::tuple spec_tuple(const std::string& name, const TypeInfo& type) {
 }
 
 }  // namespace densa::bindings
+std::span<PyObject* const> outs_of(PyObject* const& out, bool alone, std::size_t results) {
+  if (!alone && PyList_Check(out) == 0 && PyTuple_Check(out) == 0)
+    throw TypeError(cat("predictor: out is an array, or a list of one for each of the ", results,
+                        " outputs in their order; got ", Py_TYPE(out)->tp_name));
+  const std::span<PyObject* const> given =
+      alone ? std::span(&out, 1)
+            : std::span(PySequence_Fast_ITEMS(out),
+                        static_cast<std::size_t>(PySequence_Fast_GET_SIZE(out)));
+  if (given.size() != results)
+    throw ValueError(cat("predictor: out must hold ", results, " arrays, got ", given.size()));
+  return given;
+}
+
