@@ -269,7 +269,7 @@ Example:
 )";
 
 // Without METH_COEXIST the slot's wrapper, which says nothing, would stay.
-PyMethodDef kMethods[] = {
+const PyMethodDef kMethods[] = {
     {"__call__", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(&call_method)),
      METH_FASTCALL | METH_KEYWORDS | METH_COEXIST, kCallDoc},
     {nullptr, nullptr, 0, nullptr},
@@ -321,7 +321,7 @@ void bind_predictor(py::module_& m) {
       {Py_tp_call, slot(&PyVectorcall_Call)},
       {Py_tp_members, const_cast<PyMemberDef*>(kMembers)},
       {Py_tp_getset, const_cast<PyGetSetDef*>(kGetSet)},
-      {Py_tp_methods, kMethods},
+      {Py_tp_methods, const_cast<PyMethodDef*>(kMethods)},
       {Py_tp_doc, const_cast<char*>(kDoc)},
       {0, nullptr},
   };
