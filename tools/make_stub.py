@@ -51,6 +51,10 @@ SKIPPED = {
 KNOWN_NAMES = {*dir(builtins), "Any", "collections", "numpy", "typing", "typing_extensions"}
 
 
+# Classes of the package's own modules that annotations of its properties use: name to module.
+PACKAGE_NAMES: dict[str, str] = {}
+
+
 def make_stub(module: types.ModuleType) -> str:
     """Return the text of the stub of a module made with pybind11."""
     KNOWN_NAMES.update(name for name, value in vars(module).items() if inspect.isclass(value))
@@ -64,6 +68,11 @@ def make_stub(module: types.ModuleType) -> str:
     lines = [line for line in HEADER.splitlines() if line not in left_out]
     if not re.search(r"\bAny\b", body):
         lines.remove("from typing import Any")
+    if PACKAGE_NAMES:
+        lines += [
+            "",
+            *(f"from {PACKAGE_NAMES[name]} import {name}" for name in sorted(PACKAGE_NAMES)),
+        ]
     return _tidy("\n".join(lines) + "\n\n" + body + "\n")
 
 
@@ -141,7 +150,10 @@ def _class(name: str, value: type, indent: str) -> list[str]:
 
 
 def _property(name: str, value: property, indent: str) -> list[str]:
-    result = _result(getattr(value.fget, "__doc__", None) or "")
+    if isinstance(value.fget, types.FunctionType):
+        result = _package_type(value.fget)
+    else:
+        result = _result(getattr(value.fget, "__doc__", None) or "")
     lines = [f"{indent}@property", f"{indent}def {name}(self) -> {result}: ..."]
     if value.fset is not None:
         match = re.search(r"\(self: [^,]+, \w+: (.*)\) -> None", value.fset.__doc__ or "")
@@ -151,6 +163,18 @@ def _property(name: str, value: property, indent: str) -> list[str]:
             f"{indent}def {name}(self, value: {argument}) -> None: ...",
         ]
     return lines
+
+
+def _package_type(function: types.FunctionType) -> str:
+    """What a function of the package returns, by its annotation."""
+    annotation = function.__annotations__.get("return", "Any")
+    node = ast.parse(annotation, mode="eval").body
+    for name in {part.id for part in ast.walk(node) if isinstance(part, ast.Name)} - KNOWN_NAMES:
+        found = function.__globals__.get(name)
+        if inspect.isclass(found) and found.__module__.startswith("densa."):
+            PACKAGE_NAMES[name] = found.__module__
+            KNOWN_NAMES.add(name)
+    return ast.unparse(_annotation(node))
 
 
 def _result(doc: str) -> str:

@@ -33,19 +33,21 @@ TensorPtr tensor_on_gpu(const py::handle& object) {
   return tensor->device().is_cpu() ? nullptr : tensor;
 }
 
-// One object for each output; empty where none are given.
-py::tuple outs_of(const py::object& out, std::size_t results) {
-  if (out.is_none()) return py::tuple();
-  const bool alone = py::isinstance<py::array>(out) || is_py_tensor(out.ptr());
-  py::tuple given = alone ? py::make_tuple(out) : py::tuple(out);
-  if (py::len(given) != results)
-    throw ValueError(cat("predictor: out must hold ", results, " arrays, got ", py::len(given)));
-  return given;
+CallArray call_array(const GpuPredictor::Spec& spec, const void* data, std::int64_t rows) {
+  const std::size_t item = item_size(spec.type.dtype);
+  return {spec.name, {data, byte_count(with_rows(spec.type.shape, rows), item)}};
+}
+
+void check_apart(const GpuPredictor& net, const std::vector<const void*>& in,
+                 const std::vector<void*>& out, std::int64_t rows) {
+  const auto input = [&](std::size_t i) { return call_array(net.inputs()[i], in[i], rows); };
+  const auto output = [&](std::size_t k) { return call_array(net.outputs()[k], out[k], rows); };
+  bindings::check_apart(in.size(), input, out.size(), output);
 }
 
 // ---- arrays -------------------------------------------------------------------------------------
 
-py::list call_here(PyGpuPredictor& self, const py::list& inputs, const py::tuple& outs) {
+py::list call_here(PyGpuPredictor& self, const py::list& inputs, std::span<PyObject* const> outs) {
   GpuPredictor& net = *self.net;
   std::vector<const void*> in;
   std::vector<void*> out;
@@ -58,12 +60,13 @@ py::list call_here(PyGpuPredictor& self, const py::list& inputs, const py::tuple
   py::list made;
   for (std::size_t k = 0; k < net.outputs().size(); ++k) {
     const auto& [name, type] = net.outputs()[k];
-    py::object y =
-        outs.empty() ? new_result(self.out_dtypes[k], type.shape, rows) : py::object(outs[k]);
+    py::object y = outs.empty() ? new_result(self.out_dtypes[k], type.shape, rows)
+                                : py::reinterpret_borrow<py::object>(outs[k]);
     if (!outs.empty()) check_out(name, type, self.out_dtypes[k], rows, y.ptr());
     out.push_back(py::detail::array_proxy(y.ptr())->data);
     made.append(std::move(y));
   }
+  if (!outs.empty()) check_apart(net, in, out, rows);
   const py::gil_scoped_release release;
   net.run(in.data(), out.data(), rows);
   return made;
@@ -102,7 +105,7 @@ TensorPtr checked_out(const GpuPredictor& net, std::size_t k, const py::handle& 
   return tensor;
 }
 
-py::list call_there(PyGpuPredictor& self, const py::list& inputs, const py::tuple& outs) {
+py::list call_there(PyGpuPredictor& self, const py::list& inputs, std::span<PyObject* const> outs) {
   GpuPredictor& net = *self.net;
   std::vector<TensorPtr> x, y;
   std::vector<const void*> in;
@@ -118,8 +121,9 @@ py::list call_there(PyGpuPredictor& self, const py::list& inputs, const py::tupl
     y.push_back(outs.empty() ? empty_tensor({type.dtype, with_rows(type.shape, rows)}, net.device())
                              : checked_out(net, k, outs[k], rows));
     out.push_back(y.back()->data());
-    made.append(outs.empty() ? to_python(y.back()) : py::object(outs[k]));
+    made.append(outs.empty() ? to_python(y.back()) : py::reinterpret_borrow<py::object>(outs[k]));
   }
+  if (!outs.empty()) check_apart(net, in, out, rows);
   {
     const py::gil_scoped_release release;
     net.run_there(in.data(), out.data(), rows);
@@ -133,7 +137,10 @@ py::list call(PyGpuPredictor& self, const py::list& inputs, const py::object& ou
   if (inputs.size() != net.inputs().size())
     throw TypeError(
         cat("predictor: ", net.inputs().size(), " inputs expected, got ", inputs.size()));
-  const py::tuple outs = outs_of(out, net.outputs().size());
+  const bool alone = py::isinstance<py::array>(out) || is_py_tensor(out.ptr());
+  PyObject* const given = out.ptr();
+  std::span<PyObject* const> outs;
+  if (!out.is_none()) outs = outs_of(given, alone, net.outputs().size());
   for (const py::handle& one : inputs)
     if (tensor_on_gpu(one) != nullptr) return call_there(self, inputs, outs);
   return call_here(self, inputs, outs);

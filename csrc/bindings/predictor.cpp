@@ -104,23 +104,28 @@ PyObject* call_with(const PyPredictor& self, PyObject* const* args, std::size_t 
         input_of(net.inputs[i].name, net.inputs[i].type, self.in_dtypes[i], args[i], &rows, held);
   Results made(results);
   const bool into = outs != nullptr && outs != Py_None;
-  py::object given;
-  if (into) {
-    given = py::isinstance<py::array>(outs)
-                ? py::object(py::make_tuple(py::handle(outs)))
-                : py::object(py::tuple(py::reinterpret_borrow<py::object>(outs)));
-    if (py::len(given) != results)
-      throw ValueError(cat("predictor: out must hold ", results, " arrays, got ", py::len(given)));
-  }
+  std::span<PyObject* const> given;
+  if (into) given = outs_of(outs, py::isinstance<py::array>(outs), results);
   for (std::size_t k = 0; k < results; ++k) {
     const TypeInfo& type = net.values[static_cast<std::size_t>(net.outputs[k].value)].type;
     if (into) {
-      made[k] = py::object(given[py::int_(k)]).release().ptr();
+      made[k] = Py_NewRef(given[k]);
       check_out(net.outputs[k].name, type, self.out_dtypes[k], rows, made[k]);
     } else {
       made[k] = new_result(self.out_dtypes[k], type.shape, rows).release().ptr();
     }
     out[k] = py::detail::array_proxy(made[k])->data;
+  }
+  if (into) {
+    const auto times = static_cast<std::size_t>(rows);
+    const auto input = [&](std::size_t i) {
+      return CallArray{net.inputs[i].name, {in[i], self.predictor->input_row_bytes()[i] * times}};
+    };
+    const auto output = [&](std::size_t k) {
+      return CallArray{net.outputs[k].name,
+                       {out[k], self.predictor->output_row_bytes()[k] * times}};
+    };
+    check_apart(count, input, results, output);
   }
   compute(self, in.data(), out.data(), rows);
   if (!flat && self.pack == Py_None && results == 1) return made.take(0);
@@ -158,6 +163,12 @@ PyObject* vectorcall(PyObject* object, PyObject* const* args, std::size_t nargsf
     set_python_error();
     return nullptr;
   }
+}
+
+// The same where somebody asks for the method itself.
+PyObject* call_method(PyObject* object, PyObject* const* args, Py_ssize_t count,
+                      PyObject* names) noexcept {
+  return vectorcall(object, args, static_cast<std::size_t>(count), names);
 }
 
 int traverse(PyObject* object, visitproc visit, void* arg) {
@@ -204,6 +215,64 @@ const PyMemberDef kMembers[] = {
     {"_flatten", T_OBJECT, offsetof(PyPredictor, flatten), 0, nullptr},
     {"_pack", T_OBJECT, offsetof(PyPredictor, pack), 0, nullptr},
     {nullptr, 0, 0, 0, nullptr},
+};
+constexpr const char* kDoc =
+    R"(A frozen network: immutable, called from any number of threads, arrays in and arrays out.
+
+`model.freeze()` makes one and `Predictor.load` reads one from a file. `certificate` says how right
+and how fast it is, `inputs` and `outputs` what it takes and gives. A row's answer does not depend
+on the other rows of the call, nor on the number of threads.
+
+Example:
+    >>> model = densa.Sequential([densa.Input((4,)), densa.layers.Dense(2)])
+    >>> predictor = model.freeze()
+    >>> predictor(np.ones((3, 4), "float32")).shape
+    (3, 2)
+)";
+
+// What `help` and type checkers see in place of the slot's own words: tp_call has none.
+constexpr const char* kCallDoc =
+    R"(__call__($self, /, *inputs, out=None)
+--
+
+Return the answers for rows: y[i] = network(x[i]).
+
+Args:
+    inputs: an array for each of `inputs`, in that order, or one structure like that of the model's
+        inputs. Each has shape (rows, ...) and the dtype of its spec, in native byte order; nothing
+        is cast but numbers and lists of them. All have as many rows, 0 or more. Arrays that are not
+        C-contiguous and aligned are copied first, read-only ones are fine, and what has `__array__`
+        is asked for it.
+    out: where the answers go: an array, or a list of one for each of `outputs` in that order; None
+        makes new ones. They must be writable, C-contiguous arrays of exactly the outputs' shapes
+        and dtypes, and share no memory with each other or with inputs.
+
+Returns:
+    An array of shape (rows, ...) for each output, structured like the model's output; those of
+    `out` themselves if they were given. They belong to the caller.
+
+Raises:
+    TypeError: for another dtype or number of inputs, and for an `out` that cannot be written as it
+        lies there. Nothing has been written then.
+    ValueError: for another shape or number of rows, and for memory that is shared. Nothing has been
+        written then.
+    IndexError: for an id of an embedding out of range; `out` may be half written.
+
+Example:
+    >>> model = densa.Sequential([densa.Input((4,)), densa.layers.Dense(2, "softmax")])
+    >>> predictor = model.freeze()
+    >>> x, y = np.ones((3, 4), "float32"), np.empty((3, 2), "float32")
+    >>> predictor(x, out=y) is y
+    True
+    >>> predictor([[1, 2, 3, 4]]).dtype
+    dtype('float32')
+)";
+
+// Without METH_COEXIST the slot's wrapper, which says nothing, would stay.
+const PyMethodDef kMethods[] = {
+    {"__call__", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(&call_method)),
+     METH_FASTCALL | METH_KEYWORDS | METH_COEXIST, kCallDoc},
+    {nullptr, nullptr, 0, nullptr},
 };
 const PyGetSetDef kGetSet[] = {
     {"__dict__", PyObject_GenericGetDict, PyObject_GenericSetDict, nullptr, nullptr},
@@ -252,7 +321,8 @@ void bind_predictor(py::module_& m) {
       {Py_tp_call, slot(&PyVectorcall_Call)},
       {Py_tp_members, const_cast<PyMemberDef*>(kMembers)},
       {Py_tp_getset, const_cast<PyGetSetDef*>(kGetSet)},
-      {Py_tp_doc, const_cast<char*>("A frozen network: arrays in, arrays out.")},
+      {Py_tp_methods, const_cast<PyMethodDef*>(kMethods)},
+      {Py_tp_doc, const_cast<char*>(kDoc)},
       {0, nullptr},
   };
   PyType_Spec type_spec{"densa._core.Predictor", sizeof(PyPredictor), 0,

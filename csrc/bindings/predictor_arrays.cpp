@@ -47,6 +47,45 @@ void check_rows(const std::string& name, std::int64_t found, std::int64_t* rows)
 constexpr int kPlain =
     py::detail::npy_api::NPY_ARRAY_C_CONTIGUOUS_ | py::detail::npy_api::NPY_ARRAY_ALIGNED_;
 
+bool same_dtype(const py::detail::PyArray_Proxy& array, PyObject* dtype) {
+  // Arrays that were pickled have descriptions of their own.
+  return array.descr == dtype || py::reinterpret_borrow<py::dtype>(array.descr)
+                                     .equal(py::reinterpret_borrow<py::object>(dtype));
+}
+
+py::object plain_array(PyObject* object) {
+  auto array = py::reinterpret_steal<py::object>(
+      py::detail::npy_api::get().PyArray_FromAny_(object, nullptr, 0, 0, kPlain, nullptr));
+  if (!array) throw py::error_already_set();
+  return array;
+}
+
+// Lists of numbers, and numbers, in the dtype that is wanted; NumPy alone would read texts, take
+// None for NaN, and cut fractions off.
+py::object array_of_numbers(const std::string& name, const TypeInfo& type, PyObject* dtype,
+                            PyObject* object) {
+  const std::string wanted =
+      cat("predictor: input '", name, "' must be an array or numbers of ", dtype_name(type.dtype));
+  py::object found;
+  try {
+    found = plain_array(object);
+  } catch (const py::error_already_set& error) {
+    if (!error.matches(PyExc_TypeError) && !error.matches(PyExc_ValueError)) throw;
+    throw ValueError(cat(wanted, ": ", py::str(error.value()).cast<std::string>()));
+  }
+  const py::dtype given = py::reinterpret_borrow<py::array>(found).dtype();
+  const std::string kinds = is_floating(type.dtype) ? "biuf" : "biu";
+  const bool empty = py::reinterpret_borrow<py::array>(found).size() == 0;
+  if (!empty && kinds.find(given.kind()) == std::string::npos)
+    throw TypeError(cat(wanted, "; got ", Py_TYPE(object)->tp_name, " of ",
+                        py::str(given).cast<std::string>()));
+  py::object made = found.attr("astype")(py::handle(dtype));
+  if (!is_floating(type.dtype) &&
+      !py::module_::import("numpy").attr("array_equal")(made, found).cast<bool>())
+    throw ValueError(cat(wanted, "; some are beyond its range"));
+  return made;
+}
+
 }  // namespace
 
 PyObject* numpy_description(DType dtype) { return numpy_dtype(dtype).release().ptr(); }
@@ -56,16 +95,9 @@ const void* input_of(const std::string& name, const TypeInfo& type, PyObject* dt
   const auto& api = py::detail::npy_api::get();
   if (!api.PyArray_Check_(object) || py::detail::array_proxy(object)->descr != dtype ||
       (py::detail::array_proxy(object)->flags & kPlain) != kPlain) {
-    py::object array;
-    if (api.PyArray_Check_(object) || PyObject_HasAttrString(object, "__array__") != 0) {
-      array = py::reinterpret_steal<py::object>(
-          api.PyArray_FromAny_(object, nullptr, 0, 0, kPlain, nullptr));
-    } else {  // numbers take the dtype that is wanted
-      Py_INCREF(dtype);
-      array = py::reinterpret_steal<py::object>(
-          api.PyArray_FromAny_(object, dtype, 0, 0, kPlain, nullptr));
-    }
-    if (!array) throw py::error_already_set();
+    const bool is_array =
+        api.PyArray_Check_(object) || PyObject_HasAttrString(object, "__array__") != 0;
+    py::object array = is_array ? plain_array(object) : array_of_numbers(name, type, dtype, object);
     const py::dtype given = py::reinterpret_borrow<py::array>(array).dtype();
     if (!given.equal(py::reinterpret_borrow<py::object>(dtype)))
       throw TypeError(cat("predictor: input '", name, "' must be ", dtype_name(type.dtype),
@@ -107,13 +139,26 @@ void check_out(const std::string& name, const TypeInfo& type, PyObject* dtype, s
     throw TypeError(cat("predictor: out for '", name, "' must be a NumPy array"));
   const py::detail::PyArray_Proxy& array = *py::detail::array_proxy(object);
   constexpr int kWanted = kPlain | py::detail::npy_api::NPY_ARRAY_WRITEABLE_;
-  if (array.descr != dtype || (array.flags & kWanted) != kWanted)
+  if (!same_dtype(array, dtype) || (array.flags & kWanted) != kWanted)
     throw TypeError(cat("predictor: out for '", name,
                         "' must be a writable, C-contiguous array of ", dtype_name(type.dtype)));
   if (!fits(array, type.shape) || array.dimensions[0] != rows)
     throw ShapeError(cat("predictor: out for '", name, "' must have shape ",
                          shape_text(with_rows(type.shape, rows)), " but has shape ",
                          shape_text(shape_of(array))));
+}
+
+std::span<PyObject* const> outs_of(PyObject* const& out, bool alone, std::size_t results) {
+  if (!alone && PyList_Check(out) == 0 && PyTuple_Check(out) == 0)
+    throw TypeError(cat("predictor: out is an array, or a list of one for each of the ", results,
+                        " outputs in their order; got ", Py_TYPE(out)->tp_name));
+  const std::span<PyObject* const> given =
+      alone ? std::span(&out, 1)
+            : std::span(PySequence_Fast_ITEMS(out),
+                        static_cast<std::size_t>(PySequence_Fast_GET_SIZE(out)));
+  if (given.size() != results)
+    throw ValueError(cat("predictor: out must hold ", results, " arrays, got ", given.size()));
+  return given;
 }
 
 py::tuple spec_tuple(const std::string& name, const TypeInfo& type) {

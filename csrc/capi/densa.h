@@ -17,8 +17,9 @@
  * - Functions that can fail return a densa_status and leave what they would have made at NULL.
  *   densa_last_error() then says what is wrong.
  * - The caller owns the memory of inputs and outputs; the library keeps no pointer to it. Arrays
- *   are row-major and aligned as their type wants it; the first axis are the rows. Inputs and
- *   outputs do not overlap.
+ *   are row-major and aligned as their type wants it; the first axis are the rows. Inputs may share
+ *   memory. An output shares none with an input, another output or scratch memory: a call with
+ *   such inputs and outputs is refused with DENSA_INVALID_ARGUMENT before it writes anything.
  * - Answers are those of `Predictor` in Python on the same machine, bit for bit. A row's answer
  *   depends neither on the other rows of the call nor on the number of threads.
  * - "Any thread" beside a function: it may be called from several threads at the same time, also
@@ -81,8 +82,10 @@ typedef struct densa_model densa_model;
 typedef struct densa_load_options {
   size_t struct_size;
   /* 0: the model gets a copy of its constants. 1: they stay where they are: a file is mapped, and
-   * must not be cut while the model lives (reading what is gone ends a process); memory must be
-   * aligned to 64 bytes and stay unchanged until the model and its sessions are freed. */
+   * must neither be cut nor written over in place while the model or a session lives (reading what
+   * is gone ends a process, and what is written there changes answers; write a new version beside
+   * it and rename that over it); memory must be aligned to 64 bytes and stay unchanged until the
+   * model and its sessions are freed. */
   int32_t in_place;
   /* 1: the sum over all bytes is not checked, so that only what is needed is read. Whatever can be
    * wrong with the network itself is found anyway; a flipped bit of a weight is not. */

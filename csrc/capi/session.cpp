@@ -5,6 +5,7 @@
 #include "base/threads.h"
 #include "capi/guard.h"
 #include "capi/model.h"
+#include "predict/overlap.h"
 
 namespace densa::capi {
 namespace {
@@ -44,6 +45,17 @@ void Frozen::check(const void* const* in, void* const* out, std::int64_t rows) c
   each(inputs, input, "input");
   const auto output = [out](std::size_t i) { return out[i]; };
   each(outputs, output, "output");
+
+  const auto extent = [rows](const Array& array, const void* data) {
+    return Extent(data, array.row_bytes * static_cast<std::size_t>(rows));
+  };
+  const auto found = find_overlap(
+      inputs.size(), [&](std::size_t i) { return extent(inputs[i], input(i)); }, outputs.size(),
+      [&](std::size_t k) { return extent(outputs[k], output(k)); });
+  if (found)
+    refuse(DENSA_INVALID_ARGUMENT, "output '", outputs[found->output].name, "' (", found->output,
+           ") shares memory with ", found->with_input ? "input '" : "output '",
+           (found->with_input ? inputs : outputs)[found->other].name, "' (", found->other, ")");
 }
 
 }  // namespace densa::capi

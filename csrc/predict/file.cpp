@@ -291,8 +291,8 @@ NetFile read(const std::byte* data, std::size_t bytes, std::shared_ptr<const voi
   if (note("format") != kFormat)
     throw ValueError(cat("its format is \"", shown(note("format")), "\", not \"", kFormat, '"'));
   if (note("version") != std::to_string(kNetFileVersion))
-    throw ValueError(
-        cat("its version is ", shown(note("version")), "; this densa reads ", kNetFileVersion));
+    throw ValueError(cat("its version is ", shown(note("version")), "; this densa reads ",
+                         kNetFileVersion, ": install a newer one, or freeze the model again"));
   file.net = net_of(note("net"));
   for (std::string_view name : kReserved) file.notes.erase(std::string(name));
   check_arena(members.need("arena"), bytes - front);

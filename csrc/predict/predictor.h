@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -30,8 +31,13 @@ class Predictor {
   // Scratch that a call with so many rows needs on `threads` threads; aligned to 64 bytes.
   std::size_t scratch_bytes(std::int64_t rows, int threads = 1) const;
 
+  // Bytes of a row of each input and output.
+  std::span<const std::size_t> input_row_bytes() const { return in_bytes_; }
+  std::span<const std::size_t> output_row_bytes() const { return out_bytes_; }
+
   // in[i]: the rows of input i, row-major, of its dtype; out[k]: room for the rows of output k.
-  // Nothing overlaps. Throws ValueError for an id out of range.
+  // No output overlaps an input or another output (find_overlap). Throws ValueError for an id out
+  // of range.
   void run(const void* const* in, void* const* out, std::int64_t rows, std::byte* scratch,
            int threads = 1) const;
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 import numpy as np
+
+from densa.utils import tree
 
 _ROWS = 256  # of generated data
 _MOST_IDS = 1 << 30
@@ -18,28 +21,43 @@ _SECONDS = 0.02  # of timing, for each number of rows
 class Certificate:
     """What a predictor is worth.
 
-    Errors are against the network as it was, unfolded and in float64, on `rows` rows.
+    Three networks answer the same `rows` rows. The predictor, as it is called. The exact one: the
+    model unfolded and in float64 throughout, without the roundings to 16 bits of a mixed policy.
+    And the model as it is, in its own policy and on its own device: `model.predict`, in batches of
+    at most 256 rows.
+
+    Errors are the predictor's against the exact network, `model_row_error` is the model's. They are
+    NaN where both have an answer that is no finite number, and where only one has, NaN or infinite;
+    of several outputs the largest counts, and NaN is larger than any.
 
     Args:
         data: "given", or "generated": standard normal numbers, ids and bytes drawn evenly.
         rows: how many.
         max_abs_error: largest absolute error of a number.
-        max_ulp_error: the same in units in the last place of the float32 answer.
+        max_ulp_error: the same in units in the last place of the predictor's type; of floating
+            outputs alone.
         max_row_error: largest error of a row over the row's norm.
         argmax_agreement: share of rows, over all outputs with several columns, whose largest column
-            is the same.
-        model_row_error: `max_row_error` of the unfrozen network in its own precision.
-        same_bits: whether the answers on the data are those of the unfrozen network, bit for bit.
+            is the exact network's. A row with NaN agrees if the NaN stand in the same columns, and
+            the largest of the others does.
+        model_row_error: `max_row_error` of `model.predict`; NaN also where that raises an error or
+            has outputs of other shapes, as a `predict_step` of the model's own may.
+        same_bits: whether the predictor's answers are those of `model.predict`, bit for bit and of
+            the same dtype; any NaN counts as any other. Expect it where nothing was folded, merged
+            or removed, the model's type is the predictor's and both are on the CPU: a predictor
+            leaves out the roundings of mixed policies.
         folded: what became part of a layer.
         merged: layers that became one.
-        removed: units that were constant.
+        removed: units that were constant, and roundings to 16 bits.
         kept: what could not be folded, and why.
         formats: layer by layer, the format of its weights and why, where others than float32 were
             asked for.
-        bytes: of all constants; `model_bytes` before.
-        flops: multiplications and additions for a row; `model_flops` before.
+        bytes: of all constants; `model_bytes`: of the unfolded network in the predictor's type.
+        flops: multiplications and additions for a row; `model_flops`: of the unfolded network.
         latency: for some numbers of rows, p50 and p99 of a call from Python in microseconds, on the
             machine that froze it.
+        non_finite_rows: rows for which the predictor, or the exact network, has an answer that is
+            NaN or infinite.
     """
 
     data: str
@@ -60,6 +78,7 @@ class Certificate:
     model_flops: float
     formats: dict[str, str] = field(default_factory=dict)
     latency: dict[str, tuple[float, float]] = field(default_factory=dict)
+    non_finite_rows: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """Plain lists, numbers and texts, as a file holds them; "nan" and "inf" are texts."""
@@ -67,11 +86,18 @@ class Certificate:
 
     @classmethod
     def from_dict(cls, data: Any) -> Certificate:
-        """The certificate of a file; ValueError for anything else."""
+        """The certificate of a file, without parts that only a later densa knows.
+
+        Raises:
+            ValueError: for what is none.
+        """
         known = {f.name for f in fields(cls)}
-        if not isinstance(data, dict) or set(data) != known:
+        later = {"non_finite_rows"}  # files of before have none
+        if not isinstance(data, dict) or not known - later <= set(data):
             raise ValueError("the predictor's certificate does not have the parts of one")
-        made: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
+        made: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in data.items() if k in known
+        }
         for key, v in made.items():
             if v in ("nan", "inf"):
                 made[key] = float(v)
@@ -80,14 +106,19 @@ class Certificate:
 
     def __str__(self) -> str:
         lines = [
-            f"on {self.rows} rows, {self.data}, against float64 and unfolded:",
+            f"on {self.rows} rows, {self.data}, against the unfolded network in float64:",
             f"  largest error {self.max_abs_error:.2g} absolute, {self.max_ulp_error:.3g} ulp, "
-            f"{self.max_row_error:.2g} of a row's norm (unfrozen: {self.model_row_error:.2g})",
-            f"  argmax agrees on {self.argmax_agreement:.2%}; "
-            + ("the bits of the unfrozen network" if self.same_bits else "not the same bits"),
-            f"{self.bytes} bytes ({self.model_bytes} before), {self.flops:.0f} operations a row "
-            f"({self.model_flops:.0f} before)",
+            f"{self.max_row_error:.2g} of a row's norm (model.predict: {self.model_row_error:.2g})",
+            # Rounded down: 100 % are all rows.
+            f"  argmax agrees on {math.floor(self.argmax_agreement * 1e4) / 1e4:.2%}; "
+            + ("the bits of model.predict" if self.same_bits else "not the bits of model.predict"),
         ]
+        if self.non_finite_rows:
+            lines.append(f"  {self.non_finite_rows} rows have answers that are NaN or infinite")
+        lines.append(
+            f"{self.bytes} bytes ({self.model_bytes} before), {self.flops:.0f} operations a row "
+            f"({self.model_flops:.0f} before)"
+        )
         lines += [
             f"{rows} rows: p50 {p50:.2f} us, p99 {p99:.2f} us"
             for rows, (p50, p99) in self.latency.items()
@@ -145,55 +176,125 @@ def _ids(probe: Any, index: int) -> int:
 
 
 def check_given(predictor: Any, arrays: list[Any]) -> list[Any]:
-    """The rows that a user gave, in the dtypes of the inputs; ValueError for what does not fit."""
+    """The rows that a user gave, in the dtypes of the inputs.
+
+    Raises:
+        ValueError: for other shapes, no rows, and numbers that are none of the input's dtype.
+        TypeError: for what is no array of numbers.
+    """
     if len(arrays) != len(predictor.inputs):
         raise ValueError(
             f"calibration: {len(predictor.inputs)} inputs expected; received {len(arrays)}."
         )
-    return [
-        np.ascontiguousarray(a).astype(spec.dtype, copy=False)
-        for a, spec in zip(arrays, predictor.inputs, strict=True)
-    ]
+    made = [_given(a, spec) for a, spec in zip(arrays, predictor.inputs, strict=True)]
+    rows = [len(a) for a in made]
+    if len(set(rows)) > 1:
+        raise ValueError(f"calibration: inputs have different numbers of rows: {rows}.")
+    if rows and not rows[0]:
+        raise ValueError("calibration: at least one row is needed; received 0. None makes rows up.")
+    return made
+
+
+def _given(given: Any, spec: Any) -> Any:
+    array, where = np.asarray(given), f"calibration: input '{spec.name}'"
+    if array.dtype.kind not in "biuf" and array.dtype.name != "bfloat16":
+        raise TypeError(f"{where} must be numbers of {spec.dtype}; received {array.dtype}.")
+    if array.shape[1:] != spec.shape[1:] or array.ndim != len(spec.shape):
+        wanted = ", ".join("rows" if d is None else str(d) for d in spec.shape)
+        raise ValueError(f"{where} must have shape ({wanted}) but has shape {array.shape}.")
+    with np.errstate(invalid="ignore", over="ignore"):
+        made = np.ascontiguousarray(array, spec.dtype)
+    if made.dtype.kind != "f" and not np.array_equal(made, array):
+        raise ValueError(f"{where} has numbers that are none of {spec.dtype}.")
+    return made
 
 
 # ---- errors --------------------------------------------------------------------------------------
 
 
 def _rows_of(outputs: list[Any]) -> list[Any]:
-    return [np.asarray(y, np.float64).reshape(len(y), -1) for y in outputs]
+    return [np.asarray(y, np.float64).reshape(len(y), math.prod(y.shape[1:])) for y in outputs]
 
 
-def row_error(outputs: list[Any], exact: list[Any]) -> float:
-    """The largest error of a row, over all outputs, by the row's norm."""
-    largest = 0.0
+def _largest(parts: list[Any]) -> float:
+    """The largest number of all; NaN if one is."""
+    return float(np.max([np.max(part, initial=0.0) for part in parts], initial=0.0))
+
+
+def _row_errors(outputs: list[Any], exact: list[Any]) -> list[Any]:
+    """The error of each row over its norm: NaN for a row that is not finite, ∞ for one that was."""
+    found = []
     for y, t in zip(_rows_of(outputs), _rows_of(exact), strict=True):
         with np.errstate(divide="ignore", invalid="ignore"):
             norm = np.linalg.norm(t, axis=1)
             error = np.linalg.norm(y - t, axis=1)
             share = np.where(error == 0, 0.0, error / norm)
-        # A row without finite answers says nothing, and one that loses them everything.
-        share = np.where(np.isfinite(norm), np.where(np.isnan(share), np.inf, share), 0.0)
-        largest = max(largest, float(np.max(share, initial=0.0)))
-    return largest
+        found.append(np.where(np.isfinite(norm), np.where(np.isnan(share), np.inf, share), np.nan))
+    return found
+
+
+def row_error(outputs: list[Any], exact: list[Any]) -> float:
+    """The largest error of a row, over all outputs, by the row's norm.
+
+    A row without finite answers says nothing, and one that loses them everything.
+    """
+    return _largest([np.where(np.isnan(e), 0.0, e) for e in _row_errors(outputs, exact)])
+
+
+def _differences(outputs: list[Any], exact: list[Any]) -> list[Any]:
+    with np.errstate(invalid="ignore"):
+        return [np.abs(np.asarray(y, np.float64) - t) for y, t in zip(outputs, exact, strict=True)]
 
 
 def _ulps(outputs: list[Any], exact: list[Any]) -> float:
-    largest = 0.0
-    for y, t in zip(outputs, exact, strict=True):
+    parts = []
+    for y, t, error in zip(outputs, exact, _differences(outputs, exact), strict=True):
         if y.dtype.kind != "f":
             continue
-        unit = np.spacing(np.abs(t).astype(y.dtype)).astype(np.float64)
-        largest = max(largest, float(np.max(np.abs(y.astype(np.float64) - t) / unit, initial=0.0)))
-    return largest
+        with np.errstate(over="ignore", invalid="ignore"):
+            parts.append(error / np.spacing(np.abs(t).astype(y.dtype)).astype(np.float64))
+    return _largest(parts)
 
 
 def _agreement(outputs: list[Any], exact: list[Any]) -> float:
-    shares = [
-        np.mean(np.argmax(y, axis=1) == np.argmax(t, axis=1))
-        for y, t in zip(_rows_of(outputs), _rows_of(exact), strict=True)
-        if y.shape[1] > 1 and len(y)
-    ]
+    shares = []
+    for y, t in zip(_rows_of(outputs), _rows_of(exact), strict=True):
+        if y.shape[1] < 2:
+            continue
+        nans = np.isnan(y), np.isnan(t)
+        largest = [
+            np.argmax(np.where(n, -np.inf, a), axis=1) for n, a in zip(nans, (y, t), strict=True)
+        ]
+        shares.append(np.mean((nans[0] == nans[1]).all(axis=1) & (largest[0] == largest[1])))
     return float(np.mean(shares)) if shares else 1.0
+
+
+def _non_finite(outputs: list[Any], exact: list[Any]) -> int:
+    rows = [~np.isfinite(a).all(axis=1) for a in (*_rows_of(outputs), *_rows_of(exact))]
+    return int(np.any(rows, axis=0).sum()) if rows else 0
+
+
+def _same_bits(outputs: list[Any], others: list[Any]) -> bool:
+    return all(
+        y.dtype == t.dtype and _bits_alike(y, t) for y, t in zip(outputs, others, strict=True)
+    )
+
+
+def _bits_alike(y: Any, t: Any) -> bool:
+    bits = f"u{y.dtype.itemsize}"
+    alike = y.view(bits) == t.view(bits)
+    return bool(np.all(alike | (np.isnan(y) & np.isnan(t)) if y.dtype.kind == "f" else alike))
+
+
+def predicted(model: Any, x: Any, outputs: list[Any]) -> list[Any] | None:
+    """What `model.predict` returns; None if that is nothing to compare with `outputs`."""
+    try:
+        found = model.predict(x, batch_size=_ROWS, verbose=0)
+        leaves = [np.asarray(y) for y in tree.flatten(found)]
+    except Exception:  # a step of the model's own may do anything, and freezing does not need it
+        return None
+    shapes = [y.shape for y in outputs]
+    return leaves if [y.shape for y in leaves] == shapes else None
 
 
 def _latency(predictor: Any, arrays: list[Any]) -> dict[str, tuple[float, float]]:
@@ -213,34 +314,29 @@ def _latency(predictor: Any, arrays: list[Any]) -> dict[str, tuple[float, float]
 
 
 def certify(
+    model: Any,
     predictor: Any,
-    plain: Any,
     exact: Any,
     report: dict[str, list[str]],
     arrays: list[Any],
     data: str,
     *,
+    structure: Any,
     sizes: tuple[tuple[int, float], tuple[int, float]],
     formats: dict[str, str],
 ) -> Certificate:
-    """Measure a predictor against the network unfolded (`plain`) and in float64 too (`exact`)."""
-    answers, before, wanted = (p.run(arrays) for p in (predictor, plain, exact))
-    differences = [
-        float(np.max(np.abs(np.asarray(y, np.float64) - t), initial=0.0))
-        for y, t in zip(answers, wanted, strict=True)
-    ]
+    """Measure a predictor against its model, and against that in float64 and unfolded (`exact`)."""
+    answers, wanted = predictor.run(arrays), exact.run(arrays)
+    own = predicted(model, tree.pack_like(structure, arrays), answers)
     return Certificate(
         data=data,
         rows=len(arrays[0]) if arrays else 0,
-        max_abs_error=max(differences),
+        max_abs_error=_largest(_differences(answers, wanted)),
         max_ulp_error=_ulps(answers, wanted),
-        max_row_error=row_error(answers, wanted),
+        max_row_error=_largest(_row_errors(answers, wanted)),
         argmax_agreement=_agreement(answers, wanted),
-        model_row_error=row_error(before, wanted),
-        same_bits=all(
-            np.array_equal(y, t, equal_nan=y.dtype.kind == "f")
-            for y, t in zip(answers, before, strict=True)
-        ),
+        model_row_error=math.nan if own is None else _largest(_row_errors(own, wanted)),
+        same_bits=own is not None and _same_bits(answers, own),
         folded=tuple(report["folded"]),
         merged=tuple(report["merged"]),
         removed=tuple(report["removed"]),
@@ -251,4 +347,5 @@ def certify(
         model_flops=sizes[1][1],
         formats=formats,
         latency=_latency(predictor, arrays),
+        non_finite_rows=_non_finite(answers, wanted),
     )

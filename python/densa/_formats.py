@@ -21,6 +21,24 @@ Format = tuple[str, float, int]  # name; of x: scale and zero, 0 for each row by
 PLAIN: Format = ("float32", 0.0, 0)
 
 
+class LayerFormat(str):
+    """A format's name, and the range of int8 that a layer multiplies, if it is fixed.
+
+    Args:
+        name: the format.
+        scale: of what the layer multiplies; 0: each row has its own range.
+        zero: which byte is 0.
+    """
+
+    scale: float
+    zero: int
+
+    def __new__(cls, name: str, scale: float = 0.0, zero: int = 0) -> LayerFormat:
+        made = super().__new__(cls, name)
+        made.scale, made.zero = scale, zero
+        return made
+
+
 class Layer(NamedTuple):
     """A product that may have narrow weights."""
 
@@ -59,7 +77,8 @@ def choose(
         dtype: what layers should have that `formats` does not name.
         data: rows for each input.
         static: whether int8 layers take the range of what they multiply from `data`.
-        formats: formats by layer, which are taken as they are.
+        formats: formats by layer, which are taken as they are; the range of a LayerFormat where
+            `data` gives none.
         budget: the largest change of the outputs; None: that of `dtype`.
 
     Returns:
@@ -79,8 +98,12 @@ def choose(
         wish = formats.get(layer.name, dtype)
         if wish == "float32":
             continue
-        scale = _range(predictor, i, data) if static and wish == "int8" else (0.0, 0)
-        form: Format = (wish, *scale)
+        scale = (0.0, 0)
+        if wish == "int8" and static:
+            scale = _range(predictor, i, data)
+        elif isinstance(wish, LayerFormat):
+            scale = (wish.scale, wish.zero)
+        form: Format = (str(wish), *scale)
         if layer.name in formats:
             chosen[i], why[i] = form, ", as asked for"
             continue
@@ -132,7 +155,7 @@ def _check(layers: list[Layer], formats: Mapping[str, str], budget: float | None
     for name, form in formats.items():
         if name not in names:
             raise ValueError(f"freeze: formats names '{name}'; the layers are {names}.")
-        if form not in BUDGETS:
+        if not isinstance(form, str) or form not in BUDGETS:
             raise ValueError(
                 f"freeze: the format of '{name}' must be one of {list(BUDGETS)}; received {form!r}."
             )

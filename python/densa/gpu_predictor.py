@@ -44,14 +44,15 @@ class GpuPredictor:
         Args:
             inputs: arrays of the dtypes of `inputs`, all with as many rows, or tensors on
                 `device`. Tensors on the CPU count as arrays.
-            out: where results go: an array or tensor for each output, of the inputs' kind.
+            out: where results go: an array or tensor, or a list of one for each output, of the
+                inputs' kind. They share no memory with each other or with inputs.
 
         Returns:
             Arrays for arrays and tensors for tensors, structured like the model's output. Tensors
             may still be computed when they are returned, as those of all ops on a GPU.
 
         Raises:
-            ValueError: for wrong shapes, or another GPU.
+            ValueError: for wrong shapes, another GPU, or memory that is shared.
             TypeError: for wrong dtypes, a wrong number of inputs, or arrays beside tensors.
             IndexError: for an id of an embedding out of range.
         """

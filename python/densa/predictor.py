@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from numbers import Real
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
@@ -12,7 +13,7 @@ from densa import _core
 from densa._certificate import Certificate, certify, check_given, generate
 from densa._core import Predictor
 from densa._folding import within_bound
-from densa._formats import choose, layers_of
+from densa._formats import LayerFormat, choose, layers_of
 from densa._recording import record
 from densa.device import load_backend
 from densa.saving.file_format import strict_json, to_json, write_beside
@@ -53,6 +54,13 @@ def freeze(
         raise ValueError(
             f"freeze: dtype must be 'float32', 'float64', 'bfloat16' or 'int8'; received {dtype!r}."
         )
+    if formats is not None and not isinstance(formats, Mapping):
+        raise TypeError(
+            "freeze: formats is a format for layers by name, such as {'dense': 'int8'}; received "
+            f"{formats!r}. dtype='int8' is for all layers."
+        )
+    if budget is not None and (isinstance(budget, bool) or not isinstance(budget, Real)):
+        raise TypeError(f"freeze: budget is a number such as 0.01; received {budget!r}.")
     _check_device(device, dtype, formats, budget)
     computed = "float64" if dtype == "float64" else "float32"
     program, names, structure, outputs = record(model, inputs)
@@ -96,7 +104,15 @@ def freeze(
         _set_structure(predictor, _shape_of(structure), _shape_of(outputs))
     sizes = (_size_of(predictor), _size_of(plain))
     vars(predictor)["certificate"] = certify(
-        predictor, plain, exact, report, arrays, data, sizes=sizes, formats=chosen
+        model,
+        predictor,
+        exact,
+        report,
+        arrays,
+        data,
+        structure=structure,
+        sizes=sizes,
+        formats=chosen,
     )
     return predictor
 
@@ -193,9 +209,20 @@ def _outputs(self: Predictor) -> tuple[TensorSpec, ...]:
 def _formats(self: Predictor) -> dict[str, str]:
     """The format of the weights of each dense layer: `"float32"`, `"bfloat16"` or `"int8"`.
 
-    `freeze(formats=predictor.formats)` makes the same choice again.
+    `freeze(formats=predictor.formats)` makes the same choice again. An int8 layer that was
+    calibrated keeps its range, which these strings hold beside their letters: copied into plain
+    ones, each row has its own.
     """
-    return {layer.name: layer.format[0] for layer in layers_of(self)}
+    return {layer.name: LayerFormat(*layer.format) for layer in layers_of(self)}
+
+
+def _certificate(self: Predictor) -> Certificate | None:
+    """How right it is, and how fast: what was measured when it was frozen.
+
+    None for a file that holds none.
+    """
+    certificate: Certificate | None = vars(self).get("certificate")
+    return certificate
 
 
 def _run(self: Predictor, arrays: list[Any]) -> list[np.ndarray[Any, Any]]:
@@ -247,8 +274,9 @@ def _save(self: Predictor, path: Any) -> None:
     """Write the predictor to a file, from which `Predictor.load` and C make the same one.
 
     Args:
-        path: where; by custom it ends in `.densa`. A file there is replaced once the new one is
-            whole.
+        path: where; by custom it ends in `.densa`. The file is written beside it and renamed once
+            it is whole, so predictors that have the old one mapped keep it; of a symbolic link the
+            target is replaced.
 
     Raises:
         ValueError: if the folder does not exist.
@@ -268,7 +296,10 @@ def _load(path: Any, *, mmap: bool = True, check: bool = True) -> Predictor:
     Args:
         path: the file.
         mmap: whether its constants are read from the file as they are needed, and shared with
-            other processes that do; the file must then not be cut while the predictor lives.
+            other processes that do. The file must then neither be cut nor written over in place
+            while the predictor lives: that changes its answers or ends the process, and nothing
+            notices. Write a new version beside it and rename that over it, as `save` does; or read
+            the file at once, with False.
         check: whether to read all bytes and check their sum.
 
     Returns:
@@ -349,6 +380,7 @@ def _attach() -> None:
         "inputs": property(_inputs),
         "outputs": property(_outputs),
         "formats": property(_formats),
+        "certificate": property(_certificate),
         "run": _run,
         "save": _save,
         "export_c": _export_c,

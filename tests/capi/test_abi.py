@@ -277,6 +277,47 @@ def test_arguments_of_a_call(c, load, saved):
     c.densa_session_free(session)
 
 
+@pytest.mark.parametrize("rows", [0, 1, 4])
+def test_memory_that_is_shared(c, load, saved, rows):
+    """Inputs may be the same; an output is like nothing else, with a session and without."""
+    predictor, path = saved["wide_net"]
+    model = load(path)
+    x, y = data_for(predictor, rows), outputs_for(predictor, rows)
+    session, options = c_void_p(), session_options(max(rows, 1))
+    expect(c, c.densa_session_create(model, byref(options), byref(session)), "OK")
+    bytes_ = c_size_t()
+    expect(c, c.densa_scratch_bytes(model, c_int64(rows), byref(bytes_)), "OK")
+    scratch = np.empty(bytes_.value, "uint8")
+
+    def call(outputs):
+        outs = (c_void_p * 2)(*outputs)
+        yield c.densa_run(session, pointers(x), outs, c_int64(rows))
+        yield c.densa_run_with_scratch(
+            model, pointers(x), outs, c_int64(rows), c_void_p(scratch.ctypes.data), bytes_
+        )
+
+    kept = [a.copy() for a in (*x, *y)]
+    first, second, ids, numbers = (a.ctypes.data for a in (*y, *x))
+    assert [s.name for s in predictor.inputs] == ["ids", "numbers"]
+    for outputs, text in [
+        ((first, first), r"output 'risk' \(1\) shares memory with output 'scores' \(0\)"),
+        ((first, first + 8), r"output 'risk' \(1\) shares memory with output 'scores' \(0\)"),
+        ((numbers, second), r"output 'scores' \(0\) shares memory with input 'numbers' \(1\)"),
+        ((first, ids + 4), r"output 'risk' \(1\) shares memory with input 'ids' \(0\)"),
+    ]:
+        for status in call(outputs):
+            expect(c, status, "INVALID_ARGUMENT" if rows else "OK", text)
+    for a, b in zip((*x, *y), kept, strict=True):
+        np.testing.assert_array_equal(a, b)
+    both = np.empty(4 * rows, "float32")  # side by side
+    for status in call((both.ctypes.data, both.ctypes.data + 12 * rows)):
+        expect(c, status, "OK")
+        wanted = predictor.run(x)
+        np.testing.assert_array_equal(both[: 3 * rows].reshape(rows, 3), wanted[0])
+        np.testing.assert_array_equal(both[3 * rows :].reshape(rows, 1), wanted[1])
+    c.densa_session_free(session)
+
+
 def test_ids_out_of_range(c, load, saved):
     predictor, path = saved["wide_net"]
     model = load(path)

@@ -359,6 +359,24 @@ def test_an_id_out_of_range_is_an_error(move):
 # ---- freezing ------------------------------------------------------------------------------------
 
 
+def test_memory_that_is_shared_is_refused():
+    x = densa.Input((3,), name="x")
+    model = densa.Model(x, [layers.Dense(3, name="a")(x), layers.Dense(3, name="b")(x)])
+    predictor = model.freeze(device="cuda")
+    rows = np.ones((4, 3), "float32")
+    for data, y in ((rows, np.zeros((8, 3), "float32")),
+                    (there([rows])[0], there([np.zeros((8, 3), "float32")])[0])):  # fmt: skip
+        a, b = y[:4], y[4:]
+        for same in ([a, a], [y[1:5], a]):
+            with pytest.raises(ValueError, match="out for 'b' shares memory with out for 'a'"):
+                predictor(data, out=same)
+        with pytest.raises(ValueError, match="out for 'b' shares memory with input 'x'"):
+            predictor(data, out=[a, data])
+        np.testing.assert_array_equal(np.asarray(y), 0)
+        for got, wanted in zip(predictor(data, out=[a, b]), predictor(data), strict=True):
+            np.testing.assert_array_equal(np.asarray(got), np.asarray(wanted))
+
+
 def test_what_a_gpu_has_not_is_refused(tmp_path):
     model = flat_net()
     for options in ({"dtype": "int8"}, {"dtype": "bfloat16"}, {"budget": 0.1},
@@ -396,8 +414,8 @@ def test_the_certificate_is_that_of_the_gpu():
     assert 0 < found.max_row_error < 1e-5
     assert found.flops < found.model_flops
     assert set(found.latency) == {"1", "32"}
-    plain, _ = made(flat_net, **AS_IT_IS)
-    assert plain.certificate.same_bits
+    plain, _ = made(flat_net, "cuda", **AS_IT_IS)
+    assert plain.certificate.same_bits  # of `predict` there, too
 
 
 def test_it_says_what_it_is(small):

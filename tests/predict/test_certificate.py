@@ -8,8 +8,16 @@ import pytest
 
 import densa
 from densa import _core, _folding, layers
-from densa._certificate import Certificate, generate, row_error
-from predict_nets import NETS, data_for, dense_net, move_weights, norm_net, wide_net
+from densa._certificate import Certificate, _agreement, generate, row_error
+from predict_nets import (
+    NETS,
+    data_for,
+    dense_net,
+    image_net,
+    move_weights,
+    norm_net,
+    wide_net,
+)
 
 
 @pytest.fixture(params=NETS, ids=lambda make: make.__name__)
@@ -63,6 +71,141 @@ def test_foldings_that_break_the_bound_are_taken_back(monkeypatch):
     assert model.freeze("float64").certificate.folded  # that is not measured against itself
 
 
+# ---- beside model.predict ------------------------------------------------------------------------
+
+
+@pytest.fixture(params=["float32", "float64", "mixed_bfloat16", "mixed_float16"])
+def policy(request):
+    before = densa.config.dtype_policy()
+    densa.config.set_dtype_policy(request.param)
+    yield request.param
+    densa.config.set_dtype_policy(before)
+
+
+def worst_row(answers, wanted):
+    """The largest error of a row over its norm, one row after the other."""
+    worst = 0.0
+    for y, t in zip(answers, wanted, strict=True):
+        for a, b in zip(y.astype("float64"), t.astype("float64"), strict=True):
+            worst = max(worst, np.sqrt(((a - b) ** 2).sum()) / np.sqrt((b**2).sum()))
+    return worst
+
+
+@pytest.mark.parametrize("off", [{}, {"fold": False, "merge": False, "prune": False}])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("make", [norm_net, wide_net, image_net])
+def test_the_model_is_what_predict_returns(policy, make, dtype, off):
+    model = make()
+    move_weights(model)
+    unfolded = model.freeze("float64", fold=False, merge=False, prune=False)
+    arrays = data_for(unfolded, 40, seed=5)
+    names = [spec.name for spec in unfolded.inputs]
+    given = arrays[0] if len(arrays) == 1 else dict(zip(names, arrays, strict=True))
+    predictor = model.freeze(dtype, calibration=given, **off)
+    told = predictor.certificate
+    own = model.predict(given, verbose=0)
+    own = own if isinstance(own, list) else [own]
+    alike = [
+        y.dtype == t.dtype and y.tobytes() == t.tobytes()
+        for y, t in zip(predictor.run(arrays), own, strict=True)
+    ]
+    assert told.same_bits == all(alike)
+    if policy == dtype and off:
+        assert told.same_bits
+    if policy != dtype:
+        assert not told.same_bits
+        assert "not the bits of model.predict" in str(told)
+    np.testing.assert_allclose(
+        told.model_row_error, worst_row(own, unfolded.run(arrays)), rtol=1e-6, atol=1e-15
+    )
+    if "mixed" in policy:
+        assert told.model_row_error > 1e-4
+        assert told.max_row_error < 1e-4
+        assert any("computed in more" in line for line in told.removed)
+
+
+@pytest.mark.parametrize("what", ["raises", "labels", "another"])
+def test_a_predict_that_gives_something_else(what):
+    class Own(densa.Sequential):
+        def predict_step(self, data):
+            y = super().predict_step(data)
+            if what == "raises":
+                raise RuntimeError("not for this")
+            return densa.ops.argmax(y, axis=1) if what == "labels" else y + 1
+
+    model = Own([densa.Input((3,)), layers.Dense(4)])
+    told = model.freeze().certificate
+    assert not told.same_bits
+    assert told.max_row_error < 1e-4
+    if what == "another":
+        assert told.model_row_error > 0.1
+    else:
+        assert np.isnan(told.model_row_error)
+
+
+# ---- NaN and infinities --------------------------------------------------------------------------
+
+
+def test_nan_agrees_with_nan_alone():
+    nan, inf = np.nan, np.inf
+    exact = np.array([[nan, 1, 2], [nan, 2, 1], [nan] * 3, [0, 1, 2], [0, nan, 2], [0, 1, inf]])
+    answers = np.array([[nan, 1, 2], [nan, 1, 2], [nan] * 3, [nan, 1, 2], [0, 1, 2], [0, 1, inf]])
+    for row, agrees in enumerate([True, False, True, False, False, True]):
+        assert _agreement([answers[[row]]], [exact[[row]]]) == agrees, row
+    assert _agreement([answers], [exact]) == 0.5
+
+
+@pytest.fixture
+def logs():
+    """Two outputs; one has NaN in the rows with a negative number."""
+    x = densa.Input((2,), name="x")
+    return [densa.ops.log(layers.Dense(2, name="a")(x)), layers.Dense(3, name="b")(x), x]
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_nan_shows_wherever_it_stands(logs, first, tmp_path):
+    *outputs, x = logs
+    model = densa.Model(x, [outputs[first], outputs[1 - first]])
+    move_weights(model)
+    predictor = model.freeze()
+    told = predictor.certificate
+    for error in (told.max_abs_error, told.max_ulp_error, told.max_row_error, told.model_row_error):
+        assert np.isnan(error)
+    rows = np.random.default_rng(0).standard_normal((256, 2)).astype("float32")
+    bad = ~np.isfinite(predictor(rows)[first]).all(axis=1)
+    assert told.non_finite_rows == bad.sum() > 0
+    assert f"{bad.sum()} rows have answers that are NaN or infinite" in str(told)
+    assert told.same_bits
+    assert told.argmax_agreement == 1
+    predictor.save(tmp_path / "a.densa")
+    assert str(densa.Predictor.load(tmp_path / "a.densa").certificate) == str(told)
+
+
+def test_answers_that_are_lost_are_infinite_errors():
+    model = densa.Sequential(
+        [densa.Input((1,)), layers.Dense(2, "relu"), layers.Dense(2, use_bias=False)]
+    )
+    for variable in model.trainable_variables:
+        variable.assign(np.full(variable.shape, 1e25))
+    told = model.freeze(calibration=np.ones((5, 1), "float32")).certificate
+    assert told.max_abs_error == told.max_row_error == told.model_row_error == np.inf
+    assert told.non_finite_rows == 5
+    assert told.same_bits
+
+
+def test_a_minus_before_zero_is_another_bit():
+    model = densa.Sequential([densa.Input((2,)), layers.Rescaling(-1.0)])
+    told = model.freeze(calibration=np.zeros((3, 2), "float32")).certificate
+    x = np.zeros((3, 2), "float32")
+    same = model.freeze()(x).tobytes() == model.predict(x, verbose=0).tobytes()
+    assert told.same_bits == same
+
+
+def test_shares_are_rounded_down():
+    told = dataclasses.replace(dense_net().freeze().certificate, argmax_agreement=1 - 1e-6)
+    assert "argmax agrees on 99.99%" in str(told)
+
+
 def test_rows_without_finite_answers_hide_no_errors():
     exact = np.array([[3.0, 4.0], [np.nan, 1.0], [np.inf, 1.0]])
     answers = exact + np.array([[0.5, 0.0], [0.0, 0.0], [0.0, 0.0]])
@@ -76,7 +219,7 @@ def test_float64_agrees_with_itself(model):
     assert told.max_row_error < 1e-12
     plain = model.freeze("float64", fold=False, merge=False, prune=False).certificate
     assert plain.max_row_error == 0
-    assert plain.same_bits
+    assert not plain.same_bits  # `predict` computes in float32
 
 
 def test_nothing_to_fold_keeps_the_bits():
@@ -130,8 +273,7 @@ def test_generated_ids_are_all_that_the_tables_take():
 
 def test_answers_that_are_not_finite_stay_with_the_file(tmp_path):
     model = densa.Sequential([densa.Input((6,)), layers.Lambda(densa.ops.log), layers.Dense(3)])
-    with np.errstate(invalid="ignore"):
-        predictor = model.freeze()
+    predictor = model.freeze()
     predictor.save(tmp_path / "net.densa")
     told = densa.Predictor.load(tmp_path / "net.densa").certificate
     assert str(told) == str(predictor.certificate)
@@ -152,6 +294,27 @@ def test_a_file_with_a_wrong_one(tmp_path):
             densa.Predictor.load(tmp_path / "a.densa")
 
 
+@pytest.mark.parametrize("later", [False, True])
+def test_a_file_of_before_or_later(tmp_path, later):
+    predictor = wide_net().freeze()
+    kept = predictor.certificate.to_dict()
+    if later:
+        kept["another_error"] = [1, 2]
+    else:
+        del kept["non_finite_rows"]
+    notes = {"certificate": json.dumps(kept), "structure": "[null,null]"}
+    header, arena = _core.predictor_file(predictor, notes)
+    (tmp_path / "a.densa").write_bytes(header + arena.tobytes())
+    assert densa.Predictor.load(tmp_path / "a.densa").certificate == predictor.certificate
+
+
+def test_it_cannot_be_replaced():
+    predictor = dense_net().freeze()
+    with pytest.raises(AttributeError):
+        predictor.certificate = None
+    assert "measured when it was frozen" in type(predictor).certificate.__doc__
+
+
 def test_as_plain_data_and_text():
     told = norm_net().freeze().certificate
     assert Certificate.from_dict(json.loads(json.dumps(told.to_dict()))) == told
@@ -168,3 +331,39 @@ def test_wrong_arguments():
         model.freeze("float16")
     with pytest.raises((TypeError, ValueError), match="'input"):
         model.freeze(calibration=np.ones((3, 4), "float32"))
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "text"),
+    [
+        (np.ones((0, 2), "float32"), ValueError, "at least one row is needed; received 0"),
+        ([], ValueError, r"must have shape \(rows, 2\) but has shape \(0,\)"),
+        (np.float32(1), ValueError, r"but has shape \(\)"),
+        (np.array([["a", "b"]]), TypeError, "must be numbers of float32; received <U1"),
+        (np.array([[1, None]], object), TypeError, "received object"),
+        (np.ones((2, 2), "complex64"), TypeError, "received complex64"),
+    ],
+)
+def test_wrong_calibration(given, error, text):
+    model = densa.Sequential([densa.Input((2,)), layers.Dense(3)])
+    for dtype in ("float32", "int8"):
+        with pytest.raises(error, match=f"calibration: .*{text}"):
+            model.freeze(dtype, calibration=given)
+
+
+def test_wrong_calibration_of_several_inputs():
+    model = wide_net()
+    numbers, ids = np.ones((3, 6), "float32"), np.ones((3, 2), "int32")
+    assert model.freeze(calibration={"numbers": numbers, "ids": ids}).certificate.rows == 3
+    with pytest.raises(ValueError, match=r"different numbers of rows: \[2, 3\]"):
+        model.freeze(calibration={"numbers": numbers, "ids": ids[:2]})
+    for bad in (0.5, np.nan, 3e9):
+        with pytest.raises(ValueError, match="'ids' has numbers that are none of int32"):
+            model.freeze(calibration={"numbers": numbers, "ids": ids * bad})
+
+
+@pytest.mark.parametrize("dtype", [">f4", "float64", "float16", "int64", "bool"])
+def test_calibration_of_other_types(dtype):
+    model = densa.Sequential([densa.Input((2,)), layers.Dense(3)])
+    x = np.asfortranarray(np.ones((4, 2), dtype))[::2]
+    assert model.freeze("int8", calibration=x).certificate.rows == 2

@@ -1,6 +1,8 @@
 """bfloat16 and int8 weights: what they compute, how they are chosen, what the file keeps."""
 
+import copy
 import json
+import pickle
 
 import numpy as np
 import pytest
@@ -195,6 +197,56 @@ def test_a_layer_that_is_used_twice_has_two_names(form):
     assert predictor.formats == {"same": "float32", "same:2": form}
     x = np.ones((3, 6), "float32")
     np.testing.assert_allclose(predictor(x), model.freeze()(x), rtol=0.1, atol=0.02)
+
+
+def test_a_layer_that_is_used_twice_is_held_once(form):
+    x = densa.Input((64,))
+    layer = layers.Dense(64, "relu", name="same")
+    model = densa.Model(x, layer(layer(layer(x))))
+    once = densa.Sequential([densa.Input((64,)), layers.Dense(64, "relu", name="same")])
+    for made in (model.freeze(formats=dict.fromkeys(model.freeze().formats, form)), model.freeze()):
+        plain = once.freeze(formats={"same": made.formats["same"]})
+        assert made.certificate.bytes == plain.certificate.bytes
+        assert made.certificate.model_bytes == plain.certificate.model_bytes
+        assert made.certificate.flops == 3 * plain.certificate.flops
+
+
+def test_formats_bring_their_ranges_along(form, tmp_path):
+    model = dense_net()
+    x = data_for(model.freeze(), 50)[0]
+    names = model.freeze().formats
+    calibrated = model.freeze(formats=dict.fromkeys(names, form), calibration=x[:20])
+    calibrated.save(tmp_path / "a.densa")
+    formats = densa.Predictor.load(tmp_path / "a.densa").formats
+    assert formats == calibrated.formats == dict.fromkeys(names, form)
+    for same in (calibrated.formats, formats, pickle.loads(pickle.dumps(formats)),
+                 copy.deepcopy(formats)):  # fmt: skip
+        again = model.freeze(formats=same)
+        np.testing.assert_array_equal(again(x), calibrated(x))
+        assert again.explain() == calibrated.explain()
+    # Plain words have none, and rows that are given have others.
+    plain = model.freeze(formats=json.loads(json.dumps(formats)))
+    np.testing.assert_array_equal(plain(x), model.freeze(formats=dict.fromkeys(names, form))(x))
+    other = model.freeze(formats=formats, calibration=3 * x)
+    wanted = model.freeze(formats=dict.fromkeys(names, form), calibration=3 * x)
+    np.testing.assert_array_equal(other(x), wanted(x))
+    if form == "int8":
+        assert not np.array_equal(plain(x), calibrated(x))
+        assert not np.array_equal(other(x), calibrated(x))
+
+
+@pytest.mark.parametrize("formats", ["int8", ["int8"], 3, {"one"}])
+def test_formats_are_a_mapping(formats):
+    model, _, _, _ = one_layer(1, 5, 3)
+    with pytest.raises(TypeError, match=r"formats is a format for layers by name.*dtype='int8'"):
+        model.freeze(formats=formats)
+    for bad in ({"one": 3}, {"one": ["int8"]}, {"one": None}):
+        with pytest.raises(ValueError, match="format of 'one' must be one of"):
+            model.freeze(formats=bad)
+    for budget in ("1%", True, [0.1]):
+        with pytest.raises(TypeError, match="budget is a number"):
+            model.freeze("int8", budget=budget)
+    assert model.freeze("int8", budget=np.float32(0.1)).formats.keys() == {"one"}
 
 
 # ---- choosing ------------------------------------------------------------------------------------

@@ -1,6 +1,10 @@
 """A frozen network gives what `model.predict` gives, bit for bit, however its rows are cut."""
 
+import doctest
 import gc
+import inspect
+import pickle
+import pydoc
 import threading
 import weakref
 
@@ -146,11 +150,181 @@ def test_results_go_where_they_are_wanted(small):
         (np.broadcast_to(np.float32(0), (5, 3)), TypeError, "writable, C-contiguous"),
         ([], ValueError, "out must hold 1 arrays, got 0"),
         (["no"], TypeError, "must be a NumPy array"),
+        (5, TypeError, "list of one for each of the 1 outputs in their order; got int"),
+        ({"y": None}, TypeError, "got dict"),
+        (np.zeros((5, 3), ">f4"), TypeError, "writable, C-contiguous array of float32"),
+        (np.zeros((5, 3), object), TypeError, "writable, C-contiguous array of float32"),
+        (np.zeros(62, "uint8")[1:61].view("float32").reshape(5, 3), TypeError, "writable"),
     ],
 )
 def test_a_wrong_out_is_refused(small, out, error, text):
     with pytest.raises(error, match=text):
         small(np.ones((5, 4), "float32"), out=out)
+
+
+@pytest.fixture(scope="module")
+def pair():
+    """Two inputs and two outputs, all alike."""
+    a, b = densa.Input((4,), name="a"), densa.Input((4,), name="b")
+    both = layers.Concatenate()([a, b])
+    model = densa.Model([a, b], [layers.Dense(4, name="y")(both), layers.Dense(4, name="z")(both)])
+    return model.freeze()
+
+
+@pytest.mark.parametrize("rows", [1, 5, 300])
+def test_memory_that_is_shared_is_refused(pair, rows):
+    """In part or whole, with an input or another output; nothing is written."""
+    rng = np.random.default_rng(0)
+    memory = rng.normal(size=(4 * rows, 4)).astype("float32")
+    a, b, y, z = (memory[i * rows : (i + 1) * rows] for i in range(4))
+    part = memory.reshape(-1)[1 : 1 + 4 * rows].reshape(rows, 4)  # one number behind a
+    before = memory.copy()
+    for out, text in [
+        ([y, y], "out for 'z' shares memory with out for 'y'"),
+        ([part[:], z], "out for 'y' shares memory with input 'a'"),
+        ([a, z], "out for 'y' shares memory with input 'a'"),
+        ([y, b], "out for 'z' shares memory with input 'b'"),
+    ]:
+        with pytest.raises(ValueError, match=f"{text}; give it memory of its own"):
+            pair(a, b, out=out)
+    np.testing.assert_array_equal(memory, before)
+    wanted = pair(a.copy(), b.copy())
+    got = pair(a, b, out=[y, z])  # side by side
+    assert got[0] is y
+    assert got[1] is z
+    np.testing.assert_array_equal(got, wanted)
+    np.testing.assert_array_equal(pair(a, a), pair(a, a.copy()))  # inputs may be the same
+
+
+def test_inputs_that_are_copied_share_nothing(small):
+    x = np.arange(32, dtype="float32").reshape(4, 8)
+    wanted = small(x[:, ::2])
+    flat = x.reshape(-1)[:12].reshape(4, 3)
+    np.testing.assert_array_equal(small(x[:, ::2], out=flat), wanted)
+
+
+def test_no_rows_share_nothing(small):
+    x = np.zeros((0, 4), "float32")
+    out = np.zeros((0, 3), "float32")
+    assert small(x, out=out) is out
+
+
+def test_out_of_any_origin(small, tmp_path):
+    x = np.ones((5, 4), "float32")
+    outs = [
+        pickle.loads(pickle.dumps(np.zeros((5, 3), "float32"))),  # with a dtype of its own
+        np.zeros((5, 3), np.dtype("float32", metadata={"unit": "m"})),
+        np.memmap(tmp_path / "out", "float32", "w+", shape=(5, 3)),
+        np.zeros((9, 3), "float32")[2:7],
+        np.zeros((5, 1, 3), "float32")[:, 0],
+    ]
+    for out in outs:
+        assert small(x, out=out) is out
+        np.testing.assert_array_equal(out, small(x))
+
+
+@pytest.mark.parametrize("with_out", [False, True])
+def test_awkward_arrays(small, with_out):
+    base = np.random.default_rng(0).normal(size=(40, 8)).astype("float32")
+    read_only = base[:, :4].copy()
+    read_only.flags.writeable = False
+    several = [
+        base[:0, :4],
+        base[:1, :4],
+        base[::-1, ::-2],
+        base.T[:4].T,
+        np.asfortranarray(base[:, :4]),
+        np.broadcast_to(base[3, :4], (100, 4)),
+        np.broadcast_to(base[0, :1], (7, 4)),
+        read_only,
+        pickle.loads(pickle.dumps(base[:, 4:])),
+        np.tile(base[:, :4], (5000, 1)),
+        base[:, :4].tolist(),
+        tuple(map(tuple, base[:, :4].tolist())),
+        [[1, 2, True, 4.5]],
+        [base[0, :4], base[1, :4]],
+        memoryview(base[:, :4].copy()),
+        densa.asarray(base[:, :4].copy()),
+    ]
+    for x in several:
+        plain = np.array(x, "float32", order="C")
+        wanted = small(plain)
+        assert wanted.shape == (len(plain), 3)
+        out = np.full(wanted.shape, np.nan, "float32") if with_out else None
+        got = small(x, out=out)
+        np.testing.assert_array_equal(got, wanted)
+        assert (got is out) == with_out
+        assert type(got) is np.ndarray
+
+
+@pytest.mark.parametrize(
+    ("x", "error", "text"),
+    [
+        ([["1", "2", "3", "4"]], TypeError, "numbers of float32; got list of <U1"),
+        ([[1, 2, 3, None]], TypeError, "numbers of float32; got list of object"),
+        ([[1, 2, 3, 4j]], TypeError, "got list of complex128"),
+        ([[1, 2, 3, 4], [1]], ValueError, "'x' must be an array or numbers of float32: "),
+        ({"x": 1}, TypeError, "got dict of object"),
+        (None, TypeError, "got NoneType of object"),
+        (b"abcd", TypeError, "got bytes of"),
+        (np.ones((5, 4), object), TypeError, "must be float32 but is object"),
+        (np.zeros(3, [("a", "f4")]), TypeError, "must be float32 but is"),
+        (np.float32(1), ValueError, r"must have shape \(rows, 4\) but has shape \(\)"),
+        ([], ValueError, r"but has shape \(0,\)"),
+    ],
+)
+def test_awkward_objects_are_refused(small, x, error, text):
+    out = np.zeros((5, 3), "float32")
+    for given in (None, out):
+        with pytest.raises(error, match=text):
+            small(x, out=given)
+    np.testing.assert_array_equal(out, 0)
+
+
+@pytest.mark.parametrize(
+    ("ids", "error", "text"),
+    [
+        ([[1.7, 2.2]], TypeError, "'ids' must be an array or numbers of int32; got list of float"),
+        ([[1, 2**31]], ValueError, "numbers of int32; some are beyond its range"),
+        ([[1, 2**70]], TypeError, "got list of object"),
+        ([[1, 11]], IndexError, "id 11"),
+        (np.ones((1, 2), "int64"), TypeError, "must be int32 but is int64"),
+    ],
+)
+def test_ids_are_not_made_of_other_numbers(ids, error, text):
+    given = densa.Input((2,), dtype="int32", name="ids")
+    predictor = densa.Model(given, layers.Flatten()(layers.Embedding(11, 3)(given))).freeze()
+    with pytest.raises(error, match=text):
+        predictor(ids)
+    np.testing.assert_array_equal(predictor([[1, 2]]), predictor(np.array([[1, 2]], "int32")))
+
+
+def test_help_says_how_it_is_called(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    kind = densa.Predictor
+    assert str(inspect.signature(kind.__call__)) == "(self, /, *inputs, out=None)"
+    text = pydoc.render_doc(kind, renderer=pydoc.plaintext)
+    for word in ("__call__(self, /, *inputs, out=None)", "shape (rows, ...)", "Raises:", "share no",
+                 "certificate", "half written"):  # fmt: skip
+        assert word in text
+    names = {"densa": densa, "np": np}
+    examples = 0
+    for thing in (kind, kind.__call__):
+        for example in doctest.DocTestFinder(recurse=False).find(
+            thing, "Predictor", module=False, globs=dict(names)
+        ):
+            examples += len(example.examples)
+            report = []
+            assert not doctest.DocTestRunner().run(example, out=report.append).failed, report
+    assert examples >= 7
+
+
+def test_the_method_is_the_call(small):
+    x = np.ones((5, 4), "float32")
+    np.testing.assert_array_equal(small.__call__(x), small(x))
+    np.testing.assert_array_equal(densa.Predictor.__call__(small, x, out=None), small(x))
+    with pytest.raises(TypeError):
+        densa.Predictor.__call__(3, x)
 
 
 @pytest.mark.parametrize(
@@ -250,6 +424,28 @@ def test_many_threads_call_one_predictor():
                 wrong.append((first, last))
 
     threads = [threading.Thread(target=work, args=(i,)) for i in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+def test_many_threads_write_where_they_are_told():
+    predictor = dense_net().freeze()
+    x = data_for(predictor, 64)[0]
+    wanted = predictor(x)
+    outs = [np.zeros_like(wanted) for _ in range(8)]
+    barrier, wrong = threading.Barrier(8), []
+
+    def work(out):
+        barrier.wait()
+        for _ in range(100):
+            out[:] = np.nan
+            if predictor(x, out=out) is not out or not np.array_equal(out, wanted):
+                wrong.append(out)
+
+    threads = [threading.Thread(target=work, args=(out,)) for out in outs]
     for thread in threads:
         thread.start()
     for thread in threads:

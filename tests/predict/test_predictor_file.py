@@ -277,7 +277,7 @@ def test_metadata_that_is_not_ours(small):
         header["arena"]["data_offsets"][0] = 1
 
     for change, text in [
-        (version, "version is 2"),
+        (version, "version is 2; this densa reads 1: install a newer one, or freeze"),
         (form, "format is"),
         (second, "unknown key"),
         (offsets, "arena"),
@@ -304,6 +304,55 @@ def test_loading_does_not_take_long(tmp_path):
         densa.Predictor.load(path)
         times.append(time.perf_counter() - start)
     assert min(times) < 0.05
+
+
+def test_a_link_stays_one(tmp_path):
+    """What it points to is replaced; so does `model.save`."""
+    model = densa.Sequential([densa.Input((3,)), layers.Dense(2)])
+    (tmp_path / "store").mkdir()
+    for save, load in (
+        (model.freeze().save, densa.Predictor.load),
+        (model.save, densa.models.load_model),
+    ):
+        for target in (tmp_path / "store" / "old.densa", tmp_path / "store" / "new.densa"):
+            if "old" in target.name:
+                target.write_bytes(b"what was there")
+            else:
+                target.unlink(missing_ok=True)
+            link, second = tmp_path / "link.densa", tmp_path / "second.densa"
+            link.unlink(missing_ok=True)
+            second.unlink(missing_ok=True)
+            link.symlink_to(target.relative_to(tmp_path))
+            second.symlink_to(link)
+            save(second)
+            assert second.is_symlink()
+            assert link.is_symlink()
+            assert not target.is_symlink()
+            load(target)
+            assert {p.name for p in tmp_path.iterdir()} == {"store", "link.densa", "second.densa"}
+            assert {p.suffix for p in target.parent.iterdir()} == {".densa"}
+
+
+def test_a_file_renamed_over_leaves_mapped_predictors_as_they_are(tmp_path):
+    path = tmp_path / "a.densa"
+    models = [densa.Sequential([densa.Input((3,)), layers.Dense(2)]) for _ in range(2)]
+    x = np.ones((4, 3), "float32")
+    models[0].freeze().save(path)
+    first, wanted = densa.Predictor.load(path), models[0].freeze()(x)
+    models[1].freeze().save(path)
+    np.testing.assert_array_equal(first(x), wanted)
+    np.testing.assert_array_equal(densa.Predictor.load(path)(x), models[1].freeze()(x))
+
+
+def test_without_mmap_the_file_may_change(tmp_path):
+    path = tmp_path / "a.densa"
+    model = densa.Sequential([densa.Input((3,)), layers.Dense(2)])
+    model.freeze().save(path)
+    predictor, x = densa.Predictor.load(path, mmap=False), np.ones((4, 3), "float32")
+    wanted = predictor(x)
+    with open(path, "r+b") as file:
+        file.write(b"\xff" * path.stat().st_size)
+    np.testing.assert_array_equal(predictor(x), wanted)
 
 
 def test_errors_name_the_file(tmp_path):

@@ -148,12 +148,73 @@ class No:
         (Echo("complex64"), ValueError, "x has dtype complex64, which the protocol cannot carry"),
         (Echo("<U4"), ValueError, "cannot carry"),
         (Echo(shape=(3, 2)), ValueError, "axis 0 of x is not rows"),
+        (Echo(shape=(-1, 2)), ValueError, "axis 0 of x is not rows, which are None"),
+        (Echo(shape=(None, -1)), ValueError, "it is (None, -1)"),
+        (Echo(shape=(None, "2")), ValueError, "shape of x must be extents"),
+        (Echo(shape=None), ValueError, "shape of x must be extents"),
         (Echo(shape=()), ValueError, "axis 0 of x is not rows"),
     ],
 )
 def test_what_cannot_be_served(predictors, error, message):
     with pytest.raises(error, match=re.escape(message)):
         densa.serving.asgi(predictors)
+
+
+class Blind:
+    """It does not say what it takes."""
+
+    def run(self, arrays):
+        return arrays
+
+
+def test_a_predictor_says_what_it_takes_and_gives():
+    with pytest.raises(TypeError, match="Blind does not say what it takes and gives: `inputs`"):
+        densa.serving.asgi(Blind())
+
+
+@pytest.mark.parametrize("shape", [[None, 2], (None, np.int64(2)), (None, None)])
+def test_shapes_of_any_kind_of_sequence(shape):
+    app = densa.serving.asgi(Echo(shape=shape))
+    two = -1 if shape[1] is None else 2
+    metadata = call(app, "GET", "/v2/models/model").json
+    assert metadata["inputs"] == [{"name": "x", "datatype": "FP32", "shape": [-1, two]}]
+    assert call(app, "POST", INFER, ONE).status == 200
+
+
+@pytest.mark.parametrize(
+    ("outputs", "text"),
+    [
+        (lambda x: [x[:, :1]], "output 'y' has shape (3, 1), not (3, 2)"),
+        (lambda x: [x[:1]], "output 'y' has shape (1, 2), not (3, 2)"),
+        (lambda x: [x[0, 0]], "output 'y' has shape (), not (3, 2)"),
+        (lambda x: [x.astype("complex64")], "output 'y' is complex64, not float32"),
+        (lambda x: [np.full((3, 2), "a")], "output 'y' is <U1, not float32"),
+        (lambda x: [x, x], "2 arrays came for 1 outputs"),
+        (lambda x: x, "ndarray arrays came for 1 outputs"),
+        (lambda x: None, "NoneType arrays came for 1 outputs"),
+    ],
+)
+def test_outputs_that_are_not_as_they_are_described(outputs, text, caplog):
+    """The predictor's mistake: the client hears of none of it."""
+
+    class Wrong(Echo):
+        def run(self, arrays):
+            return outputs(arrays[0])
+
+    body = json_request({"x": np.ones((3, 2), "float32")})
+    response = call(densa.serving.asgi(Wrong()), "POST", INFER, body)
+    assert response.status == 500
+    assert "output" not in response.error
+    assert text in caplog.text
+
+
+def test_outputs_of_another_size_of_the_same_kind():
+    class Wide(Echo):
+        def run(self, arrays):
+            return [arrays[0].astype("float64").tolist()]
+
+    response = call(densa.serving.asgi(Wide()), "POST", INFER, ONE)
+    assert response.outputs()["y"].dtype == "float32"
 
 
 def test_two_inputs_of_one_name():

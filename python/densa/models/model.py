@@ -202,10 +202,12 @@ class Model(Trainer, Layer):
 
         It predicts each row by itself, any number of them, also where the model has a fixed batch
         or reshapes by the number of rows. Dropout and noise are left out; what is folded, merged,
-        removed and kept, and how large the error is, stands in the predictor's `certificate`. On
-        its rows the error of a row, over the row's norm and against float64, is at most twice the
-        unfrozen model's plus 1e-6: foldings that would make it larger are left out. (Outputs of a
-        single number that are smaller than half of the others count as large as those.)
+        removed and kept, and how large the error is, stands in the predictor's `certificate`,
+        beside that of `predict`. On its rows the error of a row, over the row's norm and against
+        float64, is at most twice that of the network unfolded in the predictor's type, plus 1e-6:
+        foldings that would make it larger are left out. (Outputs of a single number that are
+        smaller than half of the others count as large as those.) The roundings to 16 bits of a
+        mixed policy are left out, too.
 
         With "bfloat16" or "int8" each dense layer is tried with weights of that format. It keeps
         them where that is measured faster than float32 on this machine, for 1 and 32 rows, and the
@@ -217,14 +219,17 @@ class Model(Trainer, Layer):
         Args:
             dtype: type that it computes in, "float32" or "float64"; or float32 with weights in
                 "bfloat16" or "int8" where they pay.
-            calibration: rows, structured like the model's input, on which the certificate is made
-                and changes are measured; None makes some up, which says little of real ones.
+            calibration: rows, one or more, structured like the model's input, on which the
+                certificate is made and changes are measured; None makes some up, which says little
+                of real ones.
             fold: whether batch norms, normalization and rescaling become part of the layers before
                 or behind them.
             merge: whether dense layers without an activation between become one where that is less
                 work.
             prune: whether units that are constant, such as dead relus, are removed.
-            formats: format of a layer by its name, kept without being measured.
+            formats: format of a layer by its name, kept without being measured. Those of another
+                predictor, `predictor.formats`, bring its ranges of int8 along, for where
+                `calibration` gives none.
             budget: the largest change of an output by formats, as a part of its norm; None means
                 1 % for bfloat16 and 4 % for int8. Layers in `formats` do not give way.
             inputs: `densa.Input` tensors, structured like the model's input; needed where the
@@ -234,12 +239,15 @@ class Model(Trainer, Layer):
 
         Returns:
             A Predictor, or a GpuPredictor. With `fold`, `merge` and `prune` off, or nothing to do
-            for them, a Predictor has the bits of `predict` on the same CPU.
+            for them, a Predictor of the type of a model without a mixed policy has the bits of
+            `predict` on the same CPU; `certificate.same_bits` says whether it has.
 
         Raises:
             ValueError: for a model that does not know its inputs, or whose prediction mixes the
                 rows of a batch, draws random numbers, assigns to variables or is not the same each
-                time, naming the layer, what it does and a way out; for what a GPU has not.
+                time, naming the layer, what it does and a way out; for `calibration` that does not
+                fit the inputs or has no rows; for what a GPU has not.
+            TypeError: for `formats` that are no mapping, and `calibration` that is no numbers.
             RuntimeError: where no GPU can be used; the message says why.
 
         Example:

@@ -98,15 +98,16 @@ def write_beside(path: str, write: Callable[[BinaryIO], Any]) -> None:
     """Write a file beside the target, sync it to disk and rename it over the target.
 
     Args:
-        path: the target.
+        path: the target; what a symbolic link points to, if it is one.
         write: gets the file and fills it.
 
     Raises:
         ValueError: if the folder does not exist.
     """
-    folder = os.path.dirname(os.path.abspath(path))
+    given, path = path, os.path.realpath(path)
+    folder = os.path.dirname(path)
     if not os.path.isdir(folder):
-        raise ValueError(f"Cannot save to {path!r}: the folder {folder!r} does not exist.")
+        raise ValueError(f"Cannot save to {given!r}: the folder {folder!r} does not exist.")
     beside = f"{path}.{os.getpid()}.tmp"
     try:
         with open(beside, "wb") as file:

@@ -48,7 +48,7 @@ class Batcher:
     """Runs requests in batches. Each batch is a task: no request that is given up ends it.
 
     Args:
-        run: Computes the outputs of arrays.
+        run: Computes the outputs of arrays, each with as many rows.
         window: Seconds that the first request of a batch waits. The last two milliseconds are
             spent polling, since event loops sleep no shorter.
         max_rows: A batch that has as many runs at once.
@@ -105,8 +105,6 @@ class Batcher:
             except REFUSALS:
                 pass  # somebody's values: each alone
             else:
-                if any(len(y) != batch.rows for y in outputs):
-                    raise RuntimeError("an output has other rows than the inputs")
                 start = 0
                 for arrays, result in zip(inputs, batch.results, strict=True):
                     stop = start + len(arrays[0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from operator import index
 from typing import Any, Protocol
 
 import numpy as np
@@ -81,9 +82,28 @@ class Predictor(Protocol):
         ...
 
 
+def _shape(spec: TensorSpec, owner: str) -> tuple[int | None, ...]:
+    """The spec's extents; ValueError for what is none of them, or no rows first."""
+    wrong = ValueError(
+        f"{owner}: the shape of {spec.name} must be extents of 0 or more, or None where any will "
+        f"do; it is {spec.shape!r}."
+    )
+    try:
+        shape = tuple(None if extent is None else index(extent) for extent in spec.shape)
+    except TypeError:
+        raise wrong from None
+    if not shape or shape[0] is not None:
+        raise ValueError(
+            f"{owner}: axis 0 of {spec.name} is not rows, which are None: {spec.shape!r}."
+        )
+    if any(extent is not None and extent < 0 for extent in shape):
+        raise wrong
+    return shape
+
+
 def tensor_metadata(spec: TensorSpec) -> dict[str, Any]:
     """The protocol's description of an input or output."""
-    shape = [-1 if extent is None else extent for extent in spec.shape]
+    shape = [-1 if extent is None else index(extent) for extent in spec.shape]
     return {"name": spec.name, "datatype": DATATYPES[np.dtype(spec.dtype).name], "shape": shape}
 
 
@@ -99,12 +119,23 @@ class Tensor:
                 f"{owner}: {spec.name} has dtype {spec.dtype}, which the protocol cannot carry; it"
                 f" knows {', '.join(DATATYPES)}."
             )
-        if not spec.shape or spec.shape[0] is not None:
-            raise ValueError(f"{owner}: axis 0 of {spec.name} is not rows: {spec.shape}.")
         self.name = spec.name
-        self.shape = tuple(spec.shape)
+        self.shape = _shape(spec, owner)
         self.datatype = DATATYPES[name]
         self.dtype = np.dtype(name).newbyteorder("<")  # the native one on nearly every machine
+
+
+def _checked(output: Any, tensor: Tensor, rows: int | None) -> Array:
+    array = np.asarray(output)
+    wanted = (rows, *tensor.shape[1:])
+    fits = array.ndim == len(wanted) and all(
+        e is None or e == n for e, n in zip(wanted, array.shape, strict=True)
+    )
+    if not fits:
+        raise RuntimeError(f"output '{tensor.name}' has shape {array.shape}, not {wanted}")
+    if not np.can_cast(array.dtype, tensor.dtype, "same_kind"):
+        raise RuntimeError(f"output '{tensor.name}' is {array.dtype}, not {tensor.dtype}")
+    return array
 
 
 class Served:
@@ -116,6 +147,11 @@ class Served:
             raise TypeError(
                 f"{owner}: a {type(predictor).__name__} is no predictor: it has no `run`. A model"
                 " is frozen first."
+            )
+        if not (hasattr(predictor, "inputs") and hasattr(predictor, "outputs")):
+            raise TypeError(
+                f"{owner}: a {type(predictor).__name__} does not say what it takes and gives: "
+                "`inputs` and `outputs`, each with `name`, `shape` and `dtype`."
             )
         self.name = name
         self.version = version
@@ -129,11 +165,17 @@ class Served:
         self.metrics = ModelMetrics(name, version)
 
     def run(self, arrays: list[Array]) -> list[Array]:
-        """The predictor's outputs, one for each spec."""
+        """The predictor's outputs, one for each spec and as that says.
+
+        Raises:
+            RuntimeError: for any others: the predictor's mistake, not that of who asked.
+        """
         outputs = self.predictor.run(arrays)
-        if len(outputs) != len(self.outputs):
-            raise RuntimeError(f"{len(outputs)} arrays came for {len(self.outputs)} outputs")
-        return outputs
+        if not isinstance(outputs, (list, tuple)) or len(outputs) != len(self.outputs):
+            came = len(outputs) if isinstance(outputs, (list, tuple)) else type(outputs).__name__
+            raise RuntimeError(f"{came} arrays came for {len(self.outputs)} outputs")
+        rows = len(arrays[0]) if arrays else None
+        return [_checked(y, t, rows) for y, t in zip(outputs, self.outputs, strict=True)]
 
     def metadata(self, versions: list[str]) -> dict[str, Any]:
         """The protocol's description of the model."""
