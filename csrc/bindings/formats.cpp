@@ -15,14 +15,16 @@ namespace {
 
 using FormatTuple = std::tuple<std::string, double, int>;  // name, scale and zero of x
 
-constexpr std::pair<const char*, Packing> kFormats[] = {
-    {"float32", Packing::kPanels}, {"bfloat16", Packing::kBFloat16}, {"int8", Packing::kInt8}};
+constexpr std::pair<const char*, Packing> kFormats[] = {{"float32", Packing::kPanels},
+                                                        {"bfloat16", Packing::kBFloat16},
+                                                        {"int8", Packing::kInt8},
+                                                        {"sparse", Packing::kSparse}};
 
 LayerFormat format_of(const FormatTuple& given) {
   const auto& [name, scale, zero] = given;
   for (const auto& [known, packing] : kFormats)
     if (name == known) return {packing, scale, zero};
-  throw ValueError(cat("formats: float32, bfloat16 or int8 expected, got '", name, "'"));
+  throw ValueError(cat("formats: float32, bfloat16, int8 or sparse expected, got '", name, "'"));
 }
 
 FormatTuple tuple_of(const LayerFormat& format) {
@@ -97,8 +99,8 @@ void bind_formats(py::module_& m) {
         return list;
       },
       py::arg("predictor"),
-      "(name, in, out, rows for each of the batch, (format, scale, zero)) of the products that may "
-      "have narrow weights.");
+      "(name, in, out, rows for each of the batch, (format, scale, zero)) of the products whose "
+      "weights may have another format.");
   m.def(
       "predictor_with",
       [](const py::object& predictor, const std::vector<FormatTuple>& formats) {
@@ -115,6 +117,15 @@ void bind_formats(py::module_& m) {
         return predictor_from(layer_alone(net, layer_at(net, layer)));
       },
       py::arg("predictor"), py::arg("layer"), "The product of a layer alone.");
+  m.def(
+      "predictor_layer_blocks",
+      [](const py::object& predictor, std::size_t layer) {
+        const Net& net = predictor_of(predictor).net();
+        const BlockCount blocks = blocks_of(net, layer_at(net, layer));
+        return std::pair(blocks.kept, blocks.all);
+      },
+      py::arg("predictor"), py::arg("layer"),
+      "Blocks of a layer's weights that sparse ones keep, and all.");
   m.def(
       "predictor_layer_input",
       [](const py::object& predictor, std::size_t layer) {

@@ -123,7 +123,7 @@ class NetMaker {
     for (const auto& [made, id] : constants_) {
       NetValue& value = net_.values[static_cast<std::size_t>(made)];
       value.at = bytes;
-      bytes += (constant_bytes(value.type, value.packing) + kLine - 1) / kLine * kLine;
+      bytes += (constant_bytes(value) + kLine - 1) / kLine * kLine;
     }
     const auto storage = Storage::zeros(std::max(bytes, kLine));
     auto* const arena = static_cast<std::byte*>(storage->data());

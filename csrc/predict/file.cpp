@@ -32,6 +32,13 @@ std::string hex(std::uint64_t number) {
   return digits;
 }
 
+int version_of(const Net& net) {
+  return std::any_of(net.values.begin(), net.values.end(),
+                     [](const NetValue& value) { return value.packing == Packing::kSparse; })
+             ? 2
+             : 1;
+}
+
 // ---- writing --------------------------------------------------------------------------------
 
 Json shape_json(const Dims& shape) {
@@ -52,7 +59,7 @@ struct AttributeJson {
   }
 };
 
-constexpr std::string_view kPackings[] = {"rows", "panels", "bfloat16", "int8"};
+constexpr std::string_view kPackings[] = {"rows", "panels", "bfloat16", "int8", "sparse"};
 
 Packing packing_of(const std::string& name) {
   const auto* const found = std::find(std::begin(kPackings), std::end(kPackings), name);
@@ -80,6 +87,7 @@ Json value_json(const NetValue& value) {
   }
   if (value.kind == NetValue::kConstant)
     made.emplace_back("packing", Json(kPackings[static_cast<int>(value.packing)]));
+  if (value.packing == Packing::kSparse) made.emplace_back("blocks", Json(value.blocks));
   return Json(std::move(made));
 }
 
@@ -160,6 +168,8 @@ NetValue value_of(const Json& json) {
   } else if (kind == "constant") {
     value.kind = NetValue::kConstant;
     value.packing = packing_of(members.need("packing").string("a constant's packing"));
+    if (value.packing == Packing::kSparse)
+      value.blocks = members.need("blocks").integer("a number of blocks");
   } else if (kind != "node") {
     throw ValueError(cat("unknown kind of value \"", shown(kind), '"'));
   }
@@ -181,7 +191,7 @@ void place_constants(Net& net) {
     if (value.packing != Packing::kRows && value.type.shape.rank() != 2)
       throw ValueError("a constant in panels is no matrix");
     value.at = at;
-    const std::size_t bytes = constant_bytes(value.type, value.packing);
+    const std::size_t bytes = constant_bytes(value);
     if (bytes > net.arena_bytes || at > net.arena_bytes - bytes)
       throw ValueError(cat("the constants take more than the ", net.arena_bytes, " bytes there"));
     at += (bytes + kLine - 1) / kLine * kLine;
@@ -290,10 +300,14 @@ NetFile read(const std::byte* data, std::size_t bytes, std::shared_ptr<const voi
   };
   if (note("format") != kFormat)
     throw ValueError(cat("its format is \"", shown(note("format")), "\", not \"", kFormat, '"'));
-  if (note("version") != std::to_string(kNetFileVersion))
-    throw ValueError(cat("its version is ", shown(note("version")), "; this densa reads ",
+  int version = kNetFileVersion;
+  while (version > 0 && note("version") != std::to_string(version)) --version;
+  if (version == 0)
+    throw ValueError(cat("its version is ", shown(note("version")), "; this densa reads 1 to ",
                          kNetFileVersion, ": install a newer one, or freeze the model again"));
   file.net = net_of(note("net"));
+  if (version < version_of(file.net))
+    throw ValueError(cat("its version is ", version, ", which has no sparse weights"));
   for (std::string_view name : kReserved) file.notes.erase(std::string(name));
   check_arena(members.need("arena"), bytes - front);
   members.finish();
@@ -330,7 +344,7 @@ std::string net_file_header(const Net& net, const std::map<std::string, std::str
   check_net(net);
   Json::Object metadata{{"sum", Json(std::string(kSumDigits, '0'))},
                         {"format", Json(kFormat)},
-                        {"version", Json(std::to_string(kNetFileVersion))},
+                        {"version", Json(std::to_string(version_of(net)))},
                         {"net", Json(net_text(net))}};
   for (const auto& [name, text] : notes) {
     if (std::find(std::begin(kReserved), std::end(kReserved), name) != std::end(kReserved))

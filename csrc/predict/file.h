@@ -8,6 +8,8 @@
 //
 // `sum` is file_sum of all bytes of the file but for its own sixteen digits, which count as zeros;
 // a flipped bit anywhere changes it. Reading runs no code and trusts no number.
+//
+// A file has the lowest version that has all it holds: 2 for sparse weights, else 1.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -20,7 +22,7 @@
 
 namespace densa {
 
-inline constexpr int kNetFileVersion = 1;
+inline constexpr int kNetFileVersion = 2;  // the newest
 
 struct NetFile {
   Net net;

@@ -14,6 +14,11 @@ constexpr std::size_t kLine = 64;
 
 const NetValue& value(const Net& net, int id) { return net.values[static_cast<std::size_t>(id)]; }
 
+// The numbers of a float32 matrix in panels.
+Panels<const float> panels_of(const Net& net, const NetValue& w) {
+  return {reinterpret_cast<const float*>(net.arena + w.at), w.type.shape[0] * kPanel};
+}
+
 // The part of a variable's path that names its layer: sequential/dense_1/kernel.
 std::string layer_name(std::string path) {
   if (const auto end = path.rfind('/'); end != std::string::npos) path.resize(end);
@@ -28,7 +33,7 @@ void fill_arena(Net& net, const F& fill) {
   for (NetValue& v : net.values) {
     if (v.kind != NetValue::kConstant) continue;
     v.at = net.arena_bytes;
-    net.arena_bytes += (constant_bytes(v.type, v.packing) + kLine - 1) / kLine * kLine;
+    net.arena_bytes += (constant_bytes(v) + kLine - 1) / kLine * kLine;
   }
   const auto storage = Storage::zeros(std::max(net.arena_bytes, kLine));
   auto* const arena = static_cast<std::byte*>(storage->data());
@@ -77,14 +82,16 @@ Net with_formats(const Net& net, std::span<const LayerFormat> formats) {
     node.x_scale = formats[i].x_scale;
     node.x_zero = formats[i].x_zero;
     if (formats[i].packing == layers[i].format.packing) continue;
-    if (is_narrow(layers[i].format.packing))
-      throw ValueError(cat("formats: the weights of '", layers[i].name, "' are narrow already"));
+    if (layers[i].format.packing != Packing::kPanels)
+      throw ValueError(cat("formats: the weights of '", layers[i].name, "' are ",
+                           is_narrow(layers[i].format.packing) ? "narrow" : "sparse", " already"));
     const auto [found, first] =
         converted.try_emplace({w, formats[i].packing}, static_cast<int>(made.values.size()));
     if (first) {
-      NetValue narrow = value(net, w);
-      narrow.packing = formats[i].packing;
-      made.values.push_back(narrow);
+      NetValue other = value(net, w);
+      other.packing = formats[i].packing;
+      if (other.packing == Packing::kSparse) other.blocks = blocks_of(net, layers[i]).kept;
+      made.values.push_back(other);
       from.push_back(w);
     }
     node.in[1] = found->second;
@@ -114,16 +121,25 @@ Net with_formats(const Net& net, std::span<const LayerFormat> formats) {
 
   fill_arena(made, [&](int id, std::byte* to) {
     const NetValue &v = value(made, id), &old = value(net, source[static_cast<std::size_t>(id)]);
-    const std::byte* const numbers = net.arena + old.at;
+    const Dims& shape = v.type.shape;
     if (v.packing == old.packing) {
-      std::memcpy(to, numbers, constant_bytes(v.type, v.packing));
+      std::memcpy(to, net.arena + old.at, constant_bytes(v));
+    } else if (v.packing == Packing::kSparse) {
+      sparse_pack(to, panels_of(net, old), shape[0], shape[1]);
     } else {
-      const std::int64_t in = v.type.shape[0];
-      narrow_pack(narrow_form(v.packing), to,
-                  {reinterpret_cast<const float*>(numbers), in * kPanel}, in, v.type.shape[1]);
+      narrow_pack(narrow_form(v.packing), to, panels_of(net, old), shape[0], shape[1]);
     }
   });
   return made;
+}
+
+BlockCount blocks_of(const Net& net, const NetLayer& layer) {
+  const NetValue& w = value(net, net.nodes[static_cast<std::size_t>(layer.node)].in[1]);
+  const std::int64_t all = panel_count(layer.out) * layer.in;
+  if (w.packing == Packing::kSparse) return {w.blocks, all};
+  if (w.packing != Packing::kPanels)
+    throw ValueError(cat("formats: the weights of '", layer.name, "' are narrow"));
+  return {sparse_blocks(panels_of(net, w), layer.in, layer.out), all};
 }
 
 Net layer_alone(const Net& net, const NetLayer& layer) {

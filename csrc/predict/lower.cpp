@@ -10,6 +10,7 @@
 #include "predict/steps_narrow.h"
 #include "predict/steps_panels.h"
 #include "predict/steps_rows.h"
+#include "predict/steps_sparse.h"
 
 namespace densa::predict {
 namespace {
@@ -157,7 +158,8 @@ class Lowering {
                if (node.in[i] != id) continue;
                const std::string_view name = node.op->name;
                if (i != 0 || (name != "dense" && name != "matmul") ||
-                   value(node.in[1]).packing != Packing::kPanels)
+                   value(node.in[1]).packing == Packing::kRows ||
+                   is_narrow(value(node.in[1]).packing))
                  return false;
              }
              return true;
@@ -274,11 +276,11 @@ class Lowering {
       done_[next] = true;
     }
     step->in = cols(x);
+    step->flops = 2.0 * static_cast<double>(times(x) * cols(x)) * static_cast<double>(cols(y));
     fill(*step);
     step->y = make(y, kPanelled);
     step->panels = panels(y);
     step->times = times(x);
-    step->flops = 2.0 * static_cast<double>(times(x) * cols(x)) * static_cast<double>(cols(y));
     add(std::move(step), cat(kind, " %", x, " (", cols(x), "x", cols(y), ") -> %", y,
                              y == node.out[0] && name.empty() ? "" : ", with its activation"));
   }
@@ -305,6 +307,18 @@ class Lowering {
       }
     }
     const Place from = need(x, kPanelled);
+    if constexpr (sizeof(T) == sizeof(float)) {
+      if (value(w).packing == Packing::kSparse) {
+        product<SparseDenseStep>(n, "sparse dense", [&](SparseDenseStep& step) {
+          step.x = read(from);
+          step.w = numbers<float>(w);
+          step.blocks = sparse_index(net_.arena + value(w).at, value(w).blocks, cols(x), cols(w));
+          step.b = b;
+          step.flops = 2.0 * static_cast<double>(times(x) * kPanel * value(w).blocks);
+        });
+        return true;
+      }
+    }
     product<DenseStep<T>>(n, "dense", [&](DenseStep<T>& step) {
       step.x = read(from);
       step.w = numbers<T>(w);

@@ -42,14 +42,17 @@ void check_value(const Net& net, std::size_t v) {
     if (value.packing != Packing::kRows &&
         (value.type.shape.rank() != 2 || !is_floating(value.type.dtype)))
       refuse(where, "lies in panels but is no floating matrix");
-    if (is_narrow(value.packing) && value.type.dtype != DType::kFloat32)
-      refuse(where, "has narrow numbers but is no matrix of float32");
+    if ((is_narrow(value.packing) || value.packing == Packing::kSparse) &&
+        value.type.dtype != DType::kFloat32)
+      refuse(where, "has narrow or sparse numbers but is no matrix of float32");
     if (value.packing == Packing::kInt8 && value.type.shape[0] > kMostInt8In)
       refuse(where, cat("has int8 numbers but more than ", kMostInt8In, " rows"));
-    const std::size_t bytes = constant_bytes(value.type, value.packing);
+    const std::size_t bytes = constant_bytes(value);
     if (value.at % kLine != 0 || value.at > net.arena_bytes || bytes > net.arena_bytes - value.at)
       refuse(where, cat("lies at bytes ", value.at, " to ", value.at, " + ", bytes,
                         " of an arena of ", net.arena_bytes));
+    if (value.packing == Packing::kSparse)
+      sparse_index(net.arena + value.at, value.blocks, value.type.shape[0], value.type.shape[1]);
     return;
   }
   check_shape(where, value.type);
@@ -67,16 +70,22 @@ void check_value(const Net& net, std::size_t v) {
 
 }  // namespace
 
-std::size_t constant_bytes(const TypeInfo& type, Packing packing) {
-  const std::size_t item = item_size(type.dtype);
-  byte_count(type.shape, item);  // what it lets pass can be padded
-  if (packing != Packing::kRows) {
-    const std::size_t bytes = byte_count({panel_count(type.shape[1]), type.shape[0], kPanel}, item);
-    if (!is_narrow(packing)) return bytes;
+std::size_t constant_bytes(const NetValue& value) {
+  const Dims& shape = value.type.shape;
+  const std::size_t item = item_size(value.type.dtype);
+  byte_count(shape, item);  // what it lets pass can be padded
+  if (value.packing == Packing::kRows) return byte_count({padded(element_count(shape))}, item);
+  const std::size_t bytes = byte_count({panel_count(shape[1]), shape[0], kPanel}, item);
+  if (is_narrow(value.packing))
     return static_cast<std::size_t>(
-        narrow_weights(narrow_form(packing), type.shape[0], type.shape[1]).bytes);
-  }
-  return byte_count({padded(element_count(type.shape))}, item);
+        narrow_weights(narrow_form(value.packing), shape[0], shape[1]).bytes);
+  if (value.packing == Packing::kPanels) return bytes;
+  const std::int64_t most =
+      std::min<std::int64_t>(panel_count(shape[1]) * shape[0], std::int64_t{0xFFFFFFFF});
+  if (value.blocks < 0 || value.blocks > most)
+    throw ValueError(cat("sparse weights of shape ", to_string(shape), " have at most ", most,
+                         " blocks, got ", value.blocks));
+  return static_cast<std::size_t>(sparse_parts(value.blocks, shape[1]).bytes);
 }
 
 bool is_product(const Net& net, const NetNode& node) {
@@ -159,8 +168,10 @@ std::string to_string(const Net& net) {
         out << " * " << value.scale << " + " << value.offset;
       out << '\n';
     } else if (value.kind == NetValue::kConstant) {
-      static constexpr std::string_view kForms[] = {"", "", " in bfloat16", " in int8"};
-      out << typed(id) << " = constant" << kForms[static_cast<int>(value.packing)] << '\n';
+      static constexpr std::string_view kForms[] = {"", "", " in bfloat16", " in int8", ", sparse"};
+      out << typed(id) << " = constant" << kForms[static_cast<int>(value.packing)];
+      if (value.packing == Packing::kSparse) out << ": " << value.blocks << " blocks";
+      out << '\n';
     }
   }
   for (const NetNode& node : net.nodes) {

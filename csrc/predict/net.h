@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "ops/dense/narrow.h"
+#include "ops/dense/sparse_weights.h"
 #include "ops/op.h"
 
 namespace densa {
@@ -24,8 +25,11 @@ enum class Packing : std::uint8_t {
   // The same in fewer bits (ops/dense/narrow.h); its type is still that of the float32 matrix.
   kBFloat16,
   kInt8,
+  kSparse,  // the blocks of a matrix in panels that are not all zeros (ops/dense/sparse_weights.h)
 };
-constexpr bool is_narrow(Packing packing) { return packing >= Packing::kBFloat16; }
+constexpr bool is_narrow(Packing packing) {
+  return packing == Packing::kBFloat16 || packing == Packing::kInt8;
+}
 constexpr Narrow narrow_form(Packing packing) {
   return packing == Packing::kInt8 ? Narrow::kInt8 : Narrow::kBFloat16;
 }
@@ -37,6 +41,7 @@ struct NetValue {
   int input = -1;                    // kInput, kFeed: which one
   double scale = 1, offset = 0;      // kFeed: value = number * scale + offset
   Packing packing = Packing::kRows;  // kConstant
+  std::int64_t blocks = 0;           // kConstant in kSparse: how many
   std::size_t at = 0;                // kConstant: its first byte in the arena, a multiple of 64
 };
 
@@ -69,7 +74,7 @@ struct Net {
   std::size_t arena_bytes = 0;
 };
 
-// x·w of rows with a constant matrix w that is kept for it: what may have narrow weights.
+// x·w of rows with a constant matrix w that is kept for it: what may have other formats.
 bool is_product(const Net& net, const NetNode& node);
 
 // A value of the batch is a matrix to a product: its last axis are the columns, all others the
@@ -77,8 +82,9 @@ bool is_product(const Net& net, const NetNode& node);
 // without elements, which is none.
 std::int64_t matrix_rows(const Dims& shape);
 
-// Bytes of a constant in the arena; throws MemoryError beyond reason.
-std::size_t constant_bytes(const TypeInfo& type, Packing packing);
+// Bytes of a constant in the arena. Throws MemoryError beyond reason, ValueError for more blocks
+// than a matrix has.
+std::size_t constant_bytes(const NetValue& value);
 
 // Throws ValueError, saying where, unless all of the above holds: shapes and types are those that
 // the ops infer, constants lie inside of the arena, every op works row by row.

@@ -71,8 +71,7 @@ Predictor::Predictor(Net net) : net_(std::move(net)) {
     op_scratch_ = std::max(op_scratch_, line(step->op_scratch(block_)));
   }
   for (const NetValue& value : net_.values)
-    if (value.kind == NetValue::kConstant)
-      weight_bytes_ += constant_bytes(value.type, value.packing);
+    if (value.kind == NetValue::kConstant) weight_bytes_ += constant_bytes(value);
 }
 
 Predictor::~Predictor() = default;

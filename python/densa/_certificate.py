@@ -51,7 +51,7 @@ class Certificate:
         removed: units that were constant, and roundings to 16 bits.
         kept: what could not be folded, and why.
         formats: layer by layer, the format of its weights and why, where others than float32 were
-            asked for.
+            tried or asked for.
         bytes: of all constants; `model_bytes`: of the unfolded network in the predictor's type.
         flops: multiplications and additions for a row; `model_flops`: of the unfolded network.
         latency: for some numbers of rows, p50 and p99 of a call from Python in microseconds, on the

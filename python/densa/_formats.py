@@ -1,4 +1,4 @@
-"""Which layers of a predictor have narrow weights: `freeze(dtype=…, calibration=…, formats=…)`."""
+"""The format of each layer's weights: `freeze(dtype=…, calibration=…, formats=…)`."""
 
 from __future__ import annotations
 
@@ -11,10 +11,14 @@ import numpy as np
 from densa import _core
 from densa._core import Predictor
 
-# The formats, and what they may change outputs by, as a part of their norm.
+# What may be asked for all layers, and what it may change outputs by, as a part of their norm.
 BUDGETS = {"float32": 0.0, "bfloat16": 0.01, "int8": 0.04}
+FORMATS = [*BUDGETS, "sparse"]
 ROWS = (1, 32)  # of the calls that are timed
 GAIN = 0.95  # what is less of a gain is noise
+# Sparse weights are tried where so many blocks are zeros, and such a part of all: for fewer they
+# were never the faster ones.
+LEAST_EMPTY, LEAST_EMPTY_PART = 64, 0.25
 
 Arrays = list[np.ndarray[Any, Any]]
 Format = tuple[str, float, int]  # name; of x: scale and zero, 0 for each row by itself
@@ -40,7 +44,7 @@ class LayerFormat(str):
 
 
 class Layer(NamedTuple):
-    """A product that may have narrow weights."""
+    """A product whose weights may have another format."""
 
     name: str
     inputs: int
@@ -50,9 +54,10 @@ class Layer(NamedTuple):
 
 
 class Trial(NamedTuple):
-    """A layer in a narrow format, the others in float32."""
+    """A layer in another format, the others in float32."""
 
-    faster: bool
+    form: Format
+    ratio: float  # of its time to float32's
     error: float  # by which outputs change, as a part of their norm
     text: str
 
@@ -74,7 +79,8 @@ def choose(
 
     Args:
         predictor: all of it in float32.
-        dtype: what layers should have that `formats` does not name.
+        dtype: what layers should have that `formats` does not name. Sparse weights are tried, too,
+            where they may pay, and the fastest format is taken.
         data: rows for each input.
         static: whether int8 layers take the range of what they multiply from `data`.
         formats: formats by layer, which are taken as they are; the range of a LayerFormat where
@@ -82,7 +88,7 @@ def choose(
         budget: the largest change of the outputs; None: that of `dtype`.
 
     Returns:
-        The predictor, and what became of each layer.
+        The predictor, and what became of each layer; nothing where nothing was tried.
 
     Raises:
         ValueError: for unknown formats or layers, and weights that int8 cannot hold.
@@ -91,46 +97,75 @@ def choose(
     _check(layers, formats, budget)
     if budget is None:
         budget = BUDGETS[dtype]
+    wishes = [_wishes(predictor, i, layer, dtype, formats) for i, layer in enumerate(layers)]
+    if dtype == "float32" and not formats and not any(wishes):
+        return predictor, {}
     chosen, why = [PLAIN] * len(layers), [""] * len(layers)
+    faster: list[list[Trial]] = [[] for _ in layers]  # the best first
     errors = [0.0] * len(layers)
     wanted = predictor.run(data)
+
+    def form_of(i: int, name: str) -> Format:
+        if static and name == "int8":
+            return (name, *_range(predictor, i, data))
+        if isinstance(name, LayerFormat):
+            return (str(name), name.scale, name.zero)
+        return (name, 0.0, 0)
+
+    def attempt(i: int, name: str) -> None:
+        trial = _trial(predictor, i, form_of(i, name), data, wanted)
+        why[i] += f"{'; ' if why[i] else ', '}{trial.text}"
+        if trial.ratio <= GAIN:
+            faster[i] = sorted([*faster[i], trial], key=lambda trial: trial.ratio)
+
+    def take(i: int) -> None:
+        best = faster[i].pop(0) if faster[i] else None
+        chosen[i], errors[i] = (best.form, best.error) if best else (PLAIN, 0.0)
+
     for i, layer in enumerate(layers):
-        wish = formats.get(layer.name, dtype)
-        if wish == "float32":
-            continue
-        scale = (0.0, 0)
-        if wish == "int8" and static:
-            scale = _range(predictor, i, data)
-        elif isinstance(wish, LayerFormat):
-            scale = (wish.scale, wish.zero)
-        form: Format = (str(wish), *scale)
         if layer.name in formats:
-            chosen[i], why[i] = form, ", as asked for"
-            continue
-        trial = _trial(predictor, i, form, data, wanted)
-        errors[i], why[i] = trial.error, f", {trial.text}"
-        if trial.faster:
-            chosen[i] = form
+            for name in wishes[i]:
+                chosen[i], why[i] = form_of(i, name), ", as asked for"
+        else:
+            for name in wishes[i]:
+                attempt(i, name)
+            take(i)
+        if "sparse" in wishes[i]:
+            kept, blocks = _core.predictor_layer_blocks(predictor, i)
+            why[i] += f"; {kept} of its {blocks} blocks have weights"
     made = _core.predictor_with(predictor, chosen)
     while not _error(made.run(data), wanted) <= budget:
-        free = [i for i, f in enumerate(chosen) if f != PLAIN and layers[i].name not in formats]
+        free = [
+            i
+            for i, form in enumerate(chosen)
+            if form[0] not in ("float32", "sparse") and layers[i].name not in formats
+        ]
         if not free:
             break
         worst = max(free, key=lambda i: errors[i])
         why[worst] += f", all together by more than the budget of {budget:.2%}"
-        was, chosen[worst] = chosen[worst][0], PLAIN
-        if was == "int8":
-            form = ("bfloat16", 0.0, 0)
-            trial = _trial(predictor, worst, form, data, wanted)
-            errors[worst] = trial.error
-            why[worst] += f"; {trial.text}"
-            if trial.faster and trial.error <= budget:
-                chosen[worst] = form
+        if chosen[worst][0] == "int8":
+            attempt(worst, "bfloat16")
+            faster[worst] = [trial for trial in faster[worst] if trial.error <= budget]
+        take(worst)
         made = _core.predictor_with(predictor, chosen)
     return made, {
         layer.name: f"{form[0]}{reason}"
         for layer, form, reason in zip(layers, chosen, why, strict=True)
     }
+
+
+def _wishes(
+    predictor: Predictor, index: int, layer: Layer, dtype: str, formats: Mapping[str, str]
+) -> list[str]:
+    """The formats that a layer may have, but for float32."""
+    if layer.name in formats:
+        return [form for form in [formats[layer.name]] if form != "float32"]
+    wishes = [dtype] if dtype != "float32" else []
+    kept, blocks = _core.predictor_layer_blocks(predictor, index)
+    if blocks - kept >= max(LEAST_EMPTY, LEAST_EMPTY_PART * blocks):
+        wishes.append("sparse")
+    return wishes
 
 
 def _trial(predictor: Predictor, layer: int, form: Format, data: Arrays, wanted: Arrays) -> Trial:
@@ -139,12 +174,13 @@ def _trial(predictor: Predictor, layer: int, form: Format, data: Arrays, wanted:
     try:
         tried = _core.predictor_with(predictor, forms)
     except ValueError as refusal:
-        return Trial(False, 0.0, str(refusal))
+        return Trial(form, math.inf, 0.0, str(refusal))
     ratios = _ratios(predictor, tried, layer, layers[layer])
     error = _error(tried.run(data), wanted)
     times = [f"{r:.0%} of the time at {n} rows" for r, n in zip(ratios, ROWS, strict=True)]
     return Trial(
-        math.prod(ratios) ** (1 / len(ratios)) <= GAIN,
+        form,
+        math.prod(ratios) ** (1 / len(ratios)),
         error,
         f"{form[0]} takes {' and '.join(times)} and changes the outputs by {error:.2%}",
     )
@@ -155,9 +191,9 @@ def _check(layers: list[Layer], formats: Mapping[str, str], budget: float | None
     for name, form in formats.items():
         if name not in names:
             raise ValueError(f"freeze: formats names '{name}'; the layers are {names}.")
-        if not isinstance(form, str) or form not in BUDGETS:
+        if not isinstance(form, str) or form not in FORMATS:
             raise ValueError(
-                f"freeze: the format of '{name}' must be one of {list(BUDGETS)}; received {form!r}."
+                f"freeze: the format of '{name}' must be one of {FORMATS}; received {form!r}."
             )
     if budget is not None and not (math.isfinite(budget) and budget >= 0):
         raise ValueError(f"freeze: budget must be 0 or more; received {budget}.")
@@ -180,8 +216,8 @@ def _ratios(predictor: Predictor, tried: Predictor, index: int, layer: Layer) ->
     for rows in ROWS:
         size = (rows * layer.rows, layer.inputs)
         x = np.random.default_rng(0).normal(size=size).astype("float32")
-        plain, narrow = _core.predictor_times(pair, x, 15, 1e-4)
-        ratios.append(narrow / plain)
+        plain, other = _core.predictor_times(pair, x, 15, 1e-4)
+        ratios.append(other / plain)
     return ratios
 
 

@@ -98,7 +98,7 @@ def freeze(
         first = (predictor, report)
         predictor, report = within_bound(made, first, plain, exact, arrays)
     chosen: dict[str, str] = {}
-    if dtype != computed or formats:
+    if device == "cpu":
         wish, static = ("float32" if dtype == computed else dtype), calibration is not None
         predictor, chosen = choose(predictor, wish, arrays, static, formats or {}, budget)
         _set_structure(predictor, _shape_of(structure), _shape_of(outputs))
@@ -207,7 +207,7 @@ def _outputs(self: Predictor) -> tuple[TensorSpec, ...]:
 
 
 def _formats(self: Predictor) -> dict[str, str]:
-    """The format of the weights of each dense layer: `"float32"`, `"bfloat16"` or `"int8"`.
+    """The format of each dense layer's weights: "float32", "bfloat16", "int8" or "sparse".
 
     `freeze(formats=predictor.formats)` makes the same choice again. An int8 layer that was
     calibrated keeps its range, which these strings hold beside their letters: copied into plain

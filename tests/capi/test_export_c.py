@@ -95,6 +95,36 @@ def test_the_bits_of_products(make, compiler, tmp_path):
     np.testing.assert_array_equal(found, predictor.run(arrays))
 
 
+@pytest.mark.parametrize("make", [relu_net, deep_input_net])
+def test_sparse_weights(make, compiler, tmp_path):
+    model = make()
+    move_weights(model)
+    rng = np.random.default_rng(3)
+    for variable in model.trainable_variables:
+        if variable.name == "kernel":
+            rows, cols = variable.shape
+            kept = np.repeat(rng.random((rows, -(-cols // 16))) < 0.3, 16, 1)[:, :cols]
+            kept[:, 16:32] = False  # a panel without a block
+            variable.assign(variable.numpy() * kept)
+    predictor = in_format(model, "sparse", prune=False)
+    assert set(predictor.formats.values()) == {"sparse"}
+    arrays = data_for(predictor, 40)
+    found = Exported(predictor, tmp_path, compiler, *["-mfma"] * has_fma()).run(arrays)
+    wanted = predictor.run(arrays)
+    for y, t in zip(found, wanted, strict=True):
+        np.testing.assert_allclose(y, t, rtol=3e-6, atol=3e-6)
+    if has_fma():
+        np.testing.assert_array_equal(found, wanted)
+
+
+def test_a_layer_without_weights(compiler, tmp_path):
+    model = densa.Sequential([densa.Input((5,)), layers.Dense(20, kernel_initializer="zeros")])
+    predictor = in_format(model, "sparse")
+    arrays = data_for(predictor, 3)
+    found = Exported(predictor, tmp_path, compiler).run(arrays)
+    np.testing.assert_array_equal(found, predictor.run(arrays))
+
+
 @pytest.mark.parametrize("static", [False, True])
 @pytest.mark.parametrize("flags", [[], ["-O3"], ["-O2", "-ffp-contract=fast", "-mfma"]])
 def test_the_bits_of_int8(static, flags, compiler, tmp_path):

@@ -30,7 +30,7 @@ std::string wrapped(std::string_view text, std::size_t arena_bytes) {
       densa::Json(
           densa::Json::Object{{"__metadata__", densa::Json::Object{{"sum", std::string(16, '0')},
                                                                    {"format", "densa predictor"},
-                                                                   {"version", "1"},
+                                                                   {"version", "2"},
                                                                    {"net", std::string(text)}}},
                               {"arena", arena}})
           .text();

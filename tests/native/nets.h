@@ -43,7 +43,7 @@ class NetBuilder {
     value.at = arena_.size();
     std::vector<float> numbers(static_cast<std::size_t>(element_count(shape)));
     for (float& number : numbers) number = least + static_cast<float>(next() % 1000) / 1000;
-    arena_.resize(arena_.size() + (constant_bytes(value.type, packing) + 63) / 64 * 64);
+    arena_.resize(arena_.size() + (constant_bytes(value) + 63) / 64 * 64);
     auto* const to = reinterpret_cast<float*>(arena_.data() + value.at);
     if (packing == Packing::kPanels) {
       pack_panels<float>({to, shape[0] * kPanel}, numbers.data(), shape[0], shape[1], shape[1]);

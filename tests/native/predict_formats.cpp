@@ -1,5 +1,5 @@
-// Networks with narrow weights: what with_formats makes runs, is read back from a file as it was,
-// and gives each row the same bits however rows are cut.
+// Networks with narrow and sparse weights: what with_formats makes runs, is read back from a file
+// as it was, and gives each row the same bits however rows are cut.
 #include <cmath>
 #include <cstring>
 #include <map>
@@ -28,7 +28,7 @@ Net example() {
     value.kind = NetValue::kConstant;
     value.packing = packing;
     value.at = net.arena_bytes;
-    net.arena_bytes += (constant_bytes(value.type, packing) + 63) / 64 * 64;
+    net.arena_bytes += (constant_bytes(value) + 63) / 64 * 64;
     net.values.push_back(value);
   };
   const auto matrix = [&](std::int64_t cols, NetValue::Kind kind) {
@@ -61,7 +61,8 @@ Net example() {
     const std::int64_t rows = value.type.shape.rank() == 2 ? value.type.shape[0] : 1;
     for (std::int64_t r = 0; r < rows; ++r)
       for (std::int64_t c = 0; c < value.type.shape.back(); ++c)
-        to[(c / kPanel * rows + r) * kPanel + c % kPanel] = normal(random) / 6;
+        to[(c / kPanel * rows + r) * kPanel + c % kPanel] =
+            rows > 1 && (r + c / kPanel) % 4 == 0 ? 0 : normal(random) / 6;
   }
   net.owner = storage;
   net.arena = static_cast<const std::byte*>(storage->data());
@@ -135,26 +136,34 @@ void check_formats(const std::vector<LayerFormat>& formats, double least, double
   CHECK(answers(Predictor(std::move(read.net)), x, 1) == y, "from a file");
 }
 
-void check_refused(const char* what, const Net& net, const std::vector<LayerFormat>& formats) {
+template <class F>
+void check_raises(const char* what, const F& f) {
   bool refused = false;
   try {
-    check_net(with_formats(net, formats));
+    f();
   } catch (const ValueError&) {
     refused = true;
   }
   CHECK(refused, "%s", what);
 }
 
+void check_refused(const char* what, const Net& net, const std::vector<LayerFormat>& formats) {
+  check_raises(what, [&] { check_net(with_formats(net, formats)); });
+}
+
 }  // namespace
 
 int main() {
   const LayerFormat plain{}, bfloat16{Packing::kBFloat16}, int8{Packing::kInt8},
-      given{Packing::kInt8, 0.04, 120};
+      given{Packing::kInt8, 0.04, 120}, sparse{Packing::kSparse};
   const std::vector<NetLayer> layers = layers_of(example());
   CHECK(layers.size() == 3 && layers[0].name == "first" && layers[1].name == "last" &&
             layers[2].name == "last:2" && layers[0].in == kIn && layers[0].out == kHidden,
         "layers");
   check_formats({plain, plain, plain}, 0, 0);
+  check_formats({sparse, sparse, sparse}, 0, 0);
+  check_formats({plain, sparse, plain}, 0, 0);
+  check_formats({sparse, int8, sparse}, 0, 0.04);
   check_formats({bfloat16, bfloat16, bfloat16}, 1e-4, 0.01);
   check_formats({int8, int8, int8}, 1e-4, 0.04);
   check_formats({given, int8, given}, 1e-4, 0.2);
@@ -171,6 +180,16 @@ int main() {
   check_refused("a zero that is no byte", net, {{Packing::kInt8, 0.1, 256}, plain, plain});
   check_refused("narrow already", with_formats(net, std::vector<LayerFormat>{int8, int8, int8}),
                 {plain, plain, plain});
+  const Net all = with_formats(net, std::vector<LayerFormat>{sparse, sparse, sparse});
+  check_refused("sparse already", all, {plain, sparse, sparse});
+  const BlockCount blocks = blocks_of(net, layers[0]), same = blocks_of(all, layers_of(all)[0]);
+  CHECK(blocks.all == 4 * kIn && blocks.kept < blocks.all && same.kept == blocks.kept, "blocks");
+  for (std::int64_t change : {-1, 1, 1 << 20}) {
+    Net wrong = all;
+    for (NetValue& value : wrong.values)
+      if (value.packing == Packing::kSparse) value.blocks += change;
+    check_raises("another number of blocks", [&] { check_net(wrong); });
+  }
   if (failures > 0) std::printf("%d failures\n", failures);
   return failures > 0;
 }

@@ -265,7 +265,7 @@ def test_a_net_that_is_no_json(small, text, message):
 
 def test_metadata_that_is_not_ours(small):
     def version(header, net):
-        header["__metadata__"]["version"] = "2"
+        header["__metadata__"]["version"] = "3"
 
     def form(header, net):
         header["__metadata__"]["format"] = "other"
@@ -277,7 +277,7 @@ def test_metadata_that_is_not_ours(small):
         header["arena"]["data_offsets"][0] = 1
 
     for change, text in [
-        (version, "version is 2; this densa reads 1: install a newer one, or freeze"),
+        (version, "version is 3; this densa reads 1 to 2: install a newer one, or freeze"),
         (form, "format is"),
         (second, "unknown key"),
         (offsets, "arena"),

@@ -26,6 +26,9 @@ class Value:
     shape: tuple[int, ...]
     array: Array | None = None  # a constant's numbers: for int8 the whole numbers q
     scale: Array | None = None  # int8: the factor of each column
+    # sparse, whose `array` is blocks of 16 numbers: the first block of each panel, the row of each
+    starts: Array | None = None
+    index: Array | None = None
     packing: str = ""
     feed: dict[str, Any] = field(default_factory=dict)
 
@@ -62,14 +65,14 @@ def read_net(predictor: Predictor) -> Net:
         kind, shape = value["kind"], tuple(value["shape"])
         if kind == "constant":
             made = Value(kind, value["dtype"], shape, packing=value["packing"])
-            at += -(-_unpack(made, arena[at:]) // LINE) * LINE
+            at += -(-_unpack(made, arena[at:], value.get("blocks", 0)) // LINE) * LINE
         else:
             made = Value(kind, value["dtype"], shape[1:], feed=value)
         values.append(made)
     return Net(net["inputs"], net["outputs"], values, net["nodes"])
 
 
-def _unpack(value: Value, memory: Array) -> int:
+def _unpack(value: Value, memory: Array, blocks: int) -> int:
     """Give a constant its numbers, which lie in front of the memory; returns their bytes."""
     dtype: np.dtype[Any] = np.dtype(value.dtype).newbyteorder("<")
     if value.packing == "rows":
@@ -78,6 +81,13 @@ def _unpack(value: Value, memory: Array) -> int:
         return -(-count // LANES) * LANES * int(dtype.itemsize)
     rows, cols = value.shape
     panels = -(-cols // LANES)
+    if value.packing == "sparse":
+        starts = blocks * LANES * 4
+        index = starts + (panels + 1) * 4
+        value.array = memory[:starts].view("<f4").reshape(blocks, LANES)
+        value.starts = memory[starts:index].view("<u4")
+        value.index = memory[index : index + blocks * 4].view("<u4")
+        return index + blocks * 4
     # How many numbers of a column lie side by side, and of what type.
     forms: dict[str, tuple[int, np.dtype[Any]]] = {
         "panels": (1, dtype),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from densa.export_c.body import Body, Node
 from densa.export_c.code import C_TYPES, Nest, add, flat, literal, place, stretched, strides_of
 from densa.export_c.formulas import in_type
+from densa.export_c.net import LANES
 
 
 def product(body: Body, node: Node) -> None:
@@ -22,10 +23,15 @@ def _kept(body: Body, node: Node) -> None:
     dtype, packing = w.dtype, w.packing
     rows, cols = w.shape
     x = body.array(ins[0])
-    if packing != "panels":
+    if packing in ("bfloat16", "int8"):
         x = _prepare(body, node, rows)
     kinds = {"bfloat16": "uint16", "int8": "int8"}
-    table = body.table(body.numbers(ins[1]).T, kinds.get(packing, dtype))
+    numbers = body.numbers(ins[1])
+    table = body.table(numbers if packing == "sparse" else numbers.T, kinds.get(packing, dtype))
+    starts = index = ""
+    if w.starts is not None and w.index is not None:
+        starts = body.table(w.starts, "uint32")
+        index = body.table(w.index, "uint16" if rows <= 1 << 16 else "uint32")
     bias = body.array(ins[2]) if len(ins) > 2 else ""
     scale = None if w.scale is None else body.table(w.scale, "float32")
     to = body.make(out)
@@ -37,7 +43,12 @@ def _kept(body: Body, node: Node) -> None:
         at, number = place(p, rows, "k"), f"{table}[{place(i, rows, 'k')}]"
         b = f"{bias}[{i}]" if bias else literal(0, dtype)
         code.add("int32_t sum = 0;" if packing == "int8" else f"{c} sum = {b};")
-        code.add(f"for (int k = 0; k < {rows}; ++k)")
+        if packing == "sparse":
+            blocks = f"{starts}[{i} / {LANES}]", f"{starts}[{i} / {LANES} + 1]"
+            code.add(f"for (uint32_t k = {blocks[0]}; k < {blocks[1]}; ++k)")
+            at, number = place(p, rows, f"{index}[k]"), f"{table}[k * {LANES} + {i} % {LANES}]"
+        else:
+            code.add(f"for (int k = 0; k < {rows}; ++k)")
         if packing == "int8":
             code.add(f"  sum += {x}[{at}] * {number};")
             z = f"times((float)sum, {scale}[{i}] * {x}s[{p}]) + {b}"

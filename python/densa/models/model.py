@@ -216,6 +216,12 @@ class Model(Trainer, Layer):
         row by its own range or, given `calibration`, all rows by the range seen there, which is
         faster; numbers outside of it are limited to it.
 
+        Where pruning has left many blocks of 16 weights that are all zero (the 16 outputs of a
+        panel for one input), the layer is also tried with the other blocks alone, "sparse", in
+        float32, and the fastest format is kept. For finite inputs answers are those of "float32",
+        but for the sign of zeros; an input that is NaN or infinite does not reach the outputs
+        whose blocks for it are left out.
+
         Args:
             dtype: type that it computes in, "float32" or "float64"; or float32 with weights in
                 "bfloat16" or "int8" where they pay.
@@ -227,9 +233,9 @@ class Model(Trainer, Layer):
             merge: whether dense layers without an activation between become one where that is less
                 work.
             prune: whether units that are constant, such as dead relus, are removed.
-            formats: format of a layer by its name, kept without being measured. Those of another
-                predictor, `predictor.formats`, bring its ranges of int8 along, for where
-                `calibration` gives none.
+            formats: format of a layer by its name, "float32", "bfloat16", "int8" or "sparse", kept
+                without being measured. Those of another predictor, `predictor.formats`, bring its
+                ranges of int8 along, for where `calibration` gives none.
             budget: the largest change of an output by formats, as a part of its norm; None means
                 1 % for bfloat16 and 4 % for int8. Layers in `formats` do not give way.
             inputs: `densa.Input` tensors, structured like the model's input; needed where the
