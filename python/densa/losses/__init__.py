@@ -29,6 +29,20 @@ from .crossentropy import (
     categorical_crossentropy,
     sparse_categorical_crossentropy,
 )
+from .distributional import (
+    GaussianNegativeLogLikelihood,
+    Pinball,
+    gaussian_negative_log_likelihood,
+    pinball,
+)
+from .focal import (
+    BinaryFocalCrossentropy,
+    CategoricalFocalCrossentropy,
+    CategoricalGeneralizedCrossEntropy,
+    binary_focal_crossentropy,
+    categorical_focal_crossentropy,
+    categorical_generalized_cross_entropy,
+)
 from .loss import Loss
 from .regression import (
     categorical_hinge,
@@ -48,9 +62,13 @@ from .regression import (
 # Every loss by its name; `get` knows them all.
 __all__ = [
     "BinaryCrossentropy",
+    "BinaryFocalCrossentropy",
     "CategoricalCrossentropy",
+    "CategoricalFocalCrossentropy",
+    "CategoricalGeneralizedCrossEntropy",
     "CategoricalHinge",
     "CosineSimilarity",
+    "GaussianNegativeLogLikelihood",
     "Hinge",
     "Huber",
     "KLDivergence",
@@ -59,13 +77,18 @@ __all__ = [
     "MeanAbsolutePercentageError",
     "MeanSquaredError",
     "MeanSquaredLogarithmicError",
+    "Pinball",
     "Poisson",
     "SparseCategoricalCrossentropy",
     "SquaredHinge",
     "binary_crossentropy",
+    "binary_focal_crossentropy",
     "categorical_crossentropy",
+    "categorical_focal_crossentropy",
+    "categorical_generalized_cross_entropy",
     "categorical_hinge",
     "cosine_similarity",
+    "gaussian_negative_log_likelihood",
     "hinge",
     "huber",
     "kl_divergence",
@@ -74,6 +97,7 @@ __all__ = [
     "mean_absolute_percentage_error",
     "mean_squared_error",
     "mean_squared_logarithmic_error",
+    "pinball",
     "poisson",
     "sparse_categorical_crossentropy",
     "squared_hinge",
@@ -97,6 +121,8 @@ _family = Family(
         "MSLE": mean_squared_logarithmic_error,
         "logcosh": log_cosh,
         "huber_loss": huber,
+        "quantile": pinball,
+        "gaussian_nll": gaussian_negative_log_likelihood,
     },
 )
 __all__ += ["Loss", "deserialize", "get", "serialize"]
