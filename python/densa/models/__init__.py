@@ -6,6 +6,7 @@ from typing import Any
 
 from densa.models.cloning import clone_model
 from densa.models.model import Model
+from densa.models.recipes import MLP, mlp
 from densa.models.sequential import Sequential
 from densa.saving.saving_api import load_model, save_model
 
@@ -38,4 +39,13 @@ def model_from_json(json_string: str, custom_objects: Any = None) -> Any:
 # The name that configurations give to a graph.
 Functional = Model
 
-__all__ = ["Model", "Sequential", "clone_model", "load_model", "model_from_json", "save_model"]
+__all__ = [
+    "MLP",
+    "Model",
+    "Sequential",
+    "clone_model",
+    "load_model",
+    "mlp",
+    "model_from_json",
+    "save_model",
+]
