@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from densa.models.adversarial import AdversarialBatches, adversarial_examples
 from densa.models.cloning import clone_model
+from densa.models.ensembles import average_models, bagging
 from densa.models.model import Model
 from densa.models.recipes import MLP, mlp
 from densa.models.sequential import Sequential
@@ -41,8 +43,12 @@ Functional = Model
 
 __all__ = [
     "MLP",
+    "AdversarialBatches",
     "Model",
     "Sequential",
+    "adversarial_examples",
+    "average_models",
+    "bagging",
     "clone_model",
     "load_model",
     "mlp",
