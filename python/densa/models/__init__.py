@@ -8,6 +8,7 @@ from densa.models.adversarial import AdversarialBatches, adversarial_examples
 from densa.models.cloning import clone_model
 from densa.models.ensembles import average_models, bagging
 from densa.models.model import Model
+from densa.models.pretraining import pretrain
 from densa.models.recipes import MLP, mlp
 from densa.models.sequential import Sequential
 from densa.saving.saving_api import load_model, save_model
@@ -53,5 +54,6 @@ __all__ = [
     "load_model",
     "mlp",
     "model_from_json",
+    "pretrain",
     "save_model",
 ]
