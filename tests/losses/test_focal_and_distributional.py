@@ -160,6 +160,22 @@ def test_gaussian_likelihood(full):
     np.testing.assert_allclose(values, 0.5 * (math.log(1e-6) + 0.25e6), rtol=1e-5)
 
 
+def test_overlap():
+    y = RNG.integers(0, 2, (6, 4)).astype("f8")
+    p = sigmoid(RNG.standard_normal((6, 4)))
+    for axis in (None, -1, (0, 1)):
+
+        def dice(y, p, axis=axis):
+            return 1 - 2 * (y * p).sum(axis) / (y.sum(axis) + p.sum(axis) + EPSILON)
+
+        def tversky(y, p, axis=axis):
+            tp, fp, fn = ((a * b).sum(axis) for a, b in ((y, p), (1 - y, p), (y, 1 - p)))
+            return 1 - tp / (tp + 0.3 * fp + 0.7 * fn + EPSILON)
+
+        check(lambda a, b, axis=axis: losses.dice(a, b, axis), dice, y, p)
+        check(lambda a, b, axis=axis: losses.tversky(a, b, 0.3, 0.7, axis), tversky, y, p)
+
+
 X = RNG.standard_normal((40, 3)).astype("f4")
 NOISY = (X[:, :1] + np.abs(X[:, 1:2]) * RNG.standard_normal((40, 1))).astype("f4")
 BINARY = (X[:, 0] > 0).astype("i4")
@@ -176,6 +192,8 @@ BINARY = (X[:, 0] > 0).astype("i4")
         (losses.BinaryFocalCrossentropy(True, from_logits=True), 1, None, BINARY),
         (losses.CategoricalFocalCrossentropy([0.3, 0.7]), 2, "softmax", np.eye(2)[BINARY]),
         ("categorical_generalized_cross_entropy", 2, "softmax", BINARY),
+        (losses.Dice(axis=-1), 2, "softmax", np.eye(2)[BINARY]),
+        (losses.Tversky(0.3, 0.7, axis=-1), 2, "softmax", np.eye(2)[BINARY]),
     ],
 )
 def test_training(loss, outputs, activation, y):
@@ -229,6 +247,8 @@ def test_configurations():
         losses.BinaryFocalCrossentropy(True, 0.3, 1.0, label_smoothing=0.1),
         losses.CategoricalFocalCrossentropy([0.3, 0.7]),
         losses.CategoricalGeneralizedCrossEntropy(0.7),
+        losses.Dice(axis=-1),
+        losses.Tversky(0.3, 0.7),
     ):
         again = losses.deserialize(losses.serialize(loss))
         assert type(again) is type(loss)

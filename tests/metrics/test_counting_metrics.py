@@ -188,9 +188,6 @@ def test_r2(w):
         np.testing.assert_allclose(found, due, rtol=2e-3, atol=2e-3)
         found = gather(metrics.R2Score(aggregation, dtype="float64"), y, p, w)
         np.testing.assert_allclose(found, due, rtol=1e-12)
-    total = sk.r2_score(y, p, multioutput="raw_values", sample_weight=w).sum()
-    found = gather(metrics.R2Score("sum", dtype="float64"), y, p, w)
-    assert found == pytest.approx(total, rel=1e-12)
     if w is None:
         plain = sk.r2_score(y[:, 0], p[:, 0])
         found = gather(metrics.R2Score(num_regressors=5, dtype="float64"), y[:, 0], p[:, :1])
@@ -249,6 +246,44 @@ def test_calibration(w):
     assert float(metrics.CalibrationError()([1, 0], [0.0, 1.0])) == 1.0  # the ends belong to bins
 
 
+def test_intersections_over_unions(w):
+    truth, best = ONE_HOT.argmax(axis=1), SHARES.argmax(axis=1)
+    shares = sk.jaccard_score(truth, best, average=None, sample_weight=w)
+    for metric, y, p, due in (
+        (metrics.IoU(CLASSES, [0, 2]), truth, best, shares[[0, 2]].mean()),
+        (metrics.MeanIoU(CLASSES), truth[:, None], best[:, None], shares.mean()),
+        (metrics.MeanIoU(CLASSES + 3), truth, best, shares.mean()),  # classes that do not occur
+        (metrics.MeanIoU(CLASSES, sparse_y_pred=False), truth, SHARES, shares.mean()),
+        (metrics.OneHotIoU(CLASSES, [1]), ONE_HOT, SHARES, shares[1]),
+        (metrics.OneHotMeanIoU(CLASSES), ONE_HOT, SHARES, shares.mean()),
+    ):
+        assert gather(metric, y, p, w) == pytest.approx(due, rel=1e-5)
+    labels = np.where(truth == 3, 255, truth)
+    kept = truth != 3
+    part = None if w is None else w[kept]
+    due = sk.jaccard_score(truth[kept], best[kept], average=None, sample_weight=part, labels=[0, 1])
+    metric = metrics.IoU(CLASSES, [0, 1], ignore_class=255)
+    assert gather(metric, labels, best, w) == pytest.approx(due.mean(), rel=1e-5)
+    for ids in ((0, 1), (1,)):
+        due = sk.jaccard_score(LABELS, P >= 0.3, average=None, sample_weight=w)[list(ids)].mean()
+        metric = metrics.BinaryIoU(ids, threshold=0.3)
+        assert gather(metric, LABELS, P[:, None], w) == pytest.approx(due, rel=1e-5)
+
+
+def test_ignored_labels_and_sorted_answers(w):
+    ones = np.ones(ROWS) if w is None else w
+    truth = ONE_HOT.argmax(axis=1)
+    kept = ones * (truth != 2)
+    due = (kept * -np.log(SHARES[np.arange(ROWS), truth])).sum() / kept.sum()
+    for labels in (truth, truth[:, None]):
+        metric = metrics.SparseCategoricalCrossentropy(ignore_class=2)
+        assert gather(metric, labels, SHARES, w) == pytest.approx(due, rel=1e-5)
+    order = np.argsort(-SHARES, axis=1)
+    hits = (order[:, :2] == truth[:, None]).any(axis=1)
+    metric = metrics.SparseTopKCategoricalAccuracy(2, from_sorted_ids=True)
+    assert gather(metric, truth, order, w) == pytest.approx((ones * hits).sum() / ones.sum())
+
+
 def both():
     return [
         metrics.AUC(),
@@ -260,6 +295,7 @@ def both():
         metrics.PrecisionAtRecall(0.5),
         metrics.CalibrationError(),
         metrics.R2Score(),
+        metrics.BinaryIoU(),
     ]
 
 
@@ -307,6 +343,12 @@ def every():
         *both(),
         metrics.TruePositives([0.1, 0.2]),
         metrics.FalsePositives(0.3),
+        metrics.IoU(3, [0, 2], ignore_class=1, sparse_y_pred=False, axis=1),
+        metrics.MeanIoU(3),
+        metrics.OneHotIoU(3, [1]),
+        metrics.OneHotMeanIoU(3),
+        metrics.SparseTopKCategoricalAccuracy(2, from_sorted_ids=True),
+        metrics.SparseCategoricalCrossentropy(ignore_class=-1),
         metrics.FalseNegatives(),
         metrics.Precision(top_k=2, class_id=1, name="one"),
         metrics.AUC(10, "PR", "minoring", multi_label=True, num_labels=2, label_weights=[1, 2]),
@@ -348,6 +390,8 @@ def test_configurations():
         (lambda: metrics.FBetaScore(beta=0), ValueError, "beta must be above 0"),
         (lambda: metrics.R2Score("average"), ValueError, "class_aggregation"),
         (lambda: metrics.R2Score(num_regressors=-1), ValueError, "at least 0"),
+        (lambda: metrics.IoU(3, [3]), ValueError, "numbers from 0 to 2"),
+        (lambda: metrics.MeanIoU(4)(ONE_HOT, SHARES.argmax(1)), ValueError, "sparse_y_true"),
         (lambda: metrics.CalibrationError(0), ValueError, "num_bins must be at least 1"),
         (lambda: metrics.Precision(class_id=4)(ONE_HOT, SHARES), ValueError, "class_id=4 is out"),
         (lambda: metrics.Precision()(ONE_HOT[:, :2], SHARES), ValueError, "must be alike"),

@@ -44,6 +44,7 @@ from .focal import (
     categorical_generalized_cross_entropy,
 )
 from .loss import Loss
+from .overlap import Dice, Tversky, dice, tversky
 from .regression import (
     categorical_hinge,
     cosine_similarity,
@@ -68,6 +69,7 @@ __all__ = [
     "CategoricalGeneralizedCrossEntropy",
     "CategoricalHinge",
     "CosineSimilarity",
+    "Dice",
     "GaussianNegativeLogLikelihood",
     "Hinge",
     "Huber",
@@ -81,6 +83,7 @@ __all__ = [
     "Poisson",
     "SparseCategoricalCrossentropy",
     "SquaredHinge",
+    "Tversky",
     "binary_crossentropy",
     "binary_focal_crossentropy",
     "categorical_crossentropy",
@@ -88,6 +91,7 @@ __all__ = [
     "categorical_generalized_cross_entropy",
     "categorical_hinge",
     "cosine_similarity",
+    "dice",
     "gaussian_negative_log_likelihood",
     "hinge",
     "huber",
@@ -101,6 +105,7 @@ __all__ = [
     "poisson",
     "sparse_categorical_crossentropy",
     "squared_hinge",
+    "tversky",
 ]
 _family = Family(
     "loss",

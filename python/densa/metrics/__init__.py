@@ -82,6 +82,7 @@ from .errors import (
     SquaredHinge,
 )
 from .f_scores import F1Score, FBetaScore
+from .iou import BinaryIoU, IoU, MeanIoU, OneHotIoU, OneHotMeanIoU
 from .metric import Metric
 from .reduction import Mean, MeanMetricWrapper, Sum
 
@@ -125,6 +126,11 @@ __all__ = [
     "R2Score",
     "F1Score",
     "FBetaScore",
+    "BinaryIoU",
+    "IoU",
+    "MeanIoU",
+    "OneHotIoU",
+    "OneHotMeanIoU",
     "Mean",
     "MeanMetricWrapper",
     "Sum",

@@ -15,7 +15,7 @@ from densa.variables import Variable
 from .metric import Metric
 from .reduction import MeanMetricWrapper
 
-_AGGREGATIONS = (None, "uniform_average", "sum", "variance_weighted_average")
+_AGGREGATIONS = (None, "uniform_average", "variance_weighted_average")
 
 
 class R2Score(Metric):
@@ -23,8 +23,9 @@ class R2Score(Metric):
 
     Args:
         class_aggregation: What is made of several columns: their mean `"uniform_average"`, their
-            `"sum"`, their mean by variance `"variance_weighted_average"`, or None for all of them.
-        num_regressors: Number of inputs, for the adjusted score; 0 for the plain one.
+            mean by variance `"variance_weighted_average"`, or None for all of them.
+        num_regressors: Number of inputs, for the score adjusted by inputs and rows; 0 for the
+            plain one.
         name: Name in logs.
         dtype: Dtype of the sums.
 
@@ -123,9 +124,7 @@ class R2Score(Metric):
         scores = 1.0 - self.total_mse.value / total
         # Targets that are all alike have no variation to follow; as in Keras the score is 0.
         scores = ops.where(ops.isinf(scores), 0.0, scores)
-        if self.class_aggregation == "sum":
-            scores = ops.sum(scores)
-        elif self.class_aggregation == "uniform_average":
+        if self.class_aggregation == "uniform_average":
             scores = ops.mean(scores)
         elif self.class_aggregation == "variance_weighted_average":
             scores = ops.sum(scores * total) / ops.sum(total)
