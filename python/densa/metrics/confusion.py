@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from densa import ops
+from densa import _core, ops
 from densa._numbers import check_real_number, whole_number
 from densa.losses.loss import as_floating, check_shapes, same_rank
 
@@ -71,22 +71,37 @@ def count(
     """
     dtype = str(y_pred.dtype)
     limits = np.array(thresholds, dtype)
+    positives, negatives = weight * positive, weight * (1.0 - positive)
     if by_label:
-        above = ops.expand_dims(y_pred, 1) > limits[:, None]
-        expand, axes = 1, [0]
+        above = ops.cast(ops.expand_dims(y_pred, 1) > limits[:, None], dtype)
+        right, wrong = (ops.sum(above * ops.expand_dims(t, 1), 0) for t in (positives, negatives))
+        of_all = [ops.sum(t, axis=0) for t in (positives, negatives)]
     else:
-        above = ops.expand_dims(y_pred, -1) > limits
-        expand, axes = -1, list(range(len(y_pred.shape)))
-    above = ops.cast(above, dtype)
-    below = 1.0 - above
-    of_positives = ops.expand_dims(weight * positive, expand)
-    of_negatives = ops.expand_dims(weight * (1.0 - positive), expand)
+        if len(y_pred.shape) == 2 and y_pred.shape[-1] == 1:
+            # One product of matrices in place of four sums over (rows, T).
+            above = ops.cast(y_pred > limits, dtype)
+            both = ops.concatenate([positives, negatives], axis=-1)
+            found = _core.apply("matmul", both, above, transpose_a=True)
+            right, wrong = found[0], found[1]
+        else:
+            above = ops.cast(ops.expand_dims(y_pred, -1) > limits, dtype)
+            axes = list(range(len(y_pred.shape)))
+            right, wrong = (
+                ops.sum(above * ops.expand_dims(t, -1), axis=axes) for t in (positives, negatives)
+            )
+        of_all = [ops.sum(t) for t in (positives, negatives)]
     return {
-        "true_positives": ops.sum(above * of_positives, axis=axes),
-        "false_positives": ops.sum(above * of_negatives, axis=axes),
-        "true_negatives": ops.sum(below * of_negatives, axis=axes),
-        "false_negatives": ops.sum(below * of_positives, axis=axes),
+        "true_positives": right,
+        "false_positives": wrong,
+        "true_negatives": _rest(of_all[1], wrong),
+        "false_negatives": _rest(of_all[0], right),
     }
+
+
+def _rest(total: Any, part: Any) -> Any:
+    # Both are sums of the same weights in another order: what is left may be a little below 0.
+    left = total - part
+    return ops.where(left < 0.0, 0.0, left)
 
 
 class Counting(Metric):
