@@ -217,3 +217,27 @@ def test_penalties_reach_the_gradient(eager):
         made.fit(X, Y, batch_size=48, verbose=0)
         dw = X.T @ (2 * (X @ w + b - Y) / Y.size) + slope(w)
         np.testing.assert_allclose(made.get_weights()[0], w - 0.5 * dw, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "says"),
+    [
+        (lambda: constraints.MaxNorm(-1.0), ValueError, "`max_value` must be at least 0"),
+        (lambda: constraints.MaxNorm("2"), TypeError, "`max_value` must be a number"),
+        (lambda: constraints.MinMaxNorm(2.0, 1.0), ValueError, "`max_value` must be at least 2"),
+        (lambda: constraints.MinMaxNorm(rate=1.5), ValueError, "`rate` must lie between 0 and 1"),
+        (lambda: constraints.get("maxnorm"), ValueError, "Did you mean 'max_norm'"),
+    ],
+)
+def test_numbers_out_of_range_are_refused(make, error, says):
+    with pytest.raises(error, match=says):
+        make()
+
+
+def test_an_axis_that_a_weight_has_not_is_told_of_before_a_step():
+    made = model(constraints.UnitNorm(axis=2))
+    before = made.get_weights()
+    with pytest.raises(ValueError, match="axis=2 is out of range for a weight with 2 axes"):
+        made.fit(X, Y, verbose=0)
+    for a, b in zip(before, made.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)

@@ -33,7 +33,8 @@ class Constraining:
         variables: Variables that have a constraint, all on one device.
 
     Raises:
-        Exception: Whatever a constraint raises that cannot be recorded.
+        SymbolicError: A constraint reads the weight's numbers, so that it cannot be recorded.
+        ValueError: A constraint does not fit its variable.
     """
 
     def __init__(self, variables: list[Any]) -> None:

@@ -189,7 +189,7 @@ class NativeRunner:
         if optimizer is not None and (limited := constraining.constrained(variables)):
             try:
                 bound.constraining = constraining.Constraining(limited)
-            except Exception:  # a user's constraint may read numbers: then steps run op by op
+            except _core.SymbolicError:  # one that reads numbers: then steps run op by op
                 return None
         return bound
 
