@@ -19,7 +19,7 @@ from densa.random import Uses
 from densa.utils import tree
 
 from . import constraining
-from .arrays import array_dtype, warn_non_finite
+from .arrays import array_dtype, row_contiguous, warn_non_finite
 from .check import check_devices, check_labels, shapes_for_labels
 from .data import ArraySource, Batch, Feed, batch_rows
 from .eager import EagerRunner, Logs, groups, to_numbers
@@ -543,19 +543,8 @@ def _rows_of(parts: Batch) -> list[Any]:
     for part in parts:
         for array in tree.flatten(part) if part is not None else ():
             if array is not None:
-                out.append(_row_contiguous(array))
+                out.append(row_contiguous(array))
     return out
-
-
-def _row_contiguous(array: Any) -> Any:
-    step = array.itemsize
-    for size, stride in zip(array.shape[:0:-1], array.strides[:0:-1], strict=True):
-        if size != 1 and stride != step:
-            return np.ascontiguousarray(array)
-        step *= size
-    if array.dtype.byteorder not in "=|" and not array.dtype.isnative:
-        return array.astype(array.dtype.newbyteorder("="))
-    return array
 
 
 def _symbols(program: Any, parts: Batch, dtype: str, only_x: bool) -> Batch:
@@ -593,10 +582,8 @@ def explain(runner: Any) -> str:
             "off the fast path: steps run op by op (run_eagerly, an overridden step, or an "
             "optimizer without a fused step for what it is asked to do)"
         )
-    texts = []
-    for bound in runner._plans.values():
-        if bound is not None:
-            texts += [str(part) for part in (bound.plan, bound.constraining) if part is not None]
+    bounds = [bound for bound in runner._plans.values() if bound is not None]
+    texts = [str(p) for b in bounds for p in (b.plan, b.constraining) if p is not None]
     if any(bound is None for bound in runner._plans.values()):
         texts.append("some batches run op by op: the step could not be recorded")
     return (
