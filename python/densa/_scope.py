@@ -16,6 +16,7 @@ class _Local(threading.local):
         self.names: list[str] = []
         self.call: CallContext | None = None
         self.symbolic = 0
+        self.monte_carlo = 0
 
 
 _local = _Local()
@@ -135,3 +136,18 @@ def symbolic_scope() -> Iterator[None]:
 def in_symbolic_scope() -> bool:
     """Tell whether code runs only to learn shapes."""
     return _local.symbolic > 0
+
+
+@contextmanager
+def monte_carlo_scope() -> Iterator[None]:
+    """Have dropout draw although nothing trains; all else stays as in inference."""
+    _local.monte_carlo += 1
+    try:
+        yield
+    finally:
+        _local.monte_carlo -= 1
+
+
+def in_monte_carlo_scope() -> bool:
+    """Tell whether dropout draws although nothing trains."""
+    return _local.monte_carlo > 0

@@ -18,6 +18,8 @@ FAMILIES = {
 each = pytest.mark.parametrize("module", FAMILIES.values(), ids=FAMILIES)
 # They cannot be made without arguments.
 NEED_ARGUMENTS = {"MeanMetricWrapper", "LossScaleOptimizer", "lossscaleoptimizer"}
+NEED_ARGUMENTS |= {"PrecisionAtRecall", "RecallAtPrecision", "SensitivityAtSpecificity"}
+NEED_ARGUMENTS |= {"SpecificityAtSensitivity", "IoU", "MeanIoU", "OneHotIoU", "OneHotMeanIoU"}
 
 
 def names(module):

@@ -13,9 +13,11 @@ from .model_checkpoint import ModelCheckpoint
 from .monitor import MonitorCallback
 from .progbar_logger import ProgbarLogger
 from .reduce_lr_on_plateau import ReduceLROnPlateau
+from .swa import SWA
 from .terminate_on_nan import TerminateOnNaN
 
 __all__ = [
+    "SWA",
     "CSVLogger",
     "Callback",
     "CallbackList",

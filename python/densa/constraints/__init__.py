@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from densa import _core, config
+from densa._numbers import check_real_number
 from densa.saving.registry import Family
 
 
@@ -36,6 +37,11 @@ class Constraint:
 
 def _axes(axis: int | list[int] | tuple[int, ...], rank: int) -> list[int]:
     given = [axis] if isinstance(axis, int) else list(axis)
+    if any(not -rank <= a < rank for a in given):
+        raise ValueError(
+            f"The constraint's axis={axis} is out of range for a weight with {rank} "
+            f"ax{'i' if rank == 1 else 'e'}s; a dense kernel (in, out) has 0 and 1."
+        )
     return [a + rank if a < 0 else a for a in given]
 
 
@@ -62,12 +68,17 @@ class MaxNorm(Constraint):
         max_value: the largest norm allowed.
         axis: axis or axes along which norms are taken; 0 for a dense kernel (in, out).
 
+    Raises:
+        TypeError: if max_value is no number.
+        ValueError: if it is negative or NaN.
+
     Example:
         >>> densa.constraints.MaxNorm(1.0)(np.array([[3.0], [4.0]])).numpy().round(3).tolist()
         [[0.6], [0.8]]
     """
 
     def __init__(self, max_value: float = 2, axis: Any = 0) -> None:
+        check_real_number("MaxNorm: `max_value`", max_value, least=0)
         self.max_value = max_value
         self.axis = axis
 
@@ -121,6 +132,10 @@ class MinMaxNorm(Constraint):
         rate: share of the way to go in each step, from 0 to 1.
         axis: axis or axes along which norms are taken; 0 for a dense kernel (in, out).
 
+    Raises:
+        TypeError: if one of the numbers is none.
+        ValueError: if one is out of range.
+
     Example:
         >>> densa.constraints.MinMaxNorm(0.0, 1.0)(np.array([[3.0], [4.0]])).shape
         (2, 1)
@@ -129,6 +144,11 @@ class MinMaxNorm(Constraint):
     def __init__(
         self, min_value: float = 0.0, max_value: float = 1.0, rate: float = 1.0, axis: Any = 0
     ) -> None:
+        check_real_number("MinMaxNorm: `min_value`", min_value, least=0)
+        check_real_number("MinMaxNorm: `max_value`", max_value, least=min_value)
+        check_real_number("MinMaxNorm: `rate`", rate, least=0)
+        if rate > 1:
+            raise ValueError(f"MinMaxNorm: `rate` must lie between 0 and 1; received {rate!r}.")
         self.min_value = min_value
         self.max_value = max_value
         self.rate = rate

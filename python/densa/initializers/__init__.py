@@ -111,6 +111,43 @@ def get(identifier: Any) -> Any:
     return _family.get(identifier)
 
 
+# What keeps the variance of values and gradients from layer to layer: Glorot for functions that
+# are steep at zero and for outputs, He for those that cut away half of their input, LeCun for SELU.
+_HE = frozenset(
+    ("relu", "relu6", "leaky_relu", "elu", "celu", "gelu", "silu", "swish", "mish")
+    + ("ReLU", "LeakyReLU", "PReLU", "RReLU", "ELU", "Swish")
+)
+
+
+def for_activation(activation: Any) -> Initializer:
+    """Return the initializer that fits an activation: what `kernel_initializer="auto"` means.
+
+    Args:
+        activation: a name, function or layer; None for none. The rectifiers and their smooth
+            relatives (ReLU, leaky ReLU, PReLU, ELU, GELU, Swish, Mish) get `HeNormal`, SELU gets
+            `LecunNormal`, everything else (none, tanh, sigmoid, softmax) `GlorotUniform`.
+
+    Returns:
+        A new initializer.
+
+    Raises:
+        ValueError: for an activation that is not known.
+
+    Example:
+        >>> densa.initializers.for_activation("relu").__class__.__name__
+        'HeNormal'
+    """
+    from densa import activations
+
+    found: Any = activations.get(activation)
+    name = getattr(found, "__name__", None) or type(found).__name__
+    if name == "Activation":  # the layer
+        return for_activation(found.activation)
+    if name == "selu":
+        return LecunNormal()
+    return HeNormal() if name in _HE else GlorotUniform()
+
+
 __all__ = [
     "Constant",
     "GlorotNormal",
@@ -131,6 +168,7 @@ __all__ = [
     "Zeros",
     "constant",
     "deserialize",
+    "for_activation",
     "get",
     "glorot_normal",
     "glorot_uniform",

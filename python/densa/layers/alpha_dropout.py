@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from densa import random
+from densa._scope import in_monte_carlo_scope
 from densa.layers.dropout import check_rate
 from densa.layers.layer import Layer
 
@@ -40,7 +41,7 @@ class AlphaDropout(Layer):
         self.built = True
 
     def call(self, inputs: Any, training: bool = False) -> Any:
-        if not training or self.rate == 0:
+        if not (training or in_monte_carlo_scope()) or self.rate == 0:
             return inputs
         if self.rate == 1:
             return inputs * 0.0 + _ALPHA_P

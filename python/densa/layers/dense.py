@@ -19,7 +19,8 @@ class Dense(Layer):
         units: size of the output's last axis.
         activation: name, function or layer; None leaves the sum as it is.
         use_bias: whether there is a bias.
-        kernel_initializer: first value of the kernel (in, units).
+        kernel_initializer: first value of the kernel (in, units); "auto" takes the one that fits
+            `activation`: see `densa.initializers.for_activation`.
         bias_initializer: first value of the bias (units,).
         kernel_regularizer: penalty on the kernel.
         bias_regularizer: penalty on the bias.
@@ -58,6 +59,8 @@ class Dense(Layer):
         self.units = int(units)
         self.activation = activations.get(activation)
         self.use_bias = use_bias
+        if isinstance(kernel_initializer, str) and kernel_initializer == "auto":
+            kernel_initializer = initializers.for_activation(self.activation)
         self.kernel_initializer = initializers.get(kernel_initializer)
         self.bias_initializer = initializers.get(bias_initializer)
         self.kernel_regularizer = regularizers.get(kernel_regularizer)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from densa import random
+from densa._scope import in_monte_carlo_scope
 from densa.layers.layer import Layer
 
 
@@ -49,7 +50,7 @@ class Dropout(Layer):
         self.built = True
 
     def call(self, inputs: Any, training: bool = False) -> Any:
-        if not training or self.rate == 0:
+        if not (training or in_monte_carlo_scope()) or self.rate == 0:
             return inputs
         if self.rate == 1:
             return inputs * 0.0

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from densa import random
+from densa._scope import in_monte_carlo_scope
 from densa.layers.dropout import check_rate
 from densa.layers.gaussian_noise import normal_like
 from densa.layers.layer import Layer
@@ -37,7 +38,7 @@ class GaussianDropout(Layer):
         self.built = True
 
     def call(self, inputs: Any, training: bool = False) -> Any:
-        if not training or self.rate == 0:
+        if not (training or in_monte_carlo_scope()) or self.rate == 0:
             return inputs
         stddev = math.sqrt(self.rate / (1.0 - self.rate))
         return inputs * normal_like(inputs, 1.0, stddev, self.seed_generator)

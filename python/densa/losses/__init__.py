@@ -29,7 +29,22 @@ from .crossentropy import (
     categorical_crossentropy,
     sparse_categorical_crossentropy,
 )
+from .distributional import (
+    GaussianNegativeLogLikelihood,
+    Pinball,
+    gaussian_negative_log_likelihood,
+    pinball,
+)
+from .focal import (
+    BinaryFocalCrossentropy,
+    CategoricalFocalCrossentropy,
+    CategoricalGeneralizedCrossEntropy,
+    binary_focal_crossentropy,
+    categorical_focal_crossentropy,
+    categorical_generalized_cross_entropy,
+)
 from .loss import Loss
+from .overlap import Dice, Tversky, dice, tversky
 from .regression import (
     categorical_hinge,
     cosine_similarity,
@@ -48,9 +63,14 @@ from .regression import (
 # Every loss by its name; `get` knows them all.
 __all__ = [
     "BinaryCrossentropy",
+    "BinaryFocalCrossentropy",
     "CategoricalCrossentropy",
+    "CategoricalFocalCrossentropy",
+    "CategoricalGeneralizedCrossEntropy",
     "CategoricalHinge",
     "CosineSimilarity",
+    "Dice",
+    "GaussianNegativeLogLikelihood",
     "Hinge",
     "Huber",
     "KLDivergence",
@@ -59,13 +79,20 @@ __all__ = [
     "MeanAbsolutePercentageError",
     "MeanSquaredError",
     "MeanSquaredLogarithmicError",
+    "Pinball",
     "Poisson",
     "SparseCategoricalCrossentropy",
     "SquaredHinge",
+    "Tversky",
     "binary_crossentropy",
+    "binary_focal_crossentropy",
     "categorical_crossentropy",
+    "categorical_focal_crossentropy",
+    "categorical_generalized_cross_entropy",
     "categorical_hinge",
     "cosine_similarity",
+    "dice",
+    "gaussian_negative_log_likelihood",
     "hinge",
     "huber",
     "kl_divergence",
@@ -74,9 +101,11 @@ __all__ = [
     "mean_absolute_percentage_error",
     "mean_squared_error",
     "mean_squared_logarithmic_error",
+    "pinball",
     "poisson",
     "sparse_categorical_crossentropy",
     "squared_hinge",
+    "tversky",
 ]
 _family = Family(
     "loss",
@@ -97,6 +126,8 @@ _family = Family(
         "MSLE": mean_squared_logarithmic_error,
         "logcosh": log_cosh,
         "huber_loss": huber,
+        "quantile": pinball,
+        "gaussian_nll": gaussian_negative_log_likelihood,
     },
 )
 __all__ += ["Loss", "deserialize", "get", "serialize"]

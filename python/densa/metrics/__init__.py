@@ -8,8 +8,12 @@ from typing import Any
 from densa._scope import to_snake_case
 from densa.losses import (
     binary_crossentropy,
+    binary_focal_crossentropy,
     categorical_crossentropy,
+    categorical_focal_crossentropy,
+    categorical_generalized_cross_entropy,
     categorical_hinge,
+    gaussian_negative_log_likelihood,
     hinge,
     huber,
     kl_divergence,
@@ -18,6 +22,7 @@ from densa.losses import (
     mean_absolute_percentage_error,
     mean_squared_error,
     mean_squared_logarithmic_error,
+    pinball,
     poisson,
     sparse_categorical_crossentropy,
     squared_hinge,
@@ -38,6 +43,27 @@ from .accuracy import (
     sparse_top_k_categorical_accuracy,
     top_k_categorical_accuracy,
 )
+from .auc import AUC
+from .calibration import CalibrationError
+from .confusion import (
+    FalseNegatives,
+    FalsePositives,
+    Precision,
+    PrecisionAtRecall,
+    Recall,
+    RecallAtPrecision,
+    SensitivityAtSpecificity,
+    SpecificityAtSensitivity,
+    TrueNegatives,
+    TruePositives,
+)
+from .correlation import (
+    ConcordanceCorrelation,
+    PearsonCorrelation,
+    R2Score,
+    concordance_correlation,
+    pearson_correlation,
+)
 from .errors import (
     BinaryCrossentropy,
     CategoricalCrossentropy,
@@ -55,6 +81,8 @@ from .errors import (
     SparseCategoricalCrossentropy,
     SquaredHinge,
 )
+from .f_scores import F1Score, FBetaScore
+from .iou import BinaryIoU, IoU, MeanIoU, OneHotIoU, OneHotMeanIoU
 from .metric import Metric
 from .reduction import Mean, MeanMetricWrapper, Sum
 
@@ -81,6 +109,28 @@ __all__ = [
     "BinaryCrossentropy",
     "CategoricalCrossentropy",
     "SparseCategoricalCrossentropy",
+    "AUC",
+    "CalibrationError",
+    "FalseNegatives",
+    "FalsePositives",
+    "Precision",
+    "PrecisionAtRecall",
+    "Recall",
+    "RecallAtPrecision",
+    "SensitivityAtSpecificity",
+    "SpecificityAtSensitivity",
+    "TrueNegatives",
+    "TruePositives",
+    "ConcordanceCorrelation",
+    "PearsonCorrelation",
+    "R2Score",
+    "F1Score",
+    "FBetaScore",
+    "BinaryIoU",
+    "IoU",
+    "MeanIoU",
+    "OneHotIoU",
+    "OneHotMeanIoU",
     "Mean",
     "MeanMetricWrapper",
     "Sum",
@@ -104,6 +154,13 @@ __all__ = [
     "poisson",
     "sparse_categorical_crossentropy",
     "squared_hinge",
+    "concordance_correlation",
+    "pearson_correlation",
+    "binary_focal_crossentropy",
+    "categorical_focal_crossentropy",
+    "categorical_generalized_cross_entropy",
+    "gaussian_negative_log_likelihood",
+    "pinball",
 ]
 _family = Family(
     "metric",
@@ -126,6 +183,13 @@ _family = Family(
         "logcosh": LogCoshError,
         "root_mean_squared_error": RootMeanSquaredError,
         "cosine_similarity": CosineSimilarity,
+        "auc": AUC,
+        "calibration_error": CalibrationError,
+        "f1_score": F1Score,
+        "fbeta_score": FBetaScore,
+        "precision": Precision,
+        "r2_score": R2Score,
+        "recall": Recall,
         "mean": Mean,
         "sum": Sum,
         "acc": accuracy,

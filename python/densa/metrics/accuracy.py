@@ -118,13 +118,16 @@ def sparse_categorical_accuracy(y_true: Any, y_pred: Any) -> Any:
     return as_floating(right, str(floatx()))
 
 
-def sparse_top_k_categorical_accuracy(y_true: Any, y_pred: Any, k: int = 5) -> Any:
+def sparse_top_k_categorical_accuracy(
+    y_true: Any, y_pred: Any, k: int = 5, from_sorted_ids: bool = False
+) -> Any:
     """1 where fewer than `k` classes score above the label's class, else 0.
 
     Args:
         y_true: Integer labels, `(rows, …)` or `(rows, …, 1)`.
         y_pred: Scores, `(rows, …, classes)`.
         k: How many outputs count.
+        from_sorted_ids: Whether `y_pred` holds class numbers, the best first, rather than scores.
 
     Returns:
         One value per sample, `(rows, …)`.
@@ -139,8 +142,12 @@ def sparse_top_k_categorical_accuracy(y_true: Any, y_pred: Any, k: int = 5) -> A
     >>> densa.metrics.sparse_top_k_categorical_accuracy([2, 0], y_pred, k=2).numpy().tolist()
     [1.0, 0.0]
     """
-    y_pred = as_floating(y_pred)
+    y_pred = ops.convert_to_tensor(y_pred) if from_sorted_ids else as_floating(y_pred)
     labels = as_labels(y_true, y_pred)
+    if from_sorted_ids:
+        best = ops.cast(y_pred[..., : min(k, int(y_pred.shape[-1]))], str(labels.dtype))
+        found = ops.any(ops.equal(best, ops.expand_dims(labels, -1)), axis=-1)
+        return ops.cast(found, floatx())
     chosen = ops.one_hot(labels, y_pred.shape[-1], dtype="bool")
     own = ops.sum(ops.where(chosen, y_pred, 0.0), axis=-1, keepdims=True)
     above = ops.sum(ops.cast(y_pred > own, str(floatx())), axis=-1)
@@ -289,6 +296,7 @@ class SparseTopKCategoricalAccuracy(MeanMetricWrapper):
         k: How many outputs count.
         name: Name in logs.
         dtype: Dtype of the mean.
+        from_sorted_ids: Whether outputs are class numbers, the best first, rather than scores.
 
     Example:
 
@@ -301,7 +309,18 @@ class SparseTopKCategoricalAccuracy(MeanMetricWrapper):
     _direction = "up"
 
     def __init__(
-        self, k: int = 5, name: str | None = "sparse_top_k_categorical_accuracy", dtype: Any = None
+        self,
+        k: int = 5,
+        name: str | None = "sparse_top_k_categorical_accuracy",
+        dtype: Any = None,
+        from_sorted_ids: bool = False,
     ) -> None:
         self.k = whole_number("k", k)
-        super().__init__(sparse_top_k_categorical_accuracy, name, dtype, k=self.k)
+        self.from_sorted_ids = bool(from_sorted_ids)
+        super().__init__(
+            sparse_top_k_categorical_accuracy,
+            name,
+            dtype,
+            k=self.k,
+            from_sorted_ids=self.from_sorted_ids,
+        )

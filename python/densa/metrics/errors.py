@@ -7,6 +7,7 @@ from typing import Any
 from densa import ops
 from densa.losses import crossentropy as ce
 from densa.losses import regression as r
+from densa.losses.loss import as_floating
 
 from .reduction import Mean, MeanMetricWrapper
 
@@ -349,6 +350,7 @@ class SparseCategoricalCrossentropy(MeanMetricWrapper):
         name: Name in logs.
         dtype: Dtype of the mean.
         from_logits: Whether outputs are logits.
+        ignore_class: A label whose samples do not count.
         axis: Axis of the classes.
 
     Example:
@@ -365,8 +367,32 @@ class SparseCategoricalCrossentropy(MeanMetricWrapper):
         name: str | None = "sparse_categorical_crossentropy",
         dtype: Any = None,
         from_logits: bool = False,
+        ignore_class: int | None = None,
         axis: int = -1,
     ) -> None:
         super().__init__(
-            ce.sparse_categorical_crossentropy, name, dtype, from_logits=from_logits, axis=axis
+            ce.sparse_categorical_crossentropy,
+            name,
+            dtype,
+            from_logits=from_logits,
+            ignore_class=ignore_class,
+            axis=axis,
         )
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:  # type: ignore[override]
+        """Adds a batch of labels `(rows, …)` and scores `(rows, …, classes)`."""
+        ignored = self._fn_kwargs["ignore_class"]
+        if ignored is not None:
+            labels = ops.convert_to_tensor(y_true)
+            if len(labels.shape) == len(y_pred.shape):
+                labels = ops.squeeze(labels, -1)
+            counted = ops.cast(ops.not_equal(labels, ignored), self.dtype)
+            if sample_weight is not None:
+                sample_weight = as_floating(sample_weight, self.dtype)
+                while len(sample_weight.shape) > len(counted.shape):
+                    sample_weight = ops.squeeze(sample_weight, -1)
+                while len(sample_weight.shape) < len(counted.shape):
+                    sample_weight = ops.expand_dims(sample_weight, -1)
+                counted = counted * sample_weight
+            sample_weight = counted
+        super().update_state(y_true, y_pred, sample_weight)

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from densa.models.adversarial import AdversarialBatches, adversarial_examples
 from densa.models.cloning import clone_model
+from densa.models.ensembles import average_models, bagging
 from densa.models.model import Model
+from densa.models.pretraining import pretrain
+from densa.models.recipes import MLP, mlp
 from densa.models.sequential import Sequential
 from densa.saving.saving_api import load_model, save_model
 
@@ -38,4 +42,18 @@ def model_from_json(json_string: str, custom_objects: Any = None) -> Any:
 # The name that configurations give to a graph.
 Functional = Model
 
-__all__ = ["Model", "Sequential", "clone_model", "load_model", "model_from_json", "save_model"]
+__all__ = [
+    "MLP",
+    "AdversarialBatches",
+    "Model",
+    "Sequential",
+    "adversarial_examples",
+    "average_models",
+    "bagging",
+    "clone_model",
+    "load_model",
+    "mlp",
+    "model_from_json",
+    "pretrain",
+    "save_model",
+]

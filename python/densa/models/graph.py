@@ -77,7 +77,18 @@ class Graph:
         `begin` is told of each operation before it runs.
         """
         values: dict[int, Any] = {id(k): v for k, v in zip(self.inputs, inputs, strict=True)}
-        for node in self.nodes:
+        self.replay(self.nodes, values, training, begin)
+        return tree.map_structure(lambda k: values[id(k)], self.outputs_struct)
+
+    def replay(
+        self,
+        nodes: list[Node],
+        values: dict[int, Any],
+        training: bool | None = None,
+        begin: Callable[[Operation], None] | None = None,
+    ) -> None:
+        """Add the results of some of the nodes, in running order, to values by symbol's id."""
+        for node in nodes:
             if node.is_input:
                 continue
             if begin is not None:
@@ -92,7 +103,6 @@ class Graph:
             result = tree.flatten(node.operation(*args, **kwargs))
             for symbol, value in zip(node.outputs, result, strict=True):
                 values[id(symbol)] = value
-        return tree.map_structure(lambda k: values[id(k)], self.outputs_struct)
 
     # Copies and pickles hold the nodes as a flat list: following them from one to the next would
     # go as deep as the network.

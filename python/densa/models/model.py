@@ -551,7 +551,7 @@ class Model(Trainer, Layer):
         # Runners hold plans of the engine; they are made again when they are needed. A copy made
         # in a callback is not being trained.
         state = {k: v for k, v in Layer.__getstate__(self).items() if not _is_native(v)}
-        idle = {"_fitting": False, "_pending_logs": None}
+        idle = {"_fitting": False, "_pending_logs": None, "_monte_carlo": None}
         return {**state, **idle, "_runners": {}, "history": None}
 
 

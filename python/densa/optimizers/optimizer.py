@@ -470,6 +470,8 @@ class Optimizer:
     def fused_plan(self, variables: Iterable[Variable]) -> dict[str, Any] | None:
         """What a native loop needs to update `variables` itself; None where it cannot.
 
+        Constraints are the loop's business: they come behind the update.
+
         Returns:
             `kind` and `hyper` of the fused step, `targets` as (variable, slots, whether weight
             decay applies), `clip_norm` and `global_clip_norm` with 0 for none,
@@ -479,8 +481,6 @@ class Optimizer:
         variables = list(variables)
         special = self.use_ema or self.gradient_accumulation_steps
         if kind is None or special or self._overrides_apply():
-            return None
-        if any(getattr(v, "constraint", None) is not None for v in variables):
             return None
         self.build(variables)
         return {

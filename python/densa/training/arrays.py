@@ -219,3 +219,15 @@ def class_weights(y: Any, class_weight: Any) -> Any:
     for label, weight in table.items():
         weights[labels == label] = weight
     return weights
+
+
+def row_contiguous(array: Any) -> Any:
+    """The array, copied unless each row lies in one piece and in the machine's byte order."""
+    step = array.itemsize
+    for size, stride in zip(array.shape[:0:-1], array.strides[:0:-1], strict=True):
+        if size != 1 and stride != step:
+            return np.ascontiguousarray(array)
+        step *= size
+    if array.dtype.byteorder not in "=|" and not array.dtype.isnative:
+        return array.astype(array.dtype.newbyteorder("="))
+    return array

@@ -18,7 +18,8 @@ from densa.callbacks.logs import LazyLogs
 from densa.random import Uses
 from densa.utils import tree
 
-from .arrays import array_dtype, warn_non_finite
+from . import constraining
+from .arrays import array_dtype, row_contiguous, warn_non_finite
 from .check import check_devices, check_labels, shapes_for_labels
 from .data import ArraySource, Batch, Feed, batch_rows
 from .eager import EagerRunner, Logs, groups, to_numbers
@@ -32,7 +33,7 @@ def make_runner(model: Any, kind: str) -> NativeRunner | None:
     """The native runner of `"train"`, `"test"` or `"predict"` steps; None where it cannot serve.
 
     It cannot where the optimizer has no fused step for what it is asked to do (custom formulas,
-    averages, accumulation, constraints), or nothing is trainable.
+    averages, accumulation), or nothing is trainable.
     """
     if kind == "train":
         if not getattr(model, "built", False):
@@ -71,6 +72,7 @@ class _Bound:
         self.draws: dict[Any, int] = {}  # generators, and how often a step uses each
         self.alive: Any = None  # what the key's addresses belong to
         self.source: Any = None  # of the last epoch: a GPU keeps its rows
+        self.constraining: Any = None  # what comes behind each step; None without constraints
 
 
 class NativeRunner:
@@ -141,6 +143,7 @@ class NativeRunner:
             optimizer.global_clipnorm,
             optimizer.loss_scale_factor,
             tuple(id(v) for v in self.model.trainable_variables),
+            constraining.settings(self.model.trainable_variables),
         )
 
     def _record(self, parts: Batch, rows: int) -> _Bound | None:
@@ -183,6 +186,11 @@ class NativeRunner:
             return None
         bound = _Bound(plan, struct, leaves)
         bound.draws = draws
+        if optimizer is not None and (limited := constraining.constrained(variables)):
+            try:
+                bound.constraining = constraining.Constraining(limited)
+            except _core.SymbolicError:  # one that reads numbers: then steps run op by op
+                return None
         return bound
 
     def _program(self, parts: Batch) -> tuple[Any, Any, list[Any]] | None:
@@ -400,6 +408,8 @@ class NativeRunner:
             return done
         # A new optimizer counts from 0, the model's random draws go on.
         try:
+            if bound.constraining is not None:
+                return int(bound.constraining.run(model, plan, steps, seconds, rates))
             return int(
                 plan.run(steps, seconds, rates, model.optimizer._iterations, model._steps_trained)
             )
@@ -533,19 +543,8 @@ def _rows_of(parts: Batch) -> list[Any]:
     for part in parts:
         for array in tree.flatten(part) if part is not None else ():
             if array is not None:
-                out.append(_row_contiguous(array))
+                out.append(row_contiguous(array))
     return out
-
-
-def _row_contiguous(array: Any) -> Any:
-    step = array.itemsize
-    for size, stride in zip(array.shape[:0:-1], array.strides[:0:-1], strict=True):
-        if size != 1 and stride != step:
-            return np.ascontiguousarray(array)
-        step *= size
-    if array.dtype.byteorder not in "=|" and not array.dtype.isnative:
-        return array.astype(array.dtype.newbyteorder("="))
-    return array
 
 
 def _symbols(program: Any, parts: Batch, dtype: str, only_x: bool) -> Batch:
@@ -583,7 +582,8 @@ def explain(runner: Any) -> str:
             "off the fast path: steps run op by op (run_eagerly, an overridden step, or an "
             "optimizer without a fused step for what it is asked to do)"
         )
-    texts = [str(bound.plan) for bound in runner._plans.values() if bound is not None]
+    bounds = [bound for bound in runner._plans.values() if bound is not None]
+    texts = [str(p) for b in bounds for p in (b.plan, b.constraining) if p is not None]
     if any(bound is None for bound in runner._plans.values()):
         texts.append("some batches run op by op: the step could not be recorded")
     return (

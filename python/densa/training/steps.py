@@ -33,6 +33,7 @@ class Steps:
         self._loss_tracker: Mean | None = None
         self._runners: dict[str, Any] = {}
         self._turns = Turns()
+        self._monte_carlo: Any = None  # what predict(mc_samples=) has made of the model
         self.stop_training = False
         self.stop_evaluating = False
         self.stop_predicting = False

@@ -275,22 +275,45 @@ class Trainer(Steps):
         verbose: Any = "auto",
         steps: int | None = None,
         callbacks: Any = None,
+        *,
+        mc_samples: int | None = None,
     ) -> Any:
         """The outputs for inputs, as NumPy arrays.
+
+        With `mc_samples`, dropout stays on and the outputs are drawn that many times: Monte Carlo
+        dropout. What lies before the first dropout is computed once, and batch norm and all else
+        stay as in inference.
 
         Args:
             x: See `fit`.
             batch_size: Rows in a batch; 32 by default. The outputs do not depend on it.
             verbose: See `fit`.
             steps: Batches to look at; by default all.
-            callbacks: Callbacks.
+            callbacks: Callbacks; with `mc_samples` they see the part before the first dropout.
+            mc_samples: How many times to draw, at least 1; None for one prediction without dropout.
 
         Returns:
-            An array `(rows, …)`, or a list or dict of them.
+            An array `(rows, …)`, or a list or dict of them. With `mc_samples` a pair of these:
+            the mean of the samples, and their standard deviation.
 
         Raises:
-            ValueError: The inputs do not fit the model.
+            TypeError: `mc_samples` is no whole number.
+            ValueError: The inputs do not fit the model, or there is no dropout to draw.
+
+        Example:
+
+        >>> import densa, numpy as np
+        >>> net = [densa.Input((4,)), densa.layers.Dropout(0.5), densa.layers.Dense(2)]
+        >>> model = densa.Sequential(net)
+        >>> mean, std = model.predict(np.ones((3, 4), "float32"), verbose=0, mc_samples=100)
+        >>> mean.shape, bool((std > 0).all())
+        ((3, 2), True)
         """
+        if mc_samples is not None:
+            from .monte_carlo import predict_samples
+
+            given = {"batch_size": batch_size, "steps": steps, "callbacks": callbacks}
+            return predict_samples(self, x, mc_samples, verbose=verbose, **given)
         feed = Feed(self._source(x, batch_size=batch_size, targets=False), steps)
         _check_endless(feed, "steps")
         callbacks = self._callback_list(

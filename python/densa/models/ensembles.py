@@ -1,0 +1,146 @@
+"""Several models as one: the mean of their outputs, and bagging."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from densa._numbers import whole_number
+from densa.layers.average import Average
+from densa.layers.input_layer import Input
+from densa.models.model import Model
+from densa.random import global_seed_generator
+from densa.utils import tree
+
+
+def average_models(models: Sequence[Model], name: str | None = None) -> Model:
+    """Make a model whose outputs are the means of several models' outputs.
+
+    The models are part of it: what trains one later changes the mean. It can be saved, frozen and
+    compiled like any other.
+
+    Args:
+        models: at least two models that know their inputs (Sequential or functional), with inputs
+            and outputs of the same shapes, each with a name of its own.
+        name: name of the new model.
+
+    Returns:
+        The model, not compiled.
+
+    Raises:
+        TypeError: for something that is no model.
+        ValueError: for fewer than two, shapes that differ, or names used twice.
+
+    Example:
+        >>> nets = [densa.Sequential([densa.Input((4,)), densa.layers.Dense(2)]) for _ in range(3)]
+        >>> mean = densa.models.average_models(nets)
+        >>> x = np.ones((1, 4), "float32")
+        >>> due = np.mean([net.predict(x, verbose=0) for net in nets], axis=0)
+        >>> bool(np.allclose(mean.predict(x, verbose=0), due))
+        True
+    """
+    models = list(models)
+    for model in models:
+        if not isinstance(model, Model):
+            raise TypeError(f"average_models expects models; received {type(model).__name__}.")
+        if model._graph is None:
+            raise ValueError(
+                f"average_models: model '{model.name}' does not know its inputs. Put an Input at "
+                "the front of a Sequential; for a model with a `call` of its own average what "
+                "`predict` gives."
+            )
+    if len(models) < 2:
+        raise ValueError(f"average_models needs at least two models; received {len(models)}.")
+    first = models[0]
+    for model in models[1:]:
+        for what in ("input_shape", "output_shape"):
+            one, other = getattr(first, what), getattr(model, what)
+            if one != other:
+                raise ValueError(
+                    f"average_models: model '{first.name}' has the {what} {one}, model "
+                    f"'{model.name}' has {other}."
+                )
+    names = [model.name for model in models]
+    twice = sorted({n for n in names if names.count(n) > 1})
+    if twice:
+        raise ValueError(
+            f"average_models: {names.count(twice[0])} models are called '{twice[0]}'. Set "
+            "`model.name` of all but one to another name."
+        )
+    inputs = tree.map_structure(
+        lambda x: Input(batch_shape=x.shape, dtype=x.dtype, name=x._keras_history[0].name),
+        first.input,
+    )
+    outputs = [tree.flatten(model(inputs)) for model in models]
+    means = [Average()(list(same)) for same in zip(*outputs, strict=True)]
+    return Model(inputs, tree.pack_like(first.output, means), name=name)
+
+
+def bagging(
+    make: Callable[[], Model],
+    x: Any,
+    y: Any,
+    members: int = 10,
+    *,
+    seed: int | None = None,
+    sample_weight: Any = None,
+    **fit: Any,
+) -> Model:
+    """Train models on bootstrap samples and make their mean: bagging.
+
+    Each model sees as many rows as there are, drawn with replacement.
+
+    Args:
+        make: gives a new compiled model, which knows its inputs.
+        x: inputs: an array, or a list or dict of them.
+        y: targets, alike.
+        members: number of models, at least 2.
+        seed: integer from which the rows are drawn; None takes one from the global generator.
+        sample_weight: weight of each row, drawn with it.
+        **fit: further arguments of `fit`.
+
+    Returns:
+        The mean of the models (`average_models`), not compiled.
+
+    Raises:
+        TypeError: if `members` is no whole number.
+        ValueError: for fewer than two members, or no rows.
+
+    Example:
+        >>> def make():
+        ...     model = densa.Sequential([densa.Input((1,)), densa.layers.Dense(1)])
+        ...     model.compile("sgd", "mse")
+        ...     return model
+        >>> x = np.linspace(0, 1, 20)[:, None]
+        >>> mean = densa.models.bagging(make, x, 2 * x, members=3, seed=1, epochs=2, verbose=0)
+        >>> mean.predict(x, verbose=0).shape
+        (20, 1)
+    """
+    from densa.training.arrays import check_rows, to_arrays
+
+    members = whole_number("members", members, least=2)
+    x, y = to_arrays(x, "x"), to_arrays(y, "y")
+    sample_weight = to_arrays(sample_weight, "sample_weight")
+    rows = check_rows(("x", x), ("y", y), ("sample_weight", sample_weight))
+    if not rows:
+        raise ValueError("bagging: there are no rows to draw from.")
+    if seed is None:
+        seed = global_seed_generator().next()[0]
+    draws = np.random.Generator(np.random.Philox(key=int(seed)))
+    made: list[Model] = []
+    names: set[str] = set()
+    for i in range(members):
+        chosen = draws.integers(0, rows, rows)
+
+        def drawn(data: Any, chosen: Any = chosen) -> Any:
+            return None if data is None else tree.map_structure(lambda a: a[chosen], data)
+
+        model = make()
+        if model.name in names:
+            model.name = f"{model.name}_{i}"
+        names.add(model.name)
+        model.fit(drawn(x), drawn(y), sample_weight=drawn(sample_weight), **fit)
+        made.append(model)
+    return average_models(made, name="bagging")
