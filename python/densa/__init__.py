@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         saving,
         serving,
         utils,
+        viz,
     )
     from densa._symbolic import KerasTensor
     from densa.capi import get_include, get_lib
@@ -78,6 +79,7 @@ _MODULES = (
     "saving",
     "serving",
     "utils",
+    "viz",
 )
 # Public name → module that has it.
 _NAMES = {
@@ -182,4 +184,5 @@ __all__ = [
     "show_config",
     "utils",
     "value_and_grad",
+    "viz",
 ]
