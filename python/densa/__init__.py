@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from densa import (
         activations,
+        backend,
         callbacks,
         config,
         constraints,
@@ -61,6 +62,7 @@ __version__ = "0.1.0"
 
 _MODULES = (
     "activations",
+    "backend",
     "callbacks",
     "config",
     "constraints",
@@ -154,6 +156,7 @@ __all__ = [
     "__version__",
     "activations",
     "asarray",
+    "backend",
     "callbacks",
     "config",
     "constraints",
