@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from densa import (
         activations,
+        backend,
         callbacks,
         config,
         constraints,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
         saving,
         serving,
         utils,
+        viz,
     )
     from densa._symbolic import KerasTensor
     from densa.capi import get_include, get_lib
@@ -60,6 +62,7 @@ __version__ = "0.1.0"
 
 _MODULES = (
     "activations",
+    "backend",
     "callbacks",
     "config",
     "constraints",
@@ -78,6 +81,7 @@ _MODULES = (
     "saving",
     "serving",
     "utils",
+    "viz",
 )
 # Public name → module that has it.
 _NAMES = {
@@ -152,6 +156,7 @@ __all__ = [
     "__version__",
     "activations",
     "asarray",
+    "backend",
     "callbacks",
     "config",
     "constraints",
@@ -182,4 +187,5 @@ __all__ = [
     "show_config",
     "utils",
     "value_and_grad",
+    "viz",
 ]

@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     run: Callable[[argparse.Namespace], None] = options.run
     try:
         run(options)
-    except (ValueError, OSError, MemoryError, MissingExtraError) as error:
+    except (ValueError, OSError, MemoryError, ImportError) as error:
         said = str(error) or type(error).__name__  # Python's own MemoryError says nothing
         print(f"densa {options.command}: error: {said}", file=sys.stderr)
         return 1
@@ -62,10 +62,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"\ndensa {options.command}: stopped", file=sys.stderr)
         return 130
     return 0
-
-
-class MissingExtraError(Exception):
-    """An optional package is not installed."""
 
 
 class _PrintFolder(argparse.Action):
@@ -177,7 +173,7 @@ def _train(options: argparse.Namespace) -> None:
             if not path.endswith(ending):
                 raise ValueError(f"the name of the file must end in {ending}; received {path}")
     if options.plot:
-        _import_figure()
+        densa.viz.check_installed()
 
     (x_train, y_train), (x_test, y_test) = _load(options.data)
     densa.utils.set_random_seed(options.seed)
@@ -200,7 +196,7 @@ def _train(options: argparse.Namespace) -> None:
     model.save(options.output)
     print(f"saved {options.output}")
     if options.plot:
-        plot_history(history.history, options.plot, title=options.data)
+        densa.viz.plot_history(history, options.plot, title=options.data)
         print(f"saved {options.plot}")
 
 
@@ -279,56 +275,3 @@ def _check_writable(path: str) -> None:
         raise IsADirectoryError(f"{path}: is a folder, expected the name of a file.")
     if not os.access(folder, os.W_OK):
         raise PermissionError(f"{path}: no permission to write into {folder}.")
-
-
-def _import_figure() -> Any:
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MissingExtraError(
-            f'plots need matplotlib ({error}); install it with: pip install "densa[plot]"'
-        ) from error
-
-    def figure(**arguments: Any) -> Any:
-        made = Figure(**arguments)
-        FigureCanvasAgg(made)
-        return made
-
-    return figure
-
-
-def plot_history(history: dict[str, list[float]], path: str, title: str = "") -> None:
-    """Write the learning curves of a `History.history` as a PNG, one panel per quantity.
-
-    Args:
-        history: Values per epoch by name; `val_<name>` is drawn into the panel of `<name>`.
-        path: The PNG file to write.
-        title: Text above the panels.
-
-    Raises:
-        ValueError: The history is empty.
-        MissingExtraError: matplotlib is not installed.
-
-    Example:
-        >>> from densa.cli import plot_history
-        >>> plot_history({"loss": [2.0, 1.0]}, "curves.png")  # doctest: +SKIP
-    """
-    names = [n for n in history if not n.startswith("val_") and n != "learning_rate"]
-    names.sort(key="loss".__ne__)  # the loss first
-    if not names:
-        raise ValueError("plot_history: the history is empty; nothing to draw.")
-    figure = _import_figure()(figsize=(4.8 * len(names), 3.6), layout="constrained")
-    if title:
-        figure.suptitle(title)
-    for name, axes in zip(names, figure.subplots(1, len(names), squeeze=False)[0], strict=True):
-        for key, label in ((name, "training"), (f"val_{name}", "validation")):
-            values = history.get(key)
-            if values:
-                axes.plot(range(1, len(values) + 1), values, marker=".", label=label)
-        axes.set_xlabel("epoch")
-        axes.set_ylabel(name)
-        axes.xaxis.get_major_locator().set_params(integer=True)
-        axes.grid(alpha=0.3)
-        axes.legend()
-    figure.savefig(path, dpi=120, format="png")

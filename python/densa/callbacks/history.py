@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 from .callback import Callback
+
+
+class _Epochs(dict[str, list[Any]]):
+    """Values of each epoch by name; `"lr"`, Keras 2's name, finds `"learning_rate"`."""
+
+    def __missing__(self, key: str) -> list[Any]:
+        if key != "lr" or "learning_rate" not in self:
+            raise KeyError(key)
+        warnings.warn(
+            'history["lr"] is Keras 2\'s name; use history["learning_rate"] instead.',
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        return self["learning_rate"]
 
 
 class History(Callback):
@@ -26,12 +41,12 @@ class History(Callback):
 
     def __init__(self) -> None:
         super().__init__()
-        self.history: dict[str, list[Any]] = {}
+        self.history: dict[str, list[Any]] = _Epochs()
         self.epoch: list[int] = []
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self.epoch = []
-        self.history = {}
+        self.history = _Epochs()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self.epoch.append(epoch)

@@ -133,3 +133,11 @@ __all__ = [
     "schedules",
     "serialize",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "experimental":  # Keras 2's; loaded when asked for
+        import importlib
+
+        return importlib.import_module("densa.optimizers.experimental")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,9 +1,11 @@
-"""`plot_model`: the graph of a model as a picture, drawn by Graphviz where it is installed."""
+"""`plot_model`: the graph of a model as a picture, as SVG by densa itself."""
 
 from __future__ import annotations
 
 import os
 from typing import Any
+
+from densa.utils.graph_svg import graph_svg
 
 
 def model_to_dot(
@@ -31,13 +33,33 @@ def model_to_dot(
         >>> densa.utils.model_to_dot(model).startswith("digraph")
         True
     """
+    labels, edges = _boxes(
+        model, show_shapes, show_dtype, show_layer_names, show_layer_activations, show_trainable
+    )
+    lines = ["digraph {", f"  rankdir={rankdir}; dpi={int(dpi)};", "  node [shape=box];"]
+    for i, label in enumerate(labels):
+        text = "\\n".join(line.replace('"', "'") for line in label)
+        lines.append(f'  n{i} [label="{text}"];')
+    lines += [f"  n{source} -> n{target};" for source, target in edges]
+    return "\n".join([*lines, "}"])
+
+
+def _boxes(
+    model: Any,
+    show_shapes: bool,
+    show_dtype: bool,
+    show_layer_names: bool,
+    show_layer_activations: bool,
+    show_trainable: bool,
+) -> tuple[list[list[str]], list[tuple[int, int]]]:
+    """The lines of each layer's box, and from which box to which data go."""
     if not model.built:
         raise ValueError(
             "This model has not yet been built. Build the model first by calling `build()` or by "
             "calling the model on a batch of data."
         )
 
-    def label(operation: Any) -> str:
+    def label(operation: Any) -> list[str]:
         lines = [getattr(operation, "op_name", type(operation).__name__)]
         if show_layer_names:
             lines.insert(0, operation.name)
@@ -51,21 +73,17 @@ def model_to_dot(
             lines.append(str(operation._inbound_nodes[0].outputs[0].dtype))
         if show_trainable and hasattr(operation, "trainable"):
             lines.append("trainable" if operation.trainable else "frozen")
-        return "\\n".join(line.replace('"', "'") for line in lines)
+        return lines
 
-    graph = model._graph
     operations = model.operations
-    number = {id(op): i for i, op in enumerate(operations)}
-    lines = ["digraph {", f"  rankdir={rankdir}; dpi={int(dpi)};", "  node [shape=box];"]
-    lines += [f'  n{number[id(op)]} [label="{label(op)}"];' for op in operations]
-    if graph is not None:
-        for node in graph.nodes:
-            for x in node.inputs:
-                source = number.get(id(x._keras_history[0]))
-                target = number.get(id(node.operation))
-                if source is not None and target is not None:
-                    lines.append(f"  n{source} -> n{target};")
-    return "\n".join([*lines, "}"])
+    number = {id(operation): i for i, operation in enumerate(operations)}
+    edges = [
+        (number[id(x._keras_history[0])], number[id(node.operation)])
+        for node in (model._graph.nodes if model._graph is not None else ())
+        for x in node.inputs
+        if id(x._keras_history[0]) in number and id(node.operation) in number
+    ]
+    return [label(operation) for operation in operations], edges
 
 
 def plot_model(
@@ -85,7 +103,8 @@ def plot_model(
 
     Args:
         model: a built model.
-        to_file: the file; `.dot` needs nothing, pictures need the program `dot` of Graphviz.
+        to_file: the file; `.svg` and `.dot` (text for Graphviz) need nothing, other pictures need
+            the program `dot` of Graphviz.
         show_shapes: write output shapes.
         show_dtype: write types.
         show_layer_names: write names beside classes.
@@ -96,16 +115,25 @@ def plot_model(
         show_trainable: write what is frozen.
 
     Raises:
-        ImportError: if a picture is wanted and Graphviz is not installed.
+        ValueError: if the model is not built, or `rankdir` is another.
+        ImportError: if a picture other than SVG is wanted and Graphviz is not installed.
 
     Example:
         >>> model = densa.Sequential([densa.Input((2,)), densa.layers.Dense(1)])
         >>> import tempfile, os
-        >>> densa.utils.plot_model(model, os.path.join(tempfile.mkdtemp(), "model.dot"))
+        >>> densa.utils.plot_model(model, os.path.join(tempfile.mkdtemp(), "model.svg"))
     """
     import shutil  # both slow to load
     import subprocess
 
+    path = os.fspath(to_file)
+    kind = os.path.splitext(path)[1].lstrip(".").lower() or "png"
+    if kind == "svg":
+        labels, edges = _boxes(
+            model, show_shapes, show_dtype, show_layer_names, show_layer_activations, show_trainable
+        )
+        _write(path, graph_svg(labels, edges, rankdir))
+        return
     text = model_to_dot(
         model,
         show_shapes=show_shapes,
@@ -116,16 +144,18 @@ def plot_model(
         show_layer_activations=show_layer_activations,
         show_trainable=show_trainable,
     )
-    path = os.fspath(to_file)
-    kind = os.path.splitext(path)[1].lstrip(".") or "png"
     if kind == "dot":
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(text)
+        _write(path, text)
         return
     program = shutil.which("dot")
     if program is None:
         raise ImportError(
             "You must install Graphviz (https://graphviz.gitlab.io/download/) for `plot_model` to "
-            "draw pictures; to_file='model.dot' writes the graph as text without it."
+            "draw this kind of picture; to_file='model.svg' draws one without it."
         )
     subprocess.run([program, f"-T{kind}", "-o", path], input=text.encode(), check=True)
+
+
+def _write(path: str, text: str) -> None:
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)

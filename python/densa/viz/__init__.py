@@ -1,0 +1,21 @@
+"""Pictures of training and of models, drawn by matplotlib: `pip install "densa[plot]"`.
+
+Every function returns a `matplotlib.figure.Figure` and, given `path`, writes it; no window opens
+and no global state of pyplot is touched.
+"""
+
+from ._figure import check_installed
+from .classification import plot_calibration, plot_confusion
+from .distributions import plot_activations, plot_weights
+from .history import plot_history
+from .schedules import plot_schedule
+
+__all__ = [
+    "check_installed",
+    "plot_activations",
+    "plot_calibration",
+    "plot_confusion",
+    "plot_history",
+    "plot_schedule",
+    "plot_weights",
+]

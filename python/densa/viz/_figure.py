@@ -1,0 +1,69 @@
+"""What all pictures share: figures without pyplot, colours, and how one is written."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+# Blue and orange stay apart for colour-blind eyes and in grey.
+TRAINING, VALIDATION = "#2a6fbb", "#e07b1f"
+GRID = {"alpha": 0.3, "linewidth": 0.6}
+
+
+def check_installed() -> None:
+    """Do nothing where matplotlib can be used: for programs that draw at the end of a long run.
+
+    Raises:
+        ImportError: It is not installed; the message says how to install it.
+
+    Example:
+
+    >>> import densa
+    >>> densa.viz.check_installed()
+    """
+    try:
+        import matplotlib.figure  # noqa: F401
+    except ImportError as error:
+        raise ImportError(
+            f'plots need matplotlib ({error}); install it with: pip install "densa[plot]"'
+        ) from error
+
+
+def new_figure(**arguments: Any) -> Any:
+    """A figure that draws into memory."""
+    check_installed()
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    made = Figure(layout="constrained", **arguments)
+    FigureCanvasAgg(made)
+    return made
+
+
+def panels(count: int, width: float = 4.4, height: float = 3.4, most: int = 4) -> tuple[Any, Any]:
+    """A figure with `count` axes in rows of at most `most`; those left over are hidden."""
+    columns = min(count, most)
+    rows = -(-count // columns)
+    figure = new_figure(figsize=(width * columns, height * rows))
+    axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    for unused in axes[count:]:
+        unused.set_visible(False)
+    return figure, axes[:count]
+
+
+def finish(figure: Any, title: str, path: Any) -> Any:
+    """The figure, with its title, written where a path is given: its ending is the format."""
+    if title:
+        figure.suptitle(title)
+    if path is not None:
+        # Beside and renamed: a full disk leaves an older picture as it was.
+        path = os.fspath(path)
+        root, ending = os.path.splitext(path)
+        beside = f"{root}.{os.getpid()}.part{ending or '.png'}"
+        try:
+            figure.savefig(beside, dpi=120)
+            os.replace(beside, path)
+        finally:
+            if os.path.exists(beside):
+                os.remove(beside)
+    return figure

@@ -1,0 +1,107 @@
+"""Learning curves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ._figure import GRID, TRAINING, VALIDATION, finish, panels
+
+
+def plot_history(
+    history: Any,
+    path: Any = None,
+    *,
+    metrics: Sequence[str] | None = None,
+    title: str = "",
+) -> Any:
+    """Learning curves, one panel for each quantity, training and validation in it.
+
+    A mark stands at the best epoch of the validation loss, where there is one. A learning rate
+    that changed gets a panel of its own with a logarithmic axis.
+
+    Args:
+        history: What `fit` returned, or its `history`: values of each epoch by name.
+        path: The picture to write; its ending names the format. None: none.
+        metrics: Names to draw, without `val_`; None: all.
+        title: Text above the panels.
+
+    Returns:
+        A `matplotlib.figure.Figure`.
+
+    Raises:
+        ValueError: There is nothing to draw, or a name is not in the history.
+        ImportError: matplotlib is not installed.
+
+    Example:
+
+    >>> import densa
+    >>> figure = densa.viz.plot_history({"loss": [2.0, 1.0], "val_loss": [2.1, 1.5]})
+    >>> len(figure.axes)
+    1
+    """
+    values = getattr(history, "history", history)
+    if not isinstance(values, Mapping):
+        raise TypeError(
+            "plot_history: expected what `fit` returned or a dict of lists, got "
+            f"{type(history).__name__}"
+        )
+    epochs = getattr(history, "epoch", None)
+    names = _names(values, metrics)
+    figure, axes = panels(len(names))
+    best = _best_epoch(values.get("val_loss"))
+    for name, ax in zip(names, axes, strict=True):
+        for key, label, color in (
+            (name, "training", TRAINING),
+            (f"val_{name}", "validation", VALIDATION),
+        ):
+            curve = values.get(key)
+            if not curve:
+                continue
+            first = epochs[0] if epochs and len(epochs) == len(curve) else 0
+            along = range(first + 1, first + len(curve) + 1)
+            ax.plot(along, curve, marker=".", color=color, label=label)
+            if key == "val_loss" and best is not None:
+                ax.plot(along[best], curve[best], "o", mfc="none", color=color, label="best")
+        ax.set_xlabel("epoch")
+        ax.set_ylabel(name)
+        ax.xaxis.get_major_locator().set_params(integer=True)
+        ax.grid(**GRID)
+        if name == "learning_rate":
+            ax.set_yscale("log")
+        elif ax.lines:
+            ax.legend()
+    return finish(figure, title, path)
+
+
+def _names(values: Mapping[str, Any], metrics: Sequence[str] | None) -> list[str]:
+    drawn = [
+        name
+        for name, curve in values.items()
+        if not name.startswith("val_") and _is_curve(curve) and not _still(name, curve)
+    ]
+    if metrics is not None:
+        unknown = [name for name in metrics if name not in values]
+        if unknown:
+            raise ValueError(
+                f"plot_history: the history has no {unknown[0]!r}; it has {', '.join(values)}"
+            )
+        return list(metrics)
+    drawn.sort(key=lambda name: (name != "loss", name == "learning_rate"))
+    if not drawn:
+        raise ValueError("plot_history: the history is empty; nothing to draw.")
+    return drawn
+
+
+def _is_curve(curve: Any) -> bool:
+    return bool(len(curve)) and all(isinstance(value, (int, float)) for value in curve)
+
+
+def _still(name: str, curve: Sequence[float]) -> bool:
+    """A learning rate that never changed."""
+    return name == "learning_rate" and len(set(curve)) == 1
+
+
+def _best_epoch(curve: Sequence[float] | None) -> int | None:
+    known = [(value, i) for i, value in enumerate(curve or ()) if value == value]
+    return min(known)[1] if known else None

@@ -1,0 +1,64 @@
+"""Learning rates over the steps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from ._figure import GRID, finish, new_figure
+
+_POINTS = 400
+
+
+def plot_schedule(
+    schedules: Any, steps: int, path: Any = None, *, log: bool = False, title: str = ""
+) -> Any:
+    """Learning rate over `steps` steps, for one schedule or several by name.
+
+    Args:
+        schedules: A schedule (anything that gives a rate for a step), or a dict of them by name.
+        steps: How many steps to draw, at least 2.
+        path: The picture to write; its ending names the format. None: none.
+        log: A logarithmic axis of the rate.
+        title: Text above the picture.
+
+    Returns:
+        A `matplotlib.figure.Figure`.
+
+    Raises:
+        ValueError: Fewer than two steps, or no schedule.
+        TypeError: A schedule that cannot be called with a step.
+        ImportError: matplotlib is not installed.
+
+    Example:
+
+    >>> import densa
+    >>> decay = densa.optimizers.schedules.CosineDecay(0.1, 1000)
+    >>> figure = densa.viz.plot_schedule({"cosine": decay}, 1000)
+    """
+    named = schedules if isinstance(schedules, Mapping) else {"": schedules}
+    if not named:
+        raise ValueError("plot_schedule: no schedule given")
+    if steps < 2:
+        raise ValueError(f"plot_schedule: steps must be at least 2, got {steps}")
+    for name, schedule in named.items():
+        if not callable(schedule):
+            raise TypeError(
+                f"plot_schedule: a schedule is called with a step; {name or 'the first'} is a "
+                f"{type(schedule).__name__}"
+            )
+    along = np.unique(np.linspace(0, steps - 1, min(_POINTS, steps)).astype(int))
+    figure = new_figure(figsize=(6.4, 3.6))
+    ax = figure.subplots()
+    for name, schedule in named.items():
+        ax.plot(along, [float(schedule(int(step))) for step in along], label=name)
+    ax.set_xlabel("step")
+    ax.set_ylabel("learning rate")
+    if log:
+        ax.set_yscale("log")
+    ax.grid(**GRID)
+    if any(named):
+        ax.legend()
+    return finish(figure, title, path)

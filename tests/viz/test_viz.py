@@ -1,0 +1,195 @@
+"""Pictures: what is in them, and what is refused. Their looks are for eyes."""
+
+import sys
+
+import numpy as np
+import pytest
+
+import densa
+from densa import viz
+from densa.viz import plot_activations, plot_calibration, plot_confusion, plot_history
+
+pytest.importorskip("matplotlib", reason="needs the extra plot")
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # matplotlib's own
+
+LAYERS = densa.layers
+
+
+def curves(ax):
+    return {line.get_label(): np.asarray(line.get_xydata()) for line in ax.lines}
+
+
+def test_history_draws_what_fit_returns(tmp_path):
+    model = densa.Sequential([densa.Input((3,)), LAYERS.Dense(1)])
+    model.compile("sgd", "mse", metrics=["mae"])
+    x = np.random.default_rng(0).normal(size=(40, 3)).astype("float32")
+    history = model.fit(x, x[:, :1], epochs=4, validation_split=0.25, verbose=0)
+    path = tmp_path / "curves.png"
+    figure = plot_history(history, path, title="a line")
+    assert path.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+    assert [ax.get_ylabel() for ax in figure.axes] == ["loss", "mae"]
+    loss = curves(figure.axes[0])
+    np.testing.assert_array_equal(loss["training"][:, 0], [1, 2, 3, 4])
+    np.testing.assert_array_equal(loss["validation"][:, 1], history.history["val_loss"])
+    best = int(np.argmin(history.history["val_loss"]))
+    np.testing.assert_array_equal(loss["best"], [[best + 1, history.history["val_loss"][best]]])
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["curves.png"]
+
+
+def test_history_starts_at_its_first_epoch():
+    history = densa.callbacks.History()
+    for epoch in (5, 6):
+        history.on_epoch_end(epoch, {"loss": 1.0})
+    line = curves(plot_history(history).axes[0])["training"]
+    np.testing.assert_array_equal(line[:, 0], [6, 7])
+
+
+def test_history_with_nan_marks_the_best_that_is_known():
+    values = {"loss": [1.0, 2.0, 3.0], "val_loss": [float("nan"), 2.0, 1.5]}
+    best = curves(plot_history(values).axes[0])["best"]
+    np.testing.assert_array_equal(best, [[3, 1.5]])
+
+
+def test_history_draws_a_learning_rate_that_changed():
+    values = {"loss": [1.0, 2.0], "learning_rate": [0.1, 0.1]}
+    assert len(plot_history(values).axes) == 1
+    values["learning_rate"] = [0.1, 0.01]
+    assert plot_history(values).axes[1].get_yscale() == "log"
+
+
+@pytest.mark.parametrize(
+    ("history", "arguments", "error", "words"),
+    [
+        ({}, {}, ValueError, "the history is empty"),
+        ({"loss": []}, {}, ValueError, "the history is empty"),
+        ({"loss": [1.0]}, {"metrics": ["mae"]}, ValueError, "has no 'mae'; it has loss"),
+        ([1.0], {}, TypeError, "expected what `fit` returned or a dict"),
+    ],
+)
+def test_history_refuses(history, arguments, error, words):
+    with pytest.raises(error, match=words):
+        plot_history(history, **arguments)
+
+
+def test_schedule_is_that_of_each_step():
+    decay = densa.optimizers.schedules.ExponentialDecay(0.1, 10, 0.5)
+    figure = viz.plot_schedule({"decay": decay, "flat": lambda step: 0.05}, 30)
+    lines = curves(figure.axes[0])
+    np.testing.assert_allclose(lines["decay"][:, 1], 0.1 * 0.5 ** (np.arange(30) / 10), rtol=1e-6)
+    np.testing.assert_array_equal(lines["flat"][:, 1], 0.05)
+
+
+@pytest.mark.parametrize(
+    ("given", "steps", "error", "words"),
+    [
+        (lambda step: 1.0, 1, ValueError, "at least 2, got 1"),
+        ({}, 10, ValueError, "no schedule"),
+        (0.1, 10, TypeError, "the first is a float"),
+    ],
+)
+def test_schedule_refuses(given, steps, error, words):
+    with pytest.raises(error, match=words):
+        viz.plot_schedule(given, steps)
+
+
+def test_weights_have_a_panel_each_and_say_what_is_wrong():
+    model = densa.Sequential([densa.Input((4,)), LAYERS.Dense(8), LAYERS.Dense(2)])
+    model.layers[0].bias.assign([0, 0, 0, 0, 0, 0, np.nan, 1])
+    figure = viz.plot_weights(model)
+    titles = [ax.get_title() for ax in figure.axes if ax.get_visible()]
+    assert len(titles) == 4
+    assert "zero 75%" in titles[1]
+    assert "1 not finite" in titles[1]
+    assert sum(patch.get_height() for patch in figure.axes[0].patches) == 32
+
+
+def test_activations_are_those_of_each_layer():
+    shared = LAYERS.Dense(4, "relu")
+    a, b = densa.Input((4,)), densa.Input((4,))
+    model = densa.Model([a, b], LAYERS.Add()([shared(a), shared(b)]))
+    x = np.random.default_rng(0).normal(size=(10, 4)).astype("float32")
+    figure = plot_activations(model, [x, -x])
+    panels = [ax for ax in figure.axes if ax.get_visible()]
+    assert len(panels) == 3  # the shared layer twice
+    assert all(sum(patch.get_height() for patch in ax.patches) == 40 for ax in panels)
+    kernel, bias = (np.asarray(w, np.float64) for w in shared.weights)
+    zero = np.mean(x @ kernel + bias <= 0)
+    assert f"zero {zero:.0%}" in panels[0].get_title()
+
+
+def test_activations_of_one_layer():
+    model = densa.Sequential([densa.Input((4,)), LAYERS.Dense(3)])
+    assert len(plot_activations(model, np.ones((2, 4), "float32")).axes) == 1
+
+
+def test_activations_refuse_a_model_without_a_graph():
+    with pytest.raises(ValueError, match="that is built, got Sequential"):
+        plot_activations(densa.Sequential([LAYERS.Dense(2)]), np.ones((2, 4)))
+
+
+def test_confusion_counts():
+    truth = np.array([0, 0, 1, 2, 2, 2])
+    scores = np.eye(3)[[0, 1, 1, 2, 2, 0]]
+    figure = plot_confusion(truth, scores, normalize=False)
+    np.testing.assert_array_equal(
+        figure.axes[0].images[0].get_array(), [[1, 1, 0], [0, 1, 0], [1, 0, 2]]
+    )
+    shares = plot_confusion(truth, scores, class_names=["a", "b", "c"]).axes[0]
+    np.testing.assert_allclose(shares.images[0].get_array()[2], [1 / 3, 0, 2 / 3])
+    assert [t.get_text() for t in shares.get_xticklabels()] == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize(
+    ("truth", "guess", "arguments", "words"),
+    [
+        ([], [], {}, "y_true has 0 rows"),
+        ([0, 1], [0], {}, "y_true has 2 rows, y_pred 1"),
+        ([0, -1], [0, 1], {}, "0 or more, got -1"),
+        ([0.5, 1], [0, 1], {}, "expected class ids"),
+        ([0, 3], [0, 1], {"class_names": ["a"]}, "4 classes, but 1 class_names"),
+    ],
+)
+def test_confusion_refuses(truth, guess, arguments, words):
+    with pytest.raises(ValueError, match=words):
+        plot_confusion(truth, guess, **arguments)
+
+
+def test_calibration_error_is_the_weighted_mean_of_gaps():
+    p = np.array([0.95, 0.93, 0.61, 0.62, 0.2])
+    truth = np.array([1, 0, 1, 1, 0])
+    # Confidence of the last row is 0.8. Bins: {0.95, 0.93}, {0.61, 0.62}, {0.8}.
+    wanted = (2 * abs(0.5 - 0.94) + 2 * abs(1 - 0.615) + abs(1 - 0.8)) / 5
+    figure = plot_calibration(truth, p)
+    assert figure.get_suptitle() == f"expected calibration error {wanted:.3f}"
+    assert sum(patch.get_height() for patch in figure.axes[1].patches) == 5
+
+
+@pytest.mark.parametrize(
+    ("truth", "p", "arguments", "words"),
+    [
+        ([0, 1], [0.5], {}, "y_true has 2 rows"),
+        ([0, 1], [0.5, 1.5], {}, "must lie in"),
+        ([0, 1], [0.5, np.nan], {}, "must lie in"),
+        ([0, 1], [0.5, 0.5], {"bins": 0}, "at least 1, got 0"),
+    ],
+)
+def test_calibration_refuses(truth, p, arguments, words):
+    with pytest.raises(ValueError, match=words):
+        plot_calibration(truth, p, **arguments)
+
+
+def test_without_matplotlib_it_says_what_to_install(monkeypatch):
+    for name in [m for m in sys.modules if m.split(".")[0] == "matplotlib"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(ImportError, match=r'pip install "densa\[plot\]"'):
+        plot_history({"loss": [1.0]})
+
+
+def test_a_picture_that_cannot_be_written_leaves_the_old_one(tmp_path):
+    path = tmp_path / "curves.nonsense"
+    path.write_text("old")
+    with pytest.raises(ValueError, match="nonsense"):
+        plot_history({"loss": [1.0]}, path)
+    assert path.read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["curves.nonsense"]
