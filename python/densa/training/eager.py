@@ -68,10 +68,11 @@ class EagerRunner:
                 check_labels(model, batch[1])
                 logs = self._one(batch)
             step += len(group)
-            end(step - 1, LazyLogs(functools.partial(to_numbers, logs)))
+            shown = {**logs, **report_of(model, kind)}
+            end(step - 1, LazyLogs(functools.partial(to_numbers, shown)))
             if kind == "train" and model.stop_training:
                 break
-        return self.at_the_end(logs)
+        return {**self.at_the_end(logs), **report_of(model, kind)}
 
     def at_the_end(self, logs: Logs) -> Logs:
         """The logs of an epoch: the metrics as they stand, or what an own step gave last."""
@@ -176,6 +177,15 @@ def to_tensors(part: Any, model: Any) -> Any:
         return model._placed(np.ascontiguousarray(array).reshape(array.shape))
 
     return tree.map_structure(one, part)
+
+
+def report_of(model: Any, kind: str) -> Logs:
+    """What the optimizer tells of its steps, where it was asked to."""
+    optimizer = model.optimizer
+    if kind != "train" or not getattr(optimizer, "report_gradient_norm", False):
+        return {}
+    logs: Logs = optimizer.report.logs()
+    return logs
 
 
 def to_numbers(logs: Logs) -> Logs:

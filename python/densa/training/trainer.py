@@ -160,6 +160,7 @@ class Trainer(Steps):
                 if not feed.has_more():
                     break
                 self.reset_metrics()
+                self.optimizer.report.start()
                 callbacks.on_epoch_begin(epoch)
                 found = dict(runner.run_epoch(feed, callbacks))
                 if feed.gave_nothing:
@@ -448,7 +449,8 @@ def _check_endless(feed: Feed, argument: str) -> None:
 
 
 def _abort(callbacks: CallbackList, logs: dict[str, Any], whole: bool) -> None:
-    # An interrupt ends the training in order; after an error, files and lines are closed.
+    # An interrupt ends the training in order; after an error, files and lines are closed, and what
+    # was tried out is undone.
     for callback in callbacks.callbacks:
         if isinstance(callback, ProgbarLogger):
             callback.close()
