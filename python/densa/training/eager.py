@@ -60,8 +60,10 @@ class EagerRunner:
         model, kind = self.model, self.kind
         begin = getattr(callbacks, f"on_{kind}_batch_begin")
         end = getattr(callbacks, f"on_{kind}_batch_end")
-        logs: Logs = {}
-        step = 0
+        step = feed.first
+        logs: Logs = dict(feed.logs) if step else {}
+        if step and kind == "train" and model.stop_training:
+            return dict(logs)
         for group in groups(feed.epoch(), model.steps_per_execution):
             begin(step)
             for batch in group:

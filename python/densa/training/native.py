@@ -243,25 +243,28 @@ class NativeRunner:
             check_labels(self.model, source.y, bound.struct)
         bound.busy = True
         try:
-            return self._run_arrays(bound, source, callbacks)
+            return self._run_arrays(bound, feed, callbacks)
         finally:
             bound.busy = False
 
-    def _run_arrays(self, bound: _Bound, source: ArraySource, callbacks: CallbackList) -> Logs:
+    def _run_arrays(self, bound: _Bound, feed: Feed, callbacks: CallbackList) -> Logs:
         model, kind, plan = self.model, self.kind, bound.plan
+        source: Any = feed.source
+        at = feed.begin_epoch()
         batch = _largest(source)
         # The arrays stay referenced by the plan while it runs.
         plan.begin(
             rows_of((source.x, source.y, source.sample_weight)),
             source.order(),
-            0,
+            min(source.take_skip() * batch, source.rows),
             source.rows,
             batch,
             unchanged=bound.source is source,
         )
         bound.source = source
-        steps = source.steps or 0
-        rates, at = self._rates(bound, steps), 0
+        steps = source.steps
+        rates = self._rates(bound, steps)
+        stopped = kind == "train" and at > 0 and model.stop_training  # before it was interrupted
 
         def read() -> Logs:
             return to_numbers({**model.get_metrics_result(), **report_of(model, kind)})
@@ -270,7 +273,7 @@ class NativeRunner:
         group = model.steps_per_execution
         begin = getattr(callbacks, f"on_{kind}_batch_begin")
         end = getattr(callbacks, f"on_{kind}_batch_end")
-        while not plan.done:
+        while not (plan.done or stopped):
             if every:
                 begin(at)
                 now = self._rates(bound, group)
@@ -280,6 +283,7 @@ class NativeRunner:
                         at += self._advance(bound, 1, 0.0, rate)
                 else:
                     at += self._advance(bound, group, 0.0, now)
+                feed.at(at)
                 logs = LazyLogs(read)
                 model._pending_logs = logs.settle
                 end(at - 1, logs)
@@ -299,8 +303,10 @@ class NativeRunner:
         model, kind = self.model, self.kind
         begin = getattr(callbacks, f"on_{kind}_batch_begin")
         end = getattr(callbacks, f"on_{kind}_batch_end")
-        logs: Any = {}
-        step = 0
+        step = feed.first
+        logs: Any = dict(feed.logs) if step else {}
+        if step and kind == "train" and model.stop_training:
+            return dict(logs)
 
         def read() -> Logs:
             return to_numbers({**model.get_metrics_result(), **report_of(model, kind)})
