@@ -10,6 +10,7 @@ from .early_stopping import EarlyStopping
 from .history import History
 from .lambda_callback import LambdaCallback
 from .learning_rate_scheduler import LearningRateScheduler
+from .lr_finder import LRFinder
 from .model_checkpoint import ModelCheckpoint
 from .monitor import MonitorCallback
 from .progbar_logger import ProgbarLogger
@@ -23,6 +24,7 @@ __all__ = [
     "CallbackList",
     "EarlyStopping",
     "History",
+    "LRFinder",
     "LambdaCallback",
     "LearningRateScheduler",
     "ModelCheckpoint",
