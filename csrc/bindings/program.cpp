@@ -73,10 +73,20 @@ T* number_in(const Variable& variable, DType dtype) {
 
 // {"kind", "hyper", "targets": [(variable, [slots], decay)], "clipnorm", "global_clipnorm",
 //  "loss_scale_factor": number, "loss_scale": (scale, good steps, growth steps)}
+// or {"variables": [...], "gradients": [...]}: a step then leaves the gradients in these variables.
 std::unique_ptr<OptimizerPlan> optimizer_from(const py::object& spec) {
   if (spec.is_none()) return nullptr;
   const auto dict = spec.cast<py::dict>();
   auto plan = std::make_unique<OptimizerPlan>();
+  if (dict.contains("gradients")) {
+    plan->gradients = dict["gradients"].cast<std::vector<std::shared_ptr<Variable>>>();
+    for (const auto& variable : dict["variables"].cast<std::vector<std::shared_ptr<Variable>>>())
+      plan->targets.push_back({variable, {}, false, -1});
+    if (plan->gradients.size() != plan->targets.size())
+      throw ValueError(cat("plan: ", plan->targets.size(), " variables, but ",
+                           plan->gradients.size(), " places for gradients"));
+    return plan;
+  }
   plan->kind = dict["kind"].cast<std::string>();
   plan->hyper = hyper_from(dict["hyper"].cast<py::dict>());
   for (const py::handle& item : dict["targets"].cast<py::sequence>()) {
@@ -329,6 +339,7 @@ void bind_program(py::module_& m) {
                        const py::object& optimizer, const std::vector<std::string>& collect) {
              auto spec = optimizer_from(optimizer);
              Program compiled = compile_program(program.program, loss, collect, spec.get());
+             if (spec && !spec->gradients.empty()) spec = nullptr;  // nothing to update
              return PyPlan{make_plan(std::move(compiled), capacity, std::move(spec), collect), {}};
            }),
            py::arg("program"), py::arg("capacity"), py::kw_only(), py::arg("loss") = "loss",
@@ -340,6 +351,15 @@ void bind_program(py::module_& m) {
            py::arg("seconds") = 0.0, py::arg("rate") = 0.0, py::arg("counter") = py::none(),
            py::arg("draw") = py::none())
       .def_property_readonly("done", [](const PyPlan& self) { return self.plan->done(); })
+      .def_property_readonly(
+          "assigned",
+          [](const PyPlan& self) {
+            py::list variables;
+            for (const ProgramNode& node : self.plan->program().nodes)
+              if (node.kind == NodeKind::kAssign) variables.append(py::cast(node.variable));
+            return variables;
+          },
+          "The variables that a step assigns to.")
       .def_property_readonly("position", [](const PyPlan& self) { return self.plan->position(); })
       .def_property(
           "step", [](const PyPlan& self) { return self.plan->step; },

@@ -30,6 +30,8 @@ struct OptimizerPlan {
   // both single numbers, float32 and int32. A step whose gradients are not all finite is left out.
   std::shared_ptr<Variable> loss_scale, good_steps;
   std::int64_t growth_steps = 0;
+  // Where not empty, one for each target: a step leaves the gradients there, and moves nothing.
+  std::vector<std::shared_ptr<Variable>> gradients;
 };
 
 class AnyPlan {

@@ -30,14 +30,18 @@ Program compile_program(Program program, const std::string& loss,
     for (const OptimizerPlan::Target& target : optimizer->targets)
       values.push_back(program.add_variable(target.variable));
     const std::vector<int> gradients = differentiate(program, output_id(program, loss), values);
-    for (std::size_t i = 0; i < gradients.size(); ++i)
-      if (gradients[i] >= 0)
+    for (std::size_t i = 0; i < gradients.size(); ++i) {
+      if (gradients[i] < 0) continue;
+      if (!optimizer->gradients.empty())
+        program.add_assign(optimizer->gradients[i], gradients[i]);
+      else
         program.nodes.push_back({.kind = NodeKind::kUpdate,
                                  .op = nullptr,
                                  .in = {gradients[i]},
                                  .out = {},
                                  .attrs = {},
                                  .variable = optimizer->targets[i].variable});
+    }
     if (std::find(collect.begin(), collect.end(), loss) == collect.end())
       std::erase_if(program.outputs, [&](const auto& output) { return output.first == loss; });
     program.remove_unused();

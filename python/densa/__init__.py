@@ -54,7 +54,7 @@ if TYPE_CHECKING:
         no_grad,
         value_and_grad,
     )
-    from densa.training.native import profile
+    from densa.training.step_runner import profile
     from densa.utils.runtime import get_num_threads, set_num_threads, show_config
     from densa.variables import Variable
 
@@ -109,7 +109,7 @@ _NAMES = {
     "get_lib": "densa.capi",
     "get_num_threads": "densa.utils.runtime",
     "no_grad": "densa.tensor",
-    "profile": "densa.training.native",
+    "profile": "densa.training.step_runner",
     "set_device": "densa.device",
     "set_num_threads": "densa.utils.runtime",
     "show_config": "densa.utils.runtime",

@@ -49,6 +49,20 @@ def set_global_seed(seed: int) -> None:
     _Global.generator = None
 
 
+def get_global_state() -> list[Any]:
+    """What `set_global_state` needs to draw the same numbers again."""
+    made = _Global.generator
+    own = None if made is None else [made.seed, made.stream, made.count]
+    return [_Global.seed, _Global.drawn, _Global.streams, own]
+
+
+def set_global_state(state: list[Any]) -> None:
+    """Go back to a state of the global generator read earlier."""
+    _Global.seed, _Global.drawn, _Global.streams, own = state
+    if own is not None:
+        global_seed_generator().set_state(own)
+
+
 def next_stream() -> int:
     """Return a number that tells the random layers of a process apart."""
     _Global.streams += 1

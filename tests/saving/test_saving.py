@@ -423,3 +423,27 @@ def test_other_shapes_are_named_whatever_the_layers_are_called(tmp_path):
         other.load_weights(path)
     for one, two in zip(before, other.get_weights(), strict=True):
         np.testing.assert_array_equal(one, two)
+
+
+@pytest.mark.parametrize("eager", [False, True])
+def test_steps_over_several_optimizers_are_kept(tmp_path, eager):
+    def model_of_two():
+        densa.utils.set_random_seed(8)
+        model = densa.Sequential(
+            [densa.Input((3,)), densa.layers.Dropout(0.5, seed=3), densa.layers.Dense(1)]
+        )
+        x = np.random.default_rng(0).standard_normal((24, 3)).astype("f4")
+        for rate in (0.1, 0.05):
+            model.compile(densa.optimizers.SGD(rate), "mse", run_eagerly=eager)
+            model.fit(x, x[:, :1], 8, 2, 0, shuffle=False)
+        return model, x
+
+    model, x = model_of_two()
+    model.save(tmp_path / "model.densa")
+    model.fit(x, x[:, :1], 8, 2, 0, shuffle=False)
+    again = densa.models.load_model(tmp_path / "model.densa")
+    again.run_eagerly = eager
+    assert again._steps_trained == 12
+    again.fit(x, x[:, :1], 8, 2, 0, shuffle=False)
+    for a, b in zip(model.get_weights(), again.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import inspect
+from typing import Any, ClassVar
 
 
 class Callback:
@@ -26,6 +27,12 @@ class Callback:
     _throttled = False
     # False: the batch hooks do nothing, so training need not come back after every step.
     _wants_batches = True
+    # Whether its hooks come behind those of all others.
+    _comes_last = False
+    # Whether `on_train_end` is called behind an error, too.
+    _ends_after_errors = False
+    # The attributes that change while it works; None: all that hold plain data.
+    _state_names: ClassVar[tuple[str, ...] | None] = None
 
     params: dict[str, Any] | None = None
 
@@ -36,6 +43,27 @@ class Callback:
     def model(self) -> Any:
         """The model that is trained."""
         return self.__dict__.get("_model")
+
+    def get_state(self) -> dict[str, Any]:
+        """What `set_state` needs for this callback to go on; `BackupAndRestore` keeps it.
+
+        Numbers, texts, arrays, and lists, tuples and dictionaries of these by name; of a callback
+        of your own, all attributes that hold such data and are no argument of its `__init__`.
+        """
+        names = self._state_names
+        if names is None:
+            from densa.saving.plain_data import is_plain
+
+            given = {"params", *inspect.signature(type(self).__init__).parameters}
+            own = ((name, value) for name, value in vars(self).items() if name not in given)
+            return {name: value for name, value in own if is_plain(value)}
+        return {name: getattr(self, name) for name in names}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Goes on from what `get_state` gave: called behind `on_train_begin`, and once more behind
+        `on_epoch_begin` where an epoch had begun."""
+        for name, value in state.items():
+            setattr(self, name, value)
 
     def set_params(self, params: dict[str, Any]) -> None:
         """Told once per call of `fit`, `evaluate` or `predict`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from .backup_and_restore import Backup, BackupAndRestore
 from .callback import Callback, overrides
 from .history import History
 from .progbar_logger import ProgbarLogger
@@ -66,6 +67,7 @@ class CallbackList:
         if self._history is None and add_history:
             self._history = History()
             self.callbacks.append(self._history)
+        self._sort()
         self._hooks: dict[str, list[Callable[..., Any]]] = {}
         self._every: dict[str, bool] = {}
         self._find_hooks()
@@ -80,6 +82,9 @@ class CallbackList:
     def history(self) -> History | None:
         """The `History` among the callbacks."""
         return self._history
+
+    def _sort(self) -> None:
+        self.callbacks.sort(key=lambda callback: bool(getattr(callback, "_comes_last", False)))
 
     def _find_hooks(self) -> None:
         for hook in _BATCH_HOOKS:
@@ -109,7 +114,27 @@ class CallbackList:
     def append(self, callback: Callback) -> None:
         """Adds a callback."""
         self.callbacks.append(callback)
+        self._sort()
         self._find_hooks()
+
+    def find_backup(self, feed: Any, validation: Any) -> Backup | None:
+        """What a `BackupAndRestore` among the callbacks has kept of this training, if any.
+
+        Args:
+            feed: The training data.
+            validation: The validation data, or None.
+
+        Raises:
+            ValueError: The backup is damaged, or of another training.
+        """
+        found = None
+        for callback in self.callbacks:
+            if isinstance(callback, BackupAndRestore):
+                callback.attach(feed, validation, self)
+                found = found or callback.find()
+        if found is not None:
+            self.set_params({**self.params, "resumes": True})
+        return found
 
     def set_params(self, params: dict[str, Any]) -> None:
         """Tells every callback."""

@@ -25,6 +25,8 @@ class CSVLogger(Callback):
     >>> logger = densa.callbacks.CSVLogger("training.csv")
     """
 
+    _ends_after_errors = True
+
     def __init__(self, filename: Any, separator: str = ",", append: bool = False) -> None:
         super().__init__()
         self.filename = os.fspath(filename)
@@ -36,9 +38,22 @@ class CSVLogger(Callback):
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         exists = os.path.exists(self.filename) and os.path.getsize(self.filename) > 0
-        self._header = not (self.append and exists)
-        self._file = open(self.filename, "a" if self.append else "w", newline="")  # noqa: SIM115
+        append = self.append or bool((self.params or {}).get("resumes"))
+        self._header = not (append and exists)
+        self._file = open(self.filename, "a" if append else "w", newline="")  # noqa: SIM115
         self.keys = None
+
+    def get_state(self) -> dict[str, Any]:
+        """The columns, and how long the file is."""
+        size = 0 if self._file is None else self._file.tell()
+        return {"keys": self.keys, "header": self._header, "size": size}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Takes what was written later out of the file, and goes on."""
+        self.keys, self._header = state["keys"], state["header"]
+        if self._file is not None and self._file.tell() > state["size"]:
+            self._file.truncate(state["size"])
+            self._file.seek(0, os.SEEK_END)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         logs = logs or {}

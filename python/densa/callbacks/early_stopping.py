@@ -32,6 +32,8 @@ class EarlyStopping(MonitorCallback):
     >>> stop = densa.callbacks.EarlyStopping(monitor="loss", patience=3)
     """
 
+    _state_names = ("wait", "stopped_epoch", "best", "best_epoch", "best_weights")
+
     def __init__(
         self,
         monitor: str = "val_loss",

@@ -39,6 +39,8 @@ class History(Callback):
     ([0, 1], ['loss'])
     """
 
+    _state_names = ("history", "epoch")
+
     def __init__(self) -> None:
         super().__init__()
         self.history: dict[str, list[Any]] = _Epochs()

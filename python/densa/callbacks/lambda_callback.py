@@ -28,6 +28,8 @@ class LambdaCallback(Callback):
     >>> show = densa.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: print(epoch, logs))
     """
 
+    _state_names = ()
+
     def __init__(
         self,
         on_epoch_begin: Callable[..., Any] | None = None,

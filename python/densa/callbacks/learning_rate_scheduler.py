@@ -26,6 +26,8 @@ class LearningRateScheduler(Callback):
     >>> scheduler = densa.callbacks.LearningRateScheduler(halve)
     """
 
+    _state_names = ()
+
     def __init__(self, schedule: Callable[..., float], verbose: int = 0) -> None:
         super().__init__()
         self.schedule = schedule

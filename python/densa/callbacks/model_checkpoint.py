@@ -30,6 +30,8 @@ class ModelCheckpoint(MonitorCallback):
     >>> keep = densa.callbacks.ModelCheckpoint("best.densa", save_best_only=True)
     """
 
+    _state_names = ("best", "_batches", "_last_batch", "_epoch")
+
     def __init__(
         self,
         filepath: Any,

@@ -22,6 +22,7 @@ class ProgbarLogger(Callback):
     """
 
     _throttled = True
+    _state_names = ()
 
     def __init__(self) -> None:
         super().__init__()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 from densa._numbers import check_real_number
@@ -12,6 +11,9 @@ from .monitor import MonitorCallback
 
 class ReduceLROnPlateau(MonitorCallback):
     """Lowers the learning rate when a number has not become better for a while.
+
+    Where a schedule or a function gives the rate, its factor is lowered
+    (`optimizer.learning_rate_factor`), so that both count.
 
     Args:
         monitor: Name of the number in the logs.
@@ -32,6 +34,8 @@ class ReduceLROnPlateau(MonitorCallback):
     >>> import densa
     >>> plateau = densa.callbacks.ReduceLROnPlateau(factor=0.5, patience=5)
     """
+
+    _state_names = ("wait", "cooldown_counter", "best")
 
     def __init__(
         self,
@@ -76,6 +80,13 @@ class ReduceLROnPlateau(MonitorCallback):
         """Whether a change was made a short while ago."""
         return self.cooldown_counter > 0
 
+    def _lower(self, rate: float) -> None:
+        optimizer, new = self.model.optimizer, max(rate * self.factor, self.min_lr)
+        if optimizer.follows_schedule:
+            optimizer.learning_rate_factor *= new / rate
+        else:
+            optimizer.learning_rate = new
+
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         rate = float(self.model.optimizer.learning_rate)
         if logs is not None:
@@ -92,11 +103,7 @@ class ReduceLROnPlateau(MonitorCallback):
         elif not self.in_cooldown():
             self.wait += 1
             if self.wait >= self.patience and rate > self.min_lr:
-                try:
-                    self.model.optimizer.learning_rate = max(rate * self.factor, self.min_lr)
-                except TypeError as error:
-                    warnings.warn(f"ReduceLROnPlateau: {error}", UserWarning, stacklevel=2)
-                    return
+                self._lower(rate)
                 if self.verbose > 0:
                     new = float(self.model.optimizer.learning_rate)
                     print(

@@ -26,6 +26,8 @@ class TerminateOnNaN(Callback):
     [0, 1, 2]
     """
 
+    _state_names = ()
+
     def __init__(self, raise_error: bool = False) -> None:
         super().__init__()
         self.raise_error = raise_error

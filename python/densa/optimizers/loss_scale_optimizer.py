@@ -179,6 +179,10 @@ class LossScaleOptimizer(Optimizer):
         """The inner optimizer's numbers."""
         return self.inner_optimizer.hyper()
 
+    def can_fuse(self, variables: Iterable[Variable]) -> bool:
+        """Whether a plan's own step does what the inner optimizer does."""
+        return self.inner_optimizer.can_fuse(variables)
+
     def fused_plan(self, variables: Iterable[Variable]) -> dict[str, Any] | None:
         """What a native loop needs to update `variables` itself; None where it cannot."""
         variables = list(variables)
@@ -212,4 +216,4 @@ class LossScaleOptimizer(Optimizer):
         return cls(**config)
 
     def __getstate__(self) -> dict[str, Any]:
-        return dict(self.__dict__)
+        return {name: value for name, value in self.__dict__.items() if name != "_places"}

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
+import contextlib
 import re
-import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -13,23 +12,36 @@ import numpy as np
 from densa import _core
 from densa._numbers import check_real_number
 from densa._scope import auto_name, name_scope
-from densa.saving.registry import nearest
 from densa.variables import Variable
 
-from .parts import (
-    BASE_ARGUMENTS,
-    IGNORED,
-    clip,
+from .arguments import (
+    OWN_ARGUMENTS,
+    check_accumulation,
+    check_averages,
+    check_excluded,
+    check_limits,
+    check_multipliers,
+    check_proximal,
+    check_scale,
     number,
+    take_own,
+)
+from .parts import (
+    GradientReport,
+    clip,
+    clip_by_global_norm,
+    normalize,
     scalar,
+    shrink,
     without_none,
 )
 from .schedules import LearningRateSchedule
 from .schedules import deserialize as deserialize_schedule
 from .schedules import serialize as serialize_schedule
+from .state import OptimizerState
 
 
-class Optimizer:
+class Optimizer(OptimizerState):
     """Changes variables against their gradients.
 
     A subclass gives `slot_names` and `update_step(gradient, variable, learning_rate)`, written
@@ -49,10 +61,24 @@ class Optimizer:
         loss_scale_factor: Factor on the loss, above 0, taken off the gradients again.
         gradient_accumulation_steps: Number of steps whose gradients make one update.
         name: Name of the optimizer; made up if None.
+        normalize_gradient: densa's own, as all below: whether all gradients are divided by their
+            common Euclidean norm, `g / ‖g‖`, so that only the direction counts.
+        normalize_above: Divides the gradients by their common norm where that is above this
+            threshold. The norm is 1 then, not the threshold: with one above 1 a gradient that is
+            just too long becomes much shorter. `global_clipnorm` shortens it to the threshold.
+        proximal_l1: Factor of the l1 norm of all variables with two axes and more, obeyed behind
+            each update by `w ← sign(w)·max(|w| - rate·factor, 0)`, which makes exact zeros.
+        learning_rate_multipliers: `{pattern: factor}`: the first regular expression that is found
+            in a variable's path gives the factor of its learning rate, and so of its weight decay.
+        report_gradient_norm: Whether the logs of `fit` have `gradient_norm`, the mean Euclidean
+            norm of all gradients before they are limited, and `clipped_share`, the share of
+            updates whose gradients were.
+        weight_decay_excluded: Regular expressions, searched for in the variables' paths, of what
+            weight decay leaves out: what `exclude_from_weight_decay` sets, saved with a model.
 
     Raises:
-        ValueError: More than one way of clipping, or a number out of range.
-        TypeError: `loss_scale_factor` is no number.
+        ValueError: More than one way of limiting gradients, or a number out of range.
+        TypeError: A number is none.
 
     Example:
 
@@ -83,53 +109,20 @@ class Optimizer:
         name: str | None = None,
         **kwargs: Any,
     ) -> None:
-        for key in list(kwargs):
-            if key in IGNORED:
-                kwargs.pop(key)
-                if key == "decay":
-                    warnings.warn(
-                        "Argument `decay` is no longer supported and will be ignored. Use a "
-                        "schedule such as `densa.optimizers.schedules.InverseTimeDecay`.",
-                        UserWarning,
-                        stacklevel=3,
-                    )
-        if kwargs:
-            known = [*BASE_ARGUMENTS, *getattr(type(self), "arguments", ())]
-            key = next(iter(kwargs))
-            raise ValueError(
-                f"{type(self).__name__}: argument not recognized: {key!r}.{nearest(key, known)}"
-            )
-        given = [c for c in (clipnorm, clipvalue, global_clipnorm) if c is not None]
-        if len(given) > 1:
-            raise ValueError(
-                "Only one of `clipnorm`, `clipvalue` and `global_clipnorm` can be set. Received: "
-                f"clipnorm={clipnorm}, clipvalue={clipvalue}, global_clipnorm={global_clipnorm}."
-            )
-        if given and not given[0] > 0:
-            raise ValueError(f"A clipping threshold must be above 0; received {given[0]!r}.")
-        if use_ema and not 0 <= ema_momentum <= 1:
-            raise ValueError(
-                f"`ema_momentum` must lie between 0 and 1; received ema_momentum={ema_momentum}."
-            )
-        if ema_overwrite_frequency is not None and (
-            not isinstance(ema_overwrite_frequency, int) or ema_overwrite_frequency < 1
-        ):
-            raise ValueError(
-                "`ema_overwrite_frequency` must be an integer of at least 1 or None; received "
-                f"{ema_overwrite_frequency!r}."
-            )
-        if gradient_accumulation_steps is not None and gradient_accumulation_steps < 2:
-            raise ValueError(
-                "`gradient_accumulation_steps` must be at least 2 or None; received "
-                f"{gradient_accumulation_steps!r}."
-            )
-        if loss_scale_factor is not None:
-            check_real_number("`loss_scale_factor`", loss_scale_factor)
-            if not 0 < loss_scale_factor < math.inf:
-                raise ValueError(
-                    "`loss_scale_factor` must be a finite number above 0 or None; received "
-                    f"{loss_scale_factor!r}."
-                )
+        own = take_own(type(self), kwargs)
+        check_limits(
+            clipnorm,
+            clipvalue,
+            global_clipnorm,
+            own["normalize_gradient"],
+            own["normalize_above"],
+        )
+        check_averages(use_ema, ema_momentum, ema_overwrite_frequency)
+        check_accumulation(gradient_accumulation_steps)
+        check_scale(loss_scale_factor)
+        check_proximal(own["proximal_l1"])
+        multipliers = check_multipliers(own["learning_rate_multipliers"])
+        excluded = check_excluded(own["weight_decay_excluded"])
         self.name = name or auto_name(type(self).__name__)
         self.weight_decay = weight_decay
         self.clipnorm = clipnorm
@@ -140,6 +133,15 @@ class Optimizer:
         self.ema_overwrite_frequency = ema_overwrite_frequency
         self.loss_scale_factor = loss_scale_factor
         self.gradient_accumulation_steps = gradient_accumulation_steps
+        self.normalize_gradient = bool(own["normalize_gradient"])
+        self.normalize_above: float | None = own["normalize_above"]
+        self.proximal_l1: float | None = own["proximal_l1"]
+        self.learning_rate_multipliers = multipliers
+        self.report_gradient_norm = bool(own["report_gradient_norm"])
+        self.report = GradientReport()
+        # For callbacks: whether the gradients of the last step are kept beside their variables.
+        self.keep_gradients = False
+        self.last_gradients: list[tuple[Variable, Any]] = []
         self.built = False
         self._trainable_variables: list[Variable] = []
         self._places: dict[int, int] | None = None
@@ -148,13 +150,14 @@ class Optimizer:
         self._accumulated: list[Variable] = []
         self._own: list[Variable] = []
         self._decay_excluded: list[Variable] = []
-        self._decay_excluded_names: list[str] = []
+        self._decay_excluded_names: list[str] = excluded
         with name_scope(self.name.replace("/", "_")):
             self._iterations = scalar(np.int64(0), "iteration")
             self._own.append(self._iterations)
             self._learning_rate: Any = None
+            self._rate_factor: Variable | None = None
             if callable(learning_rate) and not isinstance(learning_rate, Variable):
-                self._learning_rate = learning_rate
+                self._follow(learning_rate)
             else:
                 rate = number(learning_rate)
                 if rate < 0:
@@ -173,7 +176,8 @@ class Optimizer:
 
     @iterations.setter
     def iterations(self, value: Any) -> None:
-        self._iterations.assign(np.int64(int(value)))
+        every = self.gradient_accumulation_steps or 1
+        self._iterations.assign(np.int64(int(value) * every))
 
     @property
     def learning_rate(self) -> Any:
@@ -186,9 +190,8 @@ class Optimizer:
     def learning_rate(self, value: Any) -> None:
         current = self._learning_rate
         if callable(value) and not isinstance(value, Variable):
-            if isinstance(current, Variable):
-                self._own = [v for v in self._own if v is not current]
-            self._learning_rate = value
+            self._own = [v for v in self._own if v is not current]
+            self._follow(value)
         elif isinstance(current, Variable):
             current.assign(np.float64(number(value)))
         else:
@@ -201,159 +204,46 @@ class Optimizer:
     def rate_at(self, iteration: int) -> float:
         """The learning rate of the update after `iteration` completed ones."""
         rate = self._learning_rate
-        if isinstance(rate, LearningRateSchedule):
-            return float(rate(iteration))
-        return float(rate()) if not isinstance(rate, Variable) else float(rate.numpy())
+        if isinstance(rate, Variable):
+            return float(rate.numpy())
+        found = rate(iteration) if isinstance(rate, LearningRateSchedule) else rate()
+        return float(found) * self.learning_rate_factor
 
-    # ---- state -----------------------------------------------------------------------------------
-
-    @property
-    def slot_names(self) -> tuple[str, ...]:
-        """Names of the variables kept per trained variable."""
-        return ()
-
-    def slot_start(self, name: str) -> float:
-        """What a new slot is filled with."""
-        return 0.0
-
-    def slot(self, variable: Variable, name: str) -> Variable:
-        """The state called `name` of a trained variable; ValueError if `slot_names` lacks it."""
-        return self._slots_of(name)[self._place(variable)]
-
-    def _slots_of(self, name: str) -> list[Variable]:
-        found = self._slots.get(name)
-        if found is None:
-            if name not in self.slot_names:
-                raise ValueError(
-                    f"{type(self).__name__} keeps no state called {name!r}; its `slot_names` are "
-                    f"{self.slot_names}."
-                )
-            # An argument set after building (momentum, amsgrad) can ask for more state.
-            found = [self._like(v, name, self.slot_start(name)) for v in self._trainable_variables]
-            self._slots[name] = found
-        return found
+    def _follow(self, rule: Any) -> None:
+        # A schedule or function, with a factor of its own, which is saved with the state.
+        self._learning_rate = rule
+        if self._rate_factor is None:
+            with name_scope(self.name.replace("/", "_")):
+                self._rate_factor = scalar(np.float64(1.0), "learning_rate_factor")
+            self._own.append(self._rate_factor)
 
     @property
-    def variables(self) -> list[Variable]:
-        """All state: iteration, learning rate, averages, accumulated gradients, slots."""
-        out = [*self._own, *self._averages, *self._accumulated]
-        names = self.slot_names
-        for place in range(len(self._trainable_variables)):
-            out.extend(self._slots_of(name)[place] for name in names)
-        return out
+    def follows_schedule(self) -> bool:
+        """Whether a schedule or a function gives the rate, so that it cannot be set to a number."""
+        return not isinstance(self._learning_rate, Variable)
 
-    def build(self, variables: Iterable[Variable]) -> None:
-        """Makes the state for `variables`; called by the first `apply`.
+    @property
+    def learning_rate_factor(self) -> float:
+        """What the rates of a schedule or function are multiplied with; 1 where there is none."""
+        return 1.0 if self._rate_factor is None else float(self._rate_factor.numpy())
 
-        Args:
-            variables: The variables to train, in the order of the gradients.
-        """
-        if self.built:
-            return
-        variables = list(variables)
-        slots: dict[str, list[Variable]] = {name: [] for name in self.slot_names}
-        averages: list[Variable] = []
-        accumulated: list[Variable] = []
-        for variable in variables:
-            for name, made in slots.items():
-                made.append(self._like(variable, name, self.slot_start(name)))
-            if self.use_ema:
-                average = self._like(variable, "average", 0.0)
-                average.assign(variable.value)
-                averages.append(average)
-            if self.gradient_accumulation_steps:
-                accumulated.append(self._like(variable, "gradient_accumulator", 0.0))
-        # Nothing is kept where the memory has not sufficed for all.
-        self._slots, self._averages, self._accumulated = slots, averages, accumulated
-        self._trainable_variables = variables
-        self._places = None
-        self.built = True
-
-    def add_variable_from_reference(
-        self, reference_variable: Variable, name: str | None = None, initializer: Any = "zeros"
-    ) -> Variable:
-        """Makes a state variable of the shape and dtype of another, for custom optimizers."""
-        start = 0.0
-        if initializer not in ("zeros", None):
-            from densa import initializers
-
-            shape, dtype = tuple(reference_variable.shape), str(reference_variable.dtype)
-            array = np.asarray(initializers.get(initializer)(shape, dtype=dtype))
-            made = self._like(reference_variable, name or "var", 0.0)
-            made.assign(array)
-        else:
-            made = self._like(reference_variable, name or "var", start)
-        self._own.append(made)
-        return made
-
-    def _get_variable_index(self, variable: Variable) -> int:
-        return self._place(variable)
-
-    def assign(self, variable: Variable, value: Any) -> None:
-        """Replaces a variable's contents; the name that Keras' `update_step` uses."""
-        variable.assign(value)
-
-    def assign_add(self, variable: Variable, value: Any) -> None:
-        """Adds to a variable."""
-        variable.assign_add(value)
-
-    def assign_sub(self, variable: Variable, value: Any) -> None:
-        """Subtracts from a variable."""
-        variable.assign_sub(value)
-
-    def _like(self, variable: Variable, name: str, start: float) -> Variable:
-        path = getattr(variable, "path", None) or variable.name
-        rows = bool(getattr(variable, "_rows", False))
-        with name_scope(self.name.replace("/", "_")):
-            return Variable(
-                np.full(tuple(variable.shape), start, str(variable.dtype)),
-                dtype=str(variable.dtype),
-                trainable=False,
-                name=f"{str(path).replace('/', '_')}_{name}",
-                rows=rows,
-                device=variable.device,
+    @learning_rate_factor.setter
+    def learning_rate_factor(self, value: float) -> None:
+        if self._rate_factor is None:
+            raise TypeError(
+                "This optimizer's learning rate is a number: set `learning_rate` itself; a factor "
+                "goes with a `LearningRateSchedule` or a function."
             )
+        check_real_number("learning_rate_factor", value, least=0)
+        self._rate_factor.assign(np.float64(value))
 
-    def _place(self, variable: Variable) -> int:
-        if self._places is None:
-            self._places = {id(v): i for i, v in enumerate(self._trainable_variables)}
-        place = self._places.get(id(variable))
-        if place is None:
-            raise ValueError(
-                f"Unknown variable: {getattr(variable, 'path', variable)}. This optimizer was "
-                "built for other variables. If the model has changed (a layer added, or frozen "
-                "and unfrozen), compile it again with a new optimizer."
-            )
-        return place
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_places": None}
-
-    def save_own_variables(self, store: Any) -> None:
-        """Puts the state into `store` as arrays named `"0"`, `"1"`, …"""
-        for i, variable in enumerate(self.variables):
-            store[str(i)] = variable.numpy()
-
-    def load_own_variables(self, store: Any) -> None:
-        """Takes the state from arrays that `save_own_variables` wrote."""
-        variables = self.variables
-        if len(store) != len(variables):
-            warnings.warn(
-                f"Skipping the state of optimizer {self.name!r}: it has {len(variables)} "
-                f"variables whereas the saved one has {len(store)}.",
-                UserWarning,
-                stacklevel=2,
-            )
-            return
-        arrays = [np.asarray(store[str(i)]) for i in range(len(variables))]
-        for variable, array in zip(variables, arrays, strict=True):
-            if tuple(array.shape) != tuple(variable.shape):
-                raise ValueError(
-                    f"The saved state of optimizer {self.name!r} does not fit: {variable.path} has "
-                    f"shape {tuple(variable.shape)}, the saved one {tuple(array.shape)}."
-                )
-        for variable, array in zip(variables, arrays, strict=True):
-            variable.assign(array.astype(str(variable.dtype), copy=False))
+    def learning_rate_multiplier(self, variable: Variable) -> float:
+        """The factor of the learning rate for a variable: that of the first pattern that fits."""
+        path = str(getattr(variable, "path", variable.name))
+        for pattern, factor in self.learning_rate_multipliers.items():
+            if re.search(pattern, path):
+                return float(factor)
+        return 1.0
 
     # ---- updates ---------------------------------------------------------------------------------
 
@@ -399,6 +289,8 @@ class Optimizer:
         variables = [v for _, v in pairs]
         with _core.no_grad():
             self._apply(grads, variables)
+            if self.use_ema:
+                self._update_averages()
             for variable in variables:
                 constraint = getattr(variable, "constraint", None)
                 if constraint is not None:
@@ -408,6 +300,8 @@ class Optimizer:
     def _apply(self, grads: list[Any], variables: list[Variable]) -> None:
         if self.loss_scale_factor:
             grads = [g * (1.0 / self.loss_scale_factor) for g in grads]
+        if self.keep_gradients:
+            self.last_gradients = list(zip(variables, grads, strict=True))
         every = self.gradient_accumulation_steps
         if every:
             kept = [self._accumulated[self._place(v)] for v in variables]
@@ -418,9 +312,71 @@ class Optimizer:
             if not last:
                 return
             grads = [g * (1.0 / every) for g in grads]
-        self._update(grads, variables, self.rate_at(int(self.iterations)))
-        if self.use_ema:
-            self._update_averages()
+        self._limited_update(grads, variables, self.rate_at(int(self.iterations)))
+
+    def _limited_update(self, grads: list[Any], variables: list[Variable], rate: float) -> None:
+        above = 0.0 if self.normalize_gradient else self.normalize_above
+        if self.report_gradient_norm:
+            common = self.global_clipnorm if above is None else above
+            self.report.note(grads, self.clipnorm, self.clipvalue, common)
+        if above is not None:
+            grads = normalize(grads, above)
+        with self._momentum_of_schedule():
+            if self.learning_rate_multipliers:
+                self._update_by_rates(grads, variables, rate)
+            else:
+                self._update(grads, variables, rate)
+        if self.proximal_l1:
+            for variable in variables:
+                if len(variable.shape) >= 2:
+                    by = self.proximal_l1 * rate * self.learning_rate_multiplier(variable)
+                    shrink(variable, by)
+
+    def _update_by_rates(self, grads: list[Any], variables: list[Variable], rate: float) -> None:
+        limit = self.global_clipnorm
+        if limit:
+            grads = clip_by_global_norm(grads, limit)
+        groups: dict[float, tuple[list[Any], list[Variable]]] = {}
+        for gradient, variable in zip(grads, variables, strict=True):
+            of_rate = groups.setdefault(self.learning_rate_multiplier(variable), ([], []))
+            of_rate[0].append(gradient)
+            of_rate[1].append(variable)
+        self.global_clipnorm = None  # obeyed already, over all groups
+        try:
+            for factor, (some_grads, some_variables) in groups.items():
+                self._update(some_grads, some_variables, rate * factor)
+        finally:
+            self.global_clipnorm = limit
+
+    def _momentum_name(self) -> str | None:
+        # The number that a schedule of momentum takes the place of.
+        if type(self).kind == "nadam":  # it multiplies its momenta over all steps
+            return None
+        for name in ("momentum", "beta_1"):
+            if name in getattr(type(self), "arguments", ()) and getattr(self, name):
+                return name
+        return None
+
+    def _has_momentum_schedule(self) -> bool:
+        rate = self._learning_rate
+        return (
+            isinstance(rate, LearningRateSchedule)
+            and rate.momentum_at(int(self.iterations)) is not None
+            and self._momentum_name() is not None
+        )
+
+    @contextlib.contextmanager
+    def _momentum_of_schedule(self) -> Iterator[None]:
+        name = self._momentum_name() if self._has_momentum_schedule() else None
+        if name is None:
+            yield
+            return
+        own = getattr(self, name)
+        setattr(self, name, self._learning_rate.momentum_at(int(self.iterations)))
+        try:
+            yield
+        finally:
+            setattr(self, name, own)
 
     def _update(self, grads: list[Any], variables: list[Variable], rate: float) -> None:
         fused = getattr(_core, "optimizer_step", None) if self.fused_kind() else None
@@ -477,14 +433,12 @@ class Optimizer:
             decay applies), `clip_norm` and `global_clip_norm` with 0 for none,
             `loss_scale_factor` where there is one.
         """
-        kind = self.fused_kind()
         variables = list(variables)
-        special = self.use_ema or self.gradient_accumulation_steps
-        if kind is None or special or self._overrides_apply():
+        if not self.can_fuse(variables):
             return None
         self.build(variables)
         return {
-            "kind": kind,
+            "kind": self.fused_kind(),
             "hyper": self.hyper(),
             "targets": [
                 (v, [self.slot(v, name) for name in self.slot_names], self._use_weight_decay(v))
@@ -494,6 +448,24 @@ class Optimizer:
             "global_clip_norm": self.global_clipnorm or 0.0,
             "loss_scale_factor": self.loss_scale_factor,
         }
+
+    def can_fuse(self, variables: Iterable[Variable]) -> bool:
+        """Whether a plan's own step updates `variables` as `apply` would."""
+        return (
+            self.fused_kind() is not None
+            and not self._overrides_apply()
+            and not (
+                self.use_ema
+                or self.gradient_accumulation_steps
+                or self.normalize_gradient
+                or self.normalize_above is not None
+                or self.proximal_l1
+                or self.learning_rate_multipliers
+                or self.report_gradient_norm
+                or self.keep_gradients
+                or self._has_momentum_schedule()
+            )
+        )
 
     def _overrides_apply(self) -> bool:
         names = ("apply", "_apply", "_update", "scale_loss")
@@ -544,6 +516,13 @@ class Optimizer:
         self._decay_excluded = list(var_list or ())
         self._decay_excluded_names = list(var_names or ())
 
+    @property
+    def weight_decay_excluded(self) -> list[str] | None:
+        """The regular expressions of what weight decay leaves out; None: nothing."""
+        paths = (str(getattr(v, "path", v.name)) for v in self._decay_excluded)
+        found = [*self._decay_excluded_names, *(f"^{re.escape(path)}$" for path in paths)]
+        return found or None
+
     def _use_weight_decay(self, variable: Variable) -> bool:
         if any(v is variable for v in self._decay_excluded):
             return False
@@ -553,12 +532,14 @@ class Optimizer:
     # ---- averages --------------------------------------------------------------------------------
 
     def _update_averages(self) -> None:
-        first = int(self._iterations) == 0
-        m = 0.0 if first else self.ema_momentum
+        # As in Keras: with accumulation every step counts here, and the first update is the first
+        # whose average is more than the weights.
+        done = int(self.iterations)
+        m = 0.0 if done == 0 else self.ema_momentum
         for variable, average in zip(self._trainable_variables, self._averages, strict=True):
             average.assign(average * m + variable.value * (1.0 - m))
         every = self.ema_overwrite_frequency
-        if every and (int(self._iterations) + 1) % every == 0:
+        if every and (done + 1) % every == 0:
             for variable, average in zip(self._trainable_variables, self._averages, strict=True):
                 variable.assign(average.value)
 
@@ -595,6 +576,9 @@ class Optimizer:
         }
         for name in getattr(type(self), "arguments", ()):
             config[name] = getattr(self, name)
+        for name, default in OWN_ARGUMENTS.items():
+            if (value := getattr(self, name)) not in (default, {}):
+                config[name] = value
         return config
 
     @classmethod

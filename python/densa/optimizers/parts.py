@@ -1,4 +1,4 @@
-"""Arguments, checks and clipping that optimizers share."""
+"""What optimizers do to gradients before a step, and to weights behind it."""
 
 from __future__ import annotations
 
@@ -9,36 +9,6 @@ from typing import Any
 
 from densa import ops
 from densa.variables import Variable
-
-# Keras still knows these arguments but does nothing with them.
-IGNORED = ("decay", "jit_compile", "is_legacy_optimizer")
-BASE_ARGUMENTS = (
-    "learning_rate",
-    "weight_decay",
-    "clipnorm",
-    "clipvalue",
-    "global_clipnorm",
-    "use_ema",
-    "ema_momentum",
-    "ema_overwrite_frequency",
-    "loss_scale_factor",
-    "gradient_accumulation_steps",
-    "name",
-)
-
-
-def number(value: Any) -> float:
-    """A learning rate as a number; ValueError if it is none or not finite."""
-    try:
-        rate = float(value)
-    except (TypeError, ValueError):
-        raise ValueError(
-            "learning_rate must be a number, a LearningRateSchedule or a function without "
-            f"arguments; received {value!r}."
-        ) from None
-    if not math.isfinite(rate):
-        raise ValueError(f"learning_rate must be a finite number; received {value!r}.")
-    return rate
 
 
 def scalar(value: Any, name: str) -> Variable:
@@ -78,11 +48,77 @@ def clip_by_norm(g: Any, limit: float) -> Any:
     return g * (limit / ops.maximum(norm, limit))
 
 
-def clip_by_global_norm(grads: Sequence[Any], limit: float) -> list[Any]:
-    """The gradients, scaled together so that their common Euclidean norm is at most `limit`."""
+def global_norm_of(grads: Sequence[Any]) -> Any:
+    """The Euclidean norm of all gradients together, a scalar Tensor."""
     squares = [ops.sum(ops.square(g)) for g in grads]
     total = squares[0]
     for s in squares[1:]:
         total = total + s
-    scale = limit / ops.maximum(ops.sqrt(total), limit)
+    return ops.sqrt(total)
+
+
+def clip_by_global_norm(grads: Sequence[Any], limit: float) -> list[Any]:
+    """The gradients, scaled together so that their common Euclidean norm is at most `limit`."""
+    scale = limit / ops.maximum(global_norm_of(grads), limit)
     return [g * scale for g in grads]
+
+
+def normalize(grads: list[Any], above: float) -> list[Any]:
+    """The gradients divided by their common norm where it is above a threshold; 0 stays 0."""
+    norm = float(global_norm_of(grads).numpy())
+    return [g * (1.0 / norm) for g in grads] if norm > above else grads
+
+
+def shrink(variable: Variable, by: float) -> None:
+    """Brings every weight `by` nearer to 0 and no further: the proximal step of the l1 norm."""
+    variable.assign(variable - ops.clip(variable.value, -by, by))
+
+
+class GradientReport:
+    """The norms of gradients before they are limited, and how often they were."""
+
+    def __init__(self) -> None:
+        self.start()
+
+    def start(self) -> None:
+        """Forgets all steps."""
+        self._total = 0.0
+        self._steps = self._clipped = 0
+        self.last: float | None = None
+
+    def note(
+        self,
+        grads: Sequence[Any],
+        clipnorm: float | None,
+        clipvalue: float | None,
+        common: float | None,
+    ) -> None:
+        """Looks at the gradients of one update, with the limits that it is to obey."""
+        norms = [float(global_norm_of([g]).numpy()) for g in grads]
+        self.last = math.hypot(*norms)
+        self._total += self.last
+        self._steps += 1
+        if clipnorm:
+            clipped = max(norms) > clipnorm
+        elif clipvalue:
+            clipped = any(float(ops.max(ops.abs(g)).numpy()) > clipvalue for g in grads if g.size)
+        else:
+            clipped = common is not None and self.last > common
+        self._clipped += clipped
+
+    def logs(self) -> dict[str, float]:
+        """The mean norm and the share of clipped steps since `start`; empty before a step."""
+        if self._steps == 0:
+            return {}
+        return {
+            "gradient_norm": self._total / self._steps,
+            "clipped_share": self._clipped / self._steps,
+        }
+
+    def get_state(self) -> list[float]:
+        """What `set_state` needs to go on."""
+        return [self._total, self._steps, self._clipped]
+
+    def set_state(self, state: Sequence[float]) -> None:
+        """Goes on from a state read earlier."""
+        self._total, self._steps, self._clipped = float(state[0]), int(state[1]), int(state[2])

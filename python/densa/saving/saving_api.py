@@ -50,7 +50,11 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True, **kwargs: Any)
     data = serialize_with_sharing(model)
     keys, tensors = _weight_arrays(model)
     optimizer = getattr(model, "optimizer", None) if include_optimizer else None
-    state: dict[str, Any] = {"weights": keys, "generators": _generator_states(model)}
+    state: dict[str, Any] = {
+        "weights": keys,
+        "generators": _generator_states(model),
+        "steps_trained": _steps_trained(model),
+    }
     if optimizer is not None and getattr(optimizer, "built", False):
         store: dict[str, Any] = {}
         optimizer.save_own_variables(store)
@@ -126,6 +130,8 @@ def load_model(
             raise ValueError(f"{path!r} describes {model!r}, not a model.")
         _assign(model, {k: tensors[k] for k in keys}, path)
         _set_generator_states(model, state.get("generators"))
+        if hasattr(model, "_steps_trained"):
+            model._steps_trained = state.get("steps_trained")
         if compile and compiled:
             model.compile_from_config(compiled)
             optimizer = getattr(model, "optimizer", None)
@@ -280,6 +286,15 @@ def _generator_states(model: Any) -> list[list[int]]:
     return [[g.seed, g.stream, g.count] for g in _generators(model)]
 
 
+def _steps_trained(model: Any) -> int | None:
+    # Over all optimizers that the model has had: they number its random draws.
+    steps = getattr(model, "_steps_trained", None)
+    optimizer = getattr(model, "optimizer", None)
+    if steps is None and optimizer is not None:
+        return int(optimizer._iterations)
+    return steps
+
+
 def _set_generator_states(model: Any, states: Any) -> None:
     generators = _generators(model)
     if isinstance(states, list) and len(states) == len(generators):
@@ -336,4 +351,7 @@ def _check_state(state: Any, tensors: Mapping[str, Any]) -> tuple[list[str], dic
         isinstance(g, list) and len(g) == 3 and all(type(n) is int for n in g) for g in generators
     ):
         raise ValueError("the states of the random generators are damaged")
+    steps = state.get("steps_trained")
+    if steps is not None and (type(steps) is not int or steps < 0):
+        raise ValueError("the number of steps is damaged")
     return keys, optimizer

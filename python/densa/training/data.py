@@ -46,10 +46,48 @@ class Source:
     rows: int | None = None
     batch_size: int | None = None
     restarts = True  # whether batches() can be called again for the same data
+    # The state of the random generator that the order of the pass was drawn from.
+    drawn_from: list[int] | None = None
+    skip = 0  # batches that the next pass leaves out, as they have been
+
+    _draw_from: list[int] | None = None
 
     def batches(self) -> Iterator[Batch]:
         """One pass over the data: `(x, y, sample_weight)` with arrays as leaves."""
         raise NotImplementedError
+
+    def go_on(self, drawn_from: list[int] | None, skip: int) -> None:
+        """Makes the next pass the rest of one that was begun before.
+
+        Args:
+            drawn_from: What `drawn_from` was in that pass.
+            skip: How many of its batches have been.
+        """
+        self._draw_from, self.skip = drawn_from, skip
+
+    def take_skip(self) -> int:
+        """How many batches the pass that begins now leaves out."""
+        skip, self.skip = self.skip, 0
+        return skip
+
+    def peek(self) -> Batch:
+        """A batch to build things with, out of turn."""
+        raise NotImplementedError
+
+    def _permutation(self, count: int) -> Any:
+        from densa.random import global_seed_generator
+
+        generator = global_seed_generator()
+        now = [int(n) for n in generator.state]
+        state, self._draw_from = self._draw_from, None
+        self.drawn_from = now if state is None else state
+        if state is None:
+            return permutation(count)
+        generator.set_state(state)
+        try:
+            return permutation(count)
+        finally:
+            generator.set_state(now)
 
     def end_of_epoch(self) -> None:
         """Called after each epoch."""
@@ -110,16 +148,23 @@ class ArraySource(Source):
         rows, size = self._extent
         if self.shuffle == "batch":
             full = rows // size
-            starts = permutation(full)[:, None] * size
+            starts = self._permutation(full)[:, None] * size
             order = (starts + np.arange(size)).reshape(-1)
             return np.concatenate([order, np.arange(full * size, rows)])
-        return permutation(rows)
+        return self._permutation(rows)
+
+    def peek(self) -> Batch:
+        """The first row."""
+        x, y, weight = (
+            self._take(part, slice(0, 1)) for part in (self.x, self.y, self.sample_weight)
+        )
+        return x, y, weight
 
     def batches(self) -> Iterator[Batch]:
         """One pass, in a new order if shuffled."""
         order = self.order()
         count, size = self._extent
-        for begin in range(0, count, size):
+        for begin in range(self.take_skip() * size, count, size):
             end = min(begin + size, count)
             rows = slice(begin, end) if order is None else order[begin:end]
             batch = tuple(self._take(part, rows) for part in (self.x, self.y, self.sample_weight))
@@ -201,11 +246,21 @@ class StreamSource(Source):
 
     def batches(self) -> Iterator[Batch]:
         """What is left of the stream, or all of it again."""
-        start = 0
+        start, skip = 0, self.take_skip()
         for number, item in enumerate(self.stream):
+            if number < skip:
+                continue
             batch = self.standardize(item, start, number)
             start += batch_rows(batch)
             yield batch
+
+    def peek(self) -> Batch:
+        """The first batch of what is left."""
+        stream = iter(self.stream)
+        first = next(stream)
+        if not self.restarts:
+            self.stream = itertools.chain([first], stream)
+        return self.standardize(first)
 
     def standardize(self, item: Any, start: int = 0, number: int = 0) -> Batch:
         """A batch as arrays, checked.
@@ -280,12 +335,16 @@ class PyDatasetSource(StreamSource):
         if self.steps is None:
             numbers: Any = itertools.count()
         else:
-            numbers = permutation(self.steps) if self.shuffle else range(self.steps)
+            numbers = self._permutation(self.steps) if self.shuffle else range(self.steps)
         start = 0
-        for number in numbers:
+        for number in itertools.islice(numbers, self.take_skip(), None):
             batch = self.standardize(self.dataset[int(number)], start, int(number))
             start += batch_rows(batch)
             yield batch
+
+    def peek(self) -> Batch:
+        """The first batch."""
+        return self.standardize(self.dataset[0])
 
     def end_of_epoch(self) -> None:
         """Tells the dataset."""
@@ -323,6 +382,10 @@ class Feed:
         self.steps_per_epoch = steps_per_epoch
         self.ran_out = False  # for good
         self.count = 0  # batches of this epoch so far
+        self.first = 0  # number of the first batch of the next epoch: one that was begun before
+        self.logs: dict[str, Any] = {}  # of the batches before
+        self._in_pass = 0  # batches of this pass so far
+        self._goes_on = False  # the pass that begins next was begun before
         self._going: Iterator[Batch] | None = None
         self._passes = 0
         self._empty = True  # until the first batch
@@ -343,8 +406,9 @@ class Feed:
         Raises:
             ValueError: There has never been a batch.
         """
-        self.count = 0
+        first = self.begin_epoch()
         if self.steps_per_epoch is None:
+            self._in_pass = self.source.skip
             for batch in self.source.batches():
                 self._got_one()
                 yield batch
@@ -352,7 +416,7 @@ class Feed:
                 self._say_ran_out()
             self._passes += 1
         else:
-            for _ in range(self.steps_per_epoch):
+            for _ in range(first, self.steps_per_epoch):
                 batch_or_none = self._next()
                 if batch_or_none is None:
                     self._say_ran_out()
@@ -361,9 +425,44 @@ class Feed:
                 yield batch_or_none
         self.source.end_of_epoch()
 
+    def begin_epoch(self) -> int:
+        """The number of the first batch of the epoch that begins now."""
+        self.count, self.first = self.first, 0
+        self._goes_on = self._goes_on and self.steps_per_epoch is not None
+        return self.count
+
+    def at(self, batch: int) -> None:
+        """Told by what reads a source of arrays itself: how far it is."""
+        self.count = self._in_pass = batch
+
+    def get_state(self, epoch_is_over: bool) -> dict[str, Any]:
+        """Where the data is, for `set_state`."""
+        goes_on = self._going is not None or not epoch_is_over
+        return {
+            "count": 0 if epoch_is_over else self.count,
+            "in_pass": self._in_pass if goes_on else 0,
+            "passes": self._passes - (self._going is not None),
+            "goes_on": goes_on,
+            "drawn_from": self.source.drawn_from,
+        }
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Makes a new feed go on where another one was; a generator begins at its first batch."""
+        self.first = int(state["count"])
+        self._passes = int(state["passes"])
+        self._goes_on = bool(state["goes_on"])
+        self._empty = False
+        if self._goes_on:
+            self.source.go_on(state["drawn_from"], int(state["in_pass"]))
+
     def has_more(self) -> bool:
         """Whether another epoch can have batches; where it is known that none can, says so once."""
-        spent = self._passes > 0 and self._going is None and not self.source.restarts
+        spent = (
+            self._passes > 0
+            and self._going is None
+            and not self._goes_on
+            and not self.source.restarts
+        )
         if spent and not self.ran_out:
             self.count = 0
             self._say_ran_out()
@@ -378,16 +477,21 @@ class Feed:
         """Begins at the first batch again, where the source can."""
         if self.source.restarts:
             self._going = None
+            self._goes_on = False
+            self.source.go_on(None, 0)
 
     def _got_one(self) -> None:
         self.count += 1
+        self._in_pass += 1
         self._empty = False
 
     def _next(self) -> Batch | None:
-        fresh = self._going is None
+        fresh = self._going is None and not self._goes_on
         if self._going is None:
-            if self._passes and not self.source.restarts:
+            if self._passes and not self.source.restarts and not self._goes_on:
                 return None
+            self._goes_on = False
+            self._in_pass = self.source.skip
             self._going = self.source.batches()
             self._passes += 1
         batch = next(self._going, None)

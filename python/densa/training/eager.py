@@ -60,18 +60,21 @@ class EagerRunner:
         model, kind = self.model, self.kind
         begin = getattr(callbacks, f"on_{kind}_batch_begin")
         end = getattr(callbacks, f"on_{kind}_batch_end")
-        logs: Logs = {}
-        step = 0
+        step = feed.first
+        logs: Logs = dict(feed.logs) if step else {}
+        if step and kind == "train" and model.stop_training:
+            return dict(logs)
         for group in groups(feed.epoch(), model.steps_per_execution):
             begin(step)
             for batch in group:
                 check_labels(model, batch[1])
                 logs = self._one(batch)
             step += len(group)
-            end(step - 1, LazyLogs(functools.partial(to_numbers, logs)))
+            shown = {**logs, **report_of(model, kind)}
+            end(step - 1, LazyLogs(functools.partial(to_numbers, shown)))
             if kind == "train" and model.stop_training:
                 break
-        return self.at_the_end(logs)
+        return {**self.at_the_end(logs), **report_of(model, kind)}
 
     def at_the_end(self, logs: Logs) -> Logs:
         """The logs of an epoch: the metrics as they stand, or what an own step gave last."""
@@ -176,6 +179,15 @@ def to_tensors(part: Any, model: Any) -> Any:
         return model._placed(np.ascontiguousarray(array).reshape(array.shape))
 
     return tree.map_structure(one, part)
+
+
+def report_of(model: Any, kind: str) -> Logs:
+    """What the optimizer tells of its steps, where it was asked to."""
+    optimizer = model.optimizer
+    if kind != "train" or not getattr(optimizer, "report_gradient_norm", False):
+        return {}
+    logs: Logs = optimizer.report.logs()
+    return logs
 
 
 def to_numbers(logs: Logs) -> Logs:

@@ -22,7 +22,8 @@ from . import constraining
 from .arrays import array_dtype, row_contiguous, warn_non_finite
 from .check import check_devices, check_labels, shapes_for_labels
 from .data import ArraySource, Batch, Feed, batch_rows
-from .eager import EagerRunner, Logs, groups, to_numbers
+from .eager import EagerRunner, Logs, groups, report_of, to_numbers
+from .gradients import Gradients, GradientSteps
 from .settings import Watched
 
 _PROGRESS_SECONDS = 0.05
@@ -30,19 +31,9 @@ _KEPT_PLANS = 8
 
 
 def make_runner(model: Any, kind: str) -> NativeRunner | None:
-    """The native runner of `"train"`, `"test"` or `"predict"` steps; None where it cannot serve.
-
-    It cannot where the optimizer has no fused step for what it is asked to do (custom formulas,
-    averages, accumulation), or nothing is trainable.
-    """
-    if kind == "train":
-        if not getattr(model, "built", False):
-            return NativeRunner(model, kind)
-        if (
-            not model.trainable_variables
-            or model.optimizer.fused_plan(model.trainable_variables) is None
-        ):
-            return None
+    """The native runner of `"train"`, `"test"` or `"predict"` steps; None: nothing is trainable."""
+    if kind == "train" and getattr(model, "built", False) and not model.trainable_variables:
+        return None
     return NativeRunner(model, kind)
 
 
@@ -69,6 +60,7 @@ class _Bound:
         self.struct = struct  # of the outputs; but for predict only where labels need their shapes
         self.leaves = leaves  # symbolic outputs, predict only
         self.busy = False  # a hook of its run may train, test or predict: then by another plan
+        self.by_gradients: GradientSteps | None = None  # where the plan does not update
         self.draws: dict[Any, int] = {}  # generators, and how often a step uses each
         self.alive: Any = None  # what the key's addresses belong to
         self.source: Any = None  # of the last epoch: a GPU keeps its rows
@@ -89,6 +81,7 @@ class NativeRunner:
         self._plans: dict[Any, _Bound | None] = {}
         self._eager = EagerRunner(model, kind)
         self._watched = Watched(model)
+        self._gradients: Gradients | None = None
         self._look = True  # for changed settings, before the next batch
         self._steps = 0  # of evaluation or prediction so far
 
@@ -136,35 +129,22 @@ class NativeRunner:
         # which variables are trained.
         if self.kind != "train":
             return None
-        optimizer = self.model.optimizer
-        return (
-            tuple(optimizer.hyper().items()) if optimizer.fused_kind() else None,
-            optimizer.clipnorm,
-            optimizer.global_clipnorm,
-            optimizer.loss_scale_factor,
-            tuple(id(v) for v in self.model.trainable_variables),
-            constraining.settings(self.model.trainable_variables),
-        )
+        optimizer, variables = self.model.optimizer, self.model.trainable_variables
+        fused = None
+        if optimizer.can_fuse(variables):
+            hyper = tuple(optimizer.hyper().items())
+            limits = constraining.settings(variables)
+            fused = (hyper, optimizer.clipnorm, optimizer.global_clipnorm, limits)
+        return fused, optimizer.loss_scale_factor, tuple(id(v) for v in variables)
 
     def _record(self, parts: Batch, rows: int) -> _Bound | None:
         model = self.model
         self._build(parts[0])
         optimizer = None
         if self.kind == "train":
-            variables = model.trainable_variables
-            spec = model.optimizer.fused_plan(variables) if variables else None
-            if spec is None:
+            if not model.trainable_variables:
                 return None
-            optimizer = {
-                "kind": spec["kind"],
-                "hyper": spec["hyper"],
-                "targets": spec["targets"],
-                "clipnorm": spec["clip_norm"] or None,
-                "global_clipnorm": spec["global_clip_norm"] or None,
-                "loss_scale_factor": spec["loss_scale_factor"],
-            }
-            if "loss_scale" in spec:
-                optimizer["loss_scale"] = spec["loss_scale"]
+            optimizer = self._update()
         try:
             with Uses() as uses:
                 made = self._program(parts)
@@ -186,12 +166,40 @@ class NativeRunner:
             return None
         bound = _Bound(plan, struct, leaves)
         bound.draws = draws
-        if optimizer is not None and (limited := constraining.constrained(variables)):
+        if optimizer is not None and "gradients" in optimizer:
+            assert self._gradients is not None
+            bound.by_gradients = GradientSteps(model, plan, self._gradients)
+        elif optimizer is not None and (
+            limited := constraining.constrained(model.trainable_variables)
+        ):
             try:
                 bound.constraining = constraining.Constraining(limited)
             except _core.SymbolicError:  # one that reads numbers: then steps run op by op
                 return None
         return bound
+
+    def _update(self) -> dict[str, Any]:
+        # How a plan is to update the variables, or where it is to leave their gradients.
+        optimizer, variables = self.model.optimizer, self.model.trainable_variables
+        spec = optimizer.fused_plan(variables)
+        if spec is None:
+            optimizer.build(variables)
+            for variable in variables:
+                optimizer._place(variable)  # raises where it was built for others
+            if self._gradients is None or not self._gradients.fits(variables):
+                self._gradients = Gradients(variables)
+            return self._gradients.spec()
+        made = {
+            "kind": spec["kind"],
+            "hyper": spec["hyper"],
+            "targets": spec["targets"],
+            "clipnorm": spec["clip_norm"] or None,
+            "global_clipnorm": spec["global_clip_norm"] or None,
+            "loss_scale_factor": spec["loss_scale_factor"],
+        }
+        if "loss_scale" in spec:
+            made["loss_scale"] = spec["loss_scale"]
+        return made
 
     def _program(self, parts: Batch) -> tuple[Any, Any, list[Any]] | None:
         # The recorded step with the outputs of a prediction; None where it must run eagerly.
@@ -245,43 +253,47 @@ class NativeRunner:
             check_labels(self.model, source.y, bound.struct)
         bound.busy = True
         try:
-            return self._run_arrays(bound, source, callbacks)
+            return self._run_arrays(bound, feed, callbacks)
         finally:
             bound.busy = False
 
-    def _run_arrays(self, bound: _Bound, source: ArraySource, callbacks: CallbackList) -> Logs:
+    def _run_arrays(self, bound: _Bound, feed: Feed, callbacks: CallbackList) -> Logs:
         model, kind, plan = self.model, self.kind, bound.plan
+        source: Any = feed.source
+        at = feed.begin_epoch()
         batch = _largest(source)
         # The arrays stay referenced by the plan while it runs.
         plan.begin(
-            _rows_of((source.x, source.y, source.sample_weight)),
+            rows_of((source.x, source.y, source.sample_weight)),
             source.order(),
-            0,
+            min(source.take_skip() * batch, source.rows),
             source.rows,
             batch,
             unchanged=bound.source is source,
         )
         bound.source = source
-        steps = source.steps or 0
-        rates, at = self._rates(steps), 0
+        steps = source.steps
+        rates = self._rates(bound, steps)
+        stopped = kind == "train" and at > 0 and model.stop_training  # before it was interrupted
 
         def read() -> Logs:
-            return to_numbers(model.get_metrics_result())
+            return to_numbers({**model.get_metrics_result(), **report_of(model, kind)})
 
         every = callbacks.wants_every_batch(kind)
         group = model.steps_per_execution
         begin = getattr(callbacks, f"on_{kind}_batch_begin")
         end = getattr(callbacks, f"on_{kind}_batch_end")
-        while not plan.done:
+        while not (plan.done or stopped):
             if every:
                 begin(at)
-                now = self._rates(group)
+                now = self._rates(bound, group)
                 if isinstance(now, list):
                     # The plan counts rates from begin() on, so those of a schedule go one by one.
                     for rate in now[: steps - at]:
                         at += self._advance(bound, 1, 0.0, rate)
                 else:
                     at += self._advance(bound, group, 0.0, now)
+                feed.at(at)
                 logs = LazyLogs(read)
                 model._pending_logs = logs.settle
                 end(at - 1, logs)
@@ -301,11 +313,13 @@ class NativeRunner:
         model, kind = self.model, self.kind
         begin = getattr(callbacks, f"on_{kind}_batch_begin")
         end = getattr(callbacks, f"on_{kind}_batch_end")
-        logs: Any = {}
-        step = 0
+        step = feed.first
+        logs: Any = dict(feed.logs) if step else {}
+        if step and kind == "train" and model.stop_training:
+            return dict(logs)
 
         def read() -> Logs:
-            return to_numbers(model.get_metrics_result())
+            return to_numbers({**model.get_metrics_result(), **report_of(model, kind)})
 
         for group in groups(feed.epoch(), model.steps_per_execution):
             begin(step)
@@ -341,8 +355,8 @@ class NativeRunner:
             return self._eager.run_batch(batch)
         if bound.struct is not None:
             check_labels(self.model, batch[1], bound.struct)
-        bound.plan.begin(_rows_of(batch), None, 0, rows, rows)
-        self._advance(bound, 1, 0.0, self._rates(1))
+        bound.plan.begin(rows_of(batch), None, 0, rows, rows)
+        self._advance(bound, 1, 0.0, self._rates(bound, 1))
         return None
 
     def predict(self, feed: Feed, callbacks: CallbackList) -> Any:
@@ -371,7 +385,7 @@ class NativeRunner:
             for leaf in bound.leaves
         ]
         batch = _largest(source)
-        plan.begin(_rows_of((source.x, None, None)), None, 0, source.rows, batch, results)
+        plan.begin(rows_of((source.x, None, None)), None, 0, source.rows, batch, results)
         every, at = callbacks.wants_every_batch("predict"), 0
         while not plan.done:
             if every:
@@ -395,8 +409,10 @@ class NativeRunner:
         ]
         return tree.pack_like(bound.struct, results)
 
-    def _rates(self, steps: int) -> Any:
-        return self.model.optimizer.rates(steps) if self.kind == "train" else 0.0
+    def _rates(self, bound: _Bound, steps: int) -> Any:
+        if self.kind != "train" or bound.by_gradients is not None:
+            return 0.0
+        return self.model.optimizer.rates(steps)
 
     def _advance(self, bound: _Bound, steps: int, seconds: float, rates: Any) -> int:
         plan, model = bound.plan, self.model
@@ -408,13 +424,15 @@ class NativeRunner:
             return done
         # A new optimizer counts from 0, the model's random draws go on.
         try:
+            if bound.by_gradients is not None:
+                return bound.by_gradients.run(steps, seconds)
             if bound.constraining is not None:
                 return int(bound.constraining.run(model, plan, steps, seconds, rates))
             return int(
                 plan.run(steps, seconds, rates, model.optimizer._iterations, model._steps_trained)
             )
         finally:
-            if bound.draws:
+            if bound.draws or model._steps_trained is not None:
                 model._steps_trained = plan.draw
                 for generator, uses in bound.draws.items():
                     generator.count = max(generator.count, plan.draw * uses)
@@ -424,98 +442,6 @@ class NativeRunner:
         if bad is not None and source._unchecked:
             warn_non_finite(source.names[int(bad[0][1:])], bad[1])
         source._unchecked = False
-
-
-class StepRunner:
-    """Runs single steps over arrays, epoch after epoch: for benchmarks and profiles.
-
-    Args:
-        model: A compiled model.
-        x: Inputs.
-        y: Targets.
-        batch_size: Rows in a batch.
-    """
-
-    def __init__(self, model: Any, x: Any, y: Any, batch_size: int = 32) -> None:
-        self.source = model._source(x, y, None, batch_size, True)
-        runner = model._runner("train")
-        if not isinstance(runner, NativeRunner):
-            raise ValueError("This model does not train natively; see model.explain_plan().")
-        bound = runner._bound((self.source.x, self.source.y, None), batch_size)
-        if bound is None:
-            raise ValueError("This model's step cannot be recorded; see model.explain_plan().")
-        self.plan = bound.plan
-        self._bound = bound
-        self._runner = runner
-        self._model = model
-
-    def _renew(self) -> None:
-        source = self.source
-        # Whole batches only, so that every step costs the same.
-        rows = max(source.rows // source.batch_size, 1) * source.batch_size
-        self.plan.begin(
-            _rows_of((source.x, source.y, None)),
-            source.order(),
-            0,
-            min(rows, source.rows),
-            source.batch_size,
-            unchanged=self._bound.source is source,
-        )
-        self._bound.source = source
-
-    def run(self, steps: int) -> float:
-        """Runs `steps` steps, with a new random order for each pass; returns their mean loss.
-
-        When it returns, a GPU has done them all.
-        """
-        self._model.reset_metrics()
-        while steps > 0:
-            if self.plan.done:
-                self._renew()
-            steps -= self._runner._advance(self._bound, steps, 0.0, self._runner._rates(1))
-        return float(self._model.get_metrics_result()["loss"])
-
-    def profile(self, steps: int = 100) -> list[tuple[str, float]]:
-        """(stage, seconds per step) on one thread."""
-        self._renew()
-        optimizer = self._model.optimizer
-        self.plan.step = int(optimizer.iterations)
-        rate = optimizer.rate_at(self.plan.step)
-        found: list[tuple[str, float]] = self.plan.profile(steps, rate)
-        optimizer.iterations = self.plan.step
-        return found
-
-
-def profile(
-    model: Any, x: Any, y: Any, batch_size: int = 32, steps: int = 100
-) -> list[tuple[str, float]]:
-    """The time of each stage of a compiled model's training step, on one thread.
-
-    The steps are real: the model is trained by them.
-
-    Args:
-        model: A compiled model.
-        x: Inputs, `(rows, …)`.
-        y: Targets.
-        batch_size: Rows in a batch.
-        steps: Number of steps to average over; at most one pass over the data.
-
-    Returns:
-        Pairs (stage, seconds per step), in the order in which they run.
-
-    Raises:
-        ValueError: The model does not train natively.
-
-    Example:
-
-    >>> import densa, numpy as np
-    >>> model = densa.Sequential([densa.Input((4,)), densa.layers.Dense(2)])
-    >>> model.compile("sgd", "mse")
-    >>> stages = densa.profile(model, np.ones((64, 4), "float32"), np.ones((64, 2), "float32"))
-    >>> any(name.startswith("dense") for name, _ in stages)
-    True
-    """
-    return StepRunner(model, x, y, batch_size).profile(steps)
 
 
 def _largest(source: ArraySource) -> int:
@@ -537,7 +463,7 @@ def _shape_of(part: Any) -> Any:
     return 0
 
 
-def _rows_of(parts: Batch) -> list[Any]:
+def rows_of(parts: Batch) -> list[Any]:
     """All arrays that are there, each with contiguous rows."""
     out = []
     for part in parts:
@@ -579,11 +505,16 @@ def explain(runner: Any) -> str:
     """What a runner's plans do, as text."""
     if not isinstance(runner, NativeRunner):
         return (
-            "off the fast path: steps run op by op (run_eagerly, an overridden step, or an "
-            "optimizer without a fused step for what it is asked to do)"
+            "off the fast path: steps run op by op (run_eagerly, an overridden step, or nothing "
+            "to train)"
         )
     bounds = [bound for bound in runner._plans.values() if bound is not None]
     texts = [str(p) for b in bounds for p in (b.plan, b.constraining) if p is not None]
+    if any(bound.by_gradients for bound in bounds):
+        texts.append(
+            "the plan gives gradients, the optimizer updates behind each step: its fused step does "
+            "not do what it is asked to do (averages, accumulation, own formulas, …)"
+        )
     if any(bound is None for bound in runner._plans.values()):
         texts.append("some batches run op by op: the step could not be recorded")
     return (

@@ -403,7 +403,7 @@ class Steps:
 
     def _train_runner(self, x: Any, y: Any, batch_size: int = 32) -> Any:
         # Single native steps, for benchmarks and densa.profile.
-        from .native import StepRunner
+        from .step_runner import StepRunner
 
         return StepRunner(self, x, y, batch_size)
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from densa._numbers import check_real_number, whole_number
-from densa.callbacks import CallbackList, CSVLogger, ProgbarLogger
+from densa.callbacks import BackupAndRestore, CallbackList, ProgbarLogger
 from densa.utils import tree
 from densa.utils.batches import unpack_x_y_sample_weight
 
@@ -151,16 +151,26 @@ class Trainer(Steps):
             validates=validation is not None,
         )
         self.stop_training = False
+        backup = callbacks.find_backup(feed, validation)
         runner = self._runner("train")
         logs: dict[str, Any] = {}
         outer, self._fitting = self._fitting, True
         try:
             callbacks.on_train_begin()
+            if backup is not None:
+                backup.restore()
+                initial_epoch, logs = backup.epoch, dict(backup.logs)
+                if self.stop_training and not backup.in_epoch:
+                    initial_epoch = epochs
             for epoch in range(initial_epoch, epochs):
                 if not feed.has_more():
                     break
                 self.reset_metrics()
+                self.optimizer.report.start()
                 callbacks.on_epoch_begin(epoch)
+                if backup is not None and backup.in_epoch:
+                    backup.restore()
+                backup = None
                 found = dict(runner.run_epoch(feed, callbacks))
                 if feed.gave_nothing:
                     break
@@ -471,9 +481,12 @@ def _check_endless(feed: Feed, argument: str) -> None:
 
 
 def _abort(callbacks: CallbackList, logs: dict[str, Any], whole: bool) -> None:
-    # An interrupt ends the training in order; after an error, files and lines are closed.
+    # An interrupt ends the training in order; after an error, files and lines are closed, and what
+    # was tried out is undone.
     for callback in callbacks.callbacks:
+        if isinstance(callback, BackupAndRestore):
+            continue  # it keeps its backup
         if isinstance(callback, ProgbarLogger):
             callback.close()
-        elif whole or isinstance(callback, CSVLogger):
+        elif whole or getattr(callback, "_ends_after_errors", False):
             callback.on_train_end(logs)

@@ -8,7 +8,15 @@ from typing import Any
 from densa.saving.registry import Family
 
 from .cosine import CosineDecay, CosineDecayRestarts
-from .decay import ExponentialDecay, InverseTimeDecay, PiecewiseConstantDecay, PolynomialDecay
+from .decay import (
+    ExponentialDecay,
+    InverseTimeDecay,
+    PiecewiseConstantDecay,
+    PolynomialDecay,
+    PowerDecay,
+)
+from .one_cycle import OneCycle
+from .per_epoch import PerEpoch
 from .schedule import LearningRateSchedule
 
 _family = Family(
@@ -21,8 +29,11 @@ _family = Family(
             CosineDecayRestarts,
             ExponentialDecay,
             InverseTimeDecay,
+            OneCycle,
+            PerEpoch,
             PiecewiseConstantDecay,
             PolynomialDecay,
+            PowerDecay,
         )
     },
 )
@@ -77,8 +88,11 @@ __all__ = [
     "CosineDecayRestarts",
     "ExponentialDecay",
     "InverseTimeDecay",
+    "OneCycle",
+    "PerEpoch",
     "PiecewiseConstantDecay",
     "PolynomialDecay",
+    "PowerDecay",
     "deserialize",
     "serialize",
 ]

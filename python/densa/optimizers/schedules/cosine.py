@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from .schedule import LearningRateSchedule, check_positive
+from densa._numbers import check_real_number
+
+from .schedule import LearningRateSchedule, check_positive, check_rates, step_of
 
 
 class CosineDecay(LearningRateSchedule):
@@ -39,6 +41,10 @@ class CosineDecay(LearningRateSchedule):
         warmup_steps: int = 0,
     ) -> None:
         check_positive("CosineDecay", "decay_steps", decay_steps)
+        check_rates("CosineDecay", initial_learning_rate=initial_learning_rate, alpha=alpha)
+        check_real_number("CosineDecay: warmup_steps", warmup_steps, least=0)
+        if warmup_target is not None:
+            check_rates("CosineDecay", warmup_target=warmup_target)
         self.initial_learning_rate = initial_learning_rate
         self.decay_steps = decay_steps
         self.alpha = alpha
@@ -48,7 +54,7 @@ class CosineDecay(LearningRateSchedule):
 
     def __call__(self, step: Any) -> float:
         """The learning rate of a step."""
-        step = float(step)
+        step = step_of(self, step)
         top = self.initial_learning_rate
         if self.warmup_target is not None:
             if step < self.warmup_steps:
@@ -101,6 +107,13 @@ class CosineDecayRestarts(LearningRateSchedule):
         name: str = "SGDRDecay",
     ) -> None:
         check_positive("CosineDecayRestarts", "first_decay_steps", first_decay_steps)
+        check_rates(
+            "CosineDecayRestarts",
+            initial_learning_rate=initial_learning_rate,
+            m_mul=m_mul,
+            alpha=alpha,
+        )
+        check_real_number("CosineDecayRestarts: t_mul", t_mul)
         if t_mul < 1.0:
             raise ValueError(f"CosineDecayRestarts: t_mul must be at least 1; received {t_mul!r}.")
         self.initial_learning_rate = initial_learning_rate
@@ -112,7 +125,7 @@ class CosineDecayRestarts(LearningRateSchedule):
 
     def __call__(self, step: Any) -> float:
         """The learning rate of a step."""
-        done = float(step) / self.first_decay_steps
+        done = step_of(self, step) / self.first_decay_steps
         if self._t_mul == 1.0:
             restarts = math.floor(done)
             part = done - restarts

@@ -1,4 +1,4 @@
-"""Exponential, inverse-time, polynomial and piecewise constant decay."""
+"""Exponential, inverse-time, power, polynomial and piecewise constant decay."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from .schedule import LearningRateSchedule, check_positive
+from densa._numbers import check_real_number
+
+from .schedule import LearningRateSchedule, check_positive, check_rates, step_of
 
 
 class ExponentialDecay(LearningRateSchedule):
@@ -37,6 +39,9 @@ class ExponentialDecay(LearningRateSchedule):
         name: str = "ExponentialDecay",
     ) -> None:
         check_positive("ExponentialDecay", "decay_steps", decay_steps)
+        check_rates(
+            "ExponentialDecay", initial_learning_rate=initial_learning_rate, decay_rate=decay_rate
+        )
         self.initial_learning_rate = initial_learning_rate
         self.decay_steps = decay_steps
         self.decay_rate = decay_rate
@@ -45,7 +50,7 @@ class ExponentialDecay(LearningRateSchedule):
 
     def __call__(self, step: Any) -> float:
         """The learning rate of a step."""
-        p = float(step) / self.decay_steps
+        p = step_of(self, step) / self.decay_steps
         if self.staircase:
             p = math.floor(p)
         return float(self.initial_learning_rate * self.decay_rate**p)
@@ -87,6 +92,9 @@ class InverseTimeDecay(LearningRateSchedule):
         name: str = "InverseTimeDecay",
     ) -> None:
         check_positive("InverseTimeDecay", "decay_steps", decay_steps)
+        check_rates(
+            "InverseTimeDecay", initial_learning_rate=initial_learning_rate, decay_rate=decay_rate
+        )
         self.initial_learning_rate = initial_learning_rate
         self.decay_steps = decay_steps
         self.decay_rate = decay_rate
@@ -95,7 +103,7 @@ class InverseTimeDecay(LearningRateSchedule):
 
     def __call__(self, step: Any) -> float:
         """The learning rate of a step."""
-        p = float(step) / self.decay_steps
+        p = step_of(self, step) / self.decay_steps
         if self.staircase:
             p = math.floor(p)
         return float(self.initial_learning_rate / (1.0 + self.decay_rate * p))
@@ -107,6 +115,56 @@ class InverseTimeDecay(LearningRateSchedule):
             "decay_steps": self.decay_steps,
             "decay_rate": self.decay_rate,
             "staircase": self.staircase,
+            "name": self.name,
+        }
+
+
+class PowerDecay(LearningRateSchedule):
+    """`initial / (1 + step / decay_steps)^power`: a half after `decay_steps`, then a third.
+
+    Args:
+        initial_learning_rate: Rate of step 0.
+        decay_steps: Steps until the base of the power is 2.
+        power: The power.
+        name: Name of the schedule.
+
+    Raises:
+        TypeError: A number is none.
+        ValueError: `decay_steps` is not above 0, or a rate or the power is negative.
+
+    Example:
+
+    >>> import densa
+    >>> schedule = densa.optimizers.schedules.PowerDecay(0.5, 10)
+    >>> schedule(0), schedule(10), schedule(30)
+    (0.5, 0.25, 0.125)
+    """
+
+    def __init__(
+        self,
+        initial_learning_rate: float,
+        decay_steps: int,
+        power: float = 1.0,
+        name: str = "PowerDecay",
+    ) -> None:
+        check_positive("PowerDecay", "decay_steps", decay_steps)
+        check_rates("PowerDecay", initial_learning_rate=initial_learning_rate, power=power)
+        self.initial_learning_rate = initial_learning_rate
+        self.decay_steps = decay_steps
+        self.power = power
+        self.name = name
+
+    def __call__(self, step: Any) -> float:
+        """The learning rate of a step."""
+        p = step_of(self, step) / self.decay_steps
+        return float(self.initial_learning_rate / (1.0 + p) ** self.power)
+
+    def get_config(self) -> dict[str, Any]:
+        """What `from_config` needs."""
+        return {
+            "initial_learning_rate": self.initial_learning_rate,
+            "decay_steps": self.decay_steps,
+            "power": self.power,
             "name": self.name,
         }
 
@@ -139,6 +197,12 @@ class PolynomialDecay(LearningRateSchedule):
         name: str = "PolynomialDecay",
     ) -> None:
         check_positive("PolynomialDecay", "decay_steps", decay_steps)
+        check_positive("PolynomialDecay", "power", power)
+        check_rates(
+            "PolynomialDecay",
+            initial_learning_rate=initial_learning_rate,
+            end_learning_rate=end_learning_rate,
+        )
         self.initial_learning_rate = initial_learning_rate
         self.decay_steps = decay_steps
         self.end_learning_rate = end_learning_rate
@@ -148,7 +212,7 @@ class PolynomialDecay(LearningRateSchedule):
 
     def __call__(self, step: Any) -> float:
         """The learning rate of a step."""
-        step = float(step)
+        step = step_of(self, step)
         span = float(self.decay_steps)
         if self.cycle:
             span *= max(1.0, math.ceil(step / span))
@@ -179,7 +243,8 @@ class PiecewiseConstantDecay(LearningRateSchedule):
         name: Name of the schedule.
 
     Raises:
-        ValueError: The numbers of boundaries and values do not fit.
+        TypeError: A boundary or a value is no number.
+        ValueError: The numbers of boundaries and values do not fit, or one of them is negative.
 
     Example:
 
@@ -204,13 +269,17 @@ class PiecewiseConstantDecay(LearningRateSchedule):
             raise ValueError(
                 f"PiecewiseConstantDecay: boundaries must rise; received {list(boundaries)}."
             )
+        for boundary in boundaries:
+            check_real_number("PiecewiseConstantDecay: a boundary", boundary, least=0)
+        for value in values:
+            check_rates("PiecewiseConstantDecay", value=value)
         self.boundaries = list(boundaries)
         self.values = list(values)
         self.name = name
 
     def __call__(self, step: Any) -> float:
         """The learning rate of a step."""
-        step = float(step)
+        step = step_of(self, step)
         for boundary, value in zip(self.boundaries, self.values, strict=False):
             if step <= boundary:
                 return float(value)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
+
+from densa._numbers import check_real_number
 
 
 class LearningRateSchedule:
@@ -24,6 +27,10 @@ class LearningRateSchedule:
         """The learning rate of a step."""
         raise NotImplementedError(f"{type(self).__name__} must define `__call__(step)`.")
 
+    def momentum_at(self, step: int) -> float | None:
+        """The momentum of a step for optimizers that have one; None: their own."""
+        return None
+
     def get_config(self) -> dict[str, Any]:
         """What `from_config` needs to build the same schedule."""
         raise NotImplementedError(
@@ -37,6 +44,25 @@ class LearningRateSchedule:
 
 
 def check_positive(schedule: str, name: str, value: Any) -> None:
-    """Refuses numbers of steps that are not above zero."""
-    if not value > 0:
-        raise ValueError(f"{schedule}: {name} must be above 0; received {value!r}.")
+    """Refuses numbers of steps that are not above zero, or not finite."""
+    check_real_number(f"{schedule}: {name}", value)
+    if not 0 < value < math.inf:
+        raise ValueError(f"{schedule}: {name} must be above 0 and finite; received {value!r}.")
+
+
+def check_rates(schedule: str, **rates: Any) -> None:
+    """Refuses learning rates, and factors of them, that are no finite numbers of at least 0."""
+    for name, value in rates.items():
+        check_real_number(f"{schedule}: {name}", value, least=0)
+        if value == math.inf:
+            raise ValueError(f"{schedule}: {name} must be finite; received {value!r}.")
+
+
+def step_of(schedule: Any, step: Any) -> float:
+    """The step that a schedule is asked for; ValueError where it is negative or NaN."""
+    found = float(step)
+    if not found >= 0:
+        raise ValueError(
+            f"{type(schedule).__name__}: the step must be at least 0; received {step}."
+        )
+    return found

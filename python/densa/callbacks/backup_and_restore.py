@@ -1,0 +1,242 @@
+"""BackupAndRestore."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from densa import _core
+from densa._numbers import whole_number
+
+from .callback import Callback
+
+_NAME = "training.densa"
+_BEFORE = "training.before.densa"
+
+
+class BackupAndRestore(Callback):
+    """Keeps all that an interrupted `fit` needs to go on, and goes on when it is called again.
+
+    A run that was killed and started again ends with the same bits as one left alone: weights,
+    optimizer, schedule, metrics, random numbers, order of the data and place in it, history, and
+    the state of the other callbacks (`Callback.get_state`). Make model, data and callbacks as
+    before and call `fit` with the same arguments. A generator is expected to begin at its first
+    batch; batches that have been are taken from it and dropped.
+
+    Args:
+        backup_dir: A folder of its own for the backup.
+        save_freq: `"epoch"`, or a number of batches.
+        double_checkpoint: Whether to keep the backup before the last one, too.
+        delete_checkpoint: Whether to delete the backup when `fit` has ended.
+
+    Raises:
+        TypeError: `save_freq` is neither.
+        ValueError: `save_freq` is below 1, or another text.
+
+    Example:
+
+    >>> import densa, os, tempfile
+    >>> model = densa.Sequential([densa.Input((1,)), densa.layers.Dense(1)])
+    >>> model.compile("sgd", "mse")
+    >>> x = np.ones((4, 1))
+    >>> backup = densa.callbacks.BackupAndRestore(os.path.join(tempfile.mkdtemp(), "backup"))
+    >>> model.fit(x, x, epochs=2, callbacks=[backup], verbose=0).epoch
+    [0, 1]
+    """
+
+    _comes_last = True
+    _state_names = ("_since",)
+
+    def __init__(
+        self,
+        backup_dir: Any,
+        save_freq: str | int = "epoch",
+        double_checkpoint: bool = False,
+        delete_checkpoint: bool = True,
+    ) -> None:
+        super().__init__()
+        if isinstance(save_freq, str):
+            if save_freq != "epoch":
+                raise ValueError(
+                    f"BackupAndRestore: `save_freq` must be 'epoch' or a number of batches; "
+                    f"received {save_freq!r}."
+                )
+        else:
+            save_freq = whole_number("BackupAndRestore: `save_freq`", save_freq)
+        self.backup_dir = os.fspath(backup_dir)
+        self.save_freq = save_freq
+        self.double_checkpoint = double_checkpoint
+        self.delete_checkpoint = delete_checkpoint
+        self._wants_batches = save_freq != "epoch"
+        self._training: Any = None
+        self._epoch = 0
+        self._last_batch = -1
+        self._since = 0  # batches since the last backup
+
+    @property
+    def path(self) -> str:
+        """The file of the last backup."""
+        return os.path.join(self.backup_dir, _NAME)
+
+    # ---- called by fit ---------------------------------------------------------------------------
+
+    def attach(self, feed: Any, validation: Any, callbacks: Any) -> None:
+        """Tells what else is to be kept: the data's place and the other callbacks."""
+        self._training = (feed, validation, callbacks)
+
+    def find(self) -> Backup | None:
+        """The backup to go on from; None where there is none.
+
+        Raises:
+            ValueError: It is damaged, or of another training; nothing has changed then.
+        """
+        if not os.path.exists(self.path):
+            return None
+        return Backup(self.path, self.model, *self._training)
+
+    # ---- hooks -----------------------------------------------------------------------------------
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self._epoch = epoch
+        self._last_batch = -1
+
+    def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        self._last_batch = batch - 1
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        if self.save_freq == "epoch":
+            return
+        self._since += batch - self._last_batch
+        if self._since >= int(self.save_freq):
+            self._since = 0
+            self._save(self._epoch, batch + 1, dict(logs or {}))
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        if self.save_freq == "epoch":
+            self._save(epoch + 1, None, dict(logs or {}))
+
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        if not self.delete_checkpoint:
+            return
+        for name in (_NAME, _BEFORE):
+            path = os.path.join(self.backup_dir, name)
+            if os.path.exists(path):
+                os.unlink(path)
+        if os.path.isdir(self.backup_dir) and not os.listdir(self.backup_dir):
+            os.rmdir(self.backup_dir)
+
+    def _save(self, epoch: int, batch: int | None, logs: dict[str, Any]) -> None:
+        from densa.saving.file_format import VERSION, to_json, write_file
+        from densa.saving.plain_data import encode
+        from densa.saving.training_state import get_training_state
+
+        feed, validation, callbacks = self._training
+        state = {
+            "epoch": epoch,
+            "batch": batch,
+            "logs": logs,
+            "data": _extent(feed),
+            "feed": feed.get_state(batch is None),
+            "validation": None if validation is None else validation.get_state(True),
+            "model": get_training_state(self.model),
+            "callbacks": [
+                {"kind": type(c).__name__, "state": c.get_state() if _has_state(c) else {}}
+                for c in callbacks.callbacks
+            ],
+        }
+        tensors: dict[str, Any] = {}
+        data = encode(state, tensors, "training")
+        os.makedirs(self.backup_dir, exist_ok=True)
+        if self.double_checkpoint and os.path.exists(self.path):
+            import shutil  # slow to load
+
+            shutil.copy2(self.path, os.path.join(self.backup_dir, _BEFORE))
+        metadata = {"kind": "training", "version": str(VERSION), "state": to_json(data)}
+        write_file(self.path, tensors, metadata)
+
+
+class Backup:
+    """A backup that has been read and fits the training that is to go on.
+
+    Args:
+        path: The file.
+        model: The model.
+        feed: The training data.
+        validation: The validation data, or None.
+        callbacks: The `CallbackList`.
+
+    Raises:
+        ValueError: The file is damaged, or is of another training.
+    """
+
+    def __init__(self, path: str, model: Any, feed: Any, validation: Any, callbacks: Any) -> None:
+        from densa.saving.file_format import read_file, strict_json
+        from densa.saving.plain_data import decode
+        from densa.saving.training_state import check_training_state
+
+        tensors, metadata = read_file(path)
+        if metadata.get("kind") != "training":
+            raise ValueError(f"{path!r} is no backup of a training.")
+        try:
+            state = decode(strict_json(metadata["state"], "the state"), tensors)
+            kinds = [entry["kind"] for entry in state["callbacks"]]
+            if kinds != [type(c).__name__ for c in callbacks.callbacks]:
+                raise ValueError(f"it was made with the callbacks {kinds}")
+            if state["data"] != _extent(feed):
+                raise ValueError(
+                    f"it was made with (rows, batch size, steps) = {state['data']}, whereas fit "
+                    f"was given {_extent(feed)}"
+                )
+            if (state["validation"] is None) != (validation is None):
+                raise ValueError("it was made with validation data, or fit was given some now")
+            _build(model, feed, len(state["model"]["metrics"]))
+            check_training_state(model, state["model"])
+        except (KeyError, TypeError, IndexError) as error:
+            raise ValueError(f"{path!r} is no whole backup: {error!r}.") from error
+        except ValueError as error:
+            raise ValueError(
+                f"The backup {path!r} is of another training: {error}. Call fit as before, or "
+                "delete the file to begin anew."
+            ) from None
+        self._state = state
+        self._model, self._feed, self._validation = model, feed, validation
+        self._callbacks = callbacks
+        self.epoch = int(state["epoch"])
+        self.in_epoch = state["batch"] is not None
+        self.logs: dict[str, Any] = state["logs"]
+
+    def restore(self) -> None:
+        """Puts everything back."""
+        from densa.saving.training_state import set_training_state
+
+        state = self._state
+        set_training_state(self._model, state["model"])
+        for callback, entry in zip(self._callbacks.callbacks, state["callbacks"], strict=True):
+            if _has_state(callback):
+                callback.set_state(entry["state"])
+        self._feed.set_state(state["feed"])
+        self._feed.logs = self.logs
+        if self._validation is not None:
+            self._validation.set_state(state["validation"])
+
+
+def _has_state(callback: Any) -> bool:
+    return hasattr(callback, "get_state") and hasattr(callback, "set_state")
+
+
+def _extent(feed: Any) -> list[Any]:
+    return [feed.source.rows, feed.source.batch_size, feed.steps]
+
+
+def _build(model: Any, feed: Any, metrics: int) -> None:
+    # Weights and metrics that a first batch makes; what it does to them is overwritten.
+    from densa.training.eager import to_tensors
+
+    if getattr(model, "built", False):
+        model.optimizer.build(model.trainable_variables)
+        if sum(len(metric.variables) for metric in model.metrics) == metrics:
+            return
+    x, y, weight = (to_tensors(part, model) for part in feed.source.peek())
+    with _core.no_grad():
+        model._forward(x, y, weight, training=False)
+    model.optimizer.build(model.trainable_variables)

@@ -1,0 +1,202 @@
+"""LRFinder."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from densa import _core
+from densa._numbers import check_real_number, whole_number
+
+from .callback import Callback
+
+
+class LRFinder(Callback):
+    """Looks for a learning rate: trains for a while at rates that grow, then undoes it all.
+
+    Rate i of n is `min_lr·(max_lr / min_lr)^(i / (n - 1))`. The loss of each batch goes into a
+    running mean, corrected for its start; the first few means count for nothing. The search ends
+    after `num_steps` batches, or where the mean is above `diverged` times the smallest one. At the
+    end of `fit` weights, optimizer and random state are, bit for bit, what they were before.
+
+    `rates` and `losses` hold the curve, `suggestion` a rate a bit below the one at which the loss
+    shoots up: `below` times the one of the smallest mean; None where there is none.
+
+    Args:
+        min_lr: First rate.
+        max_lr: Last rate.
+        num_steps: Batches in all; `fit` needs epochs enough for them.
+        smoothing: Part of the running mean that is kept at each batch, 0 to 1.
+        diverged: Times the smallest mean at which the search ends, above 1.
+        below: Factor from the rate of the smallest mean to the one that is suggested.
+
+    Raises:
+        TypeError: A number is none.
+        ValueError: The rates do not grow, or a number is out of range. In `fit`: the optimizer's
+            rate comes from a schedule.
+
+    Example:
+
+    >>> import densa
+    >>> model = densa.Sequential([densa.Input((1,)), densa.layers.Dense(1)])
+    >>> model.compile(densa.optimizers.SGD(0.01), "mse")
+    >>> x = np.linspace(-1, 1, 640, dtype="float32")[:, None]
+    >>> finder = densa.callbacks.LRFinder(1e-4, 100.0, num_steps=60)
+    >>> history = model.fit(x, 3 * x, epochs=3, callbacks=[finder], verbose=0)
+    >>> 1e-3 < finder.suggestion < 2.0, float(model.optimizer.learning_rate)
+    (True, 0.01)
+    """
+
+    _state_names = ()
+
+    _ends_after_errors = True
+
+    def __init__(
+        self,
+        min_lr: float = 1e-6,
+        max_lr: float = 10.0,
+        num_steps: int = 300,
+        smoothing: float = 0.9,
+        diverged: float = 4.0,
+        below: float = 0.1,
+    ) -> None:
+        for name, value in (("min_lr", min_lr), ("max_lr", max_lr), ("below", below)):
+            check_real_number(f"LRFinder: `{name}`", value)
+            if not 0 < value < math.inf:
+                raise ValueError(f"LRFinder: `{name}` must be above 0; received {value!r}.")
+        if not min_lr < max_lr:
+            raise ValueError(
+                f"LRFinder: `min_lr` must be below `max_lr`; received {min_lr!r} and {max_lr!r}."
+            )
+        check_real_number("LRFinder: `smoothing`", smoothing, least=0)
+        check_real_number("LRFinder: `diverged`", diverged)
+        if smoothing >= 1:
+            raise ValueError(f"LRFinder: `smoothing` must be below 1; received {smoothing!r}.")
+        if diverged <= 1:
+            raise ValueError(f"LRFinder: `diverged` must be above 1; received {diverged!r}.")
+        super().__init__()
+        self.min_lr = float(min_lr)
+        self.max_lr = float(max_lr)
+        self.num_steps = whole_number("LRFinder: `num_steps`", num_steps, least=2)
+        self.smoothing = smoothing
+        self.diverged = diverged
+        self.below = below
+        self.rates: list[float] = []
+        self.losses: list[float] = []  # the running mean
+        self._start: Any = None
+        self._mean = 0.0
+        self._totals: tuple[float, float] = (0.0, 0.0)
+
+    @property
+    def suggestion(self) -> float | None:
+        """The rate to train with; None before a search, or where no loss was finite."""
+        pairs = list(zip(self.losses, self.rates, strict=True))[self._early :]
+        finite = [(loss, rate) for loss, rate in pairs if math.isfinite(loss)]
+        return min(finite)[1] * self.below if finite else None
+
+    @property
+    def _early(self) -> int:
+        # So many means are of too few batches to count.
+        return min(10, self.num_steps // 10)
+
+    def plot(self, ax: Any = None) -> Any:
+        """Draws loss over rate, and the suggestion; needs matplotlib (`densa[plot]`).
+
+        Args:
+            ax: Axes of matplotlib; new ones by default.
+
+        Returns:
+            The axes.
+
+        Raises:
+            ValueError: There has been no search yet.
+            ImportError: matplotlib is missing.
+        """
+        if not self.rates:
+            raise ValueError("LRFinder.plot: call fit with this callback first.")
+        if ax is None:
+            try:
+                from matplotlib.figure import Figure
+            except ImportError as error:
+                raise ImportError(
+                    "LRFinder.plot needs matplotlib: pip install 'densa[plot]'."
+                ) from error
+            ax = Figure(layout="constrained").add_subplot()
+        ax.plot(self.rates, self.losses)
+        ax.set(xscale="log", xlabel="learning rate", ylabel="loss (running mean)")
+        finite = [loss for loss in self.losses if math.isfinite(loss)]
+        if finite:
+            least, first = min(finite), self.losses[0]
+            room = max(first, least) - least or 1.0
+            ax.set_ylim(least - 0.1 * room, least + 1.5 * room)
+        if (suggestion := self.suggestion) is not None:
+            ax.axvline(suggestion, linestyle="--", color="tab:red")
+            ax.annotate(
+                f"{suggestion:.2g}",
+                (suggestion, 0.97),
+                xycoords=("data", "axes fraction"),
+                xytext=(4, 0),
+                textcoords="offset points",
+                va="top",
+                color="tab:red",
+            )
+        return ax
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        from densa.saving.training_state import get_training_state
+
+        optimizer = self.model.optimizer
+        if optimizer.follows_schedule:
+            raise ValueError(
+                "LRFinder sets the learning rate itself: compile with an optimizer whose "
+                "`learning_rate` is a number, not a schedule or function."
+            )
+        if not getattr(self.model, "built", False):
+            raise ValueError(
+                "LRFinder puts the weights back as they were, so there must be some: build the "
+                "model first (an Input layer, `build()` or a call)."
+            )
+        optimizer.build(self.model.trainable_variables)
+        self._start = get_training_state(self.model)
+        self.rates, self.losses = [], []
+        self._mean, self._totals = 0.0, (0.0, 0)
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self._totals = (0.0, 0)
+
+    def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        part = min(len(self.rates) / (self.num_steps - 1), 1.0)
+        self.model.optimizer.learning_rate = self.min_lr * (self.max_lr / self.min_lr) ** part
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        tracker = self.model._loss_tracker
+        total, count = float(tracker.total.numpy()), float(tracker.count.numpy())
+        before, seen = self._totals
+        self._totals = (total, count)
+        loss = (total - before) / (count - seen) if count > seen else math.nan
+        k = self.smoothing
+        self._mean = k * self._mean + (1 - k) * loss
+        self.rates.append(float(self.model.optimizer.learning_rate))
+        self.losses.append(self._mean / (1 - k ** (len(self.losses) + 1)))
+        last, counted = self.losses[-1], self.losses[self._early :]
+        diverged = bool(counted) and last > self.diverged * min(counted) > 0
+        if len(self.rates) >= self.num_steps or not math.isfinite(last) or diverged:
+            self.model.stop_training = True
+
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        from densa.saving.training_state import set_training_state
+
+        start, self._start = self._start, None
+        if start is not None:
+            with _core.no_grad():
+                _fit_metrics(start, self.model)
+                set_training_state(self.model, start)
+
+
+def _fit_metrics(state: dict[str, Any], model: Any) -> None:
+    # Metrics that were made by the first batch begin at 0.
+    variables = [variable for metric in model.metrics for variable in metric.variables]
+    if len(state["metrics"]) != len(variables):
+        state["metrics"] = [np.zeros(tuple(v.shape), str(v.dtype)) for v in variables]

@@ -1,0 +1,102 @@
+"""What a training needs to go on with the same bits: the state of a model and of all randomness."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from densa import _core
+from densa.random import get_global_state, set_global_state
+
+from .saving_api import _generators, weight_keys
+
+
+def get_training_state(model: Any) -> dict[str, Any]:
+    """Weights, optimizer, metrics, counters and random states of a model in training.
+
+    Args:
+        model: A compiled model.
+
+    Returns:
+        Plain data with arrays, for `set_training_state`.
+    """
+    optimizer: dict[str, Any] = {}
+    model.optimizer.save_own_variables(optimizer)
+    # Users' generators and augmentations may draw from NumPy's old global state.
+    kind, keys, *rest = np.random.get_state()  # noqa: NPY002
+    return {
+        "weights": {key: variable.numpy() for key, variable in weight_keys(model).items()},
+        "optimizer": optimizer,
+        "metrics": [variable.numpy() for variable in _metric_variables(model)],
+        "report": model.optimizer.report.get_state(),
+        "steps_trained": model._steps_trained,
+        "steps_of_runners": {
+            name: runner._steps
+            for name, runner in model._runners.items()
+            if hasattr(runner, "_steps")
+        },
+        "stop_training": bool(model.stop_training),
+        "generators": [[g.seed, g.stream, g.count] for g in _generators(model)],
+        "random": get_global_state(),
+        "numpy": (kind, keys, *rest),
+        "python": random.getstate(),
+    }
+
+
+def check_training_state(model: Any, state: Mapping[str, Any]) -> None:
+    """Refuses a state that is not of this model.
+
+    Raises:
+        ValueError: Weights, optimizer or metrics are others; says which.
+    """
+    own = {key: tuple(v.shape) for key, v in weight_keys(model).items()}
+    saved = {key: tuple(array.shape) for key, array in state["weights"].items()}
+    if list(own.values()) != list(saved.values()):
+        raise ValueError(f"it has the weights {_shown(saved)}, whereas the model has {_shown(own)}")
+    for what, mine, theirs in (
+        ("the optimizer's state", model.optimizer.variables, state["optimizer"].values()),
+        ("the metrics", _metric_variables(model), state["metrics"]),
+    ):
+        if [tuple(v.shape) for v in mine] != [tuple(np.shape(a)) for a in theirs]:
+            raise ValueError(f"{what} do not fit the compiled model's")
+
+
+def set_training_state(model: Any, state: Mapping[str, Any]) -> None:
+    """Puts a state back into a model that has been built and compiled alike.
+
+    Args:
+        model: The model; its metrics have seen a batch.
+        state: What `get_training_state` gave and `check_training_state` has passed.
+    """
+    with _core.no_grad():
+        _assign(weight_keys(model).values(), state["weights"].values())
+        _assign(_metric_variables(model), state["metrics"])
+        _assign(model.optimizer.variables, state["optimizer"].values())
+    model.optimizer.report.set_state(state["report"])
+    model._steps_trained = state["steps_trained"]
+    for name, steps in state["steps_of_runners"].items():
+        runner = model._runner(name)
+        if hasattr(runner, "_steps"):
+            runner._steps = steps
+    model.stop_training = state["stop_training"]
+    for generator, own in zip(_generators(model), state["generators"], strict=True):
+        generator.set_state(own)
+    set_global_state(state["random"])
+    np.random.set_state(tuple(state["numpy"]))  # noqa: NPY002
+    random.setstate(state["python"])
+
+
+def _assign(variables: Any, arrays: Any) -> None:
+    for variable, array in zip(variables, arrays, strict=True):
+        variable.assign(np.asarray(array).astype(str(variable.dtype), copy=False))
+
+
+def _metric_variables(model: Any) -> list[Any]:
+    return [variable for metric in model.metrics for variable in metric.variables]
+
+
+def _shown(shapes: Mapping[str, Any]) -> str:
+    return ", ".join(f"{key} {shape}" for key, shape in list(shapes.items())[:6])
