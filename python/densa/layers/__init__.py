@@ -35,6 +35,13 @@ from densa.layers.multiply import Multiply, multiply
 from densa.layers.normalization import Normalization
 from densa.layers.permute import Permute
 from densa.layers.prelu import PReLU
+from densa.layers.random_brightness import RandomBrightness
+from densa.layers.random_contrast import RandomContrast
+from densa.layers.random_crop import RandomCrop
+from densa.layers.random_flip import RandomFlip
+from densa.layers.random_rotation import RandomRotation
+from densa.layers.random_translation import RandomTranslation
+from densa.layers.random_zoom import RandomZoom
 from densa.layers.relu import ReLU
 from densa.layers.rescaling import Rescaling
 from densa.layers.reshape import Reshape
@@ -122,6 +129,13 @@ __all__ = [
     "Permute",
     "RMSNormalization",
     "RReLU",
+    "RandomBrightness",
+    "RandomContrast",
+    "RandomCrop",
+    "RandomFlip",
+    "RandomRotation",
+    "RandomTranslation",
+    "RandomZoom",
     "ReLU",
     "Rescaling",
     "Reshape",
