@@ -19,8 +19,8 @@ class Normalization(Layer):
     """y = (x - mean) / max(sqrt(variance), 1e-7), for each index of `axis`.
 
     Mean and variance are given, or learned from data by `adapt` before training. A frozen network
-    has them in its first dense layer. Under a mixed policy the input is read and standardised in
-    float32.
+    has them in its first dense layer, but for a shift that would cost digits there. Under a mixed
+    policy the input is read and standardised in float32.
 
     Args:
         axis: the axis (or axes) that keep their own mean and variance; None means one of each for
