@@ -49,7 +49,7 @@ if(NOT APPLE)
 endif()
 
 # What only training links stays out of the archive; a linker takes the rest as it needs it.
-set(densa_only_training "/ops/(registry|loss|dropout|random|optimizer|arithmetic|slope_sum)")
+set(densa_only_training "/ops/(registry|loss|dropout|random|affine_transform|optimizer|arithmetic|slope_sum)")
 add_library(densa_predict_static STATIC EXCLUDE_FROM_ALL
   $<TARGET_OBJECTS:densa_capi> $<TARGET_OBJECTS:densa_predict_registry>
   "$<FILTER:${densa_objects},EXCLUDE,${densa_only_training}>")

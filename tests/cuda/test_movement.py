@@ -181,3 +181,17 @@ def test_the_first_wrong_id_is_named(case, ids):
             _core.apply(op, *(_core.from_numpy(x).to(device) for x in arrays), **attrs)
         said.append(str(error.value))
     assert said[0] == said[1]
+
+
+@pytest.mark.parametrize("fill", ["constant", "nearest", "wrap", "reflect"])
+@pytest.mark.parametrize("interpolation", ["bilinear", "nearest"])
+@pytest.mark.parametrize("first", [False, True])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_affine_transforms(fill, interpolation, first, dtype):
+    rng = np.random.default_rng(2)
+    x = rng.normal(size=(3, 2, 9, 7) if first else (3, 9, 7, 2)).astype(dtype)
+    m = (rng.normal(0, 0.5, (3, 6)) + [1, 0, 2, 0, 1, -3]).astype(dtype)
+    attrs = {"fill_mode": fill, "interpolation": interpolation, "channels_first": first}
+    check("affine_transform", x, m, **attrs, fill_value=0.5)
+    check("affine_transform", x, m, **attrs, height=4, width=20)
+    check("affine_transform_grad", x, m, **attrs, height=4, width=20)

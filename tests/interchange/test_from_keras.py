@@ -60,6 +60,10 @@ LAYERS = {
     "BatchNormalization": lambda: K.BatchNormalization(momentum=0.7, epsilon=1e-2),
     "BatchNormalization, plain": lambda: K.BatchNormalization(center=False, scale=False),
     "LayerNormalization": lambda: K.LayerNormalization(epsilon=1e-5),
+    "RMSNormalization": lambda: K.RMSNormalization(epsilon=1e-2),
+    "UnitNormalization": lambda: K.UnitNormalization(),
+    "Normalization": lambda: K.Normalization(mean=[1.0] * 6, variance=[4.0] * 6),
+    "Normalization, inverted": lambda: K.Normalization(None, 1.0, 4.0, invert=True),
     "Dropout": lambda: K.Dropout(0.4, seed=3),
     "GaussianNoise": lambda: K.GaussianNoise(0.4),
     "GaussianDropout": lambda: K.GaussianDropout(0.4),
@@ -85,6 +89,34 @@ def test_layers_and_their_settings(name):
     config, expected = ours.layers[-1].get_config(), theirs.layers[-1].get_config()
     for key in ("units", "momentum", "epsilon", "rate", "seed", "negative_slope", "trainable"):
         assert config.get(key) == expected.get(key)
+
+
+def test_what_layers_learned_from_data():
+    """Keras' adapt() needs TensorFlow: here is what it leaves."""
+    x = RNG.normal(3, 2, (30, 4)).astype("f4")
+    norm, bins = K.Normalization(), K.Discretization(num_bins=4, output_mode="one_hot")
+    theirs = keras.Sequential([keras.Input((4,)), norm, bins])
+    norm.set_weights([x.mean(0), x.var(0), np.array(1)])
+    norm.finalize_state()
+    bins.bin_boundaries = [-0.5, 0.0, 0.75]
+    ours = densa.convert.from_keras(theirs)
+    np.testing.assert_array_equal(ours(x).numpy(), numbers(theirs(x)))
+    assert ours.layers[-1].num_bins == 4
+
+
+def test_dots_and_classes():
+    a, b = keras.Input((3, 4)), keras.Input((4, 2))
+    ids = keras.Input((3,), dtype="int32")
+    outputs = [
+        K.Dot((2, 1))([a, b]),
+        K.Dot(-1, normalize=True)([K.Flatten()(a)] * 2),
+        *(K.CategoryEncoding(5, output_mode=m)(ids) for m in ("one_hot", "multi_hot", "count")),
+    ]
+    arrays = RNG.normal(size=(5, 3, 4)), RNG.normal(size=(5, 4, 2)), RNG.integers(0, 5, (5, 3))
+    same(
+        keras.Model([a, b, ids], outputs),
+        *(x.astype(t) for x, t in zip(arrays, "ffi", strict=True)),
+    )
 
 
 def test_functional_graph_with_shared_layers_ops_and_nested_models():

@@ -37,11 +37,17 @@ CASES = {
         lambda: L.LayerNormalization(1, beta_initializer="uniform"),
         data(4, 3, 5),
     ),
+    "RMSNormalization": (lambda: L.RMSNormalization(epsilon=0.1), X),
+    "RMSNormalization, axis 1": (lambda: L.RMSNormalization(1), data(4, 3, 5)),
+    "UnitNormalization": (lambda: L.UnitNormalization(), X),
+    "Normalization": (lambda: L.Normalization(mean=0.5, variance=4.0), X),
     "ReLU": (lambda: L.ReLU(1.5, 0.1, 0.3), X),
     "LeakyReLU": (lambda: L.LeakyReLU(), X),
     "PReLU": (lambda: L.PReLU("uniform"), X),
     "ELU": (lambda: L.ELU(0.7), X),
+    "PReLU, shared": (lambda: L.PReLU("uniform", shared_axes=[1]), data(3, 4, 5)),
     "Swish": (lambda: L.Swish(0.6), X),
+    "Swish, per unit": (lambda: L.Swish("uniform", per_unit=True), X),
     "Softmax": (lambda: L.Softmax(), X),
     "Softmax, axes": (lambda: L.Softmax((1, 2)), data(2, 3, 4)),
     "Reshape": (lambda: L.Reshape((3, 2)), X),
@@ -57,6 +63,9 @@ CASES = {
     "Maximum": (lambda: L.Maximum(), PAIR),
     "Minimum": (lambda: L.Minimum(), PAIR),
     "Concatenate": (lambda: L.Concatenate(), PAIR),
+    "Dot": (lambda: L.Dot(1), PAIR),
+    "Dot, normalized": (lambda: L.Dot(1, normalize=True), PAIR),
+    "Dot, matrices": (lambda: L.Dot((1, 2)), [data(2, 3, 5), data(2, 4, 3)]),
 }
 STEP = 1e-5
 
@@ -146,3 +155,20 @@ def test_gradient_of_regularizers():
         w = densa.Variable(data(3, 4))
         regularizer(w).backward()
         np.testing.assert_allclose(w.grad.numpy(), slope(w.numpy()), rtol=1e-12)
+
+
+def test_gradient_of_unit_normalization_at_zero_is_finite():
+    for layer in (L.UnitNormalization(), L.Dot(1, normalize=True)):
+        x = _core.from_numpy(np.zeros((1, 3), "float32"))
+        x.requires_grad = True
+        layer(x if layer.name.startswith("unit") else [x, x]).sum().backward()
+        assert np.isfinite(x.grad.numpy()).all()
+
+
+def test_gradient_of_rrelu_is_its_slopes():
+    layer = L.RReLU(seed=1)
+    x = _core.from_numpy(-np.ones((4, 5), "float32"))
+    x.requires_grad = True
+    y = layer(x, training=True)
+    y.sum().backward()
+    np.testing.assert_array_equal(x.grad.numpy(), -y.numpy())

@@ -79,6 +79,17 @@ def layer_norm_reference(layer, x, axis):
     return gamma * y + beta
 
 
+def rms_reference(layer, x, axis):
+    scale = layer.scale.numpy()
+    if axis == 1:
+        scale = scale[:, None]
+    return scale * x / np.sqrt((x * x).mean(axis, keepdims=True) + layer.epsilon)
+
+
+def unit(x, axis=-1):
+    return x / np.sqrt((x * x).sum(axis, keepdims=True))
+
+
 def relu_reference(layer, x):
     below = 0.1 * (x - 0.5)
     return np.minimum(np.where(x >= 0.5, x, below), 2.0)
@@ -138,6 +149,104 @@ CASES = {
         lambda: L.LayerNormalization(center=False, scale=False),
         X,
         lambda layer, x: (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + 1e-3),
+    ),
+    "RMSNormalization": (
+        lambda: L.RMSNormalization(),
+        X,
+        lambda layer, x: rms_reference(layer, x, -1),
+    ),
+    "RMSNormalization, axis 1": (
+        lambda: L.RMSNormalization(1, epsilon=0.1),
+        data(4, 3, 5),
+        lambda layer, x: rms_reference(layer, x, 1),
+    ),
+    "RMSNormalization, axes": (
+        lambda: L.RMSNormalization([1, 2]),
+        data(4, 3, 5),
+        lambda layer, x: rms_reference(layer, x, (1, 2)),
+    ),
+    "UnitNormalization": (lambda: L.UnitNormalization(), X, lambda _, x: unit(x)),
+    "UnitNormalization, axes": (
+        lambda: L.UnitNormalization((1, 2)),
+        data(4, 3, 5),
+        lambda _, x: unit(x, (1, 2)),
+    ),
+    "Normalization": (
+        lambda: L.Normalization(mean=np.arange(6.0), variance=np.arange(1.0, 7.0)),
+        X,
+        lambda _, x: (x - np.arange(6.0)) / np.sqrt(np.arange(1.0, 7.0)),
+    ),
+    "Normalization, inverted": (
+        lambda: L.Normalization(mean=2.0, variance=9.0, invert=True),
+        X,
+        lambda _, x: 3 * x + 2,
+    ),
+    "Normalization, axis 1": (
+        lambda: L.Normalization(1, mean=[1.0, 2, 3], variance=[4.0, 0.25, 1]),
+        data(4, 3, 5),
+        lambda _, x: (x - np.array([1.0, 2, 3])[:, None]) / np.array([2.0, 0.5, 1])[:, None],
+    ),
+    "Normalization, no axis": (
+        lambda: L.Normalization(None, mean=1.0, variance=0.0),
+        np.full((2, 3), 1.0),
+        lambda _, x: 0 * x,
+    ),
+    "RReLU": (lambda: L.RReLU(0.1, 0.3), X, lambda _, x: np.where(x < 0, 0.2 * x, x)),
+    "CategoryEncoding": (
+        lambda: L.CategoryEncoding(4),
+        np.array([[0, 3, 3], [1, 1, 1]]),
+        lambda _, x: np.array([[1.0, 0, 0, 1], [0, 1, 0, 0]]),
+    ),
+    "CategoryEncoding, one_hot": (
+        lambda: L.CategoryEncoding(3, "one_hot"),
+        np.array([[0, 2], [1, 1]]),
+        lambda _, x: np.eye(3)[x.astype(int)],
+    ),
+    "CategoryEncoding, one_hot of one": (
+        lambda: L.CategoryEncoding(3, "one_hot"),
+        np.array([[2], [1], [0]]),
+        lambda _, x: np.eye(3)[x[:, 0].astype(int)],
+    ),
+    "CategoryEncoding, count": (
+        lambda: L.CategoryEncoding(4, "count"),
+        np.array([[0, 3, 3], [1, 1, 1]]),
+        lambda _, x: np.array([[1.0, 0, 0, 2], [0, 3, 0, 0]]),
+    ),
+    "CategoryEncoding, rank 3": (
+        lambda: L.CategoryEncoding(3, "multi_hot"),
+        np.array([[[0, 1], [2, 2]]]),
+        lambda _, x: np.array([[[1.0, 1, 0], [0, 0, 1]]]),
+    ),
+    "Discretization, one_hot": (
+        lambda: L.Discretization([-1.0, 0.5], output_mode="one_hot"),
+        X,
+        lambda _, x: np.eye(3)[np.digitize(x, [-1.0, 0.5])],
+    ),
+    "Discretization, count": (
+        lambda: L.Discretization([-1.0, 0.5], output_mode="count"),
+        X,
+        lambda _, x: np.eye(3)[np.digitize(x, [-1.0, 0.5])].sum(1),
+    ),
+    "Dot": (lambda: L.Dot(1), PAIR, lambda _, x: (x[0] * x[1]).sum(1, keepdims=True)),
+    "Dot, normalized": (
+        lambda: L.Dot(-1, normalize=True),
+        PAIR,
+        lambda _, x: (unit(x[0]) * unit(x[1])).sum(1, keepdims=True),
+    ),
+    "Dot, matrices": (
+        lambda: L.Dot((1, 2)),
+        [data(2, 3, 5), data(2, 4, 3)],
+        lambda _, x: np.einsum("nka,nbk->nab", *x),
+    ),
+    "Dot, matrix and vector": (
+        lambda: L.Dot((2, 1)),
+        [data(2, 3, 5), data(2, 5)],
+        lambda _, x: np.einsum("nak,nk->na", *x),
+    ),
+    "Dot, rank 4": (
+        lambda: L.Dot((2, 1), normalize=True),
+        [data(2, 3, 5, 2), data(2, 5, 4)],
+        lambda _, x: np.einsum("nakc,nkb->nacb", unit(x[0], 2), unit(x[1], 1)),
     ),
     "ReLU": (lambda: L.ReLU(), X, lambda _, x: np.maximum(x, 0)),
     "ReLU, all arguments": (lambda: L.ReLU(2.0, 0.1, 0.5), X, relu_reference),
@@ -332,6 +441,9 @@ def test_merge_functions():
     np.testing.assert_allclose(L.maximum([a, b]).numpy(), np.maximum(a, b), rtol=1e-6)
     np.testing.assert_allclose(L.minimum([a, b]).numpy(), np.minimum(a, b), rtol=1e-6)
     assert L.concatenate([a, b], axis=1).shape == (4, 6)
+    cosine = (a * b).sum(1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)
+    found = L.dot([a, b], axes=1, normalize=True).numpy()
+    np.testing.assert_allclose(found, cosine[:, None], rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -360,12 +472,69 @@ def test_merge_functions():
         (lambda: L.Reshape((5,))(X), "total size"),
         (lambda: L.Dense(2)(np.zeros(3, "float32")), "min_ndim=2, found ndim=1"),
         (lambda: L.BatchNormalization(axis=3)(X), "axis=3"),
+        (lambda: L.RMSNormalization(axis=2)(X), "axis=2 does not fit samples"),
+        (lambda: L.RMSNormalization(axis=0)(X), "axis=0 does not fit samples"),
+        (lambda: L.RMSNormalization(epsilon=-1.0), "at least 0"),
+        (lambda: L.UnitNormalization(axis=[1, -1])(X), "does not fit samples"),
+        (lambda: L.PReLU(shared_axes=[2])(X), "axis=.2. does not fit samples"),
+        (lambda: L.PReLU(shared_axes=[0])(X), "does not fit samples"),
+        (lambda: L.PReLU()(densa.KerasTensor((None, None, 3))), "must have a known size"),
+        (lambda: L.RReLU(0.5, 0.2), "must not exceed"),
+        (lambda: L.RReLU(-0.1), "number >= 0"),
+        (lambda: L.RReLU(upper=float("nan")), "number >= 0"),
+        (lambda: L.RReLU(lowr=0.1), "Did you mean 'lower'"),
+        (lambda: L.GaussianDropout(1.0), "below 1"),
+        (lambda: L.Normalization(mean=1.0), "both `mean` and `variance`"),
+        (lambda: L.Normalization(mean=[1.0], variance=[1.0, 2.0]), "same shape"),
+        (lambda: L.Normalization(mean=1.0, variance=-1.0), "at least 0"),
+        (lambda: L.Normalization(mean=[[1.0]], variance=[[1.0]]), "number of axes"),
+        (lambda: L.Normalization(mean=[1.0, 2], variance=[1.0, 2])(X), "does not fit axis -1"),
+        (lambda: L.Normalization(axis=2)(X), "axis=2"),
+        (lambda: L.Normalization()(densa.KerasTensor((None, None))), "must have a known size"),
+        (lambda: L.Discretization(), "either `num_bins` or"),
+        (lambda: L.Discretization([0.0], 3), "either `num_bins` or"),
+        (lambda: L.Discretization([1.0, 0.0]), "do not fall"),
+        (lambda: L.Discretization(num_bins=0), "num_bins"),
+        (lambda: L.Discretization([0.0], output_mode="onehot"), "Did you mean 'one_hot'"),
+        (lambda: L.Discretization([0.0], sparse=True), "sparse"),
+        (lambda: L.Discretization(num_bins=3)(X), "call its adapt"),
+        (lambda: L.CategoryEncoding(), "num_tokens"),
+        (lambda: L.CategoryEncoding(0), "num_tokens"),
+        (lambda: L.CategoryEncoding(3, "mult_hot"), "Did you mean 'multi_hot'"),
+        (lambda: L.CategoryEncoding(3)([[1]], count_weights=[[1.0]]), "not used when"),
+        (
+            lambda: L.CategoryEncoding(3, "count")(np.ones((2, 2), int), np.ones((2, 3))),
+            "do not fit class numbers",
+        ),
+        (lambda: L.CategoryEncoding(3)(np.array([[np.nan]])), "Class numbers of layer"),
+        (lambda: L.Dot(1)(X), "list of inputs"),
+        (lambda: L.Dot(1)([X, X, X]), "exactly 2"),
+        (lambda: L.Dot((1, 2, 3)), "two elements"),
+        (lambda: L.Dot(0)(PAIR), "do not fit samples"),
+        (lambda: L.Dot((1, 2))(PAIR), "do not fit samples"),
+        (lambda: L.Dot(1)([data(2, 3), data(2, 4)]), "must be known and equal"),
         (lambda: L.Dense(2)(np.array([["a"]])), "cannot take an array"),
         (lambda: L.Dense(2)(densa.KerasTensor((None, None))), "must be known"),
     ],
 )
 def test_errors(make, words):
     with pytest.raises(ValueError, match=words):
+        make()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: L.UnitNormalization("last"),
+        lambda: L.RMSNormalization(1.5),
+        lambda: L.LayerNormalization([1, "a"]),
+        lambda: L.BatchNormalization(True),
+        lambda: L.PReLU(shared_axes="1"),
+        lambda: L.Dot("all"),
+    ],
+)
+def test_axes_are_integers(make):
+    with pytest.raises(TypeError, match="int"):
         make()
 
 

@@ -67,6 +67,21 @@ def test_noise():
     assert y.mean() == pytest.approx(1, abs=0.02)
 
 
+def test_rrelu_draws_slopes_while_training():
+    x = np.concatenate([-ONES, ONES])
+    layer = L.RReLU(0.1, 0.4, seed=1)
+    y = layer(x, training=True).numpy()
+    slopes = -y[: len(ONES)]
+    assert 0.1 <= slopes.min() < 0.101
+    assert 0.399 < slopes.max() <= 0.4
+    assert slopes.mean() == pytest.approx(0.25, abs=0.002)  # deviation 0.3 / sqrt(12 · 10000)
+    np.testing.assert_array_equal(y[len(ONES) :], ONES)
+    np.testing.assert_allclose(layer(x).numpy()[: len(ONES)], -0.25 * ONES, rtol=1e-6)
+    again = L.RReLU(0.1, 0.4, seed=1)
+    np.testing.assert_array_equal(again(x, training=True).numpy(), y)
+    assert np.any(again(x, training=True).numpy() != y)
+
+
 # ---- initializers --------------------------------------------------------------------------------
 
 init = densa.initializers

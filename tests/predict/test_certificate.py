@@ -238,6 +238,38 @@ def test_what_was_folded_is_named_and_saves_work():
     assert off.folded == ()
 
 
+def test_normalization_and_rescaling_are_folded_by_name():
+    x = np.random.default_rng(1).normal(0.3, 2.0, (50, 6)).astype("float32")
+    model = densa.Sequential(
+        [
+            densa.Input((6,)),
+            layers.Rescaling(0.5, 0.1),
+            layers.Normalization(name="scaler"),
+            layers.Dense(8, "relu", name="first"),
+            layers.Dense(2),
+        ]
+    )
+    model.layers[1].adapt(model.layers[0](x))
+    predictor = model.freeze()
+    told = predictor.certificate
+    assert told.kept == ()
+    (line,) = told.folded
+    for part in ("multiply 0.5", "scaler/mean", "scaler/variance", "into", "first/kernel"):
+        assert part in line
+    dense = densa.Sequential([densa.Input((6,)), *(layers.Dense(n, "relu") for n in (8, 2))])
+    assert told.flops == pytest.approx(dense.freeze().certificate.flops, abs=2)
+    np.testing.assert_allclose(predictor(x), model.predict(x, verbose=0), rtol=1e-5, atol=1e-6)
+
+
+def test_norms_of_samples_freeze_as_they_are():
+    parts = layers.RMSNormalization(), layers.UnitNormalization()
+    for part in parts:
+        model = densa.Sequential([densa.Input((6,)), layers.Dense(8), part])
+        told = model.freeze().certificate
+        assert told.folded == ()
+        assert told.max_row_error < 1e-6
+
+
 def test_merged_and_removed():
     model = densa.Sequential(
         [densa.Input((8,)), layers.Dense(9), layers.Dense(4, "relu"), layers.Dense(2)]

@@ -11,8 +11,11 @@ from densa.layers.add import Add, add
 from densa.layers.alpha_dropout import AlphaDropout
 from densa.layers.average import Average, average
 from densa.layers.batch_normalization import BatchNormalization
+from densa.layers.category_encoding import CategoryEncoding
 from densa.layers.concatenate import Concatenate, concatenate
 from densa.layers.dense import Dense
+from densa.layers.discretization import Discretization
+from densa.layers.dot import Dot, dot
 from densa.layers.dropout import Dropout
 from densa.layers.elu import ELU
 from densa.layers.embedding import Embedding
@@ -29,14 +32,25 @@ from densa.layers.leaky_relu import LeakyReLU
 from densa.layers.maximum import Maximum, maximum
 from densa.layers.minimum import Minimum, minimum
 from densa.layers.multiply import Multiply, multiply
+from densa.layers.normalization import Normalization
 from densa.layers.permute import Permute
 from densa.layers.prelu import PReLU
+from densa.layers.random_brightness import RandomBrightness
+from densa.layers.random_contrast import RandomContrast
+from densa.layers.random_crop import RandomCrop
+from densa.layers.random_flip import RandomFlip
+from densa.layers.random_rotation import RandomRotation
+from densa.layers.random_translation import RandomTranslation
+from densa.layers.random_zoom import RandomZoom
 from densa.layers.relu import ReLU
 from densa.layers.rescaling import Rescaling
 from densa.layers.reshape import Reshape
+from densa.layers.rms_normalization import RMSNormalization
+from densa.layers.rrelu import RReLU
 from densa.layers.softmax import Softmax
 from densa.layers.subtract import Subtract, subtract
 from densa.layers.swish import Swish
+from densa.layers.unit_normalization import UnitNormalization
 from densa.saving.serialization import deserialize_keras_object, serialize_keras_object
 
 
@@ -88,8 +102,11 @@ __all__ = [
     "AlphaDropout",
     "Average",
     "BatchNormalization",
+    "CategoryEncoding",
     "Concatenate",
     "Dense",
+    "Discretization",
+    "Dot",
     "Dropout",
     "ELU",
     "Embedding",
@@ -107,18 +124,30 @@ __all__ = [
     "Maximum",
     "Minimum",
     "Multiply",
+    "Normalization",
     "PReLU",
     "Permute",
+    "RMSNormalization",
+    "RReLU",
+    "RandomBrightness",
+    "RandomContrast",
+    "RandomCrop",
+    "RandomFlip",
+    "RandomRotation",
+    "RandomTranslation",
+    "RandomZoom",
     "ReLU",
     "Rescaling",
     "Reshape",
     "Softmax",
     "Subtract",
     "Swish",
+    "UnitNormalization",
     "add",
     "average",
     "concatenate",
     "deserialize",
+    "dot",
     "maximum",
     "minimum",
     "multiply",

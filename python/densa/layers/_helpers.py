@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
 from typing import Any
 
-from densa import _core
+import numpy as np
+
+from densa import _core, random
+from densa.device import beside
+
+_SMALLEST = 1e-12  # length that a vector is divided by
 
 
 def as_float(x: Any, dtype: str) -> Any:
@@ -27,3 +34,76 @@ def last_size(input_shape: Any, name: str) -> int:
             f"input_shape={input_shape}."
         )
     return int(size)
+
+
+def check_axis(axis: Any, argument: str = "axis") -> int | list[int]:
+    """Return an axis as int, or several as list; TypeError for anything else."""
+    several = isinstance(axis, (list, tuple))
+    given = list(axis) if several else [axis]
+    if any(isinstance(a, bool) or not isinstance(a, (int, np.integer)) for a in given):
+        raise TypeError(
+            f"Invalid value for `{argument}` argument: expected an int or a list/tuple of ints. "
+            f"Received: {argument}={axis!r}"
+        )
+    return [int(a) for a in given] if several else int(given[0])
+
+
+def axes_of(axis: int | list[int], rank: int, name: str, first: int = 0) -> list[int]:
+    """Return axes counted from 0, sorted; ValueError unless they lie in first … rank - 1."""
+    given = axis if isinstance(axis, list) else [axis]
+    axes = sorted(a + rank if a < 0 else a for a in given)
+    if not axes or len(set(axes)) != len(axes) or any(not first <= a < rank for a in axes):
+        what = "samples of an input" if first else "an input"
+        raise ValueError(f"Layer '{name}': axis={axis} does not fit {what} of rank {rank}.")
+    return axes
+
+
+def sizes_of(input_shape: Any, axes: list[int], axis: Any, name: str) -> tuple[int, ...]:
+    """Return the sizes of these axes; ValueError if one is unknown."""
+    shape = tuple(input_shape[a] for a in axes)
+    if None in shape:
+        raise ValueError(
+            f"Layer '{name}': axis {axis} of the input must have a known size. "
+            f"Received: input_shape={tuple(input_shape)}."
+        )
+    return shape
+
+
+def along(variable: Any, axes: list[int], x: Any) -> Any:
+    """Return what has one number for each index of x's `axes` in a shape that broadcasts to x."""
+    rank = len(x.shape)
+    if axes == list(range(rank - len(axes), rank)):
+        return variable
+    shape = [int(x.shape[a]) if a in axes else 1 for a in range(rank)]
+    return _core.apply("reshape", variable, shape=shape)
+
+
+def of_length_one(x: Any, axes: list[int]) -> Any:
+    """Return x divided by its Euclidean length over axes; zeros stay zeros."""
+    power = _core.apply("sum", _core.apply("square", x), axis=axes, keepdims=True)
+    # The bound lies under the root, so that the gradient of zeros is finite.
+    inverse = _core.apply("rsqrt", _core.apply("maximum", power, _SMALLEST**2))
+    return _core.apply("multiply", x, inverse)
+
+
+def one_of(value: Any, known: Iterable[str], argument: str, layer: str) -> str:
+    """Return a name out of a few; ValueError for another, with the nearest."""
+    names = list(known)
+    if isinstance(value, str) and value in names:
+        return value
+    near = difflib.get_close_matches(str(value), names, 1)
+    raise ValueError(
+        f"{layer}: `{argument}` must be one of {names}. Received: {argument}={value!r}."
+        + (f" Did you mean {near[0]!r}?" if near else "")
+    )
+
+
+def uniform(shape: Any, low: float, high: float, generator: random.SeedGenerator, like: Any) -> Any:
+    """Draw evenly from [low, high), beside `like` and of its type; also while recording.
+
+    The first size may be None: the rows of the batch.
+    """
+    sizes = [-1 if d is None else int(d) for d in shape]
+    place = {"low": low, "high": high, **generator.draw()}
+    made = _core.apply("random_uniform", shape=sizes, dtype=str(like.dtype), **place)
+    return beside(made, like)

@@ -9,7 +9,7 @@ import numpy as np
 
 from densa import _core, constraints, initializers, regularizers
 from densa._scope import in_symbolic_scope
-from densa.layers._helpers import as_float
+from densa.layers._helpers import as_float, axes_of, check_axis, sizes_of
 from densa.layers.input_spec import InputSpec
 from densa.layers.layer import Layer
 
@@ -65,7 +65,7 @@ class BatchNormalization(Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.axis = [int(a) for a in axis] if isinstance(axis, (list, tuple)) else int(axis)
+        self.axis = check_axis(axis)
         self.momentum = float(momentum)
         self.epsilon = float(epsilon)
         if not 0 <= self.momentum <= 1:
@@ -88,23 +88,9 @@ class BatchNormalization(Layer):
         self.moving_mean: Any = None
         self.moving_variance: Any = None
 
-    def _axes(self, rank: int) -> list[int]:
-        given = self.axis if isinstance(self.axis, list) else [self.axis]
-        axes = [a + rank if a < 0 else a for a in given]
-        if not axes or len(set(axes)) != len(axes) or any(not 0 <= a < rank for a in axes):
-            raise ValueError(
-                f"Layer '{self.name}': axis={self.axis} does not fit an input of rank {rank}."
-            )
-        return sorted(axes)
-
     def build(self, input_shape: Any) -> None:
-        axes = self._axes(len(input_shape))
-        shape = tuple(input_shape[a] for a in axes)
-        if None in shape:
-            raise ValueError(
-                f"Layer '{self.name}': axis {self.axis} of the input must have a known size. "
-                f"Received: input_shape={tuple(input_shape)}."
-            )
+        axes = axes_of(self.axis, len(input_shape), self.name)
+        shape = sizes_of(input_shape, axes, self.axis, self.name)
         if self.scale:
             self.gamma = self.add_weight(
                 shape=shape,
@@ -149,7 +135,7 @@ class BatchNormalization(Layer):
         return as_float(self._normalize_axes(x, bool(training)), self.compute_dtype)
 
     def _normalize_axes(self, x: Any, training: bool) -> Any:
-        axes = self._axes(len(x.shape))
+        axes = axes_of(self.axis, len(x.shape), self.name)
         if len(axes) == 1:
             return self._normalize(x, axes[0], training)
         # Several axes: put them last, as one, and back afterwards.
@@ -201,7 +187,7 @@ class BatchNormalization(Layer):
         moving.assign(new)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
-        self._axes(len(input_shape))
+        axes_of(self.axis, len(input_shape), self.name)
         return input_shape
 
     def get_config(self) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from densa import _core, constraints, initializers, regularizers
-from densa.layers._helpers import as_float
+from densa.layers._helpers import along, as_float, axes_of, check_axis, sizes_of
 from densa.layers.input_spec import InputSpec
 from densa.layers.layer import Layer
 
@@ -50,7 +50,7 @@ class LayerNormalization(Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.axis = [int(a) for a in axis] if isinstance(axis, (list, tuple)) else int(axis)
+        self.axis = check_axis(axis)
         self.epsilon = float(epsilon)
         if not self.epsilon >= 0:
             raise ValueError(f"`epsilon` must be at least 0; received {epsilon!r}.")
@@ -65,24 +65,9 @@ class LayerNormalization(Layer):
         self.gamma: Any = None
         self.beta: Any = None
 
-    def _axes(self, rank: int) -> list[int]:
-        given = self.axis if isinstance(self.axis, list) else [self.axis]
-        axes = sorted(a + rank if a < 0 else a for a in given)
-        if not axes or len(set(axes)) != len(axes) or any(not 0 < a < rank for a in axes):
-            raise ValueError(
-                f"Layer '{self.name}': axis={self.axis} does not fit samples of an input of rank "
-                f"{rank}."
-            )
-        return axes
-
     def build(self, input_shape: Any) -> None:
-        axes = self._axes(len(input_shape))
-        shape = tuple(input_shape[a] for a in axes)
-        if None in shape:
-            raise ValueError(
-                f"Layer '{self.name}': axis {self.axis} of the input must have a known size. "
-                f"Received: input_shape={tuple(input_shape)}."
-            )
+        axes = axes_of(self.axis, len(input_shape), self.name, first=1)
+        shape = sizes_of(input_shape, axes, self.axis, self.name)
         if self.scale:
             self.gamma = self.add_weight(
                 shape=shape,
@@ -108,27 +93,19 @@ class LayerNormalization(Layer):
     def call(self, inputs: Any) -> Any:
         # In the variables' type, also where 16 bits go in and out: sums need more.
         x = as_float(inputs, self.variable_dtype)
-        axes = self._axes(len(x.shape))
+        axes = axes_of(self.axis, len(x.shape), self.name, first=1)
         mean = _core.apply("mean", x, axis=axes, keepdims=True)
         variance = _core.apply("var", x, axis=axes, keepdims=True)
         inverse = _core.apply("rsqrt", _core.apply("add", variance, self.epsilon))
         y = _core.apply("multiply", _core.apply("subtract", x, mean), inverse)
         if self.gamma is not None:
-            y = _core.apply("multiply", y, self._along(self.gamma, axes, x))
+            y = _core.apply("multiply", y, along(self.gamma, axes, x))
         if self.beta is not None:
-            y = _core.apply("add", y, self._along(self.beta, axes, x))
+            y = _core.apply("add", y, along(self.beta, axes, x))
         return as_float(y, self.compute_dtype)
 
-    def _along(self, variable: Any, axes: list[int], x: Any) -> Any:
-        """Return the variable in a shape that broadcasts to x."""
-        rank = len(x.shape)
-        if axes == list(range(rank - len(axes), rank)):
-            return variable
-        shape = [int(x.shape[a]) if a in axes else 1 for a in range(rank)]
-        return _core.apply("reshape", variable, shape=shape)
-
     def compute_output_shape(self, input_shape: Any) -> Any:
-        self._axes(len(input_shape))
+        axes_of(self.axis, len(input_shape), self.name, first=1)
         return input_shape
 
     def get_config(self) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from densa import _core, constraints, initializers, regularizers
-from densa.layers._helpers import as_float
+from densa.layers._helpers import as_float, axes_of, check_axis, sizes_of
 from densa.layers.input_spec import InputSpec
 from densa.layers.layer import Layer
 
@@ -17,7 +17,11 @@ class PReLU(Layer):
         alpha_initializer: first value of alpha.
         alpha_regularizer: penalty on alpha.
         alpha_constraint: what alpha is put back to after each update.
-        shared_axes: axes, counted from 1, along which one alpha serves all.
+        shared_axes: axes, counted from 1 as the batch is 0, along which one alpha serves all.
+
+    Raises:
+        TypeError: for axes that are no integers.
+        ValueError: for an axis that samples do not have, or an open size that is not shared.
 
     Example:
         >>> densa.layers.PReLU()(np.array([[-1.0, 2.0]], "float32")).numpy()
@@ -36,16 +40,17 @@ class PReLU(Layer):
         self.alpha_initializer = initializers.get(alpha_initializer)
         self.alpha_regularizer = regularizers.get(alpha_regularizer)
         self.alpha_constraint = constraints.get(alpha_constraint)
-        if shared_axes is None or isinstance(shared_axes, (list, tuple)):
-            self.shared_axes = None if shared_axes is None else [int(a) for a in shared_axes]
-        else:
-            self.shared_axes = [int(shared_axes)]
+        shared = [] if shared_axes is None else check_axis(shared_axes, "shared_axes")
+        self.shared_axes = (shared if isinstance(shared, list) else [shared]) or None
         self.alpha: Any = None
 
     def build(self, input_shape: Any) -> None:
-        shape = list(input_shape[1:])
-        for axis in self.shared_axes or ():
-            shape[axis - 1] = 1
+        rank, name = len(input_shape), self.name
+        shared = axes_of(self.shared_axes, rank, name, first=1) if self.shared_axes else []
+        own = [a for a in range(1, rank) if a not in shared]
+        found = sizes_of(input_shape, own, own, name)
+        sizes: dict[int, int | None] = dict(zip(own, found, strict=True))
+        shape = [sizes.get(a, 1) for a in range(1, rank)]
         self.alpha = self.add_weight(
             shape=shape,
             name="alpha",
@@ -53,8 +58,7 @@ class PReLU(Layer):
             regularizer=self.alpha_regularizer,
             constraint=self.alpha_constraint,
         )
-        sizes = {a: n for a, n in enumerate(input_shape) if a and a not in (self.shared_axes or ())}
-        self.input_spec = InputSpec(ndim=len(input_shape), axes=sizes)
+        self.input_spec = InputSpec(ndim=rank, axes=sizes)
 
     def call(self, inputs: Any) -> Any:
         x = as_float(inputs, self.compute_dtype)

@@ -16,6 +16,7 @@ from densa.utils.batches import pack_x_y_sample_weight, unpack_x_y_sample_weight
 from densa.utils.numerical import normalize, to_categorical
 from densa.utils.plot_model import model_to_dot, plot_model
 from densa.utils.py_dataset import PyDataset
+from densa.utils.recalibrate_batch_norm import recalibrate_batch_norm
 from densa.utils.seed import set_random_seed
 from densa.utils.split_dataset import split_dataset
 
@@ -32,6 +33,7 @@ __all__ = [
     "normalize",
     "pack_x_y_sample_weight",
     "plot_model",
+    "recalibrate_batch_norm",
     "register_keras_serializable",
     "serialize_keras_object",
     "set_random_seed",
