@@ -11,6 +11,7 @@ import math
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -28,19 +29,31 @@ from .recording import symbols
 # y - y², tanh's 1 - y²; and the largest slope that they have.
 STEEPEST = {"sigmoid": 0.25, "tanh": 1.0}
 _KEPT_ROWS = 512
+_LOOKS = 64  # after so many the interval doubles: what a long training costs and keeps is bounded
+
+
+@dataclass
+class Look:
+    """One look at a step."""
+
+    step: int
+    rate: float
+    count: dict[str, int]
+    found: Found
+    moves: Found | None = None
 
 
 class Probe:
-    """Looks at a step now and then while a model trains; `fit` finds it at `model._probe`.
+    """Looks at a step now and then while a model trains: `_probe` of a callback.
 
     Args:
-        interval: Steps from one look to the next.
+        interval: Steps from one look to the next; it doubles after each 64 looks.
     """
 
     def __init__(self, interval: int) -> None:
         self.interval = interval
         self.wait = 0  # steps until the next look
-        self.samples: list[dict[str, Any]] = []
+        self._looks: list[Look] = []
         self.failure = ""  # why there are no samples
         self.seen = False
         self.inputs: list[Any] = []  # some rows of the floating inputs
@@ -56,10 +69,22 @@ class Probe:
             self.failure = f"{type(error).__name__}: {error}"
             return None
 
+    @property
+    def samples(self) -> list[dict[str, Any]]:
+        """What the looks have found: `step`, `rate`, `count` (numbers per unit, by layer), and by
+        kind and name the sums over a batch."""
+        out = []
+        for look in self._looks:
+            parts = look.found.parts()
+            if look.moves is not None:
+                parts |= look.moves.parts()
+            out.append({**parts, "step": look.step, "rate": look.rate, "count": look.count})
+        return out
+
     def look(
         self, recorded: Recorded | None, arrays: Any, order: Any, first: int, rows: int
-    ) -> dict[str, Any] | None:
-        """The statistics of a batch: these rows of the arrays."""
+    ) -> Look | None:
+        """Takes the statistics of a batch: these rows of the arrays."""
         if not self.seen:
             self._keep(arrays, order, first, rows)
         if recorded is None:
@@ -69,24 +94,22 @@ class Probe:
         recorded.forward.begin(arrays, order, first, first + rows, rows)
         recorded.forward.step = 0
         recorded.forward.run(1, 0.0, 0.0, None, step if draw is None else draw)
-        sample = recorded.read()
         count = {name: rows * inner for name, inner in recorded.inner.items()}
-        sample.update(step=step, count=count, rate=model.optimizer.rate_at(step))
-        self.samples.append(sample)
-        return sample
+        self._looks.append(Look(step, model.optimizer.rate_at(step), count, recorded.read()))
+        return self._looks[-1]
 
     @contextmanager
     def looking(
         self, recorded: Recorded | None, arrays: Any, order: Any, first: int, rows: int
     ) -> Iterator[None]:
         """Looks at the step in between, which takes these rows, and at what it does to weights."""
-        sample = self.look(recorded, arrays, order, first, rows)
+        look = self.look(recorded, arrays, order, first, rows)
         yield
-        if recorded is None or sample is None:
+        if recorded is None or look is None:
             self.wait = sys.maxsize
             return
-        sample["moved"] = recorded.read_moves()
-        self.wait = self.interval - 1
+        look.moves = recorded.read_moves()
+        self.wait = self.interval * 2 ** (len(self._looks) // _LOOKS) - 1
 
     def _keep(self, arrays: Any, order: Any, first: int, rows: int) -> None:
         # Some rows of inputs and targets, for rules about data.
@@ -106,7 +129,7 @@ class Probe:
 
 
 class Recorded:
-    """A probe's programs for batches of one kind, and the variables that they write.
+    """A probe's programs for batches of one kind.
 
     Args:
         model: A built, compiled model.
@@ -116,38 +139,34 @@ class Recorded:
 
     def __init__(self, model: Any, kinds: Batch, rows: int) -> None:
         self.model = model
-        self.capacity = rows
-        self.kernels: list[Variable] = []
-        self.moves: dict[str, Variable] = {}  # squares of updates, by the kernel's path
         self.inner: dict[str, int] = {}  # positions in a row that a unit gives a number for
-        self._written: dict[tuple[str, str], Variable] = {}
+        self._kernels: list[tuple[Variable, Variable]] = []  # each with a copy
         with Uses() as uses:
             program = self._record(kinds)
         if uses.several:
             with Uses(uses):
                 program = self._record(kinds)
         self.forward = _core.Plan(program, rows)
-        self._copies: list[Variable]
-        if self.kernels:
-            self.moved = _core.Plan(self._moves(), 1)
+        self._moves = _Written(model.trainable_variables[0])
+        self.moved = _core.Plan(self._record_moves(), 1) if self._kernels else None
 
-    def read(self) -> dict[str, Any]:
+    def read(self) -> Found:
         """What the last run has found, by kind and name."""
-        found: dict[str, Any] = {}
-        for (kind, name), variable in self._written.items():
-            found.setdefault(kind, {})[name] = _read(variable)
-        return found
+        return self._found.read()
 
-    def read_moves(self) -> dict[str, Any]:
+    def read_moves(self) -> Found | None:
         """Squares of what has happened to the kernels since the last run."""
-        if self.kernels:
-            self.moved.begin((), None, 0, 1, 1)
-            self.moved.run(1)
-        return {name: _read(variable) for name, variable in self.moves.items()}
+        if self.moved is None:
+            return None
+        self.moved.begin((), None, 0, 1, 1)
+        self.moved.run(1)
+        return self._moves.read()
 
     def _record(self, kinds: Batch) -> Any:
         model = self.model
-        self._written, self.kernels, self._copies = {}, [], []
+        variables = model.trainable_variables
+        self._kernels.clear()
+        found = self._found = _Written(variables[0])
         program = _core.Program()
         with program, _core.no_grad(), _outputs(model) as outputs:
             x, y, sample_weight = symbols(program, kinds, array_dtype(model), False)
@@ -156,46 +175,83 @@ class Recorded:
                 x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=True
             )
             program.drop_assignments()  # moving averages and metrics are the step's own
-            variables = model.trainable_variables
             gradients = program.gradients(loss, variables)
-            self._write("loss", "", ops.cast(loss, "float32"))
+            found.add("loss", "", loss)
             for layer, (curve, output) in outputs.items():
                 values = ops.cast(output, "float32")
                 self.inner[layer.name] = math.prod(size or 1 for size in values.shape[1:-1])
                 if len(values.shape) > 2:
                     values = ops.reshape(values, (-1, values.shape[-1]))
-                self._write(f"sum {curve}", layer.name, ops.sum(values, axis=0))
-                self._write("square", layer.name, ops.sum(values * values, axis=0))
+                found.add(f"sum {curve}", layer.name, ops.sum(values, axis=0))
+                found.add("square", layer.name, ops.sum(values * values, axis=0))
             limit = getattr(model.optimizer, "clipvalue", None)
             for variable, gradient in zip(variables, gradients, strict=True):
                 if gradient is None or variable._rows:
                     continue
-                self._write("gradient", variable.path, _squares(gradient))
+                found.add("gradient", variable.path, _squares(gradient))
                 if limit is not None:
                     over = ops.cast(ops.abs(gradient) > limit, "float32")
-                    self._write("cut", variable.path, ops.sum(over))
+                    found.add("cut", variable.path, ops.sum(over))
                 if len(variable.shape) == 2:
-                    self._write("weight", variable.path, _squares(variable.value))
-                    copy = _zeros(tuple(variable.shape), variable)
+                    found.add("weight", variable.path, _squares(variable.value))
+                    copy = _zeros(tuple(variable.shape), variable, str(variable.dtype))
                     copy.assign(variable.value)
-                    self.kernels.append(variable)
-                    self._copies.append(copy)
+                    self._kernels.append((variable, copy))
+            found.write()
         return program
 
-    def _write(self, kind: str, name: str, value: Any) -> None:
-        value = ops.cast(value, "float32")
-        near = self.model.trainable_variables[0]
-        variable = self._written[kind, name] = _zeros(tuple(value.shape), near, "float32")
-        variable.assign(value)
-
-    def _moves(self) -> Any:
+    def _record_moves(self) -> Any:
         program = _core.Program()
         with program, _core.no_grad():
-            for kernel, copy in zip(self.kernels, self._copies, strict=True):
-                squares = _squares(kernel.value - copy.value)
-                made = self.moves[kernel.path] = _zeros(tuple(squares.shape), kernel, "float32")
-                made.assign(squares)
+            for kernel, copy in self._kernels:
+                self._moves.add("moved", kernel.path, _squares(kernel.value - copy.value))
+            self._moves.write()
         return program
+
+
+class _Written:
+    # Values of a recording, written side by side into one variable: one read gets them all.
+
+    def __init__(self, near: Variable) -> None:
+        self._near = near
+        self._values: list[Any] = []
+        self._layout: list[tuple[str, str, int]] = []
+
+    def add(self, kind: str, name: str, value: Any) -> None:
+        value = ops.reshape(ops.cast(value, "float32"), (-1,))
+        self._layout.append((kind, name, int(value.shape[0])))
+        self._values.append(value)
+
+    def write(self) -> None:
+        size = sum(entry[2] for entry in self._layout)
+        self._variable = _zeros((size,), self._near, "float32")
+        self._variable.assign(ops.concatenate(self._values))
+        self._values.clear()
+
+    def read(self) -> Found:
+        return Found(np.array(self._variable.numpy()), self._layout)
+
+
+class Found:
+    """Numbers of one look, cut up when somebody asks.
+
+    Args:
+        numbers: All of them.
+        layout: Kind, name and size of each part.
+    """
+
+    def __init__(self, numbers: Any, layout: list[tuple[str, str, int]]) -> None:
+        self._numbers = numbers
+        self._layout = layout
+
+    def parts(self) -> dict[str, dict[str, Any]]:
+        """The parts by kind and name."""
+        out: dict[str, dict[str, Any]] = {}
+        at = 0
+        for kind, name, size in self._layout:
+            out.setdefault(kind, {})[name] = self._numbers[at : at + size]
+            at += size
+        return out
 
 
 def _squares(value: Any) -> Any:
@@ -204,15 +260,10 @@ def _squares(value: Any) -> Any:
     return ops.sum(value * value, axis=0) if len(value.shape) == 2 else ops.sum(value * value)
 
 
-def _zeros(shape: tuple[int, ...], near: Variable, dtype: str | None = None) -> Variable:
-    dtype = dtype or str(near.dtype)
+def _zeros(shape: tuple[int, ...], near: Variable, dtype: str) -> Variable:
     return Variable(
         np.zeros(shape, dtype), dtype=dtype, trainable=False, name="probe", device=near.device
     )
-
-
-def _read(variable: Variable) -> Any:
-    return np.array(variable.numpy())
 
 
 def curve_of(layer: Any) -> str:
