@@ -5,6 +5,7 @@ from __future__ import annotations
 from .callback import Callback
 from .callback_list import CallbackList
 from .csv_logger import CSVLogger
+from .doctor import Doctor
 from .early_stopping import EarlyStopping
 from .history import History
 from .lambda_callback import LambdaCallback
@@ -19,6 +20,7 @@ __all__ = [
     "CSVLogger",
     "Callback",
     "CallbackList",
+    "Doctor",
     "EarlyStopping",
     "History",
     "LambdaCallback",
