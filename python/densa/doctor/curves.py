@@ -19,13 +19,15 @@ from .remedies import at_rate, rebuilt, with_arguments
 OVERFIT_RISE = 0.2  # of the validation loss over its lowest, as a share of that
 OVERFIT_RISE_ABOVE = 0.06  # ... and at least so much
 OVERFIT_GAP = 0.3  # between validation and training
+OVERFIT_EPOCHS = 5  # since the lowest, so that a training which stops in time is none; ...
+OVERFIT_SHARE = 0.2  # ... and at least such a share of the epochs
 UNDERFIT_LOSS = 0.2
 PLATEAU_CHANGE = 0.01  # of the loss over the second half
 PLATEAU_LOSS = 0.02
-DANCE = 0.013, 0.03  # mean rise from epoch to epoch, as a share: training, validation
+DANCE = 0.01, 0.025  # mean rise from epoch to epoch, as a share: training, validation
 DANCE_ALONE = 0.03  # ... training where there is no validation
 DANCE_ABOVE = 0.1
-DANCE_TURNS = 0.25, 0.35  # share of the epochs in which the loss rises
+DANCE_TURNS = 0.2, 0.35  # share of the epochs in which the loss rises
 DANCE_EPOCHS = 7
 DIVERGED_LOSS = 1.5
 FEWEST_EPOCHS = 5
@@ -134,9 +136,12 @@ def overfitting(case: Case) -> Finding | None:
     rises = rise > OVERFIT_RISE * best and rise > OVERFIT_RISE_ABOVE * chance
     gap = held - train > OVERFIT_GAP * chance and train < 0.5 * held
     fell = train < 0.5 * case.loss[0]
+    epochs = 1 + int(np.argmin(case.val_loss))
+    since = len(case.val_loss) - epochs
+    if since < max(OVERFIT_EPOCHS, OVERFIT_SHARE * len(case.val_loss)):
+        return None
     if not (fell and train < held and (rises or gap)):
         return None
-    epochs = 1 + int(np.argmin(case.val_loss))
     patience = max(3, epochs // 4)
     return Finding(
         "overfitting",
