@@ -235,6 +235,27 @@ def test_healthy_trainings_have_no_findings(make):
     assert examined(make(), x, y, epochs=8) == {}
 
 
+def test_an_output_that_is_sure_is_not_saturated():
+    densa.utils.set_random_seed(1)
+    x, _ = data()
+    model = densa.Sequential([densa.Input((8,)), L.Dense(1, "sigmoid", name="out")])
+    model.compile(densa.optimizers.Adam(0.3), "binary_crossentropy")
+    sure = Doctor(3, verbose=0)
+    model.fit(x, x[:, :1] > 0, epochs=30, verbose=0, callbacks=[sure])
+    assert max(sure.health["layers"]["out"]["saturated"]) == 1
+    assert "saturation" not in [finding.id for finding in sure.findings]
+
+
+def test_looks_of_a_long_training_lie_further_apart():
+    x, y = data(rows=64)
+    model = model_of(relu())
+    doctor = Doctor(1, verbose=0)
+    model.fit(x, y, epochs=30, batch_size=16, verbose=0, callbacks=[doctor])
+    steps = doctor.health["step"]
+    assert steps[:32] == list(range(32))
+    assert set(np.diff(steps[32:64])) == {2}
+
+
 def test_diagnose_trains_nothing():
     x, y = data(scale=100.0)
     model = model_of(relu(), L.Dropout(0.5), L.BatchNormalization())

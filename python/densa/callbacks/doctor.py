@@ -21,7 +21,7 @@ class Doctor(Callback):
     the learning curves and the set-up. The weights have the same bits as without it.
 
     Args:
-        interval: Steps from one look to the next; it doubles after each 64 looks.
+        interval: Steps from one look to the next; it doubles after each 32 looks.
         verbose: 0 silent, 1 a table at the end, 2 also each finding in the epoch that shows it.
 
     `findings` is a list of `densa.doctor.Finding`; `health` a dictionary with `"step"`, `"rate"`,

@@ -9,7 +9,7 @@ from . import curves, setup, units
 from .case import Case
 from .finding import Finding, table
 
-RULES = (*units.RULES, *setup.RULES, *curves.RULES)
+RULES = (*setup.RULES, *units.RULES, *curves.RULES)
 
 
 def examine(case: Case) -> list[Finding]:

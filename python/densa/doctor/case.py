@@ -113,6 +113,14 @@ class Case:
         first = [value for value in (*self.looks[:1], *self.loss[:1]) if np.isfinite(value)]
         return first[0] if first else 1.0
 
+    @property
+    def outputs(self) -> set[str]:
+        """Names of the layers that give the model's outputs."""
+        made = getattr(self.model, "outputs", None)
+        if made:
+            return {x._keras_history[0].name for x in made if x._keras_history}
+        return {layer.name for layer in self.model.layers[-1:]}
+
     def hidden(self, kind: type) -> list[Any]:
         """The layers of a type, models inside included."""
         return [x for x in self.model._flatten_layers() if isinstance(x, kind)]

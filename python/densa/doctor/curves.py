@@ -30,6 +30,7 @@ DANCE_ABOVE = 0.1
 DANCE_TURNS = 0.2, 0.35  # share of the epochs in which the loss rises
 DANCE_EPOCHS = 7
 DIVERGED_LOSS = 1.5
+DIVERGED_EPOCHS = 3  # a finite loss may begin high
 FEWEST_EPOCHS = 5
 
 
@@ -51,7 +52,8 @@ def divergence(case: Case) -> Finding | None:
         return None
     last, chance = case.loss[-1], case.chance
     finite = math.isfinite(last)
-    if finite and (last < DIVERGED_LOSS * chance or _falls(case)):
+    early = len(case.loss) < DIVERGED_EPOCHS
+    if finite and (early or last < DIVERGED_LOSS * chance or _falls(case)):
         return None
     rate = case.rates[0] if case.rates else _rate(case)
     return Finding(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import Any
 
 from densa.training.data import Feed, batch_rows
@@ -16,15 +17,10 @@ def diagnose(model: Any, feed: Feed, steps: int) -> list[Finding]:
     probe = Probe(1)
     recorded = None
     size = 0
-    for i, batch in enumerate(feed.epoch()):
-        if i == steps:
-            break
+    for batch in islice(feed.epoch(), steps):
         rows = batch_rows(batch)
-        if i == 0:
-            size = rows
-            if not model.built:
-                model.predict_on_batch(batch[0])
-            recorded = probe.record(model, kinds(batch), rows)
+        if not model.built:
+            model.predict_on_batch(batch[0])
         if rows > size:
             recorded, size = probe.record(model, kinds(batch), rows), rows
         probe.look(recorded, rows_of(batch), None, 0, rows)

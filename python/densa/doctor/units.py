@@ -105,7 +105,12 @@ def _zero_bias(old: Any) -> dict[str, Any]:
 
 def saturation(case: Case) -> Finding | None:
     """Sigmoid and tanh units far out on their flat parts pass no gradient (A5-05)."""
-    found = [x for x in case.layers if x.saturated and np.median(x.saturated) > SATURATED]
+    outputs = case.outputs  # a sigmoid that is sure of its classes is meant to be flat
+    found = [
+        x
+        for x in case.layers
+        if x.saturated and x.name not in outputs and np.median(x.saturated) > SATURATED
+    ]
     if not found:
         return None
     worst = max(found, key=lambda layer: float(np.median(layer.saturated)))

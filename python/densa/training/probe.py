@@ -29,7 +29,7 @@ from .recording import symbols
 # y - y², tanh's 1 - y²; and the largest slope that they have.
 STEEPEST = {"sigmoid": 0.25, "tanh": 1.0}
 _KEPT_ROWS = 512
-_LOOKS = 64  # after so many the interval doubles: what a long training costs and keeps is bounded
+_LOOKS = 32  # after so many the interval doubles: what a long training costs and keeps is bounded
 
 
 @dataclass
@@ -47,7 +47,7 @@ class Probe:
     """Looks at a step now and then while a model trains: `_probe` of a callback.
 
     Args:
-        interval: Steps from one look to the next; it doubles after each 64 looks.
+        interval: Steps from one look to the next; it doubles after each 32 looks.
     """
 
     def __init__(self, interval: int) -> None:
@@ -180,10 +180,9 @@ class Recorded:
             for layer, (curve, output) in outputs.items():
                 values = ops.cast(output, "float32")
                 self.inner[layer.name] = math.prod(size or 1 for size in values.shape[1:-1])
-                if len(values.shape) > 2:
-                    values = ops.reshape(values, (-1, values.shape[-1]))
-                found.add(f"sum {curve}", layer.name, ops.sum(values, axis=0))
-                found.add("square", layer.name, ops.sum(values * values, axis=0))
+                axes = 0 if len(values.shape) < 3 else tuple(range(len(values.shape) - 1))
+                found.add(f"sum {curve}", layer.name, ops.sum(values, axis=axes))
+                found.add("square", layer.name, ops.sum(values * values, axis=axes))
             limit = getattr(model.optimizer, "clipvalue", None)
             for variable, gradient in zip(variables, gradients, strict=True):
                 if gradient is None or variable._rows:

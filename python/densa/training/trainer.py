@@ -352,7 +352,6 @@ class Trainer(Steps):
         self._require_compiled("calling `diagnose()`")
         steps = whole_number("steps", steps, least=1)
         feed = Feed(self._source(x, y, sample_weight, batch_size), None)
-        _check_endless(feed, "x")
         return diagnose(self, feed, steps)
 
     # ---- single batches --------------------------------------------------------------------------
