@@ -250,6 +250,25 @@ struct PyPlan {
   }
 };
 
+// Gradients as values of the recording, for code that records more behind them.
+std::vector<Value> gradients(PyProgram& self, const Value& loss,
+                             const std::vector<std::shared_ptr<Variable>>& variables) {
+  std::vector<int> wanted;
+  wanted.reserve(variables.size());
+  for (const auto& variable : variables) wanted.push_back(self.program.add_variable(variable));
+  std::vector<Value> found;
+  for (int id : differentiate(self.program, self.recorder.id_of(loss), wanted))
+    found.push_back(id < 0 ? nullptr : self.recorder.symbol(id));
+  return found;
+}
+
+void drop_assignments(PyProgram& self) {
+  std::erase_if(self.program.nodes,
+                [](const ProgramNode& node) { return node.kind == NodeKind::kAssign; });
+  for (std::size_t i = 0; i < self.program.nodes.size(); ++i)
+    for (int id : self.program.nodes[i].out) self.program.values[id].node = static_cast<int>(i);
+}
+
 py::tuple frozen(const PyProgram& self, const std::vector<std::string>& outputs,
                  const py::object& dtype, bool fold, bool merge, bool prune,
                  const std::vector<std::pair<std::shared_ptr<Variable>, std::string>>& names,
@@ -308,6 +327,11 @@ void bind_program(py::module_& m) {
             self.program.outputs.emplace_back(std::move(name), self.recorder.id_of(value));
           },
           py::arg("name"), py::arg("value"))
+      .def("gradients", &gradients, py::arg("loss"), py::arg("variables"),
+           "The gradient of a recorded number with respect to each variable, None where nothing "
+           "flows; to be called while this program records.")
+      .def("drop_assignments", &drop_assignments,
+           "Takes out the assignments recorded so far: a run leaves those variables alone.")
       .def("freeze", &frozen, py::arg("outputs"), py::kw_only(), py::arg("dtype") = "float32",
            py::arg("fold") = true, py::arg("merge") = true, py::arg("prune") = true,
            py::arg("names") = py::list(), py::arg("device") = "cpu", py::arg("keep") = py::dict(),

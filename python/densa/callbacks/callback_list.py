@@ -102,6 +102,11 @@ class CallbackList:
                 if getattr(c, "_throttled", False) and overrides(c, f"on_{kind}_batch_end")
             ]
 
+    @property
+    def probe(self) -> Any:
+        """What looks into steps for a callback (`densa.callbacks.Doctor`); None without one."""
+        return next((p for c in self.callbacks if (p := getattr(c, "_probe", None))), None)
+
     def wants_every_batch(self, kind: str) -> bool:
         """Whether a callback must hear of every batch of `"train"`, `"test"` or `"predict"`."""
         return self._every[kind]

@@ -22,6 +22,8 @@ from densa.utils.batches import pack_x_y_sample_weight
 from .check import check_labels
 from .data import Batch, Feed, batch_rows
 from .interrupt import DeferInterrupt
+from .probe import Probe, Recorded
+from .recording import kinds, rows_of, signature
 
 Logs = dict[str, Any]
 
@@ -54,6 +56,7 @@ class EagerRunner:
         self.model = model
         self.kind = kind
         self._step: Callable[[Any], Any] = getattr(model, f"{kind}_step")
+        self._recorded: dict[Any, Recorded | None] = {}  # a probe's, for batches of the last kind
 
     def run_epoch(self, feed: Feed, callbacks: CallbackList) -> Logs:
         """All steps of an epoch."""
@@ -64,11 +67,12 @@ class EagerRunner:
         logs: Logs = dict(feed.logs) if step else {}
         if step and kind == "train" and model.stop_training:
             return dict(logs)
+        probe = callbacks.probe if kind == "train" else None
         for group in groups(feed.epoch(), model.steps_per_execution):
             begin(step)
             for batch in group:
                 check_labels(model, batch[1])
-                logs = self._one(batch)
+                logs = self._one(batch, probe)
             step += len(group)
             shown = {**logs, **report_of(model, kind)}
             end(step - 1, LazyLogs(functools.partial(to_numbers, shown)))
@@ -91,7 +95,24 @@ class EagerRunner:
         """One step."""
         return to_numbers(self._one(batch))
 
-    def _one(self, batch: Batch) -> Logs:
+    def run_probed(self, batch: Batch, probe: Probe | None) -> Logs:
+        """One step, which a probe may look at."""
+        return to_numbers(self._one(batch, probe))
+
+    def _one(self, batch: Batch, probe: Probe | None = None) -> Logs:
+        if probe is None:
+            return self._step_on(batch)
+        if probe.wait > 0 or not self.model.built:
+            probe.wait = max(probe.wait - 1, 0)
+            return self._step_on(batch)
+        rows = batch_rows(batch)
+        key = (rows, *(None if part is None else signature(part) for part in batch))
+        if key not in self._recorded:
+            self._recorded = {key: probe.record(self.model, kinds(batch), rows)}
+        with probe.looking(self._recorded[key], rows_of(batch), None, 0, rows):
+            return self._step_on(batch)
+
+    def _step_on(self, batch: Batch) -> Logs:
         data = pack_x_y_sample_weight(*(to_tensors(part, self.model) for part in batch))
         with DeferInterrupt():
             if self.kind == "train":

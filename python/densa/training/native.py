@@ -19,11 +19,13 @@ from densa.random import Uses
 from densa.utils import tree
 
 from . import constraining
-from .arrays import array_dtype, row_contiguous, warn_non_finite
+from .arrays import array_dtype, warn_non_finite
 from .check import check_devices, check_labels, shapes_for_labels
 from .data import ArraySource, Batch, Feed, batch_rows
 from .eager import EagerRunner, Logs, groups, report_of, to_numbers
 from .gradients import Gradients, GradientSteps
+from .probe import Probe, Recorded
+from .recording import kinds, rows_of, signature, symbols
 from .settings import Watched
 
 _PROGRESS_SECONDS = 0.05
@@ -65,6 +67,16 @@ class _Bound:
         self.alive: Any = None  # what the key's addresses belong to
         self.source: Any = None  # of the last epoch: a GPU keeps its rows
         self.constraining: Any = None  # what comes behind each step; None without constraints
+        self.span: Any = None  # what the plan goes through: arrays, order, end, batch
+        self.kinds: Any = None  # of the arrays, without rows
+        self.recorded: Recorded | None = None  # what a probe runs
+
+    def begin(
+        self, arrays: Any, order: Any, first: int, last: int, batch: int, **kwargs: Any
+    ) -> None:
+        """Points the plan at rows `first` to `last` of the arrays."""
+        self.plan.begin(arrays, order, first, last, batch, **kwargs)
+        self.span = (arrays, order, last, batch)
 
 
 class NativeRunner:
@@ -84,6 +96,7 @@ class NativeRunner:
         self._gradients: Gradients | None = None
         self._look = True  # for changed settings, before the next batch
         self._steps = 0  # of evaluation or prediction so far
+        self._probe: Probe | None = None  # of the running epoch
 
     # ---- recording -------------------------------------------------------------------------------
 
@@ -119,7 +132,7 @@ class NativeRunner:
             _core.has_backend() and _core.matmul_precision(),
             self._settings(),
             *(
-                None if part is None else _signature(part)
+                None if part is None else signature(part)
                 for part in (parts if self.kind != "predict" else parts[:1])
             ),
         )
@@ -165,6 +178,7 @@ class NativeRunner:
         except _core.NeedsRows:
             return None
         bound = _Bound(plan, struct, leaves)
+        bound.kinds = kinds(parts)
         bound.draws = draws
         if optimizer is not None and "gradients" in optimizer:
             assert self._gradients is not None
@@ -207,7 +221,7 @@ class NativeRunner:
         program = _core.Program()
         dtype = array_dtype(model)
         with program, _core.no_grad():
-            x, y, sample_weight = _symbols(program, parts, dtype, self.kind == "predict")
+            x, y, sample_weight = symbols(program, parts, dtype, self.kind == "predict")
             if self.kind == "predict":
                 struct = model(x, training=False)
                 leaves = tree.flatten(struct)
@@ -241,6 +255,13 @@ class NativeRunner:
 
     def run_epoch(self, feed: Feed, callbacks: CallbackList) -> Logs:
         """All steps of an epoch."""
+        outer, self._probe = self._probe, callbacks.probe if self.kind == "train" else None
+        try:
+            return self._run_epoch(feed, callbacks)
+        finally:
+            self._probe = outer
+
+    def _run_epoch(self, feed: Feed, callbacks: CallbackList) -> Logs:
         source = feed.source
         self._look = True
         if not (isinstance(source, ArraySource) and feed.whole_passes):
@@ -263,7 +284,7 @@ class NativeRunner:
         at = feed.begin_epoch()
         batch = _largest(source)
         # The arrays stay referenced by the plan while it runs.
-        plan.begin(
+        bound.begin(
             rows_of((source.x, source.y, source.sample_weight)),
             source.order(),
             min(source.take_skip() * batch, source.rows),
@@ -352,10 +373,10 @@ class NativeRunner:
         rows = batch_rows(batch)
         bound = self._bound(batch, rows)
         if bound is None:
-            return self._eager.run_batch(batch)
+            return self._eager.run_probed(batch, self._probe)
         if bound.struct is not None:
             check_labels(self.model, batch[1], bound.struct)
-        bound.plan.begin(rows_of(batch), None, 0, rows, rows)
+        bound.begin(rows_of(batch), None, 0, rows, rows)
         self._advance(bound, 1, 0.0, self._rates(bound, 1))
         return None
 
@@ -415,6 +436,33 @@ class NativeRunner:
         return self.model.optimizer.rates(steps)
 
     def _advance(self, bound: _Bound, steps: int, seconds: float, rates: Any) -> int:
+        probe = self._probe
+        if probe is None:
+            return self._run(bound, steps, seconds, rates)
+        done = 0
+        while done < steps and not bound.plan.done:
+            if probe.wait > 0:
+                count = self._run(bound, min(steps - done, probe.wait), seconds, rates)
+                probe.wait -= count
+            else:
+                with probe.looking(self._recorded(bound, probe), *self._next(bound)):
+                    count = self._run(bound, 1, 0.0, rates)
+            done += count
+            if seconds > 0:
+                break
+        return done
+
+    def _recorded(self, bound: _Bound, probe: Probe) -> Recorded | None:
+        if bound.recorded is None:
+            bound.recorded = probe.record(self.model, bound.kinds, bound.plan.capacity)
+        return bound.recorded
+
+    def _next(self, bound: _Bound) -> tuple[Any, Any, int, int]:
+        arrays, order, last, batch = bound.span
+        first = bound.plan.position
+        return arrays, order, first, min(batch, last - first)
+
+    def _run(self, bound: _Bound, steps: int, seconds: float, rates: Any) -> int:
         plan, model = bound.plan, self.model
         if self.kind != "train":
             # Dropout that is on outside of training gets another mask in every step.
@@ -446,53 +494,6 @@ class NativeRunner:
 
 def _largest(source: ArraySource) -> int:
     return min(int(source.batch_size or 1), int(source.rows or 1))
-
-
-def _signature(part: Any) -> Any:
-    leaves = tuple(
-        None if a is None else (str(a.dtype), tuple(a.shape[1:])) for a in tree.flatten(part)
-    )
-    return (_shape_of(part), leaves)
-
-
-def _shape_of(part: Any) -> Any:
-    if isinstance(part, dict):
-        return tuple((k, _shape_of(v)) for k, v in part.items())
-    if isinstance(part, list | tuple):
-        return tuple(_shape_of(v) for v in part)
-    return 0
-
-
-def rows_of(parts: Batch) -> list[Any]:
-    """All arrays that are there, each with contiguous rows."""
-    out = []
-    for part in parts:
-        for array in tree.flatten(part) if part is not None else ():
-            if array is not None:
-                out.append(row_contiguous(array))
-    return out
-
-
-def _symbols(program: Any, parts: Batch, dtype: str, only_x: bool) -> Batch:
-    count = 0
-
-    def one(array: Any) -> Any:
-        nonlocal count
-        if array is None:
-            return None
-        name = f"i{count}"
-        count += 1
-        native = array.dtype.newbyteorder("=")
-        symbol = program.input(name, (None, *array.shape[1:]), str(native))
-        return ops.cast(symbol, dtype) if array.dtype.kind == "f" else symbol
-
-    made = [
-        None if part is None else tree.pack_like(part, [one(leaf) for leaf in tree.flatten(part)])
-        for part in parts
-    ]
-    if only_x:
-        made[1:] = [None, None]
-    return made[0], made[1], made[2]
 
 
 def _floats(struct: Any, dtype: str) -> Any:

@@ -32,6 +32,7 @@ _OF_TRAINING = frozenset(
         "_pending_logs",
         "_turns",
         "_steps_trained",
+        "_treated",
     )
 )
 _NEW = object()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from .native import NativeRunner, rows_of
+from .native import NativeRunner
+from .recording import rows_of
 
 
 class StepRunner:

@@ -344,6 +344,49 @@ class Trainer(Steps):
         callbacks.on_predict_end()
         return outputs
 
+    @one_at_a_time("train")
+    def diagnose(
+        self,
+        x: Any,
+        y: Any = None,
+        batch_size: int | None = None,
+        sample_weight: Any = None,
+        steps: int = 20,
+    ) -> list[Any]:
+        """What is wrong with the model as it stands, its set-up, and the curves of its last `fit`.
+
+        Gradients and units are looked at on some batches as a training would see them; nothing is
+        trained. `densa.callbacks.Doctor` looks while a training runs, and sees more.
+
+        Args:
+            x: See `fit`.
+            y: See `fit`.
+            batch_size: Rows in a batch; 32 by default.
+            sample_weight: Weight of each row.
+            steps: Batches to look at, at most.
+
+        Returns:
+            A list of `densa.doctor.Finding`, each with `id`, `evidence`, `change` and `apply`.
+
+        Raises:
+            ValueError: The model is not compiled, or the data does not fit it.
+
+        Example:
+
+        >>> import densa, numpy as np
+        >>> model = densa.Sequential([densa.Input((3,)), densa.layers.Dense(1)])
+        >>> model.compile("sgd", "mse")
+        >>> x = 1000 * np.eye(3, dtype="float32")
+        >>> [finding.id for finding in model.diagnose(x, x[:, :1])]
+        ['unscaled_inputs']
+        """
+        from densa.doctor.diagnosis import diagnose
+
+        self._require_compiled("calling `diagnose()`")
+        steps = whole_number("steps", steps, least=1)
+        feed = Feed(self._source(x, y, sample_weight, batch_size), None)
+        return diagnose(self, feed, steps)
+
     # ---- single batches --------------------------------------------------------------------------
 
     @one_at_a_time("train")

@@ -1,0 +1,37 @@
+"""Examines a model as it stands, without training it."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import Any
+
+from densa.training.data import Feed, batch_rows
+from densa.training.probe import Probe
+from densa.training.recording import kinds, rows_of
+
+from . import Case, Finding, examine
+
+
+def diagnose(model: Any, feed: Feed, steps: int) -> list[Finding]:
+    """The findings on at most `steps` batches and on the curves of the last `fit`."""
+    probe = Probe(1)
+    recorded = None
+    size = 0
+    for batch in islice(feed.epoch(), steps):
+        rows = batch_rows(batch)
+        if not model.built:
+            model.predict_on_batch(batch[0])
+        if rows > size:
+            recorded, size = probe.record(model, kinds(batch), rows), rows
+        probe.look(recorded, rows_of(batch), None, 0, rows)
+    history = getattr(getattr(model, "history", None), "history", None) or {}
+    case = Case(
+        model,
+        loss=list(history.get("loss", [])),
+        val_loss=list(history.get("val_loss", [])),
+        batch_size=size,
+        samples=probe.samples,
+        inputs=probe.inputs,
+        targets=probe.targets,
+    )
+    return examine(case)

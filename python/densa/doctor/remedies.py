@@ -1,0 +1,159 @@
+"""The changes that findings make: in a copy of the model, compiled as the model is."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from densa.training.compiled import arguments_from_config
+
+ADAPTIVE = ("Adagrad", "Adadelta", "RMSprop", "Adam", "AdamW", "Adamax", "Nadam", "Lion")
+RECTIFIERS = ("relu", "relu6", "leaky_relu", "elu", "gelu", "silu", "mish", "swish")
+
+
+def best_initializer(curve: str) -> str:
+    """The initializer that Table 11-1 of the handbook gives an activation (A1-12)."""
+    if curve == "selu":
+        return "lecun_normal"
+    return "he_normal" if curve in RECTIFIERS else "glorot_uniform"
+
+
+def rebuilt(
+    model: Any,
+    layer: Callable[[Any], Any] | None = None,
+    optimizer: Callable[[Any], Any] | None = None,
+) -> Any:
+    """A compiled copy with fresh weights and, where functions are given, other layers and another
+    optimizer.
+
+    Args:
+        model: A compiled model.
+        layer: From a layer to the one that takes its place; None copies it.
+        optimizer: From a copy of the optimizer to the one to use.
+    """
+    from densa.models import clone_model
+
+    def clone(old: Any) -> Any:
+        made = layer(old) if layer is not None else None
+        return type(old).from_config(old.get_config()) if made is None else made
+
+    made = (
+        clone_model(model)
+        if layer is None
+        else clone_model(model, clone_function=clone, recursive=True)
+    )
+    return compiled_like(model, made, optimizer)
+
+
+def compiled_like(model: Any, made: Any, optimizer: Callable[[Any], Any] | None = None) -> Any:
+    """Compiles `made` as `model` is, with a fresh optimizer."""
+    arguments = arguments_from_config(model.get_compile_config())
+    if optimizer is not None:
+        arguments["optimizer"] = optimizer(arguments["optimizer"])
+    made.compile(**arguments)
+    return made
+
+
+def with_config(old: Any, **changes: Any) -> Any:
+    """A fresh layer or optimizer that differs in some arguments."""
+    return type(old).from_config({**old.get_config(), **changes})
+
+
+# ---- the optimizer ---------------------------------------------------------------------------
+
+
+def at_rate(rate: Any) -> Callable[[Any], Any]:
+    """The remedy that sets the learning rate."""
+
+    def change(optimizer: Any) -> Any:
+        if isinstance(rate, float):
+            return with_config(optimizer, learning_rate=rate)
+        optimizer.learning_rate = rate
+        return optimizer
+
+    return functools.partial(rebuilt, optimizer=change)
+
+
+def at_rate_with_weights(rate: float) -> Callable[[Any], Any]:
+    """The remedy that sets the learning rate of a training that goes on."""
+
+    def remedy(model: Any) -> Any:
+        made = rebuilt(model, optimizer=lambda old: with_config(old, learning_rate=rate))
+        for copy, layer in zip(made._flatten_layers(), model._flatten_layers(), strict=True):
+            copy._trainable = layer._trainable
+        made.set_weights(model.get_weights())
+        return made
+
+    return remedy
+
+
+def with_optimizer(**changes: Any) -> Callable[[Any], Any]:
+    """The remedy that changes arguments of the optimizer."""
+    return functools.partial(rebuilt, optimizer=lambda old: with_config(old, **changes))
+
+
+# ---- layers ----------------------------------------------------------------------------------
+
+
+def with_layers(
+    change: Callable[[Any], Any],
+    only: Sequence[Any] | None = None,
+    of: Any = None,
+    optimizer: Callable[[Any], Any] | None = None,
+) -> Callable[[Any], Any]:
+    """The remedy that puts other layers into the places of some.
+
+    Args:
+        change: From a layer to the one that takes its place; None copies it.
+        only: The layers to change, all where it is None, ...
+        of: ... and the model that they belong to: a model built like it has others.
+        optimizer: As for `rebuilt`.
+    """
+    places = None if only is None else _places(of, only)
+
+    def remedy(model: Any) -> Any:
+        layers = model._flatten_layers()
+        if places is not None and places[-1] >= len(layers):
+            raise ValueError(
+                f"Model '{model.name}' has {len(layers)} layers, fewer than the one that was "
+                "diagnosed; apply the finding to a model built like that one."
+            )
+        chosen = None if places is None else {id(layers[i]) for i in places}
+        return rebuilt(
+            model,
+            lambda old: change(old) if chosen is None or id(old) in chosen else None,
+            optimizer,
+        )
+
+    return remedy
+
+
+def _places(model: Any, layers: Sequence[Any]) -> list[int]:
+    wanted = {id(layer) for layer in layers}
+    return [i for i, layer in enumerate(model._flatten_layers()) if id(layer) in wanted]
+
+
+def with_arguments(layers: Sequence[Any], of: Any, **changes: Any) -> Callable[[Any], Any]:
+    """The remedy that changes arguments of some layers of a model."""
+    return with_layers(lambda old: with_config(old, **changes), layers, of)
+
+
+def scaled_inputs(scale: Any, offset: Any) -> Callable[[Any], Any]:
+    """The remedy that puts x · scale + offset before the model."""
+
+    def remedy(model: Any) -> Any:
+        from densa import Input, Model, Sequential
+        from densa.layers import Rescaling
+        from densa.models import clone_model
+
+        first = Rescaling(scale.tolist(), offset.tolist(), name="standardize")
+        inner = clone_model(model)
+        if isinstance(model, Sequential):
+            made: Any = Sequential([Input(model.input_shape[1:]), first, *inner.layers])
+        else:
+            x = Input(model.input_shape[1:])
+            made = Model(x, inner(first(x)))
+        return compiled_like(model, made)
+
+    return remedy

@@ -1,0 +1,219 @@
+"""Rules over how a training is set up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from densa.training.probe import curve_of
+
+from .case import Case
+from .finding import Finding
+from .remedies import (
+    ADAPTIVE,
+    at_rate_with_weights,
+    scaled_inputs,
+    with_config,
+    with_layers,
+)
+
+LARGEST_FEATURE = 5.0  # root mean square
+SMALLEST_FEATURE = 0.02  # of the largest feature
+TINY_BATCH = 8
+DECAY = 30.0  # weight decay for an l2 factor of 1; 1e-4 gives about Keras' default of AdamW
+
+
+def _optimizer(case: Case) -> Any:
+    optimizer = case.model.optimizer
+    return getattr(optimizer, "inner_optimizer", optimizer)
+
+
+def _l2(layer: Any) -> float:
+    found = [getattr(layer, f"{part}_regularizer", None) for part in ("kernel", "bias")]
+    return max(float(getattr(r, "l2", 0.0) or 0.0) for r in found)
+
+
+def l2_with_adam(case: Case) -> Finding | None:
+    """An l2 penalty in the loss of an adaptive optimizer is no weight decay (A8-06)."""
+    kind = type(_optimizer(case)).__name__
+    strengths = [_l2(layer) for layer in case.model._flatten_layers()]
+    if kind not in ADAPTIVE or not any(strengths):
+        return None
+    decay = float(f"{min(1.0, DECAY * max(strengths)):.1g}")
+    penalized = [x for x in case.model._flatten_layers() if _l2(x)]
+
+    def layer(old: Any) -> Any:
+        return with_config(old, kernel_regularizer=None, bias_regularizer=None)
+
+    def optimizer(old: Any) -> Any:
+        from densa.optimizers import AdamW
+
+        if kind != "Adam":
+            return with_config(old, weight_decay=decay)
+        return AdamW.from_config({**old.get_config(), "weight_decay": decay, "name": "adamw"})
+
+    wanted = "AdamW" if kind == "Adam" else f"{kind} with weight_decay"
+    return Finding(
+        "l2_with_adam",
+        {"l2": max(strengths), "layers": len(penalized)},
+        "A8-06",
+        f"Take the l2 penalty away and use {wanted} of {decay:g}.",
+        remedy=with_layers(layer, penalized, case.model, optimizer),
+    )
+
+
+def selu_setup(case: Case) -> Finding | None:
+    """SELU keeps mean 0 and deviation 1 under its conditions only (A2-12)."""
+    from densa import initializers, layers
+
+    selu = [x for x in case.model._flatten_layers() if curve_of(x) == "selu"]
+    if not selu:
+        return None
+    norms = case.hidden(layers.BatchNormalization)
+    dropped = [x for x in case.hidden(layers.Dropout) if x.rate > 0]
+    penalties = [x for x in selu if _l2(x)]
+
+    def wrong(layer: Any) -> bool:
+        start = getattr(layer, "kernel_initializer", None)
+        if start is None:
+            return False
+        good = (initializers.LecunNormal, initializers.LecunUniform)
+        return not isinstance(start, good)
+
+    starts = [x for x in selu if wrong(x)]
+    if not (norms or dropped or starts or penalties):
+        return None
+
+    def change(old: Any) -> Any:
+        if curve_of(old) == "selu" and hasattr(old, "kernel_initializer"):
+            return with_config(old, kernel_initializer="lecun_normal", kernel_regularizer=None)
+        if isinstance(old, layers.BatchNormalization):
+            return layers.Identity(name=old.name)
+        if isinstance(old, layers.Dropout):
+            return layers.AlphaDropout(min(old.rate, 0.1), name=old.name)
+        return None
+
+    return Finding(
+        "selu_setup",
+        {
+            "other initializers": len(starts),
+            "batch norms": len(norms),
+            "dropouts": len(dropped),
+            "penalties": len(penalties),
+        },
+        "A2-12",
+        "With SELU use lecun_normal, no batch norm, no penalty, and AlphaDropout of 0.1 at most.",
+        remedy=with_layers(change),
+    )
+
+
+def dropout_on_output(case: Case) -> Finding | None:
+    """Output units are never dropped (A9-01)."""
+    from densa import layers
+
+    flat = [x for x in case.model._flatten_layers(include_self=False) if not x._own_layers()]
+    weighted = [i for i, x in enumerate(flat) if x.variables]
+    kinds = (layers.Dropout, layers.AlphaDropout, layers.GaussianDropout)
+    behind = flat[weighted[-1] + 1 :] if weighted else []
+    found = [x for x in behind if isinstance(x, kinds) and x.rate > 0]
+    hidden = [x for x in behind if curve_of(x) not in ("", "softmax", "sigmoid")]
+    if not found or hidden:
+        return None
+    return Finding(
+        "dropout_on_output",
+        {"rate": max(float(x.rate) for x in found)},
+        "A9-01",
+        "Take the dropout behind the last layer away.",
+        layer=found[0].name,
+        remedy=with_layers(lambda old: layers.Identity(name=old.name), found, case.model),
+    )
+
+
+def unscaled_inputs(case: Case) -> Finding | None:
+    """Inputs are to have mean 0 and similar, moderate spreads (A13-04, A20-06)."""
+    from densa import layers
+
+    scaling = (layers.BatchNormalization, layers.LayerNormalization, layers.Rescaling)
+    known = tuple(
+        getattr(layers, name)
+        for name in ("Normalization", "RMSNormalization", "UnitNormalization")
+        if hasattr(layers, name)
+    )
+    for layer in case.model._flatten_layers(include_self=False):
+        if isinstance(layer, (*scaling, *known, layers.Embedding)):
+            return None
+        if layer.variables and not layer._own_layers():
+            break
+    rows = [np.asarray(x, np.float64) for x in case.inputs if np.ndim(x) > 1]
+    if not rows:
+        return None
+    with np.errstate(all="ignore"):
+        sizes = np.concatenate([np.sqrt(np.nanmean(x**2, axis=0)).reshape(-1) for x in rows])
+    sizes = sizes[np.isfinite(sizes) & (sizes > 0)]
+    if not sizes.size or (SMALLEST_FEATURE < sizes.max() <= LARGEST_FEATURE):
+        return None
+    remedy = None
+    if len(rows) == 1 and len(case.model.inputs if hasattr(case.model, "inputs") else [0]) == 1:
+        mean, spread = np.nanmean(rows[0], axis=0), np.nanstd(rows[0], axis=0)
+        spread[~(spread > 0)] = 1
+        remedy = scaled_inputs(1 / spread, -mean / spread)
+    return Finding(
+        "unscaled_inputs",
+        {"largest feature": float(sizes.max()), "smallest": float(sizes.min())},
+        "A13-01",
+        "Standardize the inputs: (x - mean) / deviation of each feature.",
+        remedy=remedy,
+    )
+
+
+def rate_after_unfreezing(case: Case) -> Finding | None:
+    """Layers that were freed are to be trained at a lower rate (A7-19)."""
+    if case.before is None:
+        return None
+    frozen, before = case.before
+    freed = [v for v in case.model.trainable_variables if v.path in frozen]
+    rate = case.rates[0] if case.rates else float(case.model.optimizer.learning_rate)
+    if not freed or rate < 0.5 * before:
+        return None
+    lower = 0.02 * rate
+    return Finding(
+        "rate_after_unfreezing",
+        {"rate before": before, "rate": rate, "variables freed": len(freed)},
+        "A7-19",
+        f"Train the layers that were freed at a rate of {lower:.2g}.",
+        remedy=at_rate_with_weights(lower),
+    )
+
+
+def batch_norm_of_tiny_batches(case: Case) -> Finding | None:
+    """The statistics of a few rows say little (A3-15)."""
+    from densa import layers
+
+    norms = case.hidden(layers.BatchNormalization)
+    if not norms or not 0 < case.batch_size < TINY_BATCH:
+        return None
+
+    def change(old: Any) -> Any:
+        if isinstance(old, layers.BatchNormalization):
+            return layers.LayerNormalization(name=old.name)
+        return None
+
+    return Finding(
+        "batch_norm_of_tiny_batches",
+        {"rows": case.batch_size, "layers": len(norms)},
+        "A3-15",
+        "Use a batch_size of 32, or LayerNormalization instead.",
+        remedy=with_layers(change),
+    )
+
+
+RULES: tuple[Callable[[Case], Finding | None], ...] = (
+    unscaled_inputs,
+    l2_with_adam,
+    selu_setup,
+    dropout_on_output,
+    rate_after_unfreezing,
+    batch_norm_of_tiny_batches,
+)

@@ -1,0 +1,258 @@
+"""Rules over the statistics of single steps."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from densa.training.probe import curve_of
+
+from .case import Case, LayerHealth
+from .finding import Finding
+from .remedies import (
+    ADAPTIVE,
+    at_rate,
+    best_initializer,
+    with_config,
+    with_layers,
+    with_optimizer,
+)
+
+DEAD = 0.4  # share of a layer's units
+SATURATED = 0.3  # share of a layer's units, the median over the looks
+VANISHED = 0.01  # gradient norm of the first kernel over that of the last
+EXPLODED = 30.0  # norm of all gradients
+GROWTH = 8.0  # spread of the last hidden layer over that of the first
+SLOW, FAST = 2e-5, 0.3  # updates over weights, the median of the first looks
+WANTED = 3e-3
+CLIPPED = 0.9  # share of the looks
+CLIPPED_BY = 5.0  # median norm over the threshold
+
+
+def non_finite(case: Case) -> Finding | None:
+    """A NaN or an infinity: in the data, in a layer, or in the gradients (A5-02)."""
+    bad_rows = sum(int((~np.isfinite(x)).sum()) for x in case.inputs)
+    losses = [*case.looks, *case.loss]
+    bad_losses = sum(not math.isfinite(value) for value in losses)
+    bad = [layer for layer in case.layers if sum(layer.nonfinite)]
+    if not (bad_rows or bad_losses or bad):
+        return None
+    evidence = {
+        "inputs": float(bad_rows),
+        "losses": float(bad_losses),
+        "layers": float(len(bad)),
+    }
+    if bad_rows:
+        return Finding(
+            "non_finite", evidence, "A13-07", "Mend or drop the rows of the data that hold NaN."
+        )
+    if bad and bad[0].nonfinite and bad[0].nonfinite[0]:
+        return Finding(
+            "non_finite",
+            evidence,
+            "A1-12",
+            "Values overflow from the first step on: use ReLU and He's initializer.",
+            layer=bad[0].name,
+            remedy=with_layers(_safe),
+        )
+    rate = case.rates[0] if case.rates else float(case.model.optimizer.learning_rate)
+    return Finding(
+        "non_finite",
+        evidence,
+        "A5-02",
+        f"Start with a learning rate of {0.01 * rate:.2g}.",
+        remedy=at_rate(0.01 * rate),
+    )
+
+
+def _safe(old: Any) -> Any:
+    curve = curve_of(old)
+    if not hasattr(old, "kernel_initializer"):
+        return None
+    if curve in ("exp", "exponential", "relu", "leaky_relu", "elu"):
+        return with_config(old, activation="relu", kernel_initializer="he_normal")
+    return with_config(old, kernel_initializer=best_initializer(curve))
+
+
+def dead_units(case: Case) -> Finding | None:
+    """ReLU units that give 0 for every row learn nothing any more (A5-04)."""
+    found = [layer for layer in case.layers if layer.dead > DEAD]
+    if not found:
+        return None
+    worst = max(found, key=lambda layer: layer.dead)
+
+    def change(old: Any) -> Any:
+        if curve_of(old) != "relu" or not hasattr(old, "activation"):
+            return None
+        return with_config(old, activation="leaky_relu", **_zero_bias(old))
+
+    return Finding(
+        "dead_units",
+        {"dead": worst.dead, "layers": len(found)},
+        "A5-04",
+        "Use leaky_relu with biases that start at zero, or a lower rate.",
+        layer=worst.name,
+        remedy=with_layers(change),
+    )
+
+
+def _zero_bias(old: Any) -> dict[str, Any]:
+    return {"bias_initializer": "zeros"} if hasattr(old, "bias_initializer") else {}
+
+
+def saturation(case: Case) -> Finding | None:
+    """Sigmoid and tanh units far out on their flat parts pass no gradient (A5-05)."""
+    outputs = case.outputs  # a sigmoid that is sure of its classes is meant to be flat
+    found = [
+        x
+        for x in case.layers
+        if x.saturated and x.name not in outputs and np.median(x.saturated) > SATURATED
+    ]
+    if not found:
+        return None
+    worst = max(found, key=lambda layer: float(np.median(layer.saturated)))
+    return Finding(
+        "saturation",
+        {"saturated": float(np.median(worst.saturated)), "layers": len(found)},
+        "A1-13",
+        "Use the initializer that suits the activation: glorot_uniform.",
+        layer=worst.name,
+        remedy=with_layers(_restart),
+    )
+
+
+def _restart(old: Any) -> Any:
+    if not hasattr(old, "kernel_initializer"):
+        return None
+    return with_config(old, kernel_initializer=best_initializer(curve_of(old)), **_zero_bias(old))
+
+
+def _kernels(case: Case) -> list[LayerHealth]:
+    return [x for x in case.layers if x.gradient_norm and x.weight_norm]
+
+
+def vanishing_gradients(case: Case) -> Finding | None:
+    """The first layers get a tiny part of the gradient that the last ones get (A5-01)."""
+    layers = _kernels(case)
+    if len(layers) < 3:
+        return None
+    looks = min(3, len(layers[0].gradient_norm))
+    first = float(np.median(layers[0].gradient_norm[:looks]))
+    last = float(np.median(layers[-1].gradient_norm[:looks]))
+    if not math.isfinite(first + last) or last == 0 or first > VANISHED * last:
+        return None
+    silent = max((x.silent[0] for x in case.layers if x.silent), default=0.0)
+    if silent > 0.99:  # dead units, which have a rule of their own
+        return None
+
+    def change(old: Any) -> Any:
+        if curve_of(old) not in ("sigmoid", "tanh", "relu", "elu", "selu"):
+            return None
+        if not hasattr(old, "kernel_initializer"):
+            return with_config(old, activation="relu") if hasattr(old, "activation") else None
+        return with_config(old, activation="relu", kernel_initializer="he_normal")
+
+    return Finding(
+        "vanishing_gradients",
+        {"first layer": first, "last layer": last, "ratio": first / last},
+        "A5-01",
+        "Use ReLU and He's initializer in the hidden layers.",
+        layer=layers[0].name,
+        remedy=with_layers(change),
+    )
+
+
+def exploding_gradients(case: Case) -> Finding | None:
+    """Gradients and activations grow from layer to layer (A5-02)."""
+    norms = case.gradient_norms[: max(1, len(case.gradient_norms) // 2)]
+    spreads = [x.spread[0] for x in case.layers if x.spread]
+    if not norms or len(spreads) < 2:
+        return None
+    largest, growth = max(norms), spreads[-1] / max(spreads[0], 1e-12)
+    if not largest > EXPLODED or not growth > GROWTH:  # NaN has a rule of its own
+        return None
+    return Finding(
+        "exploding_gradients",
+        {"gradient norm": largest, "growth": growth},
+        "A5-02",
+        "Use the initializer that suits the activation (Table 11-1).",
+        remedy=with_layers(_restart),
+    )
+
+
+def update_ratio(case: Case) -> Finding | None:
+    """A step is to change the weights by about a hundredth to a thousandth (A5-06)."""
+    rates = case.rates
+    ratios = [x.update_ratio[: max(2, len(x.update_ratio) // 2)] for x in _kernels(case)]
+    flat = [value for values in ratios for value in values if math.isfinite(value)]
+    if not flat or not rates:
+        return None
+    middle = float(np.median(flat))
+    if SLOW <= middle <= FAST or middle == 0:
+        return None
+    kind = type(case.model.optimizer).__name__
+    most = 0.003 if kind in ADAPTIVE else 0.1
+    rate = min(rates[0] * WANTED / middle, most)
+    rate = float(f"{rate:.1g}")
+    return Finding(
+        "update_ratio",
+        {"ratio": middle, "rate": rates[0]},
+        "A5-06",
+        f"Use a learning rate of {rate:g}.",
+        remedy=at_rate(rate),
+    )
+
+
+def clipped_too_often(case: Case) -> Finding | None:
+    """Clipping that acts in every step sets the rate instead of guarding it (A4-03)."""
+    optimizer = case.model.optimizer
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+    limits = {
+        name: limit
+        for name in ("clipnorm", "global_clipnorm", "clipvalue")
+        if (limit := getattr(optimizer, name, None)) is not None
+    }
+    if not limits or not case.samples:
+        return None
+    ((name, limit),) = limits.items()
+    shares, norms = [], []
+    for sample, whole in zip(case.samples, case.gradient_norms, strict=True):
+        if name == "clipvalue":
+            cut = sum(float(np.sum(c)) for c in sample.get("cut", {}).values())
+            total = sum(int(np.prod(v.shape)) for v in case.model.trainable_variables)
+            shares.append(float(cut / total > 0.5))
+            norms.append(whole)
+            continue
+        each = [float(np.sqrt(np.sum(g))) for g in sample["gradient"].values()]
+        largest = whole if name == "global_clipnorm" else max(each, default=0.0)
+        shares.append(float(largest > limit))
+        norms.append(largest)
+    norms = [x for x in norms if math.isfinite(x)]
+    share = float(np.mean(shares))
+    if not norms or share < CLIPPED:
+        return None
+    by = float(np.median(norms)) / limit
+    if name != "clipvalue" and by < CLIPPED_BY:
+        return None
+    wanted = float(f"{2 * np.quantile(norms, 0.9):.1g}")
+    return Finding(
+        "clipped_too_often",
+        {"clipped": share, "norm over threshold": by},
+        "A4-03",
+        f"Raise {name} to {wanted:g}.",
+        remedy=with_optimizer(**{name: wanted}),
+    )
+
+
+RULES: tuple[Callable[[Case], Finding | None], ...] = (
+    non_finite,
+    dead_units,
+    saturation,
+    vanishing_gradients,
+    exploding_gradients,
+    clipped_too_often,
+    update_ratio,
+)

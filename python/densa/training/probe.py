@@ -1,0 +1,306 @@
+"""Statistics of training steps: units, gradients and updates of each layer.
+
+A probe is a recording of its own: the forward pass with the draws that the step is about to make,
+the loss, and the gradients. It runs on the batch of a step right before that step and changes
+nothing but variables of its own, so training goes on with the same bits.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from densa import _core, activations, ops
+from densa.random import Uses
+from densa.utils import tree
+from densa.variables import Variable
+
+from .arrays import array_dtype
+from .data import Batch
+from .recording import symbols
+
+# Activations whose mean slope over a batch follows from the means of y and y²: sigmoid's is
+# y - y², tanh's 1 - y²; and the largest slope that they have.
+STEEPEST = {"sigmoid": 0.25, "tanh": 1.0}
+_KEPT_ROWS = 512
+_LOOKS = 32  # after so many the interval doubles: what a long training costs and keeps is bounded
+
+
+@dataclass
+class Look:
+    """One look at a step."""
+
+    step: int
+    rate: float
+    count: dict[str, int]
+    found: Found
+    moves: Found | None = None
+
+
+class Probe:
+    """Looks at a step now and then while a model trains: `_probe` of a callback.
+
+    Args:
+        interval: Steps from one look to the next; it doubles after each 32 looks.
+    """
+
+    def __init__(self, interval: int) -> None:
+        self.interval = interval
+        self.wait = 0  # steps until the next look
+        self._looks: list[Look] = []
+        self.failure = ""  # why there are no samples
+        self.seen = False
+        self.inputs: list[Any] = []  # some rows of the floating inputs
+        self.targets: Any = None  # ... and of the targets, if they are one array
+        self._kinds: Batch = (None, None, None)
+
+    def record(self, model: Any, kinds: Batch, rows: int) -> Recorded | None:
+        """The programs for batches of these kinds; None, and a reason, where there can be none."""
+        self._kinds = kinds
+        try:
+            return Recorded(model, kinds, rows)
+        except Exception as error:  # whatever a model's own code raises on symbols
+            self.failure = f"{type(error).__name__}: {error}"
+            return None
+
+    @property
+    def samples(self) -> list[dict[str, Any]]:
+        """What the looks have found: `step`, `rate`, `count` (numbers per unit, by layer), and by
+        kind and name the sums over a batch."""
+        out = []
+        for look in self._looks:
+            parts = look.found.parts()
+            if look.moves is not None:
+                parts |= look.moves.parts()
+            out.append({**parts, "step": look.step, "rate": look.rate, "count": look.count})
+        return out
+
+    def look(
+        self, recorded: Recorded | None, arrays: Any, order: Any, first: int, rows: int
+    ) -> Look | None:
+        """Takes the statistics of a batch: these rows of the arrays."""
+        if not self.seen:
+            self._keep(arrays, order, first, rows)
+        if recorded is None:
+            return None
+        model = recorded.model
+        step, draw = int(model.optimizer._iterations), model._steps_trained
+        recorded.forward.begin(arrays, order, first, first + rows, rows)
+        recorded.forward.step = 0
+        recorded.forward.run(1, 0.0, 0.0, None, step if draw is None else draw)
+        count = {name: rows * inner for name, inner in recorded.inner.items()}
+        self._looks.append(Look(step, model.optimizer.rate_at(step), count, recorded.read()))
+        return self._looks[-1]
+
+    @contextmanager
+    def looking(
+        self, recorded: Recorded | None, arrays: Any, order: Any, first: int, rows: int
+    ) -> Iterator[None]:
+        """Looks at the step in between, which takes these rows, and at what it does to weights."""
+        look = self.look(recorded, arrays, order, first, rows)
+        yield
+        if recorded is None or look is None:
+            self.wait = sys.maxsize
+            return
+        look.moves = recorded.read_moves()
+        self.wait = self.interval * 2 ** (len(self._looks) // _LOOKS) - 1
+
+    def _keep(self, arrays: Any, order: Any, first: int, rows: int) -> None:
+        # Some rows of inputs and targets, for rules about data.
+        last = first + rows
+        if order is not None:
+            chosen = np.asarray(order)[first : max(last, first + _KEPT_ROWS)]
+            found = [np.asarray(a)[np.sort(chosen)] for a in arrays]
+        else:
+            found = [np.array(a[first : max(last, first + _KEPT_ROWS)]) for a in arrays]
+        inputs, targets = (
+            sum(leaf is not None for leaf in tree.flatten(part)) if part is not None else 0
+            for part in self._kinds[:2]
+        )
+        self.inputs = [x for x in found[:inputs] if x.dtype.kind == "f"]
+        self.targets = found[inputs] if targets == 1 else None
+        self.seen = True
+
+
+class Recorded:
+    """A probe's programs for batches of one kind.
+
+    Args:
+        model: A built, compiled model.
+        kinds: Arrays like those of its batches, without rows.
+        rows: Rows of the largest batch.
+    """
+
+    def __init__(self, model: Any, kinds: Batch, rows: int) -> None:
+        self.model = model
+        self.inner: dict[str, int] = {}  # positions in a row that a unit gives a number for
+        self._kernels: list[tuple[Variable, Variable]] = []  # each with a copy
+        with Uses() as uses:
+            program = self._record(kinds)
+        if uses.several:
+            with Uses(uses):
+                program = self._record(kinds)
+        self.forward = _core.Plan(program, rows)
+        self._moves = _Written(model.trainable_variables[0])
+        self.moved = _core.Plan(self._record_moves(), 1) if self._kernels else None
+
+    def read(self) -> Found:
+        """What the last run has found, by kind and name."""
+        return self._found.read()
+
+    def read_moves(self) -> Found | None:
+        """Squares of what has happened to the kernels since the last run."""
+        if self.moved is None:
+            return None
+        self.moved.begin((), None, 0, 1, 1)
+        self.moved.run(1)
+        return self._moves.read()
+
+    def _record(self, kinds: Batch) -> Any:
+        model = self.model
+        variables = model.trainable_variables
+        self._kernels.clear()
+        found = self._found = _Written(variables[0])
+        program = _core.Program()
+        with program, _core.no_grad(), _outputs(model) as outputs:
+            x, y, sample_weight = symbols(program, kinds, array_dtype(model), False)
+            y_pred = model(x, training=True)
+            loss = model.compute_loss(
+                x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=True
+            )
+            program.drop_assignments()  # moving averages and metrics are the step's own
+            gradients = program.gradients(loss, variables)
+            found.add("loss", "", loss)
+            for layer, (curve, output) in outputs.items():
+                values = ops.cast(output, "float32")
+                self.inner[layer.name] = math.prod(size or 1 for size in values.shape[1:-1])
+                axes = 0 if len(values.shape) < 3 else tuple(range(len(values.shape) - 1))
+                found.add(f"sum {curve}", layer.name, ops.sum(values, axis=axes))
+                found.add("square", layer.name, ops.sum(values * values, axis=axes))
+            limit = getattr(model.optimizer, "clipvalue", None)
+            for variable, gradient in zip(variables, gradients, strict=True):
+                if gradient is None or variable._rows:
+                    continue
+                found.add("gradient", variable.path, _squares(gradient))
+                if limit is not None:
+                    over = ops.cast(ops.abs(gradient) > limit, "float32")
+                    found.add("cut", variable.path, ops.sum(over))
+                if len(variable.shape) == 2:
+                    found.add("weight", variable.path, _squares(variable.value))
+                    copy = _zeros(tuple(variable.shape), variable, str(variable.dtype))
+                    copy.assign(variable.value)
+                    self._kernels.append((variable, copy))
+            found.write()
+        return program
+
+    def _record_moves(self) -> Any:
+        program = _core.Program()
+        with program, _core.no_grad():
+            for kernel, copy in self._kernels:
+                self._moves.add("moved", kernel.path, _squares(kernel.value - copy.value))
+            self._moves.write()
+        return program
+
+
+class _Written:
+    # Values of a recording, written side by side into one variable: one read gets them all.
+
+    def __init__(self, near: Variable) -> None:
+        self._near = near
+        self._values: list[Any] = []
+        self._layout: list[tuple[str, str, int]] = []
+
+    def add(self, kind: str, name: str, value: Any) -> None:
+        value = ops.reshape(ops.cast(value, "float32"), (-1,))
+        self._layout.append((kind, name, int(value.shape[0])))
+        self._values.append(value)
+
+    def write(self) -> None:
+        size = sum(entry[2] for entry in self._layout)
+        self._variable = _zeros((size,), self._near, "float32")
+        self._variable.assign(ops.concatenate(self._values))
+        self._values.clear()
+
+    def read(self) -> Found:
+        return Found(np.array(self._variable.numpy()), self._layout)
+
+
+class Found:
+    """Numbers of one look, cut up when somebody asks.
+
+    Args:
+        numbers: All of them.
+        layout: Kind, name and size of each part.
+    """
+
+    def __init__(self, numbers: Any, layout: list[tuple[str, str, int]]) -> None:
+        self._numbers = numbers
+        self._layout = layout
+
+    def parts(self) -> dict[str, dict[str, Any]]:
+        """The parts by kind and name."""
+        out: dict[str, dict[str, Any]] = {}
+        at = 0
+        for kind, name, size in self._layout:
+            out.setdefault(kind, {})[name] = self._numbers[at : at + size]
+            at += size
+        return out
+
+
+def _squares(value: Any) -> Any:
+    # Column sums, which plans make on panels.
+    value = ops.cast(value, "float32")
+    return ops.sum(value * value, axis=0) if len(value.shape) == 2 else ops.sum(value * value)
+
+
+def _zeros(shape: tuple[int, ...], near: Variable, dtype: str) -> Variable:
+    return Variable(
+        np.zeros(shape, dtype), dtype=dtype, trainable=False, name="probe", device=near.device
+    )
+
+
+def curve_of(layer: Any) -> str:
+    """The name of a layer's activation, `""` where it has none; `"softmax"` among them."""
+    function = getattr(layer, "activation", None)
+    if function is not None:
+        name = activations.fused_name(function)
+        return str(getattr(function, "__name__", "") if name is None else name)
+    kind = type(layer).__name__.lower()
+    return kind if kind in ("relu", "elu", "softmax", "swish", "prelu", "rrelu") else ""
+
+
+@contextmanager
+def _outputs(model: Any) -> Iterator[dict[Any, tuple[str, Any]]]:
+    # What the layers with an activation give while the model is called: the first time each.
+    found: dict[Any, tuple[str, Any]] = {}
+    changed = []
+
+    def watch(layer: Any, curve: str) -> None:
+        call = layer.call
+
+        def watched(*args: Any, **kwargs: Any) -> Any:
+            output = call(*args, **kwargs)
+            if layer not in found and len(tree.flatten(output)) == 1:
+                only = tree.flatten(output)[0]
+                if getattr(only, "shape", None) and "float" in str(only.dtype):
+                    found[layer] = (curve, only)
+            return output
+
+        layer.__dict__["call"] = watched
+        changed.append(layer)
+
+    for layer in model._flatten_layers():
+        curve = curve_of(layer)
+        if curve and curve != "softmax" and "call" not in layer.__dict__:
+            watch(layer, curve)
+    try:
+        yield found
+    finally:
+        for layer in changed:
+            del layer.__dict__["call"]

@@ -1,0 +1,296 @@
+"""Each rule finds its defect, changes what it says, and leaves healthy trainings alone."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import densa
+from densa.callbacks import Doctor
+
+L = densa.layers
+
+
+def data(rows=256, features=8, scale=1.0):
+    rng = np.random.default_rng(2)
+    x = rng.normal(size=(rows, features)).astype("float32")
+    y = (x @ rng.normal(size=(features, 3)) + 0.3 * np.square(x[:, :3])).argmax(1)
+    return (scale * x).astype("float32"), y.astype("int32")
+
+
+def model_of(*layers, optimizer="adam", features=8):
+    densa.utils.set_random_seed(1)
+    model = densa.Sequential([densa.Input((features,)), *layers, L.Dense(3, "softmax")])
+    model.compile(optimizer, "sparse_categorical_crossentropy")
+    return model
+
+
+def relu(units=16, **arguments):
+    return L.Dense(units, "relu", **{"kernel_initializer": "he_normal", **arguments})
+
+
+def examined(model, x, y, epochs=8, **arguments):
+    doctor = Doctor(3, verbose=0)
+    arguments = {"batch_size": 16, "validation_split": 0.25, **arguments}
+    model.fit(x, y, epochs=epochs, verbose=0, callbacks=[doctor], **arguments)
+    return {finding.id: finding for finding in doctor.findings}
+
+
+SGD = densa.optimizers.SGD
+# Id, the model with the defect, its data, arguments of fit, and what the changed model must be.
+CASES = {
+    "unscaled_inputs": (
+        lambda: model_of(relu()),
+        {"scale": 200.0},
+        {},
+        lambda m: isinstance(m.layers[0], L.Rescaling),
+    ),
+    "l2_with_adam": (
+        lambda: model_of(relu(kernel_regularizer="l2")),
+        {},
+        {},
+        lambda m: type(m.optimizer).__name__ == "AdamW" and m.layers[0].kernel_regularizer is None,
+    ),
+    "selu_setup": (
+        lambda: model_of(L.Dense(16, "selu"), L.Dropout(0.4), L.Dense(16, "selu")),
+        {},
+        {},
+        lambda m: (
+            isinstance(m.layers[0].kernel_initializer, densa.initializers.LecunNormal)
+            and isinstance(m.layers[1], L.AlphaDropout)
+        ),
+    ),
+    "batch_norm_of_tiny_batches": (
+        lambda: model_of(L.Dense(16), L.BatchNormalization(), L.Activation("relu")),
+        {"rows": 60},
+        {"batch_size": 2},
+        lambda m: isinstance(m.layers[1], L.LayerNormalization),
+    ),
+    "dead_units": (
+        lambda: model_of(relu(bias_initializer=densa.initializers.Constant(-9.0))),
+        {},
+        {},
+        lambda m: m.layers[0].activation is densa.activations.leaky_relu,
+    ),
+    "saturation": (
+        lambda: model_of(
+            L.Dense(16, "tanh", kernel_initializer=densa.initializers.RandomNormal(stddev=9.0))
+        ),
+        {},
+        {},
+        lambda m: isinstance(m.layers[0].kernel_initializer, densa.initializers.GlorotUniform),
+    ),
+    "vanishing_gradients": (
+        lambda: model_of(*(L.Dense(16, "sigmoid") for _ in range(8))),
+        {},
+        {},
+        lambda m: m.layers[3].activation is densa.activations.relu,
+    ),
+    "exploding_gradients": (
+        lambda: model_of(
+            *(
+                relu(kernel_initializer=densa.initializers.VarianceScaling(12.0, "fan_in"))
+                for _ in range(7)
+            )
+        ),
+        {},
+        {},
+        lambda m: isinstance(m.layers[0].kernel_initializer, densa.initializers.HeNormal),
+    ),
+    "update_ratio": (
+        lambda: model_of(relu(), optimizer=SGD(1e-6)),
+        {},
+        {},
+        lambda m: 1e-3 < float(m.optimizer.learning_rate) <= 0.1,
+    ),
+    "clipped_too_often": (
+        lambda: model_of(relu(), optimizer=SGD(0.05, clipnorm=1e-3)),
+        {},
+        {},
+        lambda m: m.optimizer.clipnorm > 0.01,
+    ),
+    "non_finite": (
+        lambda: model_of(
+            L.Dense(
+                16, "exponential", kernel_initializer=densa.initializers.RandomNormal(stddev=90.0)
+            )
+        ),
+        {},
+        {},
+        lambda m: m.layers[0].activation is densa.activations.relu,
+    ),
+    "divergence": (
+        lambda: model_of(relu(), optimizer=SGD(300.0)),
+        {},
+        {},
+        lambda m: float(m.optimizer.learning_rate) == pytest.approx(3.0),
+    ),
+    "oscillation": (
+        lambda: model_of(relu(), optimizer=densa.optimizers.Adam(0.6)),
+        {},
+        {"epochs": 24},
+        lambda m: float(m.optimizer.learning_rate) == pytest.approx(0.06),
+    ),
+    "plateau": (
+        lambda: model_of(
+            relu(), optimizer=SGD(densa.optimizers.schedules.ExponentialDecay(0.01, 8, 0.01))
+        ),
+        {},
+        {"epochs": 16},
+        lambda m: float(m.optimizer.learning_rate) == pytest.approx(0.01),
+    ),
+    "underfitting": (
+        lambda: model_of(relu(), L.Dropout(0.95)),
+        {},
+        {"epochs": 10},
+        lambda m: m.layers[1].rate == 0.2,
+    ),
+    "overfitting": (
+        lambda: model_of(relu(64), relu(64), optimizer=densa.optimizers.Adam(0.01)),
+        {"rows": 40},
+        {"epochs": 60},
+        lambda m: True,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_rule_finds_its_defect_and_mends_a_copy(name):
+    make, data_arguments, fit, mended = CASES[name]
+    x, y = data(**data_arguments)
+    if name == "overfitting":
+        y = y[::-1].copy()  # nothing to learn but the rows themselves
+    model = make()
+    before = model.get_compile_config(), [layer.get_config() for layer in model.layers]
+    found = examined(model, x, y, **fit)
+    assert name in found, list(found)
+    finding = found[name]
+    assert finding.evidence
+    assert finding.handbook[0] == "A"
+    assert name in str(finding)
+    weights = model.get_weights()
+    other = finding.apply(make())  # one built like it, whose layers have other names
+    assert mended(other)
+    other.fit(x, y, epochs=1, verbose=0)
+    # The model that was diagnosed is as it was.
+    assert [layer.get_config() for layer in model.layers] == before[1]
+    assert model.get_compile_config()["loss"] == before[0]["loss"]
+    for one, two in zip(weights, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, two)
+
+
+def test_dropout_on_the_output():
+    densa.utils.set_random_seed(1)
+    model = densa.Sequential([densa.Input((8,)), relu(), L.Dense(1), L.Dropout(0.5)])
+    model.compile("adam", "mse")
+    x, _ = data()
+    found = examined(model, x, x[:, :1])
+    assert found["dropout_on_output"].layer == model.layers[-1].name
+    made = found["dropout_on_output"].apply(model)
+    assert isinstance(made.layers[-1], L.Identity)
+    assert isinstance(model.layers[-1], L.Dropout)
+
+
+def test_a_rate_left_unchanged_after_unfreezing_keeps_the_weights():
+    x, y = data()
+    model = model_of(relu(), optimizer=densa.optimizers.Adam(0.01))
+    model.layers[0].trainable = False
+    model.compile(densa.optimizers.Adam(0.01), "sparse_categorical_crossentropy")
+    assert "rate_after_unfreezing" not in examined(model, x, y)
+    model.layers[0].trainable = True
+    model.compile(densa.optimizers.Adam(0.01), "sparse_categorical_crossentropy")
+    finding = examined(model, x, y)["rate_after_unfreezing"]
+    made = finding.apply(model)
+    assert float(made.optimizer.learning_rate) < 0.001
+    for one, two in zip(made.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, two)
+    model.compile(densa.optimizers.Adam(0.001), "sparse_categorical_crossentropy")
+    assert "rate_after_unfreezing" not in examined(model, x, y)
+
+
+def test_nan_in_the_data_is_no_matter_of_the_model():
+    x, y = data()
+    x[7, 2] = np.nan
+    with pytest.warns(UserWarning, match="NaN"):
+        finding = examined(model_of(relu()), x, y)["non_finite"]
+    assert finding.evidence["inputs"] == 1
+    assert not finding.can_apply
+    with pytest.raises(ValueError, match="rows of the data"):
+        finding.apply(model_of(relu()))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: model_of(relu(), relu()),
+        lambda: model_of(relu(), L.Dropout(0.2), optimizer=SGD(0.05, momentum=0.9)),
+        lambda: model_of(L.Dense(16, use_bias=False), L.BatchNormalization(), L.Activation("relu")),
+        lambda: model_of(L.Dense(16, "selu", kernel_initializer="lecun_normal")),
+        lambda: model_of(L.Dense(16, "tanh"), optimizer=SGD(0.05, global_clipnorm=5.0)),
+        lambda: model_of(relu(kernel_regularizer="l2"), optimizer=SGD(0.02)),
+    ],
+)
+def test_healthy_trainings_have_no_findings(make):
+    x, y = data(rows=600)
+    assert examined(make(), x, y, epochs=8) == {}
+
+
+def test_an_output_that_is_sure_is_not_saturated():
+    densa.utils.set_random_seed(1)
+    x, _ = data()
+    model = densa.Sequential([densa.Input((8,)), L.Dense(1, "sigmoid", name="out")])
+    model.compile(densa.optimizers.Adam(0.3), "binary_crossentropy")
+    sure = Doctor(3, verbose=0)
+    model.fit(x, x[:, :1] > 0, epochs=30, verbose=0, callbacks=[sure])
+    assert max(sure.health["layers"]["out"]["saturated"]) == 1
+    assert "saturation" not in [finding.id for finding in sure.findings]
+
+
+def test_looks_of_a_long_training_lie_further_apart():
+    x, y = data(rows=64)
+    model = model_of(relu())
+    doctor = Doctor(1, verbose=0)
+    model.fit(x, y, epochs=30, batch_size=16, verbose=0, callbacks=[doctor])
+    steps = doctor.health["step"]
+    assert steps[:32] == list(range(32))
+    assert set(np.diff(steps[32:64])) == {2}
+
+
+def test_diagnose_trains_nothing():
+    x, y = data(scale=100.0)
+    model = model_of(relu(), L.Dropout(0.5), L.BatchNormalization())
+    before = model.get_weights()
+    found = {finding.id for finding in model.diagnose(x, y, batch_size=4)}
+    assert found >= {"batch_norm_of_tiny_batches"}
+    for one, two in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, two)
+    assert int(model.optimizer.iterations) == 0
+    with pytest.raises(ValueError, match="compile"):
+        densa.Sequential([densa.Input((8,)), L.Dense(1)]).diagnose(x, y)
+
+
+def test_a_functional_model_is_scaled_and_changed():
+    x, y = data(scale=100.0)
+    a = densa.Input((8,))
+    h = relu(bias_initializer=densa.initializers.Constant(-1e6))(a)
+    model = densa.Model(a, L.Dense(3, "softmax")(L.Concatenate()([h, h])))
+    model.compile("adam", "sparse_categorical_crossentropy")
+    found = examined(model, x, y)
+    assert set(found) >= {"unscaled_inputs", "dead_units"}
+    made = found["unscaled_inputs"].apply(model)
+    assert made.fit(x, y, epochs=1, verbose=0).epoch == [0]
+    made = found["dead_units"].apply(model)
+    assert made.fit(x, y, epochs=1, verbose=0).epoch == [0]
+
+
+def test_the_table_and_the_history(capsys):
+    x, y = data(scale=300.0)
+    model = model_of(relu())
+    history = model.fit(x, y, epochs=2, verbose=0, callbacks=[Doctor(2, verbose=2)])
+    out = capsys.readouterr().out
+    assert "Epoch 1: Doctor: unscaled_inputs" in out
+    assert "doctor:" in out
+    assert history.findings[0].id == "unscaled_inputs"
+    assert history.health["step"] == list(range(0, 16, 2))
+    with pytest.raises(ValueError, match="compile"):
+        history.findings[0].apply(densa.Sequential([densa.Input((8,)), L.Dense(3)]))
