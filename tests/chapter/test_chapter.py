@@ -225,6 +225,16 @@ def fitted(optimizer, *callbacks, epochs=3, **arguments):
     return model.fit(x, x[:, :1], epochs=epochs, callbacks=[*callbacks], verbose=0, **arguments)
 
 
+def test_power_scheduling():  # 655, 680; G11
+    with pytest.warns(DeprecationWarning, match=r"PowerDecay\(0.01, 1 / decay\)"):
+        optimizer = tf.keras.optimizers.SGD(learning_rate=0.01, decay=1e-4)
+    rates = []
+    for step in (0, 10_000, 20_000, 30_000):
+        optimizer.iterations = step
+        rates.append(float(optimizer.learning_rate))
+    np.testing.assert_allclose(rates, [0.01, 0.005, 0.01 / 3, 0.0025], rtol=1e-6)
+
+
 def test_exponential_scheduling():  # 688, 694, 703, 710, 713; G12
     def exponential_decay(lr0, s):
         def exponential_decay_fn(epoch):

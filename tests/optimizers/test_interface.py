@@ -230,8 +230,10 @@ def test_errors():
         optimizers.SGD(clipnorm=1.0, clipvalue=1.0)
     with pytest.raises(ValueError, match="'clip_norm'.*Did you mean 'clipnorm'"):
         optimizers.SGD(clip_norm=1.0)
-    with pytest.warns(UserWarning, match="`decay` is no longer supported"):
-        optimizers.SGD(learning_rate=0.01, decay=1e-4)
+    with pytest.raises(ValueError, match="decay must be at least 0; received -0.1"):
+        optimizers.SGD(decay=-0.1)
+    with pytest.raises(ValueError, match="a schedule says itself how it changes"):
+        optimizers.SGD(optimizers.schedules.CosineDecay(0.1, 10), decay=0.1)
     with pytest.raises(ValueError, match="momentum"):
         optimizers.SGD(momentum=2.0)
     with pytest.raises(ValueError, match="at least 0; received -0.1"):

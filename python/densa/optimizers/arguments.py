@@ -11,8 +11,11 @@ from typing import Any
 from densa._numbers import check_real_number, whole_number
 from densa.saving.registry import nearest
 
+from .schedules.decay import PowerDecay
+from .schedules.schedule import check_rates
+
 # Keras still knows these arguments but does nothing with them.
-IGNORED = ("decay", "jit_compile", "is_legacy_optimizer")
+IGNORED = ("jit_compile", "is_legacy_optimizer")
 BASE_ARGUMENTS = (
     "learning_rate",
     "weight_decay",
@@ -51,18 +54,31 @@ def number(value: Any) -> float:
     return rate
 
 
+def take_decay(learning_rate: Any, kwargs: dict[str, Any]) -> Any:
+    """The rate, or with Keras 2's `decay` the schedule that it means: rate / (1 + decay * step)."""
+    decay = kwargs.pop("decay", None)
+    if decay is None:
+        return learning_rate
+    check_rates("optimizer", decay=decay)
+    if not isinstance(learning_rate, int | float):
+        raise ValueError(
+            "decay is for a learning_rate that is a number; a schedule says itself how it changes. "
+            f"Received learning_rate={learning_rate!r}, decay={decay!r}."
+        )
+    warnings.warn(
+        "Argument `decay` is Keras 2's; use learning_rate="
+        f"schedules.PowerDecay({learning_rate!r}, 1 / decay) instead.",
+        DeprecationWarning,
+        stacklevel=4,
+    )
+    return PowerDecay(learning_rate, 1 / decay) if decay else learning_rate
+
+
 def take_own(optimizer: type, kwargs: dict[str, Any]) -> dict[str, Any]:
-    """densa's own arguments out of the rest; warns of what is ignored, refuses what is unknown."""
+    """densa's own arguments out of the rest; refuses what is unknown."""
     for key in list(kwargs):
         if key in IGNORED:
             kwargs.pop(key)
-            if key == "decay":
-                warnings.warn(
-                    "Argument `decay` is no longer supported and will be ignored. Use a "
-                    "schedule such as `densa.optimizers.schedules.InverseTimeDecay`.",
-                    UserWarning,
-                    stacklevel=4,
-                )
     own = {name: kwargs.pop(name, default) for name, default in OWN_ARGUMENTS.items()}
     if kwargs:
         known = [*BASE_ARGUMENTS, *OWN_ARGUMENTS, *getattr(optimizer, "arguments", ())]

@@ -24,6 +24,7 @@ from .arguments import (
     check_proximal,
     check_scale,
     number,
+    take_decay,
     take_own,
 )
 from .parts import (
@@ -109,6 +110,7 @@ class Optimizer(OptimizerState):
         name: str | None = None,
         **kwargs: Any,
     ) -> None:
+        learning_rate = take_decay(learning_rate, kwargs)
         own = take_own(type(self), kwargs)
         check_limits(
             clipnorm,
