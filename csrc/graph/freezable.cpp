@@ -61,6 +61,7 @@ void check_freezable(const Program& program) {
   check_steady(program);
   const auto types = [&](const std::vector<int>& ids) {
     std::vector<TypeInfo> found;
+    found.reserve(ids.size());
     for (int id : ids) found.push_back(program.values[id].type);
     return found;
   };
@@ -183,6 +184,7 @@ class RowsFreer {
   bool fits(const ProgramNode& node, const std::vector<int>& in, const Attrs& attrs,
             std::string* why) const {
     std::vector<TypeInfo> types;
+    types.reserve(in.size());
     for (int id : in) types.push_back(program_.values[id].type);
     try {
       const std::vector<TypeInfo> made = node.op->infer(types, attrs);
