@@ -193,12 +193,21 @@ LAYERS = {
     "Activation": lambda: layers.Activation("relu"),
     "ActivityRegularization": lambda: layers.ActivityRegularization(l2=0.1),
     "AlphaDropout": lambda: layers.AlphaDropout(0.5),
+    "CategoryEncoding": lambda: layers.CategoryEncoding(4),
     "Dense": lambda: layers.Dense(3),
+    "Discretization": lambda: layers.Discretization([0.5, 2.0]),
+    "Dot": lambda: layers.Dot(1),
     "Dropout": lambda: layers.Dropout(0.5),
     "GaussianDropout": lambda: layers.GaussianDropout(0.5),
     "GaussianNoise": lambda: layers.GaussianNoise(0.5),
     "Lambda": lambda: layers.Lambda(lambda x: x * 2),
     "Permute": lambda: layers.Permute((1,)),
+    "RandomBrightness": lambda: layers.RandomBrightness(0.2),
+    "RandomContrast": lambda: layers.RandomContrast(0.2),
+    "RandomCrop": lambda: layers.RandomCrop(2, 2),
+    "RandomRotation": lambda: layers.RandomRotation(0.2),
+    "RandomTranslation": lambda: layers.RandomTranslation(0.2, 0.2),
+    "RandomZoom": lambda: layers.RandomZoom(0.2),
     "Rescaling": lambda: layers.Rescaling(np.array([2.0, 3.0]), [1.0, 2.0]),
     "Reshape": lambda: layers.Reshape((2, 1)),
 }
@@ -216,7 +225,11 @@ def layer_call(name, **kwargs):
         return layers.Embedding(4, 3), IDS
     if isinstance(getattr(layers, name), type) and layer is None:
         layer = getattr(layers, name)()
-    several = isinstance(layer, layers.Add.__mro__[1]) or name == "Concatenate"
+    if name == "CategoryEncoding":
+        return layer, IDS
+    if isinstance(layer, layers.RandomFlip.__mro__[1]):
+        return layer, np.ones((2, 3, 3, 1), "float32")
+    several = isinstance(layer, layers.Add.__mro__[1]) or name in ("Concatenate", "Dot")
     return layer, [X, X] if several else X
 
 
