@@ -57,6 +57,16 @@ class Walk {
   // several threads when there is enough work. Runs are disjoint; f must treat elements alone.
   template <class F>
   void run(const F& f) const {
+    run_each(&f, [](const void* body, const Offsets& at, std::int64_t n) {
+      (*static_cast<const F*>(body))(at, n);
+    });
+  }
+
+ private:
+  // The walk itself is code once for each N, not for each f.
+  using Each = void (*)(const void* body, const Offsets& at, std::int64_t n);
+
+  void run_each(const void* body, Each each) const {
     if (empty_) return;
     std::int64_t outer = 1;
     for (int i = 0; i + 1 < rank_; ++i) outer *= shape_[i];
@@ -64,17 +74,16 @@ class Walk {
       parallel_for(inner(), kParallelGrain, [&](std::int64_t begin, std::int64_t end) {
         Offsets at{};
         for (std::size_t k = 0; k < N; ++k) at[k] = begin * step(k);
-        f(at, end - begin);
+        each(body, at, end - begin);
       });
       return;
     }
     const std::int64_t grain = 1 + kParallelGrain / inner();
-    parallel_for(outer, grain, [&](std::int64_t begin, std::int64_t end) { rows(begin, end, f); });
+    parallel_for(outer, grain,
+                 [&](std::int64_t begin, std::int64_t end) { rows(begin, end, body, each); });
   }
 
- private:
-  template <class F>
-  void rows(std::int64_t begin, std::int64_t end, const F& f) const {
+  void rows(std::int64_t begin, std::int64_t end, const void* body, Each each) const {
     std::array<std::int64_t, kMaxRank> index{};
     Offsets at{};
     std::int64_t rest = begin;
@@ -84,7 +93,7 @@ class Walk {
       for (std::size_t k = 0; k < N; ++k) at[k] += index[i] * strides_[k][i];
     }
     for (std::int64_t row = begin; row < end; ++row) {
-      f(at, inner());
+      each(body, at, inner());
       for (int i = rank_ - 2; i >= 0; --i) {
         for (std::size_t k = 0; k < N; ++k) at[k] += strides_[k][i];
         if (++index[i] < shape_[i]) break;
