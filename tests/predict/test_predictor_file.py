@@ -3,6 +3,7 @@
 import contextlib
 import json
 import re
+import threading
 import time
 
 import numpy as np
@@ -360,3 +361,30 @@ def test_errors_name_the_file(tmp_path):
     path.write_bytes(b"\0" * 100)
     with pytest.raises(ValueError, match=re.escape(str(path))):
         densa.Predictor.load(path)
+
+
+def test_threads_that_save_to_one_path_leave_a_whole_file(tmp_path):
+    path = tmp_path / "net.densa"
+    x = densa.Input((3,))
+    predictor = densa.Model(x, densa.layers.Dense(2)(x)).freeze()
+    predictor.save(path)
+    wrong = []
+
+    def keep_going(work):
+        try:
+            for _ in range(20):
+                work()
+        except Exception as error:
+            wrong.append(error)
+
+    def load():
+        densa.Predictor.load(path, mmap=False)
+
+    works = [lambda: predictor.save(path), lambda: predictor.save(path), load]
+    threads = [threading.Thread(target=keep_going, args=(work,)) for work in works]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+    assert [p.name for p in tmp_path.iterdir()] == ["net.densa"]

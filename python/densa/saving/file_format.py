@@ -10,6 +10,7 @@ eight zeros in its place, so a flipped bit anywhere is found. Reading never runs
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import os
@@ -83,6 +84,9 @@ def to_json(data: Any) -> str:
 # ---- writing -------------------------------------------------------------------------------------
 
 
+_writes = itertools.count()
+
+
 def write_file(path: str, tensors: Mapping[str, Any], metadata: Mapping[str, str]) -> None:
     """Write a file of tensors as `write_beside` does.
 
@@ -108,7 +112,8 @@ def write_beside(path: str, write: Callable[[BinaryIO], Any]) -> None:
     folder = os.path.dirname(path)
     if not os.path.isdir(folder):
         raise ValueError(f"Cannot save to {given!r}: the folder {folder!r} does not exist.")
-    beside = f"{path}.{os.getpid()}.tmp"
+    # A name of its own for every write, also of several threads at once.
+    beside = f"{path}.{os.getpid()}.{next(_writes)}.tmp"
     try:
         with open(beside, "wb") as file:
             write(file)

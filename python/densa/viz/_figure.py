@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from densa.saving.file_format import write_beside
+
 # Blue and orange stay apart for colour-blind eyes and in grey.
 TRAINING, VALIDATION = "#2a6fbb", "#e07b1f"
 GRID = {"alpha": 0.3, "linewidth": 0.6}
@@ -56,14 +58,7 @@ def finish(figure: Any, title: str, path: Any) -> Any:
     if title:
         figure.suptitle(title)
     if path is not None:
-        # Beside and renamed: a full disk leaves an older picture as it was.
         path = os.fspath(path)
-        root, ending = os.path.splitext(path)
-        beside = f"{root}.{os.getpid()}.part{ending or '.png'}"
-        try:
-            figure.savefig(beside, dpi=120)
-            os.replace(beside, path)
-        finally:
-            if os.path.exists(beside):
-                os.remove(beside)
+        ending = os.path.splitext(path)[1].lstrip(".") or "png"
+        write_beside(path, lambda file: figure.savefig(file, dpi=120, format=ending))
     return figure
