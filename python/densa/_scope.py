@@ -124,6 +124,19 @@ def set_call_context(context: CallContext | None) -> None:
 
 
 @contextmanager
+def inference_scope(entry: Any) -> Iterator[None]:
+    """Run layers one by one as inside a call of `entry` with `training=False`."""
+    before = _local.call
+    context = CallContext(entry)
+    context.training = False
+    _local.call = context
+    try:
+        yield
+    finally:
+        _local.call = before
+
+
+@contextmanager
 def symbolic_scope() -> Iterator[None]:
     """Mark that code runs only to learn shapes: it must leave no trace."""
     _local.symbolic += 1

@@ -42,6 +42,28 @@ def test_layers(name):
     np.testing.assert_allclose(y, expected, rtol=2e-5, atol=2e-6)
 
 
+@pytest.mark.parametrize(
+    "layer",
+    [
+        L.RandomBrightness(0.5),
+        L.RandomContrast(0.5),
+        L.RandomCrop(3, 4),
+        L.RandomFlip(),
+        L.RandomRotation(0.5),
+        L.RandomTranslation(0.5, 0.5),
+        L.RandomZoom(0.5),
+    ],
+    ids=lambda layer: type(layer).__name__,
+)
+def test_images_are_not_augmented(layer):
+    x = RNG.normal(size=(3, 6, 8, 2)).astype("f4")
+    model = densa.Sequential([densa.Input((6, 8, 2)), layer, L.Flatten()])
+    (y,) = exported(model, x)
+    np.testing.assert_allclose(y, model.predict(x, verbose=0), rtol=1e-6, atol=1e-6)
+    if not isinstance(layer, L.RandomCrop):
+        np.testing.assert_array_equal(y, x.reshape(3, -1))
+
+
 @pytest.mark.parametrize("name", [k for k in ACTIVATIONS if k not in NO_COUNTERPART])
 def test_activations(name):
     x = np.linspace(-6, 6, 200).astype("f4").reshape(20, 10)

@@ -459,6 +459,7 @@ def test_merge_functions():
         (lambda: L.Dense(2, name="a/b"), "cannot contain character"),
         (lambda: L.Dense(2, dtype="float16"), "mixed_float16"),
         (lambda: L.Dropout(1.5), "between 0 and 1"),
+        (lambda: L.GaussianNoise(float("nan")), "float value >= 0"),
         (lambda: L.LeakyReLU(-1.0), "cannot be None or negative"),
         (lambda: L.ReLU(-1.0), "cannot be a negative"),
         (lambda: L.Permute((1, 3)), "consecutive"),

@@ -148,3 +148,8 @@ def test_initializers_by_activation(activation, name):
     again = layers.Dense.from_config(layer.get_config())
     assert type(again.kernel_initializer).__name__ == name
     assert type(initializers.for_activation(activation)).__name__ == name
+
+
+def test_a_rate_of_zero_is_taken():
+    model = densa.models.mlp(3, 1, learning_rate=0.0)
+    assert float(model.optimizer.learning_rate) == 0

@@ -447,3 +447,25 @@ def test_public_names():
         assert getattr(densa, name) is not None
     with pytest.raises(AttributeError, match="Did you mean 'Sequential'"):
         _ = densa.Sequentail
+
+
+def test_a_subclass_builds_what_it_needs_and_then_as_the_base_does():
+    class Reconstructs(densa.Model):
+        def __init__(self):
+            super().__init__()
+            self.hidden = densa.layers.Dense(3)
+
+        def build(self, shape):
+            self.back = densa.layers.Dense(shape[-1])
+            super().build(shape)
+
+        def call(self, x):
+            return self.back(self.hidden(x))
+
+    x = np.ones((2, 4), "float32")
+    for model in (Reconstructs(), Reconstructs()):
+        assert model(x).shape == (2, 4)
+        assert model.count_params() == 5 * 3 + 4 * 4
+    model = Reconstructs()
+    model.build((None, 4))
+    assert model.count_params() == 5 * 3 + 4 * 4

@@ -335,3 +335,13 @@ def test_iterations_can_be_set_while_gradients_are_accumulated():
     optimizer = optimizers.SGD(0.1, gradient_accumulation_steps=3)
     optimizer.iterations = 4
     assert int(optimizer.iterations) == 4
+
+
+@pytest.mark.parametrize("option", [{"normalize_gradient": True}, {"normalize_above": 1e-40}])
+@pytest.mark.parametrize("size", [1e30, 1.0, 1e-30])
+def test_normalized_gradients_of_any_size(option, size):
+    """Their squares are beyond float32 at both ends."""
+    v = densa.Variable(np.zeros(2, "float32"))
+    optimizer = densa.optimizers.SGD(1.0, **option)
+    optimizer.apply([densa.asarray(np.array([3 * size, 4 * size], "float32"))], [v])
+    np.testing.assert_allclose(np.asarray(v), [-0.6, -0.8], rtol=1e-6)

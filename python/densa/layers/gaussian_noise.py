@@ -39,7 +39,7 @@ class GaussianNoise(Layer):
 
     def __init__(self, stddev: float, seed: int | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        if not isinstance(stddev, (int, float, np.number)) or stddev < 0:
+        if not isinstance(stddev, (int, float, np.number)) or not stddev >= 0:
             raise ValueError(
                 "Invalid value received for argument `stddev`. Expected a float value >= 0. "
                 f"Received: stddev={stddev}"

@@ -377,9 +377,16 @@ class Model(Trainer, Layer):
                 "as (None, 784)."
             )
         spec = tree_of_shapes(lambda s: KerasTensor(s, dtype=self.compute_dtype), input_shape)
-        infer_outputs(self._trial_call, (spec,), {})
+        built, self.built = (
+            self.built,
+            True,
+        )  # or `call` would build: a subclass's own build is here
+        try:
+            infer_outputs(self._trial_call, (spec,), {})
+        except BaseException:
+            self.built = built
+            raise
         self._build_shapes = {"input_shape": _shape_or_shapes(input_shape)}
-        self.built = True
 
     def _build_from(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         if type(self).build is not Model.build:

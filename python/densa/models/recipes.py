@@ -176,10 +176,13 @@ def mlp(
     layers.append(Dense(outputs, last, kernel_initializer="auto"))
     model = MLP(layers, name=name)
     model.advice = advice
+    adamw = advice["optimizer"][0] == "AdamW"
+    if learning_rate is None:
+        learning_rate = 1e-3 if adamw else 1e-2
     optimizer: Any = (
-        optimizers.AdamW(learning_rate or 1e-3)
-        if advice["optimizer"][0] == "AdamW"
-        else optimizers.SGD(learning_rate or 1e-2, momentum=0.9, nesterov=True)
+        optimizers.AdamW(learning_rate)
+        if adamw
+        else optimizers.SGD(learning_rate, momentum=0.9, nesterov=True)
     )
     model.compile(optimizer, loss, metrics=metrics)
     return model

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from densa import _core
+from densa._scope import inference_scope
 from densa._symbolic import KerasTensor
 from densa.layers._shapes import tree_of_shapes
 from densa.models import Model, Sequential
@@ -49,7 +50,8 @@ def record(model: Any) -> Recording:
             symbols = [program.input(*x) for x in inputs]
             graph = _plain_graph(model)
             if graph is not None:
-                result = graph.run(symbols, training=False, begin=begin)
+                with inference_scope(model):
+                    result = graph.run(symbols, training=False, begin=begin)
             else:
                 result = model(tree.pack_like(struct, symbols), training=False)
             leaves = tree.flatten(result)

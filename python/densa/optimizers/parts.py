@@ -65,8 +65,13 @@ def clip_by_global_norm(grads: Sequence[Any], limit: float) -> list[Any]:
 
 def normalize(grads: list[Any], above: float) -> list[Any]:
     """The gradients divided by their common norm where it is above a threshold; 0 stays 0."""
-    norm = float(global_norm_of(grads).numpy())
-    return [g * (1.0 / norm) for g in grads] if norm > above else grads
+    # By the largest number first: squares of 1e20 and 1e-30 are no float32.
+    largest = max((float(ops.max(ops.abs(g)).numpy()) for g in grads if g.size), default=0.0)
+    if not 0 < largest < math.inf:
+        return grads
+    units = [g / largest for g in grads]
+    norm = float(global_norm_of(units).numpy())
+    return [u / norm for u in units] if norm * largest > above else grads
 
 
 def shrink(variable: Variable, by: float) -> None:
