@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from numbers import Real
 from typing import Any, BinaryIO, NamedTuple
 
@@ -248,10 +248,34 @@ def _run(self: Predictor, arrays: list[Any]) -> list[np.ndarray[Any, Any]]:
 def _notes(predictor: Predictor) -> dict[str, str]:
     kept = vars(predictor)
     certificate: Certificate | None = kept.get("certificate")
-    return {
+    notes = {
         "structure": to_json(kept["structure"]),
         "certificate": to_json(None if certificate is None else certificate.to_dict()),
     }
+    tuples = [flag for part in kept["structure"] for flag in _tuples_of(part)]
+    if any(tuples):
+        notes["tuples"] = to_json(tuples)
+    return notes
+
+
+def _tuples_of(structure: Any) -> list[bool]:
+    """Of every list or tuple, from the outside in, whether it is a tuple: JSON has lists alone."""
+    if not isinstance(structure, (dict, list, tuple)):
+        return []
+    parts = structure.values() if isinstance(structure, dict) else structure
+    own = [] if isinstance(structure, dict) else [isinstance(structure, tuple)]
+    return [*own, *(flag for part in parts for flag in _tuples_of(part))]
+
+
+def _with_tuples(structure: Any, flags: Iterator[bool]) -> Any:
+    """The structure with tuples where the flags say so; without flags it is as it was."""
+    if isinstance(structure, dict):
+        return {key: _with_tuples(part, flags) for key, part in structure.items()}
+    if not isinstance(structure, list):
+        return structure
+    is_tuple = next(flags, False)
+    parts = [_with_tuples(part, flags) for part in structure]
+    return tuple(parts) if is_tuple else parts
 
 
 def _with_notes(predictor: Predictor, notes: dict[str, str]) -> Predictor:
@@ -262,7 +286,11 @@ def _with_notes(predictor: Predictor, notes: dict[str, str]) -> Predictor:
     for part, leaves in zip(structure, specs, strict=True):
         if part is not None and tree.flatten(part) != list(range(len(leaves))):
             raise ValueError("the predictor's structure does not fit its inputs and outputs")
-    _set_structure(predictor, *structure)
+    tuples = strict_json(notes.get("tuples", "[]"), "the predictor's tuples")
+    if not isinstance(tuples, list):
+        raise ValueError("the predictor's tuples are no list")
+    flags = iter(flag is True for flag in tuples)
+    _set_structure(predictor, *(_with_tuples(part, flags) for part in structure))
     certificate = strict_json(notes.get("certificate", "null"), "the predictor's certificate")
     vars(predictor)["certificate"] = (
         None if certificate is None else Certificate.from_dict(certificate)

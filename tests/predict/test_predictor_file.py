@@ -51,6 +51,26 @@ def test_structures_come_back(tmp_path):
     np.testing.assert_array_equal(got[1], predictor(ids, numbers)[1])
 
 
+def test_tuples_come_back(tmp_path):
+    x = densa.Input((3,), name="x")
+    parts = [layers.Dense(1)(x) for _ in range(4)]
+    outputs = {"a": (parts[0], [parts[1], (parts[2],)]), "b": [parts[3]]}
+    predictor = densa.Model({"x": (x,)}, outputs).freeze()
+    predictor.save(tmp_path / "a.densa")
+    loaded = densa.Predictor.load(tmp_path / "a.densa")
+    got = loaded({"x": (np.ones((2, 3), "float32"),)})
+
+    def kinds(part):
+        if isinstance(part, dict):
+            return {key: kinds(value) for key, value in part.items()}
+        inner = [kinds(value) for value in part] if isinstance(part, (list, tuple)) else None
+        return type(part).__name__, inner
+
+    assert kinds(got) == kinds(predictor({"x": (np.ones((2, 3), "float32"),)}))
+    assert isinstance(got["a"], tuple)
+    assert isinstance(got["a"][1][1], tuple)
+
+
 def test_the_file_may_go_away_and_be_replaced(tmp_path):
     predictor = wide().freeze()
     path = tmp_path / "a.densa"
