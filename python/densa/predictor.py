@@ -339,6 +339,16 @@ def _load(path: Any, *, mmap: bool = True, check: bool = True) -> Predictor:
     return _with_notes(*_core.load_predictor(os.fspath(path), bool(mmap), bool(check)))
 
 
+def _reduce(self: Predictor) -> tuple[Any, ...]:
+    # The bytes of its file, for other processes; `copy` and `deepcopy` keep to them as well.
+    header, arena = _core.predictor_file(self, _notes(self))
+    return _from_bytes, (header + arena.tobytes(),)
+
+
+def _from_bytes(data: bytes) -> Predictor:
+    return _with_notes(*_core.read_predictor(data))
+
+
 def _export_c(self: Predictor, path: Any, *, name: str | None = None) -> None:
     """Write the network as one C99 file that needs nothing but `math.h`.
 
@@ -415,6 +425,7 @@ def _attach() -> None:
         "load": staticmethod(_load),
         "explain": _explain,
         "__repr__": _repr,
+        "__reduce__": _reduce,
     }
     for name, value in methods.items():
         setattr(Predictor, name, value)

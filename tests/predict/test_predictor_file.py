@@ -1,7 +1,9 @@
 """Files of frozen networks: the same answers after a round trip, an error for anything broken."""
 
 import contextlib
+import copy
 import json
+import pickle
 import re
 import threading
 import time
@@ -69,6 +71,19 @@ def test_tuples_come_back(tmp_path):
     assert kinds(got) == kinds(predictor({"x": (np.ones((2, 3), "float32"),)}))
     assert isinstance(got["a"], tuple)
     assert isinstance(got["a"][1][1], tuple)
+
+
+@pytest.mark.parametrize(
+    "again", [lambda p: pickle.loads(pickle.dumps(p)), copy.copy, copy.deepcopy]
+)
+def test_copies_and_pickles(again):
+    predictor = wide().freeze()
+    made = again(predictor)
+    arrays = data_for(predictor, 5)
+    for y, t in zip(made.run(arrays), predictor.run(arrays), strict=True):
+        np.testing.assert_array_equal(y, t)
+    assert made.certificate == predictor.certificate
+    assert repr(made) == repr(predictor)
 
 
 def test_the_file_may_go_away_and_be_replaced(tmp_path):
