@@ -18,8 +18,8 @@
  *   densa_last_error() then says what is wrong.
  * - The caller owns the memory of inputs and outputs; the library keeps no pointer to it. Arrays
  *   are row-major and aligned as their type wants it; the first axis are the rows. Inputs may share
- *   memory. An output shares none with an input, another output or scratch memory: a call with
- *   such inputs and outputs is refused with DENSA_INVALID_ARGUMENT before it writes anything.
+ *   memory. An output shares none with an input or another output, and neither lies in the
+ *   caller's scratch memory: else DENSA_INVALID_ARGUMENT, before anything is written.
  * - Answers are those of `Predictor` in Python on the same machine, bit for bit. A row's answer
  *   depends neither on the other rows of the call nor on the number of threads.
  * - "Any thread" beside a function: it may be called from several threads at the same time, also

@@ -26,6 +26,9 @@ struct Frozen {
 
   // Throws Failure unless these can be the arguments of a call.
   void check(const void* const* in, void* const* out, std::int64_t rows) const;
+  // ... and unless they lie apart from the call's scratch memory.
+  void check_scratch(const void* const* in, void* const* out, std::int64_t rows,
+                     const void* scratch, std::size_t bytes) const;
 };
 
 }  // namespace densa::capi

@@ -58,6 +58,19 @@ void Frozen::check(const void* const* in, void* const* out, std::int64_t rows) c
            (found->with_input ? inputs : outputs)[found->other].name, "' (", found->other, ")");
 }
 
+void Frozen::check_scratch(const void* const* in, void* const* out, std::int64_t rows,
+                           const void* scratch, std::size_t bytes) const {
+  if (rows == 0) return;
+  const Extent used(scratch, bytes);
+  const auto apart = [&](const Array& array, std::size_t i, const void* data, const char* what) {
+    if (overlap(used, Extent(data, array.row_bytes * static_cast<std::size_t>(rows))))
+      refuse(DENSA_INVALID_ARGUMENT, what, " '", array.name, "' (", i,
+             ") lies in the scratch memory");
+  };
+  for (std::size_t i = 0; i < inputs.size(); ++i) apart(inputs[i], i, in[i], "input");
+  for (std::size_t k = 0; k < outputs.size(); ++k) apart(outputs[k], k, out[k], "output");
+}
+
 }  // namespace densa::capi
 
 using namespace densa::capi;  // NOLINT(google-build-using-namespace): the functions lie outside
@@ -119,6 +132,7 @@ densa_status densa_run_with_scratch(const densa_model* model, const void* const*
       refuse(DENSA_INVALID_ARGUMENT, "scratch has ", scratch_bytes, " bytes; ", rows, " rows need ",
              wanted);
     if (scratch == nullptr) refuse(DENSA_INVALID_ARGUMENT, "scratch is NULL");
+    frozen.check_scratch(inputs, outputs, rows, scratch, wanted);
     const auto at = reinterpret_cast<std::uintptr_t>(scratch);
     run(frozen, inputs, outputs, rows,
         static_cast<std::byte*>(scratch) + (kLine - at % kLine) % kLine, 1);

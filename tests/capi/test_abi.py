@@ -277,6 +277,29 @@ def test_arguments_of_a_call(c, load, saved):
     c.densa_session_free(session)
 
 
+def test_arrays_in_the_scratch_memory(c, load, saved):
+    predictor, path = saved["wide_net"]
+    model, bytes_ = load(path), c_size_t()
+    x, y = data_for(predictor, 4), outputs_for(predictor, 4)
+    expect(c, c.densa_scratch_bytes(model, c_int64(4), byref(bytes_)), "OK")
+    scratch = np.zeros(bytes_.value + 4096, "uint8")
+    inside = scratch.ctypes.data + (-scratch.ctypes.data) % 64 + 64
+    for what, ins, outs in [
+        ("input", (inside, x[1].ctypes.data), [a.ctypes.data for a in y]),
+        ("output", [a.ctypes.data for a in x], (y[0].ctypes.data, inside)),
+    ]:
+        status = c.densa_run_with_scratch(
+            model,
+            (c_void_p * 2)(*ins),
+            (c_void_p * 2)(*outs),
+            c_int64(4),
+            c_void_p(scratch.ctypes.data),
+            bytes_,
+        )
+        expect(c, status, "INVALID_ARGUMENT", f"{what} .* lies in the scratch memory")
+    assert not scratch.any()
+
+
 @pytest.mark.parametrize("rows", [0, 1, 4])
 def test_memory_that_is_shared(c, load, saved, rows):
     """Inputs may be the same; an output is like nothing else, with a session and without."""
