@@ -14,6 +14,7 @@ import numpy as np
 
 import densa
 from densa.capi import cmake_folder, pkgconfig_folder
+from densa.saving.file_format import is_predictor, write_beside
 
 __all__ = ["main"]
 
@@ -234,17 +235,23 @@ def _predict(options: argparse.Namespace) -> None:
                 f"{options.output}: is {what}, which the predictions would replace; give another "
                 "name to -o."
             )
-    model = densa.models.load_model(options.model)
-    x = _read_array(options.input)
-    y = np.asarray(model.predict(x, batch_size=options.batch_size, verbose=0))
-    temporary = f"{options.output}.{os.getpid()}.part"
-    try:
-        with open(temporary, "wb") as file:
-            np.save(file, y, allow_pickle=False)
-        os.replace(temporary, options.output)
-    finally:
-        if os.path.exists(temporary):
-            os.unlink(temporary)
+    if is_predictor(options.model):
+        x = _read_array(options.input)
+        predictor = densa.Predictor.load(options.model)
+        if len(predictor.inputs) != 1 or len(predictor.outputs) != 1:
+            raise ValueError(
+                f"{options.model}: has {len(predictor.inputs)} inputs and "
+                f"{len(predictor.outputs)} outputs; one of each is expected here."
+            )
+        dtype = np.dtype(predictor.inputs[0].dtype)
+        if not np.can_cast(x.dtype, dtype, "same_kind"):
+            raise ValueError(f"{options.input}: is {x.dtype}; {options.model} takes {dtype}.")
+        (y,) = predictor.run([np.ascontiguousarray(x, dtype)])
+    else:
+        model = densa.models.load_model(options.model)
+        x = _read_array(options.input)
+        y = np.asarray(model.predict(x, batch_size=options.batch_size, verbose=0))
+    write_beside(options.output, lambda file: np.save(file, y, allow_pickle=False))
     print(f"saved {options.output}: {y.dtype} {y.shape}")
 
 

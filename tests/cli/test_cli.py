@@ -137,6 +137,20 @@ def test_wrong_command_line(capsys, arguments):
     assert "usage: densa" in capsys.readouterr().err
 
 
+def test_predict_of_a_frozen_model(capsys):
+    model = densa.Sequential([densa.Input((4,)), densa.layers.Dense(3)])
+    predictor = model.freeze()
+    predictor.save("net.densa")
+    x = np.random.default_rng(0).normal(size=(300, 4))
+    np.save("x.npy", x)
+    assert main(["predict", "net.densa", "x.npy", "-o", "y.npy"]) == 0
+    np.testing.assert_array_equal(np.load("y.npy"), predictor(x.astype("float32")))
+    np.save("x.npy", np.array(["a"]))
+    assert main(["predict", "net.densa", "x.npy", "-o", "z.npy"]) == 1
+    assert "x.npy: is <U1; net.densa takes float32" in capsys.readouterr().err
+    assert not os.path.exists("z.npy")
+
+
 def test_predict_errors(capsys):
     np.save("x.npy", np.zeros((3, 8, 8), "uint8"))
     assert main(["predict", "none.densa", "x.npy", "-o", "y.npy"]) == 1

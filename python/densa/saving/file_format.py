@@ -225,6 +225,12 @@ def parse(data: bytes) -> tuple[dict[str, Any], dict[str, str]]:
     return _tensors(table, memoryview(data)[8 + size :]), metadata
 
 
+def is_predictor(path: str) -> bool:
+    """Whether a file begins as a frozen predictor's."""
+    with open(path, "rb") as file:
+        return file.read(8 + len(_PREDICTOR_START))[8:] == _PREDICTOR_START
+
+
 def _check_sum(header: bytes, data: bytes) -> None:
     if header.startswith(_PREDICTOR_START):
         raise ValueError("it is a frozen predictor; densa.Predictor.load reads it")
