@@ -64,6 +64,7 @@ def test_several_inputs_and_outputs():
     assert kept == pytest.approx(logs, rel=1e-6)
 
 
+@pytest.mark.cpu_only("its trainings take long in emulation")
 def test_adversarial_training_makes_a_model_harder_to_harm():
     plain, hardened = net(16, seed=5), net(16, seed=5)
     plain.fit(X, Y, epochs=60, verbose=0)

@@ -155,6 +155,7 @@ def test_tied_weights_get_both_gradients(eager):
     assert eager == ("off the fast path" in model.explain_plan())
 
 
+@pytest.mark.cpu_only("its trainings take long in emulation")
 def test_the_document_runs(capsys):
     names: dict = {}
     blocks = re.findall(r"^```python\n(.*?)^```", DOCS.read_text("utf-8"), re.MULTILINE | re.DOTALL)
