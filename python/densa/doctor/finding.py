@@ -44,8 +44,9 @@ class Finding:
             initializers, except where the training is to go on (`rate_after_unfreezing`).
 
         Raises:
-            ValueError: The change lies outside of the model (in the data, say), or the model is a
-                subclass whose layers cannot be exchanged.
+            ValueError: The change lies outside of the model (in the data, say), or a
+                copy cannot be made (of a subclass, layers cannot be exchanged); it says what
+                to change by hand.
         """
         if self.remedy is None:
             raise ValueError(f"Finding {self.id!r} cannot be applied to a model: {self.change}")
@@ -53,7 +54,14 @@ class Finding:
             raise ValueError(
                 f"Finding {self.id!r} needs a compiled model; call `model.compile(...)` first."
             )
-        return self.remedy(model)
+        try:
+            return self.remedy(model)
+        except (AttributeError, NotImplementedError, TypeError, ValueError) as error:
+            reason = str(error).rstrip(".")
+            raise ValueError(
+                f"Finding {self.id!r} cannot be applied to model '{model.name}': {reason}. Make "
+                f"the change by hand: {self.change}"
+            ) from error
 
     def __str__(self) -> str:
         where = f" in {self.layer}" if self.layer else ""

@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from densa.training.compiled import arguments_from_config
+from densa.saving.serialization import made_again
 
 ADAPTIVE = ("Adagrad", "Adadelta", "RMSprop", "Adam", "AdamW", "Adamax", "Nadam", "Lion")
 RECTIFIERS = ("relu", "relu6", "leaky_relu", "elu", "gelu", "silu", "mish", "swish")
@@ -32,23 +32,31 @@ def rebuilt(
         layer: From a layer to the one that takes its place; None copies it.
         optimizer: From a copy of the optimizer to the one to use.
     """
+    return compiled_like(model, _copied(model, layer), optimizer)
+
+
+def _copied(model: Any, layer: Callable[[Any], Any] | None = None) -> Any:
+    from densa import Model, Sequential
     from densa.models import clone_model
 
-    def clone(old: Any) -> Any:
-        made = layer(old) if layer is not None else None
-        return type(old).from_config(old.get_config()) if made is None else made
+    copies: dict[int, Any] = {}  # what several places share is one layer in the copy, too
 
-    made = (
-        clone_model(model)
-        if layer is None
-        else clone_model(model, clone_function=clone, recursive=True)
-    )
-    return compiled_like(model, made, optimizer)
+    def clone(old: Any) -> Any:
+        if id(old) not in copies:
+            graph = isinstance(old, Sequential) or (isinstance(old, Model) and old._graph)
+            copies[id(old)] = clone_model(old, None, clone) if graph else exchanged(old)
+        return copies[id(old)]
+
+    def exchanged(old: Any) -> Any:
+        made = layer(old) if layer is not None else None
+        return made_again(old) if made is None else made
+
+    return clone_model(model) if layer is None else clone(model)
 
 
 def compiled_like(model: Any, made: Any, optimizer: Callable[[Any], Any] | None = None) -> Any:
     """Compiles `made` as `model` is, with a fresh optimizer."""
-    arguments = arguments_from_config(model.get_compile_config())
+    arguments = model._compiled.arguments()
     if optimizer is not None:
         arguments["optimizer"] = optimizer(arguments["optimizer"])
     made.compile(**arguments)
@@ -57,7 +65,7 @@ def compiled_like(model: Any, made: Any, optimizer: Callable[[Any], Any] | None 
 
 def with_config(old: Any, **changes: Any) -> Any:
     """A fresh layer or optimizer that differs in some arguments."""
-    return type(old).from_config({**old.get_config(), **changes})
+    return made_again(old, **changes)
 
 
 # ---- the optimizer ---------------------------------------------------------------------------
@@ -120,11 +128,21 @@ def with_layers(
                 "diagnosed; apply the finding to a model built like that one."
             )
         chosen = None if places is None else {id(layers[i]) for i in places}
-        return rebuilt(
-            model,
-            lambda old: change(old) if chosen is None or id(old) in chosen else None,
-            optimizer,
-        )
+        done: set[int] = set()
+
+        def exchange(old: Any) -> Any:
+            made = change(old) if chosen is None or id(old) in chosen else None
+            if made is not None:
+                done.add(id(old))
+            return made
+
+        made = rebuilt(model, exchange, optimizer)
+        if not done or (chosen or set()) - done:
+            raise ValueError(
+                "a layer can be exchanged in a Sequential or functional model, not inside a "
+                "subclass or another layer"
+            )
+        return made
 
     return remedy
 
@@ -145,10 +163,11 @@ def scaled_inputs(scale: Any, offset: Any) -> Callable[[Any], Any]:
     def remedy(model: Any) -> Any:
         from densa import Input, Model, Sequential
         from densa.layers import Rescaling
-        from densa.models import clone_model
 
+        if not isinstance(model, Sequential) and model._graph is None:
+            raise ValueError(f"'{model.name}' is a subclass, whose input is not known")
         first = Rescaling(scale.tolist(), offset.tolist(), name="standardize")
-        inner = clone_model(model)
+        inner = _copied(model)
         if isinstance(model, Sequential):
             made: Any = Sequential([Input(model.input_shape[1:]), first, *inner.layers])
         else:

@@ -1,0 +1,115 @@
+"""`Finding.apply`: what the copy keeps, which layer changes, models that no file can hold."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import densa
+
+L = densa.layers
+
+
+def data(scale=100.0):
+    rng = np.random.default_rng(3)
+    x = (scale * rng.normal(size=(64, 4))).astype("float32")
+    return x, x[:, :1] / np.float32(scale)
+
+
+def compiled(*layers, loss="mse", **arguments):
+    model = densa.Sequential([densa.Input((4,)), *layers, L.Dense(1)])
+    model.compile("adam", loss, **arguments)
+    return model
+
+
+def penalized(units=4, **arguments):
+    return L.Dense(units, "relu", kernel_regularizer="l2", **arguments)
+
+
+def finding(model, name, x=None, y=None):
+    given = data() if x is None else (x, y)
+    return next(f for f in model.diagnose(*given) if f.id == name)
+
+
+# ---- models that no file can hold --------------------------------------------------------------
+
+
+class Squares(densa.losses.Loss):
+    def call(self, y, y_pred):
+        return squares(y, y_pred)
+
+
+class Twice(L.Layer):
+    def __init__(self, times=2):
+        super().__init__()
+        self.times = times
+
+    def call(self, x):
+        return self.times * x
+
+
+class Sum(densa.Model):
+    def __init__(self):
+        super().__init__()
+        self.one, self.two = penalized(name="one"), L.Dense(1)
+
+    def call(self, x):
+        return self.two(self.one(x))
+
+
+def squares(y, y_pred):
+    return densa.ops.mean((y - y_pred) ** 2, axis=-1)
+
+
+LOSSES = [squares, Squares(), lambda y, y_pred: squares(y, y_pred)]
+LAYERS = [
+    lambda: Twice(3),
+    lambda: L.Lambda(lambda x: 2 * x),
+    lambda: L.Dense(3, lambda x: 2 * x),
+    lambda: L.Dense(3, kernel_initializer=lambda shape, dtype=None: np.ones(shape, "float32")),
+]
+
+
+@pytest.mark.parametrize("name", ["unscaled_inputs", "l2_with_adam"])
+@pytest.mark.parametrize("loss", LOSSES)
+def test_losses_and_metrics_that_are_not_registered(loss, name):
+    seen = densa.metrics.MeanMetricWrapper(lambda y, y_pred: squares(y, y_pred), name="seen")
+    model = compiled(penalized(), loss=loss, metrics=[squares, seen, "mae"])
+    made = finding(model, name).apply(model)
+    logs = made.fit(*data(), epochs=1, verbose=0).history
+    assert {"loss", "squares", "seen", "mae"} <= set(logs)
+    assert not {id(m) for m in made.metrics} & {id(m) for m in model.metrics}
+
+
+@pytest.mark.parametrize("name", ["unscaled_inputs", "l2_with_adam"])
+@pytest.mark.parametrize("make", LAYERS)
+def test_layers_and_functions_that_are_not_registered(make, name):
+    model = compiled(penalized(), make())
+    made = finding(model, name).apply(model)
+    layer, old = made.layers[-2], model.layers[-2]
+    assert type(layer) is type(old)
+    assert layer is not old
+    assert getattr(layer, "times", None) == getattr(old, "times", None)
+    assert getattr(layer, "activation", None) is getattr(old, "activation", None)
+    assert made.fit(*data(), epochs=1, verbose=0).epoch == [0]
+
+
+def test_a_subclass_is_copied_whole_or_says_what_to_change_by_hand():
+    model = Sum()
+    model.compile("adam", "mse")
+    for name in ("unscaled_inputs", "l2_with_adam"):
+        found = finding(model, name)
+        with pytest.raises(ValueError, match=rf"'{name}'.*'sum.*by hand") as error:
+            found.apply(model)
+        assert found.change in str(error.value)
+    made = densa.doctor.remedies.at_rate(0.25)(model)
+    assert isinstance(made, Sum)
+    assert made.fit(*data(), epochs=1, verbose=0).epoch == [0]
+
+
+def test_a_subclass_inside_a_model_keeps_its_layers():
+    model = compiled(Sum())
+    found = finding(model, "l2_with_adam")
+    with pytest.raises(ValueError, match="not inside a subclass"):
+        found.apply(model)
+    assert finding(model, "unscaled_inputs").apply(model).fit(*data(), verbose=0).epoch == [0]
