@@ -31,6 +31,63 @@ def finding(model, name, x=None, y=None):
     return next(f for f in model.diagnose(*given) if f.id == name)
 
 
+# ---- which layer is changed --------------------------------------------------------------------
+
+
+def wide_loss():
+    # Unscaled inputs, a dropout behind the output and a penalty in the middle: each has its layer.
+    return compiled(
+        L.Dense(6, "relu", name="first"),
+        penalized(5, name="second"),
+        L.Dense(3, "relu", name="third"),
+    )
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_findings_are_applied_one_after_another(order):
+    model = wide_loss()
+    found = {f.id: f for f in model.diagnose(*data())}
+    names = ["unscaled_inputs", "l2_with_adam"][::order]
+    made = model
+    for name in names:
+        made = found[name].apply(made)
+    kinds = [(type(x).__name__, x.name) for x in made.layers[:-1]]
+    assert kinds == [
+        ("Rescaling", "standardize"),
+        ("Dense", "first"),
+        ("Dense", "second"),
+        ("Dense", "third"),
+    ]
+    assert [x.units for x in made.layers[1:4]] == [6, 5, 3]
+    assert all(x.kernel_regularizer is None for x in made.layers[1:])
+    assert type(made.optimizer).__name__ == "AdamW"
+    assert made.fit(*data(), epochs=1, verbose=0).epoch == [0]
+
+
+def test_findings_are_applied_one_after_another_to_a_functional_model():
+    x = densa.Input((4,))
+    model = densa.Model(x, L.Dense(1)(L.Dense(3, "relu")(penalized()(x))))
+    model.compile("adam", "mse")
+    found = {f.id: f for f in model.diagnose(*data())}
+    made = found["l2_with_adam"].apply(found["unscaled_inputs"].apply(model))
+    dense = [x for x in made._flatten_layers() if isinstance(x, L.Dense)]
+    assert [x.units for x in dense] == [4, 3, 1]
+    assert all(x.kernel_regularizer is None for x in dense)
+
+
+def test_a_model_built_alike_has_names_of_its_own():
+    given, other = (compiled(L.Dense(3, "relu"), penalized()) for _ in range(2))
+    made = finding(given, "l2_with_adam").apply(other)
+    assert all(x.kernel_regularizer is None for x in made.layers)
+    assert [x.name for x in made.layers] == [x.name for x in other.layers]
+
+
+def test_a_layer_that_is_gone_is_an_error():
+    found = finding(wide_loss(), "l2_with_adam")
+    with pytest.raises(ValueError, match=r"has no layer 'second'.*diagnosed"):
+        found.apply(compiled(L.Dense(6, "relu", name="first")))
+
+
 # ---- models that no file can hold --------------------------------------------------------------
 
 

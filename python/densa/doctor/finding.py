@@ -37,15 +37,16 @@ class Finding:
         """Makes the change in a copy of the model; the model itself stays as it is.
 
         Args:
-            model: The compiled model that was diagnosed, or one built like it.
+            model: The compiled model that was diagnosed, a copy that another finding has changed,
+                or one built like it.
 
         Returns:
             A compiled model to train, with what `fit` says. Its weights are fresh, drawn from the
             initializers, except where the training is to go on (`rate_after_unfreezing`).
 
         Raises:
-            ValueError: The change lies outside of the model (in the data, say), or a
-                copy cannot be made (of a subclass, layers cannot be exchanged); it says what
+            ValueError: The change lies outside of the model (in the data, say), the layer is gone,
+                or a copy cannot be made (of a subclass, layers cannot be exchanged); it says what
                 to change by hand.
         """
         if self.remedy is None:

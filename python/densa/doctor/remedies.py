@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import functools
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -118,16 +119,10 @@ def with_layers(
         of: ... and the model that they belong to: a model built like it has others.
         optimizer: As for `rebuilt`.
     """
-    places = None if only is None else _places(of, only)
+    find = None if only is None else _finder(of, only)
 
     def remedy(model: Any) -> Any:
-        layers = model._flatten_layers()
-        if places is not None and places[-1] >= len(layers):
-            raise ValueError(
-                f"Model '{model.name}' has {len(layers)} layers, fewer than the one that was "
-                "diagnosed; apply the finding to a model built like that one."
-            )
-        chosen = None if places is None else {id(layers[i]) for i in places}
+        chosen = None if find is None else find(model)
         done: set[int] = set()
 
         def exchange(old: Any) -> Any:
@@ -147,9 +142,38 @@ def with_layers(
     return remedy
 
 
-def _places(model: Any, layers: Sequence[Any]) -> list[int]:
+def _finder(model: Any, layers: Sequence[Any]) -> Callable[[Any], set[int]]:
+    # The ids of the layers that stand for these in a copy of the model, where some layers may have
+    # been added or exchanged, or in one built like it, whose layers have names of their own.
+    kinds = [type(layer) for layer in model._flatten_layers(include_self=False)]
     wanted = {id(layer) for layer in layers}
-    return [i for i, layer in enumerate(model._flatten_layers()) if id(layer) in wanted]
+    found = [(at, key) for at, (key, x) in enumerate(_keyed(model).items()) if id(x) in wanted]
+
+    def find(other: Any) -> set[int]:
+        keyed = _keyed(other)
+        inside = list(keyed.values())
+        gone = [key[0] for _, key in found if key not in keyed]
+        if [type(layer) for layer in inside] == kinds:
+            return {id(inside[at]) for at, _ in found}
+        if gone:
+            raise ValueError(
+                f"Model '{other.name}' has no layer {', '.join(map(repr, gone))}: apply the "
+                "finding to the model that was diagnosed, a copy of it that has the layer still, "
+                "or a model built like it"
+            )
+        return {id(keyed[key]) for _, key in found}
+
+    return find
+
+
+def _keyed(model: Any) -> dict[tuple[str, int], Any]:
+    # Layers by name; models inside may use a name again, so that its occurrences are counted.
+    counts: collections.Counter[str] = collections.Counter()
+    out = {}
+    for layer in model._flatten_layers(include_self=False):
+        out[layer.name, counts[layer.name]] = layer
+        counts[layer.name] += 1
+    return out
 
 
 def with_arguments(layers: Sequence[Any], of: Any, **changes: Any) -> Callable[[Any], Any]:
