@@ -31,6 +31,68 @@ def finding(model, name, x=None, y=None):
     return next(f for f in model.diagnose(*given) if f.id == name)
 
 
+# ---- what is kept ------------------------------------------------------------------------------
+
+
+def adapted():
+    norm = L.Normalization()
+    norm.adapt(data()[0] + 7)
+    return norm
+
+
+def functional(norm):
+    x = densa.Input((4,))
+    model = densa.Model(x, L.Dense(1)(penalized()(norm(x))))
+    model.compile("adam", "mse")
+    return model
+
+
+def nested(norm):
+    inside = densa.Sequential([densa.Input((4,)), norm, penalized()])
+    return compiled(inside)
+
+
+@pytest.mark.parametrize("make", [lambda norm: compiled(norm, penalized()), functional, nested])
+def test_statistics_of_adapt_are_kept(make):
+    norm = adapted()
+    model = make(norm)
+    made = finding(model, "l2_with_adam").apply(model)
+    copies = [x for x in made._flatten_layers() if isinstance(x, L.Normalization)]
+    assert len(copies) == 1
+    assert copies[0] is not norm
+    x = data()[0].astype("float64") + 7
+    np.testing.assert_allclose(copies[0].mean.numpy().ravel(), x.mean(0), rtol=1e-5)
+    np.testing.assert_allclose(copies[0].variance.numpy().ravel(), x.var(0), rtol=1e-5)
+
+
+def test_statistics_of_adapt_are_kept_where_no_layer_changes():
+    model = compiled(adapted(), L.Dense(4, "relu"))
+    made = densa.doctor.remedies.at_rate(0.25)(model)
+    assert float(made.optimizer.learning_rate) == 0.25
+    np.testing.assert_array_equal(made.layers[0].mean.numpy(), model.layers[0].mean.numpy())
+
+
+def test_boundaries_of_adapt_are_kept():
+    bins = L.Discretization(num_bins=4, output_mode="multi_hot")
+    bins.adapt(data()[0])
+    model = compiled(bins, penalized())
+    made = finding(model, "l2_with_adam").apply(model)
+    assert made.layers[0].bin_boundaries == bins.bin_boundaries
+
+
+def test_frozen_weights_are_kept_and_moving_statistics_begin_anew():
+    frozen, norm = L.Dense(4, trainable=False), L.BatchNormalization()
+    model = compiled(frozen, norm, penalized())
+    x, y = data()
+    model.fit(x, y, epochs=1, verbose=0)
+    made = finding(model, "l2_with_adam").apply(model)
+    np.testing.assert_array_equal(made.layers[0].kernel.numpy(), frozen.kernel.numpy())
+    assert not made.layers[0].trainable
+    assert np.any(norm.moving_mean.numpy() != 0)
+    np.testing.assert_array_equal(made.layers[1].moving_mean.numpy(), 0)
+    assert np.any(made.layers[2].kernel.numpy() != model.layers[2].kernel.numpy())
+
+
 # ---- which layer is changed --------------------------------------------------------------------
 
 

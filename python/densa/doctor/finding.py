@@ -42,7 +42,8 @@ class Finding:
 
         Returns:
             A compiled model to train, with what `fit` says. Its weights are fresh, drawn from the
-            initializers, except where the training is to go on (`rate_after_unfreezing`).
+            initializers, except where the training is to go on (`rate_after_unfreezing`); what no
+            training changes is kept: statistics of `adapt`, and weights of frozen layers.
 
         Raises:
             ValueError: The change lies outside of the model (in the data, say), the layer is gone,

@@ -52,7 +52,31 @@ def _copied(model: Any, layer: Callable[[Any], Any] | None = None) -> Any:
         made = layer(old) if layer is not None else None
         return made_again(old) if made is None else made
 
-    return clone_model(model) if layer is None else clone(model)
+    made = clone_model(model) if layer is None else clone(model)
+    _keep_data(model, made)
+    return made
+
+
+def _keep_data(model: Any, made: Any) -> None:
+    # What no training changes: statistics of `adapt`, weights of frozen layers.
+    old_layers, new_layers = model._flatten_layers(), made._flatten_layers()
+    if len(old_layers) == len(new_layers):
+        pairs = dict(zip(old_layers, new_layers, strict=True))
+    else:
+        keyed = _keyed(made)
+        pairs = {old: keyed.get(key) for key, old in _keyed(model).items()}
+    for old, new in pairs.items():
+        own = old._own_variables()
+        if not own or not (hasattr(old, "adapt") or not old.trainable):
+            continue
+        if new is None:
+            raise ValueError(f"the copy has no layer '{old.name}' for what that one holds")
+        if type(new) is type(old) and not new.built:
+            new.build_from_config(old.get_build_config() or {})
+        copies = new._own_variables()
+        if [v.shape for v in own] == [v.shape for v in copies]:
+            for variable, copy in zip(own, copies, strict=True):
+                copy.assign(variable.numpy())
 
 
 def compiled_like(model: Any, made: Any, optimizer: Callable[[Any], Any] | None = None) -> Any:
