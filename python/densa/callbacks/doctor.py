@@ -102,6 +102,7 @@ class Doctor(Callback):
             batch_size=int((self.params or {}).get("batch_size") or 0),
             samples=probe.samples,
             inputs=probe.inputs,
+            kinds=probe.kinds,
             targets=probe.targets,
             before=self._before,
         )

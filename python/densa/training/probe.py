@@ -56,7 +56,7 @@ class Probe:
         self._looks: list[Look] = []
         self.failure = ""  # why there are no samples
         self.seen = False
-        self.inputs: list[Any] = []  # some rows of the floating inputs
+        self.inputs: list[Any] = []  # some rows of the inputs
         self.targets: Any = None  # ... and of the targets, if they are one array
         self._kinds: Batch = (None, None, None)
 
@@ -80,6 +80,11 @@ class Probe:
                 parts |= look.moves.parts()
             out.append({**parts, "step": look.step, "rate": look.rate, "count": look.count})
         return out
+
+    @property
+    def kinds(self) -> Any:
+        """The inputs without rows, in the form that the model is given."""
+        return self._kinds[0]
 
     def look(
         self, recorded: Recorded | None, arrays: Any, order: Any, first: int, rows: int
@@ -123,7 +128,7 @@ class Probe:
             sum(leaf is not None for leaf in tree.flatten(part)) if part is not None else 0
             for part in self._kinds[:2]
         )
-        self.inputs = [x for x in found[:inputs] if x.dtype.kind == "f"]
+        self.inputs = found[:inputs]
         self.targets = found[inputs] if targets == 1 else None
         self.seen = True
 
