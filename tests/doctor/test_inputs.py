@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 
@@ -95,3 +97,23 @@ def test_each_input_is_judged_by_what_reads_it():
     assert "unscaled_inputs" in ids_of(model, [IDS, 100 * NUMBERS])
     assert "unscaled_inputs" not in ids_of(model, {"z": IDS, "a": NUMBERS})
     assert "unscaled_inputs" in ids_of(model, {"z": IDS, "a": 100 * NUMBERS})
+
+
+@pytest.mark.parametrize("what", [np.nan, np.inf])
+@pytest.mark.parametrize("share", ["all", "a column", "a number"])
+def test_rows_that_are_not_finite_are_left_out(what, share):
+    model = sequential((4,), L.Dense(4, "relu"), L.Dense(4, "tanh"))
+    x = 100 * NUMBERS
+    where = {"all": ..., "a column": (slice(None), 1), "a number": (3, 2)}[share]
+    x[where] = what
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        warnings.filterwarnings("ignore", "x .*holds a non-finite number", UserWarning)
+        found = {finding.id: finding for finding in model.diagnose(x, CLASSES, batch_size=64)}
+    assert found["non_finite"].evidence["inputs"] == np.size(x[where])
+    assert ("unscaled_inputs" in found) == (share != "all")
+    if share != "all":
+        scaled = np.asarray(found["unscaled_inputs"].apply(model).layers[0](100 * NUMBERS))
+        kept = [0, 3] if share == "a number" else [0, 2, 3]
+        np.testing.assert_allclose(scaled[:, kept].std(0), 1, atol=1e-4)
+        assert np.isfinite(scaled).all()

@@ -157,9 +157,12 @@ def unscaled_inputs(case: Case) -> Finding | None:
 
 
 def _moments(x: Any) -> tuple[Any, Any]:
-    # Mean and deviation of each feature's known values.
+    # Mean and deviation of each feature's finite values; 0 where there is none.
+    known = np.isfinite(x)
+    count = np.maximum(known.sum(axis=0), 1)
     with np.errstate(all="ignore"):
-        return np.nanmean(x, axis=0), np.nanstd(x, axis=0)
+        mean = np.where(known, x, 0).sum(axis=0) / count
+        return mean, np.sqrt((np.where(known, x - mean, 0) ** 2).sum(axis=0) / count)
 
 
 def rate_after_unfreezing(case: Case) -> Finding | None:
