@@ -232,3 +232,16 @@ def test_a_subclass_inside_a_model_keeps_its_layers():
     with pytest.raises(ValueError, match="not inside a subclass"):
         found.apply(model)
     assert finding(model, "unscaled_inputs").apply(model).fit(*data(), verbose=0).epoch == [0]
+
+
+def test_a_subclass_with_a_step_of_its_own_takes_no_layer_in_front():
+    class Own(densa.Model):
+        def train_step(self, data):
+            return super().train_step(data)
+
+    x = densa.Input((4,))
+    model = Own(x, L.Dense(1)(penalized()(x)))
+    model.compile("adam", "mse")
+    with pytest.raises(ValueError, match=r"no layer in front.*by hand"):
+        finding(model, "unscaled_inputs").apply(model)
+    assert isinstance(finding(model, "l2_with_adam").apply(model), Own)

@@ -212,8 +212,8 @@ def scaled_inputs(scale: Any, offset: Any) -> Callable[[Any], Any]:
         from densa import Input, Model, Sequential
         from densa.layers import Rescaling
 
-        if not isinstance(model, Sequential) and model._graph is None:
-            raise ValueError(f"'{model.name}' is a subclass, whose input is not known")
+        if type(model) not in (Model, Sequential):  # whose input, or own steps, would be lost
+            raise ValueError(f"'{model.name}' is a subclass, which takes no layer in front")
         first = Rescaling(scale.tolist(), offset.tolist(), name="standardize")
         inner = _copied(model)
         if isinstance(model, Sequential):
