@@ -7,7 +7,10 @@ import pytest
 
 import densa
 from densa.callbacks import Doctor
+from densa.doctor import Case, examine
 
+# What they read, statistics, is tested on the GPU too.
+pytestmark = pytest.mark.cpu_only("rules train long in emulation")
 L = densa.layers
 
 
@@ -294,3 +297,38 @@ def test_the_table_and_the_history(capsys):
     assert history.health["step"] == list(range(0, 16, 2))
     with pytest.raises(ValueError, match="compile"):
         history.findings[0].apply(densa.Sequential([densa.Input((8,)), L.Dense(3)]))
+
+
+@pytest.mark.parametrize("seed", [8, 16, 21])
+def test_a_short_training_whose_loss_falls_has_not_diverged(seed):
+    densa.utils.set_random_seed(seed)
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(64, 5)).astype("float32")
+    y = rng.normal(size=(64, 1)).astype("float32") if seed % 2 else x[:, :1]
+    model = densa.Sequential(
+        [densa.Input((5,)), L.Dense(8, "relu"), L.Dense(8, "relu"), L.Dense(1)]
+    )
+    model.compile("adam", "mse")
+    assert "divergence" not in examined(model, x, y, epochs=5, batch_size=32, validation_split=0.2)
+    assert model.history.history["loss"][-1] == min(model.history.history["loss"])
+
+
+@pytest.mark.parametrize(
+    ("looks", "loss", "diverged"),
+    [
+        ([2.1], [2.3, 2.2, 2.25, 2.1, 2.0], False),
+        ([0.9], [2.4, 2.3, 2.2, 2.1, 2.0], False),  # the first batch was an easy one
+        ([1.0], [500.0, 400.0, 380.0, 370.0, 365.0], True),  # it has blown up, and crawls back
+        ([1.0], [1.5, 1.6, 1.7, 1.8, 1.9], True),
+        ([1.0], [1.9, 1.8, 1.9, 2.0, 1.8], True),
+    ],
+)
+def test_a_loss_diverges_unless_it_falls(looks, loss, diverged):
+    model = model_of(relu())
+    y = np.array([0, 1, 2])
+    samples = [
+        {"loss": {"": [v]}, "gradient": {}, "rate": 0.1, "step": i} for i, v in enumerate(looks)
+    ]
+    case = Case(model, loss=loss, samples=samples, targets=y)
+    assert case.chance == pytest.approx(np.log(3))
+    assert ("divergence" in [f.id for f in examine(case)]) == diverged

@@ -64,6 +64,43 @@ class Doctor(Callback):
         self._said: set[str] = set()
         self._before = self.model.__dict__.get("_treated")
 
+    def get_state(self) -> dict[str, Any]:
+        """Curves, looks, what has been said, and the names that they are kept under."""
+        if self._probe is None:
+            return {}
+        before = self._before
+        return {
+            "loss": list(self._loss),
+            "val_loss": list(self._val_loss),
+            "said": sorted(self._said),
+            "before": None if before is None else [sorted(before[0]), before[1]],
+            "probe": self._probe.get_state(),
+            "names": self._names(),
+        }
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Goes on from what `get_state` gave, in a model whose layers may have other names."""
+        if not state or self._probe is None:
+            return
+        names = self._names()
+        if len(names) != len(state["names"]):
+            raise ValueError(
+                f"Doctor: the state is of a model with {len(state['names'])} layers and variables, "
+                f"this one has {len(names)}; go on with a model made as before."
+            )
+        now = dict(zip(state["names"], names, strict=True))
+        self._loss, self._val_loss = list(state["loss"]), list(state["val_loss"])
+        self._said = set(state["said"])
+        self._before = None
+        if state["before"] is not None:
+            frozen, rate = state["before"]
+            self._before = (frozenset(now.get(path, path) for path in frozen), float(rate))
+        self._probe.set_state(state["probe"], now)
+
+    def _names(self) -> list[str]:
+        model = self.model
+        return [*(x.name for x in model._flatten_layers()), *(v.path for v in model.variables)]
+
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         logs = logs or {}
         self._loss.append(float(logs.get("loss", math.nan)))
@@ -102,6 +139,7 @@ class Doctor(Callback):
             batch_size=int((self.params or {}).get("batch_size") or 0),
             samples=probe.samples,
             inputs=probe.inputs,
+            kinds=probe.kinds,
             targets=probe.targets,
             before=self._before,
         )

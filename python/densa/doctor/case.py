@@ -53,7 +53,9 @@ class Case:
         val_loss: Validation loss per epoch; empty without validation.
         batch_size: Rows in a batch; 0 where it is not known.
         samples: What a probe has seen.
-        inputs: Some rows of each floating input.
+        inputs: Some rows of each input.
+        kinds: The inputs without rows, in the form that the model is given; None where it is not
+            known.
         targets: Some rows of the targets, where there is one array of them.
         before: What an earlier training with a doctor has left: names of the frozen variables, and
             the last rate.
@@ -65,6 +67,7 @@ class Case:
     batch_size: int = 0
     samples: list[dict[str, Any]] = field(default_factory=list)
     inputs: list[Any] = field(default_factory=list)
+    kinds: Any = None
     targets: Any = None
     before: tuple[frozenset[str], float] | None = None
 

@@ -30,6 +30,8 @@ DANCE_ABOVE = 0.1
 DANCE_TURNS = 0.2, 0.35  # share of the epochs in which the loss rises
 DANCE_EPOCHS = 7
 DIVERGED_LOSS = 1.5
+FALLING = 0.7  # share of the epochs that are below the one before, in a loss that falls
+ROSE = 3.0  # the first epoch's loss over that of its first batch, where the loss has blown up
 DIVERGED_EPOCHS = 3  # a finite loss may begin high
 FEWEST_EPOCHS = 5
 
@@ -66,9 +68,18 @@ def divergence(case: Case) -> Finding | None:
 
 
 def _falls(case: Case) -> bool:
-    # Far above chance and on the way down: a bad start, not a divergence.
-    values = [*case.looks[:1], *case.loss]
-    return len(values) > 2 and values[-1] < 0.9 * values[len(values) // 2] < 0.9 * values[0]
+    # Far above chance and on the way down: a bad start, not a divergence. A fall that follows a
+    # rise within the first epoch is none; a first look is one batch, and its loss is noisy.
+    loss = case.loss
+    first = case.looks[0] if case.looks else loss[0]
+    if loss[0] > ROSE * max(first, case.chance):
+        return _halfway([first, *loss])
+    down = float(np.mean(np.diff(loss) < 0))
+    return (down >= FALLING and loss[-1] == min(loss)) or _halfway([first, *loss])
+
+
+def _halfway(values: list[float]) -> bool:
+    return values[-1] < 0.9 * values[len(values) // 2] < 0.9 * values[0]
 
 
 def oscillation(case: Case) -> Finding | None:

@@ -32,6 +32,7 @@ def diagnose(model: Any, feed: Feed, steps: int) -> list[Finding]:
         batch_size=size,
         samples=probe.samples,
         inputs=probe.inputs,
+        kinds=probe.kinds,
         targets=probe.targets,
     )
     return examine(case)

@@ -37,15 +37,18 @@ class Finding:
         """Makes the change in a copy of the model; the model itself stays as it is.
 
         Args:
-            model: The compiled model that was diagnosed, or one built like it.
+            model: The compiled model that was diagnosed, a copy that another finding has changed,
+                or one built like it.
 
         Returns:
             A compiled model to train, with what `fit` says. Its weights are fresh, drawn from the
-            initializers, except where the training is to go on (`rate_after_unfreezing`).
+            initializers, except where the training is to go on (`rate_after_unfreezing`); what no
+            training changes is kept: statistics of `adapt`, and weights of frozen layers.
 
         Raises:
-            ValueError: The change lies outside of the model (in the data, say), or the model is a
-                subclass whose layers cannot be exchanged.
+            ValueError: The change lies outside of the model (in the data, say), the layer is gone,
+                or a copy cannot be made (of a subclass, layers cannot be exchanged); it says what
+                to change by hand.
         """
         if self.remedy is None:
             raise ValueError(f"Finding {self.id!r} cannot be applied to a model: {self.change}")
@@ -53,7 +56,14 @@ class Finding:
             raise ValueError(
                 f"Finding {self.id!r} needs a compiled model; call `model.compile(...)` first."
             )
-        return self.remedy(model)
+        try:
+            return self.remedy(model)
+        except (AttributeError, NotImplementedError, TypeError, ValueError) as error:
+            reason = str(error).rstrip(".")
+            raise ValueError(
+                f"Finding {self.id!r} cannot be applied to model '{model.name}': {reason}. Make "
+                f"the change by hand: {self.change}"
+            ) from error
 
     def __str__(self) -> str:
         where = f" in {self.layer}" if self.layer else ""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import collections
 import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from densa.training.compiled import arguments_from_config
+from densa.saving.serialization import made_again
 
 ADAPTIVE = ("Adagrad", "Adadelta", "RMSprop", "Adam", "AdamW", "Adamax", "Nadam", "Lion")
 RECTIFIERS = ("relu", "relu6", "leaky_relu", "elu", "gelu", "silu", "mish", "swish")
@@ -32,23 +33,55 @@ def rebuilt(
         layer: From a layer to the one that takes its place; None copies it.
         optimizer: From a copy of the optimizer to the one to use.
     """
+    return compiled_like(model, _copied(model, layer), optimizer)
+
+
+def _copied(model: Any, layer: Callable[[Any], Any] | None = None) -> Any:
+    from densa import Model, Sequential
     from densa.models import clone_model
 
-    def clone(old: Any) -> Any:
-        made = layer(old) if layer is not None else None
-        return type(old).from_config(old.get_config()) if made is None else made
+    copies: dict[int, Any] = {}  # what several places share is one layer in the copy, too
 
-    made = (
-        clone_model(model)
-        if layer is None
-        else clone_model(model, clone_function=clone, recursive=True)
-    )
-    return compiled_like(model, made, optimizer)
+    def clone(old: Any) -> Any:
+        if id(old) not in copies:
+            graph = isinstance(old, Sequential) or (isinstance(old, Model) and old._graph)
+            copies[id(old)] = clone_model(old, None, clone) if graph else exchanged(old)
+        return copies[id(old)]
+
+    def exchanged(old: Any) -> Any:
+        made = layer(old) if layer is not None else None
+        return made_again(old) if made is None else made
+
+    made = clone_model(model) if layer is None else clone(model)
+    _keep_data(model, made)
+    return made
+
+
+def _keep_data(model: Any, made: Any) -> None:
+    # What no training changes: statistics of `adapt`, weights of frozen layers.
+    old_layers, new_layers = model._flatten_layers(), made._flatten_layers()
+    if len(old_layers) == len(new_layers):
+        pairs = dict(zip(old_layers, new_layers, strict=True))
+    else:
+        keyed = _keyed(made)
+        pairs = {old: keyed.get(key) for key, old in _keyed(model).items()}
+    for old, new in pairs.items():
+        own = old._own_variables()
+        if not own or not (hasattr(old, "adapt") or not old.trainable):
+            continue
+        if new is None:
+            raise ValueError(f"the copy has no layer '{old.name}' for what that one holds")
+        if type(new) is type(old) and not new.built:
+            new.build_from_config(old.get_build_config() or {})
+        copies = new._own_variables()
+        if [v.shape for v in own] == [v.shape for v in copies]:
+            for variable, copy in zip(own, copies, strict=True):
+                copy.assign(variable.numpy())
 
 
 def compiled_like(model: Any, made: Any, optimizer: Callable[[Any], Any] | None = None) -> Any:
     """Compiles `made` as `model` is, with a fresh optimizer."""
-    arguments = arguments_from_config(model.get_compile_config())
+    arguments = model._compiled.arguments()
     if optimizer is not None:
         arguments["optimizer"] = optimizer(arguments["optimizer"])
     made.compile(**arguments)
@@ -57,7 +90,7 @@ def compiled_like(model: Any, made: Any, optimizer: Callable[[Any], Any] | None 
 
 def with_config(old: Any, **changes: Any) -> Any:
     """A fresh layer or optimizer that differs in some arguments."""
-    return type(old).from_config({**old.get_config(), **changes})
+    return made_again(old, **changes)
 
 
 # ---- the optimizer ---------------------------------------------------------------------------
@@ -110,28 +143,61 @@ def with_layers(
         of: ... and the model that they belong to: a model built like it has others.
         optimizer: As for `rebuilt`.
     """
-    places = None if only is None else _places(of, only)
+    find = None if only is None else _finder(of, only)
 
     def remedy(model: Any) -> Any:
-        layers = model._flatten_layers()
-        if places is not None and places[-1] >= len(layers):
+        chosen = None if find is None else find(model)
+        done: set[int] = set()
+
+        def exchange(old: Any) -> Any:
+            made = change(old) if chosen is None or id(old) in chosen else None
+            if made is not None:
+                done.add(id(old))
+            return made
+
+        made = rebuilt(model, exchange, optimizer)
+        if not done or (chosen or set()) - done:
             raise ValueError(
-                f"Model '{model.name}' has {len(layers)} layers, fewer than the one that was "
-                "diagnosed; apply the finding to a model built like that one."
+                "a layer can be exchanged in a Sequential or functional model, not inside a "
+                "subclass or another layer"
             )
-        chosen = None if places is None else {id(layers[i]) for i in places}
-        return rebuilt(
-            model,
-            lambda old: change(old) if chosen is None or id(old) in chosen else None,
-            optimizer,
-        )
+        return made
 
     return remedy
 
 
-def _places(model: Any, layers: Sequence[Any]) -> list[int]:
+def _finder(model: Any, layers: Sequence[Any]) -> Callable[[Any], set[int]]:
+    # The ids of the layers that stand for these in a copy of the model, where some layers may have
+    # been added or exchanged, or in one built like it, whose layers have names of their own.
+    kinds = [type(layer) for layer in model._flatten_layers(include_self=False)]
     wanted = {id(layer) for layer in layers}
-    return [i for i, layer in enumerate(model._flatten_layers()) if id(layer) in wanted]
+    found = [(at, key) for at, (key, x) in enumerate(_keyed(model).items()) if id(x) in wanted]
+
+    def find(other: Any) -> set[int]:
+        keyed = _keyed(other)
+        inside = list(keyed.values())
+        gone = [key[0] for _, key in found if key not in keyed]
+        if [type(layer) for layer in inside] == kinds:
+            return {id(inside[at]) for at, _ in found}
+        if gone:
+            raise ValueError(
+                f"Model '{other.name}' has no layer {', '.join(map(repr, gone))}: apply the "
+                "finding to the model that was diagnosed, a copy of it that has the layer still, "
+                "or a model built like it"
+            )
+        return {id(keyed[key]) for _, key in found}
+
+    return find
+
+
+def _keyed(model: Any) -> dict[tuple[str, int], Any]:
+    # Layers by name; models inside may use a name again, so that its occurrences are counted.
+    counts: collections.Counter[str] = collections.Counter()
+    out = {}
+    for layer in model._flatten_layers(include_self=False):
+        out[layer.name, counts[layer.name]] = layer
+        counts[layer.name] += 1
+    return out
 
 
 def with_arguments(layers: Sequence[Any], of: Any, **changes: Any) -> Callable[[Any], Any]:
@@ -145,10 +211,11 @@ def scaled_inputs(scale: Any, offset: Any) -> Callable[[Any], Any]:
     def remedy(model: Any) -> Any:
         from densa import Input, Model, Sequential
         from densa.layers import Rescaling
-        from densa.models import clone_model
 
+        if type(model) not in (Model, Sequential):  # whose input, or own steps, would be lost
+            raise ValueError(f"'{model.name}' is a subclass, which takes no layer in front")
         first = Rescaling(scale.tolist(), offset.tolist(), name="standardize")
-        inner = clone_model(model)
+        inner = _copied(model)
         if isinstance(model, Sequential):
             made: Any = Sequential([Input(model.input_shape[1:]), first, *inner.layers])
         else:

@@ -11,6 +11,7 @@ from densa.training.probe import curve_of
 
 from .case import Case
 from .finding import Finding
+from .raw import raw_inputs
 from .remedies import (
     ADAPTIVE,
     at_rate_with_weights,
@@ -133,30 +134,17 @@ def dropout_on_output(case: Case) -> Finding | None:
 
 def unscaled_inputs(case: Case) -> Finding | None:
     """Inputs are to have mean 0 and similar, moderate spreads (A13-04, A20-06)."""
-    from densa import layers
-
-    scaling = (layers.BatchNormalization, layers.LayerNormalization, layers.Rescaling)
-    known = tuple(
-        getattr(layers, name)
-        for name in ("Normalization", "RMSNormalization", "UnitNormalization")
-        if hasattr(layers, name)
-    )
-    for layer in case.model._flatten_layers(include_self=False):
-        if isinstance(layer, (*scaling, *known, layers.Embedding)):
-            return None
-        if layer.variables and not layer._own_layers():
-            break
-    rows = [np.asarray(x, np.float64) for x in case.inputs if np.ndim(x) > 1]
+    rows = [x for x in raw_inputs(case) if np.ndim(x) > 1]
     if not rows:
         return None
-    with np.errstate(all="ignore"):
-        sizes = np.concatenate([np.sqrt(np.nanmean(x**2, axis=0)).reshape(-1) for x in rows])
+    moments = [_moments(np.asarray(x, np.float64)) for x in rows]
+    sizes = np.concatenate([np.hypot(mean, spread).reshape(-1) for mean, spread in moments])
     sizes = sizes[np.isfinite(sizes) & (sizes > 0)]
     if not sizes.size or (SMALLEST_FEATURE < sizes.max() <= LARGEST_FEATURE):
         return None
     remedy = None
     if len(rows) == 1 and len(case.model.inputs if hasattr(case.model, "inputs") else [0]) == 1:
-        mean, spread = np.nanmean(rows[0], axis=0), np.nanstd(rows[0], axis=0)
+        ((mean, spread),) = moments
         spread[~(spread > 0)] = 1
         remedy = scaled_inputs(1 / spread, -mean / spread)
     return Finding(
@@ -166,6 +154,15 @@ def unscaled_inputs(case: Case) -> Finding | None:
         "Standardize the inputs: (x - mean) / deviation of each feature.",
         remedy=remedy,
     )
+
+
+def _moments(x: Any) -> tuple[Any, Any]:
+    # Mean and deviation of each feature's finite values; 0 where there is none.
+    known = np.isfinite(x)
+    count = np.maximum(known.sum(axis=0), 1)
+    with np.errstate(all="ignore"):
+        mean = np.where(known, x, 0).sum(axis=0) / count
+        return mean, np.sqrt((np.where(known, x - mean, 0) ** 2).sum(axis=0) / count)
 
 
 def rate_after_unfreezing(case: Case) -> Finding | None:

@@ -11,19 +11,12 @@ from densa.layers.input_layer import Input, InputLayer
 from densa.layers.layer import Layer
 from densa.models.model import Model
 from densa.models.sequential import Sequential
-from densa.saving.object_registration import custom_object_scope
-from densa.saving.serialization import collecting, copied_once, copying_with_sharing
+from densa.saving.serialization import copied_once, copying_with_sharing, made_again
 from densa.utils import tree
 
 
 def _clone_layer(layer: Any) -> Any:
-    def copy() -> Any:
-        with collecting() as table:
-            config = layer.get_config()
-        with custom_object_scope(table):
-            return type(layer).from_config(config)
-
-    return copied_once(layer, copy)
+    return copied_once(layer, lambda: made_again(layer))
 
 
 def clone_model(

@@ -59,6 +59,15 @@ def collecting() -> Iterator[dict[str, Any]]:
         _Collector.table = before
 
 
+def made_again(obj: Any, **changes: Any) -> Any:
+    """A new object of the same configuration, but for `changes`, with this process's own functions
+    and classes where it names some: nothing has to be registered."""
+    with collecting() as table:
+        config = obj.get_config()
+    with custom_object_scope(table):
+        return type(obj).from_config({**config, **changes})
+
+
 class _Sharing:
     """While serializing: how often each object was met, and the number it gets. While making: what
     each number stands for."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from densa import losses, metrics, optimizers
+from densa.saving.serialization import made_again
 
 from .compile_loss import CompileLoss
 from .compile_metrics import CompileMetrics
@@ -82,6 +83,25 @@ class Compiled:
             "jit_compile": self.jit_compile,
         }
 
+    def arguments(self) -> dict[str, Any]:
+        """The arguments of `compile` for another model: losses as they are, optimizer and metrics,
+        which hold state, made again."""
+        return {
+            "optimizer": made_again(self.optimizer),
+            "loss": self.given_loss,
+            "loss_weights": self.given_loss_weights,
+            "metrics": _objects(self.given_metrics, _fresh),
+            "weighted_metrics": _objects(self.given_weighted_metrics, _fresh),
+            "run_eagerly": self.run_eagerly,
+            "steps_per_execution": self.steps_per_execution,
+            "jit_compile": self.jit_compile,
+            "auto_scale_loss": self.auto_scale_loss,
+        }
+
+
+def _fresh(metric: Any) -> Any:
+    return made_again(metric) if isinstance(metric, metrics.Metric) else metric
+
 
 def _with_loss_scale(optimizer: optimizers.Optimizer) -> optimizers.Optimizer:
     if isinstance(optimizer, optimizers.LossScaleOptimizer):
@@ -124,4 +144,4 @@ def _objects(given: Any, get: Any) -> Any:
         return {k: _objects(v, get) for k, v in given.items()}
     if isinstance(given, list | tuple):
         return [_objects(v, get) for v in given]
-    return given
+    return get(given)

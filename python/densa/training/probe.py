@@ -18,6 +18,7 @@ import numpy as np
 
 from densa import _core, activations, ops
 from densa.random import Uses
+from densa.saving.plain_data import is_plain
 from densa.utils import tree
 from densa.variables import Variable
 
@@ -42,6 +43,18 @@ class Look:
     found: Found
     moves: Found | None = None
 
+    def get_state(self) -> dict[str, Any]:
+        """The look as plain data."""
+        parts = [part.get_state() for part in (self.found, self.moves) if part is not None]
+        return {"step": self.step, "rate": float(self.rate), "count": self.count, "parts": parts}
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any], names: dict[str, str]) -> Look:
+        """The look that `get_state` gave, under the names of today."""
+        count = {names.get(name, name): int(size) for name, size in state["count"].items()}
+        parts = [Found.from_state(part, names) for part in state["parts"]]
+        return cls(int(state["step"]), float(state["rate"]), count, *parts)
+
 
 class Probe:
     """Looks at a step now and then while a model trains: `_probe` of a callback.
@@ -56,7 +69,7 @@ class Probe:
         self._looks: list[Look] = []
         self.failure = ""  # why there are no samples
         self.seen = False
-        self.inputs: list[Any] = []  # some rows of the floating inputs
+        self.inputs: list[Any] = []  # some rows of the inputs
         self.targets: Any = None  # ... and of the targets, if they are one array
         self._kinds: Batch = (None, None, None)
 
@@ -80,6 +93,36 @@ class Probe:
                 parts |= look.moves.parts()
             out.append({**parts, "step": look.step, "rate": look.rate, "count": look.count})
         return out
+
+    @property
+    def kinds(self) -> Any:
+        """The inputs without rows, in the form that the model is given."""
+        return self._kinds[0]
+
+    def get_state(self) -> dict[str, Any]:
+        """What `set_state` needs to go on, as plain data."""
+        data = {"inputs": self.inputs, "targets": self.targets, "kinds": self._kinds}
+        return {
+            "looks": [look.get_state() for look in self._looks],
+            "wait": self.wait,
+            "failure": self.failure,
+            "data": data if self.seen and is_plain(data) else None,
+        }
+
+    def set_state(self, state: dict[str, Any], names: dict[str, str]) -> None:
+        """Goes on from what `get_state` gave.
+
+        Args:
+            state: The state.
+            names: What layers and variables are called now, by what they were called then.
+        """
+        self._looks = [Look.from_state(look, names) for look in state["looks"]]
+        self.wait, self.failure = int(state["wait"]), str(state["failure"])
+        data = state["data"]
+        self.seen = data is not None
+        if data is not None:
+            self.inputs, self.targets = list(data["inputs"]), data["targets"]
+            self._kinds = data["kinds"]
 
     def look(
         self, recorded: Recorded | None, arrays: Any, order: Any, first: int, rows: int
@@ -123,7 +166,7 @@ class Probe:
             sum(leaf is not None for leaf in tree.flatten(part)) if part is not None else 0
             for part in self._kinds[:2]
         )
-        self.inputs = [x for x in found[:inputs] if x.dtype.kind == "f"]
+        self.inputs = found[:inputs]
         self.targets = found[inputs] if targets == 1 else None
         self.seen = True
 
@@ -242,6 +285,16 @@ class Found:
     def __init__(self, numbers: Any, layout: list[tuple[str, str, int]]) -> None:
         self._numbers = numbers
         self._layout = layout
+
+    def get_state(self) -> dict[str, Any]:
+        """The numbers as plain data."""
+        return {"numbers": self._numbers, "layout": [list(entry) for entry in self._layout]}
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any], names: dict[str, str]) -> Found:
+        """The numbers that `get_state` gave, under the names of today."""
+        layout = [(kind, names.get(name, name), int(n)) for kind, name, n in state["layout"]]
+        return cls(state["numbers"], layout)
 
     def parts(self) -> dict[str, dict[str, Any]]:
         """The parts by kind and name."""
