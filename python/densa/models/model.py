@@ -377,10 +377,8 @@ class Model(Trainer, Layer):
                 "as (None, 784)."
             )
         spec = tree_of_shapes(lambda s: KerasTensor(s, dtype=self.compute_dtype), input_shape)
-        built, self.built = (
-            self.built,
-            True,
-        )  # or `call` would build: a subclass's own build is here
+        built = self.built
+        self.built = True  # or the trial would build, which a subclass's own build is doing
         try:
             infer_outputs(self._trial_call, (spec,), {})
         except BaseException:
