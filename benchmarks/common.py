@@ -12,9 +12,6 @@ from typing import Any, Protocol
 
 import machine
 
-BEGIN = "<!-- benchmarks:begin -->"
-END = "<!-- benchmarks:end -->"
-
 
 class Variant(Protocol):
     """One contestant: a worker process, or a callable inside this process."""
@@ -184,16 +181,17 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(lines)
 
 
-def write_readme(path: Path, text: str) -> None:
-    """Replaces what stands between the two markers of a Markdown file.
+def write_readme(path: Path, text: str, mark: str = "benchmarks") -> None:
+    """Replaces what stands between the two marks of that name in a Markdown file.
 
     Raises:
-        ValueError: the file has no pair of markers.
+        ValueError: the file has no such pair.
     """
+    first, last = f"<!-- {mark}:begin -->", f"<!-- {mark}:end -->"
     old = path.read_text()
-    before, begin, rest = old.partition(BEGIN)
-    _, end, after = rest.partition(END)
+    before, begin, rest = old.partition(first)
+    _, end, after = rest.partition(last)
     if not begin or not end:
-        raise ValueError(f"{path} has no lines {BEGIN} and {END} to write between")
-    path.write_text(f"{before}{BEGIN}\n{text.strip()}\n{END}{after}")
+        raise ValueError(f"{path} has no lines {first} and {last} to write between")
+    path.write_text(f"{before}{first}\n{text.strip()}\n{last}{after}")
     print(f"table written: {path}")
