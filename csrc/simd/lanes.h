@@ -208,6 +208,14 @@ DENSA_ALWAYS_INLINE void store_part(T* p, Vec<T> v, std::size_t n) {
     native::store_part(reinterpret_cast<double*>(p), bit_cast<native::F64>(v), n);
   }
 }
+
+// p[at], lane by lane.
+DENSA_ALWAYS_INLINE Vec<float> gather(const float* p, Vec<std::int32_t> at) {
+  return (Vec<float>)native::gather(p, bit_cast<native::I32>(at));
+}
+DENSA_ALWAYS_INLINE Vec<double> gather(const double* p, Vec<std::int64_t> at) {
+  return (Vec<double>)native::gather(p, bit_cast<native::I64>(at));
+}
 #endif
 
 // ---- arithmetic ----

@@ -64,6 +64,13 @@ DENSA_ALWAYS_INLINE void store_part(double* p, F64 v, std::size_t n) {
   for (std::size_t i = 0; i < n && i < 2; ++i) p[i] = v[i];
 }
 
+typedef std::int32_t I32 __attribute__((vector_size(16)));
+typedef std::int64_t I64 __attribute__((vector_size(16)));
+DENSA_ALWAYS_INLINE F32 gather(const float* p, I32 at) {
+  return F32{p[at[0]], p[at[1]], p[at[2]], p[at[3]]};
+}
+DENSA_ALWAYS_INLINE F64 gather(const double* p, I64 at) { return F64{p[at[0]], p[at[1]]}; }
+
 DENSA_ALWAYS_INLINE F32 zip_low(F32 a, F32 b) { return vzip1q_f32(a, b); }
 DENSA_ALWAYS_INLINE F32 zip_high(F32 a, F32 b) { return vzip2q_f32(a, b); }
 DENSA_ALWAYS_INLINE F64 zip_low(F64 a, F64 b) { return vzip1q_f64(a, b); }

@@ -92,6 +92,15 @@ DENSA_ALWAYS_INLINE void store_part(double* p, F64 v, std::size_t n) {
   _mm512_mask_storeu_pd(p, first8(n), v);
 }
 
+using I32 = __m512i;
+using I64 = __m512i;
+DENSA_ALWAYS_INLINE F32 gather(const float* p, I32 at) {
+  return _mm512_mask_i32gather_ps(_mm512_setzero_ps(), kAll16, at, p, 4);
+}
+DENSA_ALWAYS_INLINE F64 gather(const double* p, I64 at) {
+  return _mm512_mask_i64gather_pd(_mm512_setzero_pd(), kAll8, at, p, 8);
+}
+
 // Inside every 128-bit quarter: the low (high) halves of a and b, interleaved.
 DENSA_ALWAYS_INLINE F32 zip_low(F32 a, F32 b) { return _mm512_maskz_unpacklo_ps(kAll16, a, b); }
 DENSA_ALWAYS_INLINE F32 zip_high(F32 a, F32 b) { return _mm512_maskz_unpackhi_ps(kAll16, a, b); }
@@ -168,6 +177,11 @@ DENSA_ALWAYS_INLINE void store_part(double* p, F64 v, std::size_t n) {
   _mm256_maskstore_pd(p, first4(n), v);
 }
 
+using I32 = __m256i;
+using I64 = __m256i;
+DENSA_ALWAYS_INLINE F32 gather(const float* p, I32 at) { return _mm256_i32gather_ps(p, at, 4); }
+DENSA_ALWAYS_INLINE F64 gather(const double* p, I64 at) { return _mm256_i64gather_pd(p, at, 8); }
+
 DENSA_ALWAYS_INLINE F32 zip_low(F32 a, F32 b) { return _mm256_unpacklo_ps(a, b); }
 DENSA_ALWAYS_INLINE F32 zip_high(F32 a, F32 b) { return _mm256_unpackhi_ps(a, b); }
 DENSA_ALWAYS_INLINE F64 zip_low(F64 a, F64 b) { return _mm256_unpacklo_pd(a, b); }
@@ -229,6 +243,13 @@ DENSA_ALWAYS_INLINE void store_part(float* p, F32 v, std::size_t n) {
 DENSA_ALWAYS_INLINE void store_part(double* p, F64 v, std::size_t n) {
   for (std::size_t i = 0; i < n && i < 2; ++i) p[i] = v[i];
 }
+
+typedef std::int32_t I32 __attribute__((vector_size(16)));
+typedef std::int64_t I64 __attribute__((vector_size(16)));
+DENSA_ALWAYS_INLINE F32 gather(const float* p, I32 at) {
+  return F32{p[at[0]], p[at[1]], p[at[2]], p[at[3]]};
+}
+DENSA_ALWAYS_INLINE F64 gather(const double* p, I64 at) { return F64{p[at[0]], p[at[1]]}; }
 
 DENSA_ALWAYS_INLINE F32 zip_low(F32 a, F32 b) { return _mm_unpacklo_ps(a, b); }
 DENSA_ALWAYS_INLINE F32 zip_high(F32 a, F32 b) { return _mm_unpackhi_ps(a, b); }

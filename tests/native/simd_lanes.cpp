@@ -1,4 +1,4 @@
-// Lanes on one CPU level: partial access with canaries, folds, select, rounding, transpose.
+// Lanes on one CPU level: partial access with canaries, folds, select, rounding, transpose, gather.
 //
 // g++ -std=c++20 -O3 -ffp-contract=off -Wall -Wextra -Icsrc -DDENSA_ISA=v3 -march=x86-64-v3
 //     tests/native/simd_lanes.cpp csrc/simd/cpu_level.cpp -o simd_lanes && ./simd_lanes
@@ -158,6 +158,18 @@ void test_transpose() {
   CHECK(to[16 * kTo] == T(-1));
 }
 
+template <class T>
+void test_gather() {
+  std::vector<T> from(500);
+  for (std::size_t i = 0; i < from.size(); ++i) from[i] = T(i) + T(0.5);
+  densa::IntOf<Vec<T>> at{};
+  for (std::size_t l = 0; l < kLanes<T>; ++l)
+    at[l] = static_cast<densa::IntOf<T>>(37 * l * l % 400) - 100;
+  const Vec<T> got = densa::gather(from.data() + 100, at);
+  for (std::size_t l = 0; l < kLanes<T>; ++l)
+    CHECK(got[l] == from[static_cast<std::size_t>(at[l] + 100)]);
+}
+
 }  // namespace
 
 int main() {
@@ -177,6 +189,8 @@ int main() {
   test_conversions<double>();
   test_transpose<float>();
   test_transpose<double>();
+  test_gather<float>();
+  test_gather<double>();
   std::printf("simd_lanes, %zu-byte vectors: %s\n", densa::kVectorBytes,
               failures ? "FAILED" : "passed");
   return failures ? 1 : 0;

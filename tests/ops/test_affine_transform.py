@@ -138,13 +138,37 @@ def test_gradients(fill, interpolation, first):
     assert (g.grad.numpy() * dy).sum() == pytest.approx(wanted, rel=1e-9)
 
 
-def test_threads_change_no_bit():
-    x, m = RNG.normal(size=(40, 28, 28, 3)).astype("float32"), transforms(40).astype("float32")
+@pytest.mark.parametrize("fill", FILLS)
+@pytest.mark.parametrize("interpolation", ["bilinear", "nearest"])
+@pytest.mark.parametrize("first", [False, True])
+def test_along_the_sides(fill, interpolation, first):
+    """Shifts, flips and zooms of images wide enough for several vectors, and a turn beside them."""
+    x, m = RNG.normal(size=(5, 9, 37, 3)), transforms(5)
+    m[:4, [1, 3]] = 0
+    m[0], m[1] = [1, 0, -2.25, 0, 1, 3.5], [-1, 0, 35.25, 0, -1, 8]
+    given = np.ascontiguousarray(np.moveaxis(x, 3, 1)) if first else x
+    names = {"fill_mode": fill, "interpolation": interpolation, "fill_value": 0.75}
+    y = run(given, m, **names, channels_first=first, height=11, width=120)
+    y = np.moveaxis(y, 1, 3) if first else y
+    np.testing.assert_allclose(y, reference(x, m, 11, 120, fill, interpolation, 0.75), atol=1e-12)
+
+
+@pytest.mark.parametrize("shape", [(0, 3, 3, 1), (2, 3, 3, 0)])
+def test_no_numbers(shape):
+    assert run(np.zeros(shape, "float32"), np.zeros((shape[0], 6), "float32")).shape == shape
+
+
+@pytest.mark.parametrize("along", [False, True])
+@pytest.mark.parametrize("interpolation", ["bilinear", "nearest"])
+def test_threads_change_no_bit(along, interpolation):
+    x, m = RNG.normal(size=(90, 29, 28, 3)).astype("float32"), transforms(90).astype("float32")
+    if along:
+        m[:, [1, 3]] = 0
     before = densa.get_num_threads() if hasattr(densa, "get_num_threads") else None
     results = []
     for threads in (1, 2):
         densa.set_num_threads(threads)
-        results.append(run(x, m))
+        results.append(run(x, m, interpolation=interpolation))
     if before is not None:
         densa.set_num_threads(before)
     np.testing.assert_array_equal(*results)

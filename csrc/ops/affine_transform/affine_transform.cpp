@@ -5,10 +5,15 @@
 #include <algorithm>
 
 #include "base/threads.h"
+#include "ops/affine_transform/sample.h"
 #include "ops/check.h"
 #include "ops/walk.h"
+#include "simd/pick.h"
 
 namespace densa {
+
+DENSA_PICK(AffineKernels, affine_kernels)
+
 namespace {
 
 constexpr std::int64_t kMost = 1 << 28;  // of a side
@@ -72,35 +77,48 @@ std::vector<Value> grad_grad(const GradCall& call) {
   return out;
 }
 
+void sample_rows(const AffineRows<float>& rows) { pick_affine_kernels()->f32(rows); }
+void sample_rows(const AffineRows<double>& rows) { pick_affine_kernels()->f64(rows); }
+
+// Row `row` of the output, all images' rows counted through, as taps_of says.
 template <bool kBilinear, class T>
-void sample(const EvalCall& call) {
-  const View &x = call.in[0], &y = call.out[0];
-  const AffineCall a = affine::call_of(x.shape, y.shape, call.attrs);
+void sample_row(const AffineRows<T>& rows, std::int64_t row) {
+  const AffineCall& a = rows.call;
   const std::int64_t from = a.channel_step(a.pixels()), to = a.channel_step(a.new_pixels());
-  const std::int64_t step = a.pixel_step();
+  const std::int64_t step = a.pixel_step(), image = row / a.new_height;
   const T outside = static_cast<T>(a.fill_value);
-  const std::int64_t rows = a.images * a.new_height;
-  const auto one_row = [&](std::int64_t row) {
-    const std::int64_t image = row / a.new_height;
-    const auto line = static_cast<std::int32_t>(row - image * a.new_height);
-    const AffineLine<T> places = line_of(call.in[1].as<const T>() + 6 * image, line);
-    const T* source = x.as<const T>() + image * a.pixels() * a.channels;
-    T* made =
-        y.as<T>() + image * a.new_pixels() * a.channels + std::int64_t{line} * a.new_width * step;
-    for (std::int32_t column = 0; column < a.new_width; ++column, made += step) {
-      const auto taps = taps_of<kBilinear>(a, places, column);
-      for (std::int64_t c = 0; c < a.channels; ++c) {
-        T sum = T(0);
-        for (int k = 0; k < taps.kCount; ++k)
-          sum += taps.weight[k] * (taps.at[k] < 0 ? outside : source[taps.at[k] * step + c * from]);
-        made[c * to] = sum;
-      }
+  const auto line = static_cast<std::int32_t>(row - image * a.new_height);
+  const AffineLine<T> places = line_of(rows.transforms + 6 * image, line);
+  const T* source = rows.x + image * a.pixels() * a.channels;
+  T* made = rows.y + image * a.new_pixels() * a.channels + std::int64_t{line} * a.new_width * step;
+  for (std::int32_t column = 0; column < a.new_width; ++column, made += step) {
+    const auto taps = taps_of<kBilinear>(a, places, column);
+    for (std::int64_t c = 0; c < a.channels; ++c) {
+      T sum = T(0);
+      for (int k = 0; k < taps.kCount; ++k)
+        sum += taps.weight[k] * (taps.at[k] < 0 ? outside : source[taps.at[k] * step + c * from]);
+      made[c * to] = sum;
     }
-  };
-  const std::int64_t grain = 1 + kParallelGrain / (16 * a.new_width * a.channels + 1);
-  parallel_for(rows, grain, [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t row = begin; row < end; ++row) one_row(row);
-  });
+  }
+}
+
+template <class T>
+void sample(const EvalCall& call) {
+  if (element_count(call.out[0].shape) == 0) return;
+  AffineRows<T> all;
+  all.call = affine::call_of(call.in[0].shape, call.out[0].shape, call.attrs);
+  all.bilinear = affine::bilinear(call.attrs);
+  all.x = call.in[0].as<const T>();
+  all.transforms = call.in[1].as<const T>();
+  all.y = call.out[0].as<T>();
+  all.plain = all.bilinear ? &sample_row<true, T> : &sample_row<false, T>;
+  const std::int64_t grain = 1 + kParallelGrain / (4 * all.call.new_width * all.call.channels + 1);
+  parallel_for(all.call.images * all.call.new_height, grain,
+               [&](std::int64_t begin, std::int64_t end) {
+                 AffineRows<T> part = all;
+                 part.begin = begin, part.end = end;
+                 sample_rows(part);
+               });
 }
 
 template <bool kBilinear, class T>
@@ -130,10 +148,6 @@ void scatter(const EvalCall& call) {
 }
 
 template <class T>
-void sample_any(const EvalCall& call) {
-  affine::bilinear(call.attrs) ? sample<true, T>(call) : sample<false, T>(call);
-}
-template <class T>
 void scatter_any(const EvalCall& call) {
   affine::bilinear(call.attrs) ? scatter<true, T>(call) : scatter<false, T>(call);
 }
@@ -144,7 +158,7 @@ void by_dtype(const EvalCall& call) {
 }
 
 constexpr Op kOps[] = {
-    {"affine_transform", &infer_images, &grad, &by_dtype<sample_any<float>, sample_any<double>>},
+    {"affine_transform", &infer_images, &grad, &by_dtype<sample<float>, sample<double>>},
     {"affine_transform_grad", &infer_images, &grad_grad,
      &by_dtype<scatter_any<float>, scatter_any<double>>},
 };
