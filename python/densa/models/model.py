@@ -207,7 +207,7 @@ class Model(Trainer, Layer):
         float64, is at most twice that of the network unfolded in the predictor's type, plus 1e-6:
         foldings that would make it larger are left out. (Outputs of a single number that are
         smaller than half of the others count as large as those.) The roundings to 16 bits of a
-        mixed policy are left out, too.
+        mixed policy are left out, too; casts to 16 bits that are asked for stay.
 
         With "bfloat16" or "int8" each dense layer is tried with weights of that format. It keeps
         them where that is measured faster than float32 on this machine, for 1 and 32 rows, and the
