@@ -103,6 +103,8 @@ void find_affines(Program& program, Affines& affines);
 // others are listed in `kept`.
 using Keep = std::map<std::string, std::string>;
 void fold_affines(Program& program, Affines& affines, const Keep& keep, FreezeReport* report);
+// What is left of one in the program: "a scale and a shift".
+std::string left_as(const Affine& affine);
 // Those left become multiply and add.
 void lower_affines(Program& program, const Affines& affines);
 
