@@ -13,8 +13,10 @@ Program freeze(Program program, const FreezeOptions& options, FreezeReport* repo
   for (std::size_t i = 0; i < program.nodes.size(); ++i)
     for (int id : program.nodes[i].out) program.values[id].node = static_cast<int>(i);
   program.remove_unused();
+  mark_roundings(program);
   widen_half(program);
-  retype(program, DType::kFloat64, report);
+  drop_roundings(program, report);
+  retype(program, DType::kFloat64);
   split_dense(program);
   simplify(program);
   evaluate_constants(program);
@@ -29,7 +31,7 @@ Program freeze(Program program, const FreezeOptions& options, FreezeReport* repo
   if (options.prune) prune_units(program, report);
   if (options.merge) merge_dense(program, options.keep, report);
   if (options.merge && options.prune) prune_units(program, report);
-  retype(program, options.dtype, report);
+  retype(program, options.dtype);
   simplify(program);
   fuse_feed(program);
   finish_constants(program);

@@ -30,8 +30,9 @@ struct FreezeReport {
 // folded.
 //
 // All arithmetic on constants is done in float64. Numbers differ from the recording's by rounding
-// only, with two exceptions: roundings to 16 bits are left out, and where a unit was removed, a NaN
-// or infinity that would have come through it does not come.
+// only, with two exceptions: roundings to 16 bits are left out unless the casts have the attribute
+// `asked`, and where a unit was removed, a NaN or infinity that would have come through it does not
+// come.
 //
 // Throws ValueError for another dtype and for float16 or bfloat16 inputs.
 Program freeze(Program program, const FreezeOptions& options, FreezeReport* report = nullptr);

@@ -1,6 +1,7 @@
 // Scalings and shifts of columns, in whatever ops they were recorded, in one form.
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "graph/freeze_parts.h"
 #include "graph/rewrite.h"
@@ -136,6 +137,18 @@ bool all_are(const Numbers& numbers, double number) {
   return std::all_of(numbers.begin(), numbers.end(), [&](double n) { return n == number; });
 }
 
+// What is added before the scale and after it: all of it after, unless that costs digits.
+std::pair<Numbers, Numbers> shifts_of(const Affine& a) {
+  Numbers before = a.c, after = a.t;
+  for (double& number : before) number = -number;
+  if (!a.is_shift() && !loses_digits(a, Numbers(a.s.size(), 1.0)))
+    for (std::size_t i = 0; i < before.size(); ++i) {
+      after[i] += before[i] * a.s[i];
+      before[i] = 0;
+    }
+  return {before, after};
+}
+
 }  // namespace
 
 const Op& affine_op() { return kAffine; }
@@ -175,6 +188,14 @@ void find_affines(Program& program, Affines& affines) {
   });
 }
 
+std::string left_as(const Affine& affine) {
+  const auto [before, after] = shifts_of(affine);
+  const bool first = !all_are(before, 0), scale = !all_are(affine.s, 1), last = !all_are(after, 0);
+  if (first && scale) return last ? "a shift, a scale and a shift" : "a shift and a scale";
+  if (scale) return last ? "a scale and a shift" : "a scale";
+  return "a shift";
+}
+
 void lower_affines(Program& program, const Affines& affines) {
   Rewriter rewriter(program);
   rewriter.run([&](const ProgramNode& node) {
@@ -185,13 +206,7 @@ void lower_affines(Program& program, const Affines& affines) {
     const auto apply = [&](std::string_view op, const Numbers& numbers, double neutral) {
       if (!all_are(numbers, neutral)) y = program.add_op(op, {y, compact(program, shape, numbers)});
     };
-    Numbers before = a.c, after = a.t;
-    for (std::size_t i = 0; i < before.size(); ++i) before[i] = -a.c[i];
-    if (!a.is_shift() && !loses_digits(a, Numbers(a.s.size(), 1.0)))
-      for (std::size_t i = 0; i < before.size(); ++i) {
-        after[i] += before[i] * a.s[i];
-        before[i] = 0;
-      }
+    const auto [before, after] = shifts_of(a);
     apply("add", before, 0);
     if (all_are(a.s, -1))
       y = program.add_op("negative", {y});

@@ -21,10 +21,6 @@ Value cast_to(const Value& tensor, DType dtype) {
   return eager("cast", {tensor}, {{"dtype", std::string(dtype_name(dtype))}});
 }
 
-bool is_rounding(const ProgramNode& node) {
-  return is(node, "round_float16") || is(node, "round_bfloat16");
-}
-
 // The same attributes where floats are of dtype `to`.
 Attrs retyped(const Attrs& attrs, DType to) {
   Attrs out;
@@ -62,7 +58,7 @@ std::span<const double> numbers_of(const Value& value) {
           static_cast<std::size_t>(element_count(tensor.type.shape))};
 }
 
-void retype(Program& program, DType to, FreezeReport* report) {
+void retype(Program& program, DType to) {
   for (ProgramValue& value : program.values) {
     if (value.source == Source::kVariable) {
       const TensorPtr tensor = empty_tensor(value.type, kCpu);
@@ -75,7 +71,6 @@ void retype(Program& program, DType to, FreezeReport* report) {
     if (value.constant) value.constant = cast_to(value.constant, to);
     value.type.dtype = to;
   }
-  std::map<std::string, int> roundings;
   Rewriter rewriter(program);
   for (int input : program.inputs) {
     const TypeInfo type = program.values[input].type;
@@ -84,11 +79,6 @@ void retype(Program& program, DType to, FreezeReport* report) {
                        program.add_op("cast", {input}, {{"dtype", std::string(dtype_name(to))}}));
   }
   rewriter.run([&](const ProgramNode& node) {
-    if (is_rounding(node)) {
-      ++roundings[std::string(node.op->name).substr(sizeof("round_") - 1)];
-      rewriter.replace(node.out[0], node.in[0]);
-      return true;
-    }
     if (is(node, "stop_gradient")) {
       rewriter.replace(node.out[0], node.in[0]);
       return true;
@@ -97,9 +87,6 @@ void retype(Program& program, DType to, FreezeReport* report) {
     for (std::size_t i = 0; i < out.size(); ++i) rewriter.replace(node.out[i], out[i]);
     return true;
   });
-  for (const auto& [dtype, count] : roundings)
-    report->removed.push_back(
-        cat(count, count == 1 ? " rounding" : " roundings", " to ", dtype, ": computed in more"));
 }
 
 void evaluate_constants(Program& program) {

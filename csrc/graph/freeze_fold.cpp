@@ -39,7 +39,9 @@ class Folding {
       n = 0;
     }
     for (const ProgramNode& node : program_.nodes) {
-      if (is_affine(node)) report_->kept.push_back(cat(of(node).name, ": ", reason(node)));
+      if (is_affine(node))
+        report_->kept.push_back(
+            cat(of(node).name, ": ", reason(node), "; kept as ", left_as(of(node))));
       if (is(node, "batch_norm"))
         report_->kept.push_back(
             cat(program_.values[node.in[3]].name,

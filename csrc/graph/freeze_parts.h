@@ -18,8 +18,8 @@ using Numbers = std::vector<double>;
 // ---- constants (freeze_constants.cpp) -----------------------------------------------------------
 
 // Variables become constants; floating constants and results take dtype `to`, with a cast behind
-// each floating input of another one; roundings to 16 bits and assignments disappear.
-void retype(Program& program, DType to, FreezeReport* report);
+// each floating input of another one.
+void retype(Program& program, DType to);
 // Ops on constants alone are done now. A product with a constant matrix becomes a dense.
 void evaluate_constants(Program& program);
 // Every constant is a tensor; equal ones are one value.
@@ -30,6 +30,14 @@ Value eager(std::string_view op, std::initializer_list<Value> in, const Attrs& a
 Value tensor_of(const Program& program, int constant);
 Value tensor_of(const Dims& shape, std::span<const double> numbers);
 std::span<const double> numbers_of(const Value& tensor);
+
+// ---- roundings to 16 bits (freeze_roundings.cpp) ------------------------------------------------
+
+// Before widen_half: a cast has the attribute `asked` if the network asks for it, as a user's own
+// cast does, or if it rounds what an op makes of numbers that were asked for.
+void mark_roundings(Program& program);
+// After it: roundings that were not asked for disappear.
+void drop_roundings(Program& program, FreezeReport* report);
 
 // ---- the program as a graph ---------------------------------------------------------------------
 
@@ -95,6 +103,8 @@ void find_affines(Program& program, Affines& affines);
 // others are listed in `kept`.
 using Keep = std::map<std::string, std::string>;
 void fold_affines(Program& program, Affines& affines, const Keep& keep, FreezeReport* report);
+// What is left of one in the program: "a scale and a shift".
+std::string left_as(const Affine& affine);
 // Those left become multiply and add.
 void lower_affines(Program& program, const Affines& affines);
 

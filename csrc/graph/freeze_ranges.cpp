@@ -95,7 +95,8 @@ Range of_unary(const ProgramNode& node, const Range& z) {
   Rising leaky{"", -kInf, kInf};
   const Rising* rising = in_table(kRising);
   if (kernel->attribute != nullptr && node.attrs.get_double(kernel->attribute, kernel->missing) > 0)
-    rising = &leaky;  // leaky_relu, elu, celu
+    rising = &leaky;                                // leaky_relu, elu, celu
+  if (name.starts_with("round_")) rising = &leaky;  // to 16 bits
   const Rising* bounds = rising != nullptr ? rising : in_table(kOther);
   Range y = all(z.lo.size(), bounds != nullptr ? bounds->lo : -kInf,
                 bounds != nullptr ? bounds->hi : kInf);

@@ -32,15 +32,16 @@ void widen_sources(Program& program) {
   }
 }
 
-// x as a float32 value whose numbers are those of `half`.
-int round_to(Program& program, int x, DType half) {
+// x as a float32 value whose numbers are those of `half`; freezing reads the attribute `asked`.
+int round_to(Program& program, int x, DType half, bool asked) {
   const auto cast = [&](int value, DType dtype) {
     if (program.values[value].type.dtype == dtype) return value;
     return program.add_op("cast", {value}, {{"dtype", std::string(dtype_name(dtype))}});
   };
   if (!is_floating(program.values[x].type.dtype)) x = cast(x, DType::kFloat32);
   const std::string op = cat("round_", dtype_name(half));
-  return cast(program.add_op(op, {x}), DType::kFloat32);
+  const Attrs attrs = asked ? Attrs{{"asked", true}} : Attrs{};
+  return cast(program.add_op(op, {x}, attrs), DType::kFloat32);
 }
 
 }  // namespace
@@ -58,7 +59,8 @@ void widen_half(Program& program) {
       return true;
     }
     if (casts) {
-      rewriter.replace(node.out[0], round_to(program, node.in[0], dtype));
+      rewriter.replace(node.out[0],
+                       round_to(program, node.in[0], dtype, node.attrs.get_bool("asked", false)));
       return true;
     }
     const int wide = program.add_op(*node.op, node.in, node.attrs)[0];  // its inputs are by now

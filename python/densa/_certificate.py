@@ -23,8 +23,9 @@ class Certificate:
 
     Three networks answer the same `rows` rows. The predictor, as it is called. The exact one: the
     model unfolded and in float64 throughout, without the roundings to 16 bits of a mixed policy.
+    (A cast to 16 bits that the user asked for stays in both.)
     And the model as it is, in its own policy and on its own device: `model.predict`, in batches of
-    at most 256 rows.
+    at most 256 rows, or of as many as a model with a fixed batch takes.
 
     Errors are the predictor's against the exact network, `model_row_error` is the model's. They are
     NaN where both have an answer that is no finite number, and where only one has, NaN or infinite;
@@ -49,7 +50,8 @@ class Certificate:
         folded: what became part of a layer.
         merged: layers that became one.
         removed: units that were constant, and roundings to 16 bits.
-        kept: what could not be folded, and why.
+        kept: what could not be folded, why, and as what it is kept: a scale and a shift are one
+            multiplication and one addition, whose roundings are not those of `model.predict`.
         formats: layer by layer, the format of its weights and why, where others than float32 were
             tried or asked for.
         bytes: of all constants; `model_bytes`: of the unfolded network in the predictor's type.
@@ -58,6 +60,8 @@ class Certificate:
             machine that froze it.
         non_finite_rows: rows for which the predictor, or the exact network, has an answer that is
             NaN or infinite.
+        non_finite_weights: variables of the model with numbers that are NaN or infinite, and how
+            many. Such rows and errors may come from them.
     """
 
     data: str
@@ -79,6 +83,7 @@ class Certificate:
     formats: dict[str, str] = field(default_factory=dict)
     latency: dict[str, tuple[float, float]] = field(default_factory=dict)
     non_finite_rows: int = 0
+    non_finite_weights: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain lists, numbers and texts, as a file holds them; "nan" and "inf" are texts."""
@@ -92,7 +97,7 @@ class Certificate:
             ValueError: for what is none.
         """
         known = {f.name for f in fields(cls)}
-        later = {"non_finite_rows"}  # files of before have none
+        later = {"non_finite_rows", "non_finite_weights"}  # files of before have none
         if not isinstance(data, dict) or not known - later <= set(data):
             raise ValueError("the predictor's certificate does not have the parts of one")
         made: dict[str, Any] = {
@@ -123,6 +128,7 @@ class Certificate:
             f"{rows} rows: p50 {p50:.2f} us, p99 {p99:.2f} us"
             for rows, (p50, p99) in self.latency.items()
         ]
+        lines += [f"not finite: {text}" for text in self.non_finite_weights]
         for name in ("folded", "merged", "removed", "kept"):
             lines += [f"{name}: {text}" for text in getattr(self, name)]
         lines += [f"format: {layer} {kind}" for layer, kind in self.formats.items()]
@@ -225,7 +231,7 @@ def _row_errors(outputs: list[Any], exact: list[Any]) -> list[Any]:
     """The error of each row over its norm: NaN for a row that is not finite, ∞ for one that was."""
     found = []
     for y, t in zip(_rows_of(outputs), _rows_of(exact), strict=True):
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             norm = np.linalg.norm(t, axis=1)
             error = np.linalg.norm(y - t, axis=1)
             share = np.where(error == 0, 0.0, error / norm)
@@ -274,6 +280,16 @@ def _non_finite(outputs: list[Any], exact: list[Any]) -> int:
     return int(np.any(rows, axis=0).sum()) if rows else 0
 
 
+def _non_finite_weights(model: Any) -> tuple[str, ...]:
+    found = []
+    for variable in model.variables:
+        numbers = variable.numpy()
+        count = numbers.size - np.isfinite(numbers).sum() if numbers.dtype.kind == "f" else 0
+        if count:
+            found.append(f"{variable.path}: {count} of {numbers.size} numbers")
+    return tuple(found)
+
+
 def _same_bits(outputs: list[Any], others: list[Any]) -> bool:
     return all(
         y.dtype == t.dtype and _bits_alike(y, t) for y, t in zip(outputs, others, strict=True)
@@ -286,15 +302,29 @@ def _bits_alike(y: Any, t: Any) -> bool:
     return bool(np.all(alike | (np.isnan(y) & np.isnan(t)) if y.dtype.kind == "f" else alike))
 
 
-def predicted(model: Any, x: Any, outputs: list[Any]) -> list[Any] | None:
-    """What `model.predict` returns; None if that is nothing to compare with `outputs`."""
+def predicted(model: Any, x: Any, outputs: list[Any], batch: int | None = None) -> list[Any] | None:
+    """What `model.predict` returns; None if that is nothing to compare with `outputs`.
+
+    Args:
+        model: the model.
+        x: its inputs.
+        outputs: the predictor's answers.
+        batch: how many rows the model takes, if it takes one number of them alone. The last batch
+            is then filled with rows that come again.
+    """
+    rows = len(outputs[0]) if outputs else 0
+    whole = rows if batch is None else -(-rows // batch) * batch
     try:
-        found = model.predict(x, batch_size=_ROWS, verbose=0)
+        if whole != rows:
+            x = tree.map_structure(lambda a: np.resize(a, (whole, *a.shape[1:])), x)
+        found = model.predict(x, batch_size=batch or _ROWS, verbose=0)
         leaves = [np.asarray(y) for y in tree.flatten(found)]
     except Exception:  # a step of the model's own may do anything, and freezing does not need it
         return None
-    shapes = [y.shape for y in outputs]
-    return leaves if [y.shape for y in leaves] == shapes else None
+    if any(y.ndim == 0 or len(y) != whole for y in leaves):
+        return None
+    leaves = [y[:rows] for y in leaves]
+    return leaves if [y.shape for y in leaves] == [y.shape for y in outputs] else None
 
 
 def _latency(predictor: Any, arrays: list[Any]) -> dict[str, tuple[float, float]]:
@@ -327,7 +357,9 @@ def certify(
 ) -> Certificate:
     """Measure a predictor against its model, and against that in float64 and unfolded (`exact`)."""
     answers, wanted = predictor.run(arrays), exact.run(arrays)
-    own = predicted(model, tree.pack_like(structure, arrays), answers)
+    fixed = {leaf.shape[0] for leaf in tree.flatten(structure)} - {None}
+    batch = max(fixed, default=None)
+    own = predicted(model, tree.pack_like(structure, arrays), answers, batch)
     return Certificate(
         data=data,
         rows=len(arrays[0]) if arrays else 0,
@@ -348,4 +380,5 @@ def certify(
         formats=formats,
         latency=_latency(predictor, arrays),
         non_finite_rows=_non_finite(answers, wanted),
+        non_finite_weights=_non_finite_weights(model),
     )

@@ -81,7 +81,8 @@ def _error(output: Any, exact: Any) -> float:
     if exact[:1].size != 1:
         return row_error([output], [exact])
     exact, output = exact.reshape(-1, 1), output.reshape(-1, 1)
-    with np.errstate(invalid="ignore"):
-        middle = np.nanmedian(np.abs(exact))
+    known = np.abs(exact[~np.isnan(exact)])
+    middle = np.median(known) if known.size else 0.0
+    with np.errstate(invalid="ignore", over="ignore"):
         rest = np.sqrt(np.maximum(middle**2 - exact**2, 0))
     return row_error([np.hstack([output, rest])], [np.hstack([exact, rest])])

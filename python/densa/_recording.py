@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
-from densa import _core
+from densa import _core, ops
 from densa._scope import current_path, place_of_error
 from densa._symbolic import KerasTensor, is_keras_tensor
 from densa.utils import tree
@@ -36,7 +34,7 @@ def record(model: Any, inputs: Any) -> tuple[Any, list[str], Any, Any]:
         program = _core.Program(current_path)
         with program, _core.no_grad():
             symbols = [
-                program.input(name, (rows, *leaf.shape[1:]), leaf.dtype)
+                _symbol(program, name, (rows, *leaf.shape[1:]), leaf.dtype)
                 for name, leaf in zip(names, leaves, strict=True)
             ]
             outputs = model(tree.pack_like(structure, symbols), training=False)
@@ -52,9 +50,7 @@ def record(model: Any, inputs: Any) -> tuple[Any, list[str], Any, Any]:
                 program.output(name, _core.to_tensor(value))
         return program, out_names, outputs
 
-    first, second = _recorded_twice(recorded, fixed)
-    _check_same(first[0], second[0])
-    program, out_names, outputs = first
+    program, out_names, outputs = _recorded_twice(recorded, fixed)
     return program, out_names, structure, outputs
 
 
@@ -62,8 +58,28 @@ def record(model: Any, inputs: Any) -> tuple[Any, list[str], Any, Any]:
 _SIZES = (1009, 1013)
 
 
-def _recorded_twice(recorded: Any, fixed: set[int]) -> tuple[Any, Any]:
-    """Two recordings for any number of rows, of which the second shows what is not always so.
+def rows_freed(recorded: Any, sizes: tuple[int, int] = _SIZES) -> tuple[Any, ...]:
+    """What is recorded for a number of rows, for any number; the second size shows what differs.
+
+    Args:
+        recorded: records for a number of rows; the Program comes first.
+        sizes: the numbers of rows.
+
+    Raises:
+        ValueError: where a row of something is no row of the batch, or a number is made of theirs.
+    """
+    pair = []
+    for rows in sizes:
+        made = recorded(rows)
+        made[0].free_rows(rows)
+        pair.append(made)
+    _check_same(pair[0][0], pair[1][0])
+    first: tuple[Any, ...] = pair[0]
+    return first
+
+
+def _recorded_twice(recorded: Any, fixed: set[int]) -> tuple[Any, ...]:
+    """A recording for any number of rows; a second one shows what is not always so.
 
     Args:
         recorded: records for a number of rows, None for any.
@@ -75,16 +91,15 @@ def _recorded_twice(recorded: Any, fixed: set[int]) -> tuple[Any, Any]:
     """
     try:
         try:
-            return recorded(None), recorded(None)
+            first, second = recorded(None), recorded(None)
         except (_core.NeedsRows, ValueError) as error:
             if not fixed and not isinstance(error, _core.NeedsRows):
                 raise
-        pair = []
-        for rows in (max(fixed), max(fixed)) if fixed else _SIZES:
-            made = recorded(rows)
-            made[0].free_rows(rows)
-            pair.append(made)
-        return pair[0], pair[1]
+        else:
+            if not fixed or _has_shapes_of(first[0], recorded(max(fixed))[0], max(fixed)):
+                _check_same(first[0], second[0])
+                return tuple(first)
+        return rows_freed(recorded, (max(fixed), max(fixed)) if fixed else _SIZES)
     except _core.SymbolicError as error:
         what = str(error).split(", which has none")[0]
         raise ValueError(
@@ -95,7 +110,25 @@ def _recorded_twice(recorded: Any, fixed: set[int]) -> tuple[Any, Any]:
     except ValueError as error:
         if str(error).startswith("freeze: "):
             raise
-        raise ValueError(f"freeze: {_layer(place_of_error(error))}: {error}") from error
+        raise ValueError(
+            f"freeze: {_layer(place_of_error(error))}: {error}. A frozen network takes any number "
+            "of rows: leave the first axis as it is, and its size out of shapes (-1, or None in "
+            "ops.broadcast_to)."
+        ) from error
+
+
+def _has_shapes_of(program: Any, fixed: Any, rows: int) -> bool:
+    """Tell whether outputs of any rows have the shapes of those of a fixed batch.
+
+    An axis of one row may be taken for another: what squeezes all axes of size 1 drops that one.
+    """
+
+    def shapes(of: Any) -> list[Any]:
+        values, _, outputs = of.contents()
+        found = [values[i][1] for _, i in outputs]
+        return [tuple(rows if size is None else size for size in shape) for shape in found]
+
+    return shapes(program) == shapes(fixed)
 
 
 def _layer(place: str) -> str:
@@ -148,8 +181,15 @@ def _inputs_of(model: Any) -> Any:
         ) from None
 
 
+def _symbol(program: Any, name: str, shape: tuple[int | None, ...], dtype: str) -> Any:
+    """An input; one of 16 bits takes float32 numbers and rounds them, as `predict` does."""
+    if dtype in ("float16", "bfloat16"):
+        return ops.cast(program.input(name, shape, "float32"), dtype)
+    return program.input(name, shape, dtype)
+
+
 def _example(leaf: KerasTensor) -> Any:
-    return _core.from_numpy(np.zeros((1, *leaf.shape[1:]), leaf.dtype))
+    return ops.zeros((1, *leaf.shape[1:]), leaf.dtype)
 
 
 def _names(names: list[str], kind: str) -> list[str]:

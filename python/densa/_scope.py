@@ -123,6 +123,17 @@ def set_call_context(context: CallContext | None) -> None:
     _local.call = context
 
 
+def asked(dtype: str) -> dict[str, bool]:
+    """Return the attribute of a cast that makes freezing keep its rounding to 16 bits.
+
+    Roundings of a mixed policy are not kept, so a layer's cast to its own type in 16 bits is none.
+    """
+    if dtype not in ("float16", "bfloat16") or not _core.recording():
+        return {}
+    context = _local.call
+    return {} if context is not None and context.variables_as == dtype else {"asked": True}
+
+
 @contextmanager
 def inference_scope(entry: Any) -> Iterator[None]:
     """Run layers one by one as inside a call of `entry` with `training=False`."""

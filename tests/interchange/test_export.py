@@ -138,6 +138,46 @@ def test_mean_over_the_batch_counts_its_rows():
         np.testing.assert_allclose(y, data - data.mean(0), rtol=1e-5, atol=1e-6)
 
 
+class Flattens(densa.Model):
+    """Asks how many rows there are."""
+
+    def __init__(self):
+        super().__init__(name="flattens")
+        self.dense = L.Dense(3)
+
+    def call(self, x):
+        return self.dense(ops.reshape(x, (ops.shape(x)[0], -1))) + ops.ones((len(x), 1))
+
+
+def test_models_that_ask_for_the_number_of_rows():
+    """Freezing's rule says which values have the rows of the batch."""
+    model = Flattens()
+    x = RNG.normal(size=(4, 2, 3)).astype("f4")
+    model(x)
+    proto = model_proto(model)
+    for rows in (1, 4):
+        (y,) = run(proto, x[:rows])
+        np.testing.assert_allclose(y, np.asarray(model(x[:rows])), rtol=1e-5, atol=1e-6)
+
+
+class Counted(L.Layer):
+    def call(self, x):
+        return x / float(len(x))
+
+
+class Halves(L.Layer):
+    def call(self, x):
+        return x[: len(x) // 2]
+
+
+@pytest.mark.parametrize("layer", [Counted, Halves])
+def test_numbers_made_of_the_number_of_rows_are_refused(layer):
+    x = densa.Input((4,))
+    model = densa.Model(x, layer(name="odd")(x), name="net")
+    with pytest.raises(ValueError, match=r"'net' cannot .* any number of rows: layer 'odd'.*-1"):
+        model_proto(model)
+
+
 def test_nested_subclassed_and_custom():
     class Scale(L.Layer):
         def build(self, input_shape):

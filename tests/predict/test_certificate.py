@@ -399,3 +399,38 @@ def test_calibration_of_other_types(dtype):
     model = densa.Sequential([densa.Input((2,)), layers.Dense(3)])
     x = np.asfortranarray(np.ones((4, 2), dtype))[::2]
     assert model.freeze("int8", calibration=x).certificate.rows == 2
+
+
+# ---- odd models ----------------------------------------------------------------------------------
+
+
+@pytest.mark.cpu_only("predict of a fixed batch is the same everywhere")
+@pytest.mark.parametrize("rows", [8, 256, 5])
+def test_a_fixed_batch_is_compared_in_its_own_size(rows):
+    x = densa.Input(batch_shape=(8, 4))
+    h = densa.ops.broadcast_to(layers.Dense(3)(x)[:, None], (8, 5, 3))  # needs the size
+    model = densa.Model(x, densa.ops.reshape(h, (8, 15)))
+    given = np.random.default_rng(0).normal(size=(rows, 4)).astype("float32")
+    told = model.freeze(calibration=given, fold=False, merge=False, prune=False).certificate
+    assert told.rows == rows
+    assert told.same_bits
+    assert told.model_row_error < 1e-6
+
+
+@pytest.mark.parametrize("number", [np.inf, -np.inf, np.nan])
+@pytest.mark.parametrize("all_of_them", [False, True])
+def test_weights_that_are_not_finite_are_named(number, all_of_them, recwarn):
+    x = densa.Input((4,))
+    h = layers.BatchNormalization()(layers.Dense(3, name="odd")(x))
+    model = densa.Model(x, [h, densa.ops.sum(h, axis=1, keepdims=True)])
+    kernel, bias = model.layers[1].get_weights()
+    kernel[slice(None) if all_of_them else (0, 0)] = number
+    model.layers[1].set_weights([kernel, bias])
+    told = model.freeze().certificate
+    count = 12 if all_of_them else 1
+    assert told.non_finite_weights == (f"odd/kernel: {count} of 12 numbers",)
+    assert f"not finite: odd/kernel: {count} of 12 numbers" in str(told)
+    assert told.non_finite_rows == told.rows
+    assert not [w for w in recwarn if issubclass(w.category, RuntimeWarning)]
+    again = Certificate.from_dict(told.to_dict())
+    assert again.non_finite_weights == told.non_finite_weights

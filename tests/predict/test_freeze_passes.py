@@ -103,7 +103,7 @@ def test_a_norm_that_others_read_stays_and_is_listed(rng):
         numbers(rng, 5, 3),
         ops=["feed", "dense", "tanh", "multiply", "add", "dense", "add"],
     )
-    assert report["kept"] == ["n/mean: read by add"]
+    assert report["kept"] == ["n/mean: read by add; kept as a scale and a shift"]
     assert report["folded"] == []
 
 
@@ -111,7 +111,7 @@ def test_a_norm_as_output_stays(rng):
     a, n = Dense(rng, "a", 3, 4), norm_of(rng, "n", 4)
     chain = Chain([a, Unary(TANH), n])
     _, report = check(chain, chain.numpy, numbers(rng, 5, 3))
-    assert report["kept"] == ["n/mean: an output"]
+    assert report["kept"] == ["n/mean: an output; kept as a scale and a shift"]
 
 
 def test_an_output_in_the_middle_stays_what_it_is(rng):
@@ -158,7 +158,9 @@ def test_a_large_shift_stays_in_front(rng):
     x = rng.integers(1990, 2011, (6, 3)).astype("float32")
     _, report = check(chain, chain.numpy, x, ops=["feed", "dense"])
     assert report["folded"] == ["n/mean into a/kernel (its shift stays)"]
-    assert report["kept"] == ["n/mean: its shift is large, in a/kernel it would cost digits"]
+    assert report["kept"] == [
+        "n/mean: its shift is large, in a/kernel it would cost digits; kept as a shift"
+    ]
 
 
 def test_through_flatten_and_reshape(rng):
@@ -208,11 +210,13 @@ def test_an_axis_that_no_dense_takes(rng):
     a, n = Dense(rng, "a", 4, 5), norm_of(rng, "n", 3, axis=1)
     chain = Chain([a, n])
     frozen, report = check(chain, chain.numpy, numbers(rng, 5, 3, 4))
-    assert report["kept"] == ["n/mean: an output"]
+    assert report["kept"] == ["n/mean: an output; kept as a scale and a shift"]
     assert ops_of(frozen)[1] == "dense"
     chain = Chain([n, a])
     _, report = check(chain, chain.numpy, numbers(rng, 5, 3, 4))
-    assert report["kept"] == ["n/mean: differs along other axes than the last"]
+    assert report["kept"] == [
+        "n/mean: differs along other axes than the last; kept as a scale and a shift"
+    ]
 
 
 def test_dense_on_three_axes(rng):
@@ -274,7 +278,7 @@ def test_a_dense_that_two_read_keeps_its_columns(rng):
         lambda x: np.tanh(n.numpy(a.numpy(x))) + np.maximum(a.numpy(x), 0),
         numbers(rng, 6, 3),
     )
-    assert report["kept"] == ["n/mean: read by tanh"]
+    assert report["kept"] == ["n/mean: read by tanh; kept as a scale and a shift"]
 
 
 def test_embedding(rng):
@@ -349,7 +353,18 @@ def test_a_scale_that_cannot_fold_stays_in_the_feed(rng):
     )
     assert "offset=-1" in str(frozen)
     assert "scale=0.5" in str(frozen)
-    assert report["kept"] == ["multiply 0.5, add -1: read by add"]
+    assert report["kept"] == ["multiply 0.5, add -1: read by add; kept as a scale and a shift"]
+
+
+def test_what_is_left_of_a_norm_is_said(rng):
+    """One multiplication and one addition, unless the shift is so large that it must come first."""
+    n = norm_of(rng, "n", 4)
+    _, report = check(n, n.numpy, numbers(rng, 5, 4), ops=["feed", "multiply", "add"])
+    assert report["kept"] == ["n/mean: an output; kept as a scale and a shift"]
+    n = Norm("n", np.full(4, 1.5), np.ones(4), np.full(4, 2000.0), np.full(4, 25.0))
+    x = rng.integers(1990, 2011, (6, 4)).astype("float32")
+    _, report = check(n, n.numpy, x, ops=["feed", "multiply", "add"])  # the feed adds first
+    assert report["kept"] == ["n/mean: an output; kept as a shift, a scale and a shift"]
 
 
 def test_an_input_as_output_and_one_that_nobody_reads(rng):

@@ -156,7 +156,8 @@ def test_what_is_to_stay_stays():
         listed = report["folded"] + report["merged"]
         assert len(listed) == 2
         assert not any(line.startswith(name) for line in listed)
-        assert report["kept"] == [f"{name}: as was said"]
+        (kept,) = report["kept"]
+        assert kept.split(";")[0] == f"{name}: as was said"
         assert distance(predictor(x), chain.numpy(x.astype("float64"))) < 3e-6
     everything = dict.fromkeys(names, "so")
     predictor, report = program.freeze(["y0"], keep=everything)

@@ -65,6 +65,48 @@ def test_a_fixed_batch_whose_rows_differ(function):
         fixed(function).freeze()
 
 
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: x + np.ones((3, 1), "float32"),
+        lambda x: ops.concatenate([x, x], axis=0),
+        lambda x: ops.broadcast_to(x, (5, 4)),
+        lambda x: ops.squeeze(x),
+        lambda x: ops.squeeze(x, axis=0),
+    ],
+)
+def test_a_batch_of_one_that_becomes_something_else(function):
+    """A row may be taken for an axis of size 1: what then has another shape is no row."""
+    with pytest.raises(ValueError, match=r"freeze: layer '.*' uses the op .*ends before"):
+        fixed(function, 1).freeze()
+
+
+def test_shapes_that_do_not_fit_name_layer_and_way_out():
+    class Stretches(densa.Model):
+        def call(self, x):
+            return ops.broadcast_to(x, (2, 8, 4))
+
+    model = Stretches(name="net")
+    with pytest.raises(ValueError, match=r"freeze: layer 'net': broadcast_to.*None in ops"):
+        model.freeze(inputs=densa.Input((4,)))
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: ops.broadcast_to(x[:, None], (8, 5, 4)),
+        lambda x: x + np.arange(8, dtype="float32")[:, None],
+        lambda x: ops.concatenate([x, np.ones((8, 2), "float32")], axis=1),
+    ],
+)
+def test_predict_of_a_fixed_batch(function):
+    """Steps that count on its size run op by op."""
+    model = fixed(function)
+    x = RNG.normal(size=(16, 4)).astype("float32")
+    wanted = np.concatenate([np.asarray(model(x[:8])), np.asarray(model(x[8:]))])
+    np.testing.assert_array_equal(model.predict(x, batch_size=8, verbose=0), wanted)
+
+
 def test_batches_of_different_sizes():
     a, b = densa.Input(batch_shape=(8, 4)), densa.Input(batch_shape=(2, 4))
     model = densa.Model([a, b], [a * 2, b * 2])

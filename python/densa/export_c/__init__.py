@@ -54,7 +54,7 @@ _HELPERS = [
         "  u.bits = (uint32_t)bits << 16;\n  return u.number;\n}\n",
     ),
     (
-        "bfloat16(",
+        " bfloat16(",
         "/* The nearest number of 8 bits of precision, ties to even. */\n"
         "static float bfloat16(float z) {\n"
         "  union {\n    float number;\n    uint32_t bits;\n  } u;\n"

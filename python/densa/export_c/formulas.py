@@ -6,6 +6,18 @@ import re
 
 from densa.export_c.code import C_TYPES
 
+
+def _rounding(bits: int, low: int, largest: str) -> str:
+    """z with so many bits of precision, in steps of no less than those below 2^low."""
+    return f"""  int e;
+  float y;
+  if (z - z != 0.0f) return z;
+  (void)frexpf(z, &e);
+  e = e < {low + 1} ? {low - bits + 1} : e - {bits};
+  y = ldexpf(nearbyintf(ldexpf(z, -e)), e);
+  return fabsf(y) > {largest} ? copysignf(INFINITY, z) : y;"""
+
+
 # Of float z, and the op's attribute a.
 UNARY = {
     "negative": "-z",
@@ -43,6 +55,8 @@ UNARY = {
     "floor": "floorf(z)",
     "ceil": "ceilf(z)",
     "round": "nearbyintf(z)",
+    "round_float16": _rounding(11, -14, "65504.0f"),
+    "round_bfloat16": _rounding(8, -126, "3.3895313892515355e38f"),
     "isnan": "z != z",
     "isinf": "z == z && z - z != 0.0f",
     "isfinite": "z - z == 0.0f",
@@ -143,7 +157,7 @@ _BOOL = {
 
 _FLOAT_FUNCTION = re.compile(
     r"\b(fabs|sqrt|expm1|exp|log1p|log|sin|cos|erf|tanh|copysign|floor|ceil|nearbyint|pow|fmod"
-    r"|atan2|trunc)f\b"
+    r"|atan2|trunc|frexp|ldexp)f\b"
 )
 _FLOAT_NUMBER = re.compile(r"(?<=[0-9.])f\b")
 

@@ -272,7 +272,7 @@ class Layer(Tracked, Operation):
             return x
         if isinstance(x, Variable):
             return self._autocast(x.value)
-        if kind in (list, tuple) and first and _is_numbers(x):
+        if kind in (list, tuple) and first and is_numbers(x):
             x = np.asarray(x)
             if x.dtype.kind == "f":
                 x = x.astype(config.numpy_float(self.input_dtype))
@@ -515,7 +515,7 @@ def _takes_any(parameters: Any) -> bool:
     return any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values())
 
 
-def _is_numbers(x: Any) -> bool:
+def is_numbers(x: Any) -> bool:
     """Tell whether nested lists hold numbers alone."""
     while isinstance(x, (list, tuple)):
         if not x:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import reprlib
+from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from densa import _core
+from densa._scope import asked
 from densa._symbolic import KerasTensor, is_keras_tensor
 from densa.layers.input_spec import InputSpec, assert_input_compatibility
 
@@ -26,6 +30,30 @@ def check_tensors(name: str, values: list[Any]) -> None:
                 f"Model '{name}' expects Tensors, NumPy arrays or symbolic inputs, or a list or "
                 f"dict of them; received {reprlib.repr(value)} of type {kind}."
             )
+
+
+def in_dtype_of(symbol: KerasTensor, x: Any, placed: Callable[[Any], Any]) -> Any:
+    """Return a value or an array as a tensor of a symbolic tensor's type.
+
+    Args:
+        symbol: what the value stands in for.
+        x: the value; what is no number stays as it is.
+        placed: makes a tensor of an array.
+
+    Raises:
+        ValueError: if an integer type cannot hold a number.
+    """
+    tensors = (_core.Tensor, _core.Variable)
+    if hasattr(x, "__array__") and not isinstance(x, tensors) and not is_keras_tensor(x):
+        array = np.asarray(x)
+        if array.dtype.kind not in "fiub":
+            return x
+        array = array.astype(array.dtype.newbyteorder("="), copy=False)
+        x = placed(np.ascontiguousarray(array).reshape(array.shape))
+    if not isinstance(x, tensors) or str(x.dtype) == symbol.dtype:
+        return x
+    what = f"Values of input '{symbol.name}'"  # what an integer input cannot hold
+    return _core.apply("cast", x, dtype=symbol.dtype, strict=what, **asked(symbol.dtype))
 
 
 def fit_rank(x: Any, symbol: KerasTensor, name: str, index: int) -> Any:

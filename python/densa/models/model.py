@@ -10,11 +10,11 @@ import numpy as np
 
 from densa import _core
 from densa._scope import auto_name, call_context
-from densa._symbolic import KerasTensor, infer_outputs, is_keras_tensor
+from densa._symbolic import KerasTensor, infer_outputs
 from densa.layers._shapes import is_shape, tree_of_shapes
-from densa.layers.layer import Layer
+from densa.layers.layer import Layer, is_numbers
 from densa.models.graph import Graph, graph_from_config
-from densa.models.inputs import check_tensors, fit_rank, same_shape
+from densa.models.inputs import check_tensors, fit_rank, in_dtype_of, same_shape
 from densa.models.summary import flat_shapes, print_summary
 from densa.training import Trainer
 from densa.utils import tree
@@ -111,26 +111,25 @@ class Model(Trainer, Layer):
     def _to_dtypes(self, inputs: Any) -> Any:
         """Cast each input to the type of its symbolic tensor, as Keras does."""
         assert self._graph is not None
+        if isinstance(inputs, (list, tuple)) and is_numbers(inputs):
+            inputs = np.asarray(inputs)
         if isinstance(inputs, (list, tuple)) and len(self._graph.inputs) == 1 and len(inputs) != 1:
             return inputs
         symbols = self._match(inputs)
         if symbols is None:
             return inputs
 
-        def one(x: Any, symbol: KerasTensor) -> Any:
-            if isinstance(x, (_core.Tensor, _core.Variable)):
-                if str(x.dtype) == symbol.dtype:
-                    return x
-                what = f"Values of input '{symbol.name}'"  # what an integer input cannot hold
-                return _core.apply("cast", x, dtype=symbol.dtype, strict=what)
-            if hasattr(x, "__array__") and not is_keras_tensor(x):
-                array = np.asarray(x)
-                if array.dtype.kind in "fiub" and array.dtype != symbol.dtype:
-                    return one(self._placed(array), symbol)
-            return x
+        pairs = zip(tree.flatten(inputs), symbols, strict=True)
+        return tree.pack_like(inputs, [in_dtype_of(s, x, self._placed) for x, s in pairs])
 
-        leaves = tree.flatten(inputs)
-        return tree.pack_like(inputs, [one(x, s) for x, s in zip(leaves, symbols, strict=True)])
+    def _autocast(self, x: Any) -> Any:
+        # A graph's inputs have the types of their symbolic tensors by now.
+        return x if self._graph is not None else super()._autocast(x)
+
+    def _input_dtypes(self, inputs: Any) -> list[str] | None:
+        """Return the type that each leaf of the inputs is cast to, None where that is not known."""
+        symbols = None if self._graph is None else self._match(inputs)
+        return None if symbols is None else [symbol.dtype for symbol in symbols]
 
     def _match(self, inputs: Any) -> list[KerasTensor] | None:
         """Return the symbolic tensor for each leaf of the inputs, None where they do not fit."""
@@ -207,7 +206,7 @@ class Model(Trainer, Layer):
         float64, is at most twice that of the network unfolded in the predictor's type, plus 1e-6:
         foldings that would make it larger are left out. (Outputs of a single number that are
         smaller than half of the others count as large as those.) The roundings to 16 bits of a
-        mixed policy are left out, too.
+        mixed policy are left out, too; casts to 16 bits that are asked for stay.
 
         With "bfloat16" or "int8" each dense layer is tried with weights of that format. It keeps
         them where that is measured faster than float32 on this machine, for 1 and 32 rows, and the

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from densa import ops
+from densa._symbolic import KerasTensor
 from densa.onnx._library import type_name
 from densa.onnx.reader import GraphReader, OnnxNode, Refusal
 
@@ -99,9 +100,15 @@ def _divide(r: GraphReader, node: OnnxNode) -> Any:
 
 
 def _mod(r: GraphReader, node: OnnxNode) -> Any:
-    if node.get("fmod", 0):
-        raise Refusal("takes the dividend's sign (fmod=1)")
-    return r.call(ops.mod, *_operands(r, node))
+    a, b = _operands(r, node)
+    if not node.get("fmod", 0):
+        return r.call(ops.mod, a, b)
+    # The dividend's sign; of numbers that are not negative the remainder is exact.
+    a_size, b_size = (
+        r.call(ops.abs, x) if isinstance(x, KerasTensor) else np.abs(x) for x in (a, b)
+    )
+    sign = r.call(ops.sign, a) if isinstance(a, KerasTensor) else np.sign(a)
+    return r.call(ops.multiply, sign, r.call(ops.mod, a_size, b_size))
 
 
 def _power(r: GraphReader, node: OnnxNode) -> Any:

@@ -10,7 +10,8 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from densa import _core
-from densa._scope import inference_scope
+from densa._recording import rows_freed
+from densa._scope import current_path, inference_scope
 from densa._symbolic import KerasTensor
 from densa.layers._shapes import tree_of_shapes
 from densa.models import Model, Sequential
@@ -39,15 +40,20 @@ def record(model: Any) -> Recording:
         kind = type(model).__name__
         raise TypeError(f"densa.onnx.export takes a densa.Model; received {kind}.")
     inputs, struct = _inputs(model)
-    program = _core.Program()
     begins: list[tuple[int, Any]] = []  # where each layer of a functional model begins
 
-    def begin(operation: Any) -> None:
-        begins.append((len(program), operation))
+    def recorded(rows: int | None) -> tuple[Any]:
+        program = _core.Program(current_path)
+        begins.clear()
 
-    try:
+        def begin(operation: Any) -> None:
+            begins.append((len(program), operation))
+
         with program, _core.no_grad():
-            symbols = [program.input(*x) for x in inputs]
+            symbols = [
+                program.input(name, shape if rows is None else (rows, *shape[1:]), dtype)
+                for name, shape, dtype in inputs
+            ]
             graph = _plain_graph(model)
             if graph is not None:
                 with inference_scope(model):
@@ -61,6 +67,14 @@ def record(model: Any) -> Recording:
                         f"Output {name!r} of the model is {type(x).__name__}, not a Tensor."
                     )
                 program.output(name, _core.to_tensor(x))
+        return (program,)
+
+    try:
+        try:
+            (program,) = recorded(None)
+        except _core.NeedsRows:
+            program = _of_any_rows(recorded, model, inputs)
+            begins.clear()
     except (_core.SymbolicError, _core.NeedsRows) as error:
         place = f"layer {begins[-1][1].name!r} of " if begins else ""
         raise ValueError(
@@ -68,6 +82,29 @@ def record(model: Any) -> Recording:
             f"while it computes: {error}"
         ) from error
     return _read(program, begins, model.name)
+
+
+def _of_any_rows(recorded: Any, model: Any, inputs: list[tuple[str, Shape, str]]) -> Any:
+    """The recording of a model that asks how many rows there are, by freezing's rule.
+
+    Raises:
+        ValueError: where a row of something is no row of the batch, or a number is made of theirs.
+    """
+    fixed = [shape[0] for _, shape, _ in inputs if shape[0] is not None]
+    if fixed:
+        raise ValueError(
+            f"Model {model.name!r} has inputs of {fixed[0]} rows and others of any number, and "
+            "asks how many there are. Give all of them a batch_shape, or none."
+        )
+    try:
+        return rows_freed(recorded)[0]
+    except ValueError as error:
+        what = str(error).removeprefix("freeze: ").split(". A frozen network")[0]
+        raise ValueError(
+            f"Model {model.name!r} cannot be exported for any number of rows: {what}. Compute "
+            "without the size of the batch (-1 in a reshape, zeros_like); or give Input a "
+            "batch_shape, and the file is for batches of this size."
+        ) from error
 
 
 def _inputs(model: Any) -> tuple[list[tuple[str, Shape, str]], Any]:
@@ -109,13 +146,25 @@ def _output_names(model: Any, count: int) -> list[str]:
 def _read(program: Any, begins: list[tuple[int, Any]], name: str) -> Recording:
     raw, nodes, outputs = program.contents()
     values = [Value(*v) for v in raw]
-    begins = begins or [(0, None)]
+    if not begins:
+        places = [place.removeprefix(f"{name}/") or name for place in program.places()]
+        calls = [
+            Call(op, x, y, given, place)
+            for (op, x, y, given), place in zip(nodes, places, strict=True)
+        ]
+        return _needed(calls, values, outputs, name)
     ends = [at for at, _ in begins[1:]] + [len(nodes)]
-    calls: list[Call] = []
+    calls = []
     for (begin, layer), end in zip(begins, ends, strict=True):
-        place = name if layer is None else layer.name
-        own = [Call(op, x, y, given, place) for op, x, y, given in nodes[begin:end]]
+        own = [Call(op, x, y, given, layer.name) for op, x, y, given in nodes[begin:end]]
         calls += as_one(layer, own, values)
+    return _needed(calls, values, outputs, name)
+
+
+def _needed(
+    calls: list[Call], values: list[Value], outputs: list[tuple[str, int]], name: str
+) -> Recording:
+    """The recording without what no output needs."""
     needed = {i for _, i in outputs}
     kept = []
     for call in reversed(calls):

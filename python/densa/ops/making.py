@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from densa import _core, config
+from densa._scope import asked
 from densa._symbolic import KerasTensor
 from densa.ops._public import (
     apply,
@@ -98,7 +99,8 @@ def cast(x: Any, dtype: Any) -> Any:
         >>> densa.ops.cast([1.7, -1.7], "int32").numpy().tolist()
         [1, -1]
     """
-    return apply("cast", tensor(x), dtype=config.dtype_name(dtype))
+    name = config.dtype_name(dtype)
+    return apply("cast", tensor(x), dtype=name, **asked(name))
 
 
 def shape(x: Any) -> tuple[int | None, ...]:

@@ -173,11 +173,62 @@ def array_dtype(model: Any) -> str:
     return str(getattr(model, "variable_dtype", config.floatx()))
 
 
-def floats_to(array: Any, dtype: str) -> Any:
-    """The array with floating numbers of `dtype`; other numbers stay."""
-    if array is None or array.dtype.kind != "f":
+class DataTypes:
+    """Types in which a model's floating data is kept: an input's is that of its `Input`.
+
+    Args:
+        model: The model; None for one whose inputs are not known.
+        dtype: Type of what has none of its own; None is the type of the model's variables.
+    """
+
+    def __init__(self, model: Any = None, dtype: str | None = None) -> None:
+        self.dtype = array_dtype(model) if dtype is None else dtype
+        self._of_inputs = getattr(model, "_input_dtypes", None)
+
+    def of_inputs(self, x: Any) -> list[str | None]:
+        """For each leaf, what floating numbers are cast to; None: the model does that itself."""
+        known = None if self._of_inputs is None else self._of_inputs(x)
+        if known is None:
+            return [self.dtype] * len(tree.flatten(x))
+        # There are no arrays of 16 bits; what becomes whole numbers must not be rounded before.
+        narrow = ("float16", "bfloat16")
+        return [None if "float" not in k else "float32" if k in narrow else k for k in known]
+
+    def cast(self, x: Any, y: Any = None, sample_weight: Any = None) -> tuple[Any, Any, Any]:
+        """Inputs, targets and weights with floating numbers of these types; other numbers stay."""
+        if x is not None:
+            pairs = zip(tree.flatten(x), self.of_inputs(x), strict=True)
+            x = tree.pack_like(x, [_floats_to(array, dtype) for array, dtype in pairs])
+        rest = [
+            None if part is None else tree.map_structure(lambda a: _floats_to(a, self.dtype), part)
+            for part in (y, sample_weight)
+        ]
+        return x, rest[0], rest[1]
+
+
+def _floats_to(array: Any, dtype: str | None) -> Any:
+    if array is None or dtype is None or array.dtype.kind != "f":
         return array
     return array.astype(dtype, copy=False)
+
+
+def first_non_finite_of(names: list[str], parts: Any) -> tuple[str, int] | None:
+    """The array with the smallest row that holds NaN or infinity, and that row."""
+    leaves = [leaf for part in parts if part is not None for leaf in tree.flatten(part)]
+    rows = [(name, first_non_finite(leaf)) for name, leaf in zip(names, leaves, strict=True)]
+    found = [(name, row) for name, row in rows if row is not None]
+    return min(found, key=lambda pair: pair[1]) if found else None
+
+
+def first_non_finite(array: Any) -> int | None:
+    """The first row that holds NaN or infinity."""
+    if array is None or array.dtype.kind != "f":
+        return None
+    # A finite sum needs no further look; an infinite one may be an overflow.
+    if np.isfinite(array.sum(dtype=np.float64)):
+        return None
+    bad = ~np.isfinite(array).reshape(array.shape[0], -1).all(axis=1)
+    return int(bad.argmax()) if bad.any() else None
 
 
 def warn_non_finite(name: str, row: int, value: Any = None) -> None:

@@ -17,9 +17,10 @@ from densa.utils import tree
 from densa.utils.batches import unpack_x_y_sample_weight
 
 from .arrays import (
+    DataTypes,
     check_rows,
     class_weights,
-    floats_to,
+    first_non_finite_of,
     is_data,
     leaf_names,
     to_arrays,
@@ -102,7 +103,7 @@ class ArraySource(Source):
         sample_weight: Structure of arrays, or None.
         batch_size: Rows in a batch; the last one may have fewer.
         shuffle: Whether each pass has a new order; `"batch"` keeps batches together.
-        dtype: What floating numbers are cast to.
+        types: What floating numbers are cast to; None is float32.
         names: What the inputs are called in messages.
 
     Raises:
@@ -116,7 +117,7 @@ class ArraySource(Source):
         sample_weight: Any = None,
         batch_size: int = 32,
         shuffle: bool | str = False,
-        dtype: str = "float32",
+        types: DataTypes | None = None,
         names: list[str] | None = None,
     ) -> None:
         self.x, self.y, self.sample_weight = x, y, sample_weight
@@ -127,7 +128,7 @@ class ArraySource(Source):
         self._extent = (self.rows, self.batch_size)
         self.steps = -(-self.rows // self.batch_size)
         self.shuffle = shuffle
-        self.dtype = dtype
+        self.types = types or DataTypes(dtype="float32")
         self.names = [
             *leaf_names(x, "x", names),
             *leaf_names(y, "y"),
@@ -155,10 +156,7 @@ class ArraySource(Source):
 
     def peek(self) -> Batch:
         """The first row."""
-        x, y, weight = (
-            self._take(part, slice(0, 1)) for part in (self.x, self.y, self.sample_weight)
-        )
-        return x, y, weight
+        return self._take(slice(0, 1))
 
     def batches(self) -> Iterator[Batch]:
         """One pass, in a new order if shuffled."""
@@ -167,50 +165,31 @@ class ArraySource(Source):
         for begin in range(self.take_skip() * size, count, size):
             end = min(begin + size, count)
             rows = slice(begin, end) if order is None else order[begin:end]
-            batch = tuple(self._take(part, rows) for part in (self.x, self.y, self.sample_weight))
+            batch = self._take(rows)
             if self._unchecked:
                 self._check_finite(batch)
             yield batch
         self._unchecked = False
 
-    def _take(self, part: Any, rows: Any) -> Any:
+    def _take(self, rows: Any) -> Batch:
         def one(array: Any) -> Any:
-            return None if array is None else floats_to(array[rows], self.dtype)
+            return None if array is None else array[rows]
 
-        return None if part is None else tree.map_structure(one, part)
+        parts = (self.x, self.y, self.sample_weight)
+        return self.types.cast(*(None if p is None else tree.map_structure(one, p) for p in parts))
 
     def _check_finite(self, batch: Batch) -> None:
-        if _first_non_finite_of(self.names, batch) is None:
+        if first_non_finite_of(self.names, batch) is None:
             return
         # Batches come in any order; the row that is named is the smallest one, on every path.
         self._unchecked = False
         size = self._extent[1]
         for begin in range(0, self.rows or 0, size):
             rows = slice(begin, begin + size)
-            parts = tuple(self._take(part, rows) for part in (self.x, self.y, self.sample_weight))
-            found = _first_non_finite_of(self.names, parts)
+            found = first_non_finite_of(self.names, self._take(rows))
             if found is not None:
                 warn_non_finite(found[0], begin + found[1])
                 return
-
-
-def _first_non_finite_of(names: list[str], parts: Any) -> tuple[str, int] | None:
-    """The array with the smallest row that holds NaN or infinity, and that row."""
-    leaves = [leaf for part in parts if part is not None for leaf in tree.flatten(part)]
-    rows = [(name, first_non_finite(leaf)) for name, leaf in zip(names, leaves, strict=True)]
-    found = [(name, row) for name, row in rows if row is not None]
-    return min(found, key=lambda pair: pair[1]) if found else None
-
-
-def first_non_finite(array: Any) -> int | None:
-    """The first row that holds NaN or infinity."""
-    if array is None or array.dtype.kind != "f":
-        return None
-    # A finite sum needs no further look; an infinite one may be an overflow.
-    if np.isfinite(array.sum(dtype=np.float64)):
-        return None
-    bad = ~np.isfinite(array).reshape(array.shape[0], -1).all(axis=1)
-    return int(bad.argmax()) if bad.any() else None
 
 
 class StreamSource(Source):
@@ -218,7 +197,7 @@ class StreamSource(Source):
 
     Args:
         stream: Yields `x`, `(x,)`, `(x, y)` or `(x, y, sample_weight)`.
-        dtype: What floating numbers are cast to.
+        types: What floating numbers are cast to; None is float32.
         class_weight: `{class: weight}`, or None.
         names: What the inputs are called in messages.
     """
@@ -226,12 +205,12 @@ class StreamSource(Source):
     def __init__(
         self,
         stream: Any,
-        dtype: str = "float32",
+        types: DataTypes | None = None,
         class_weight: Any = None,
         names: list[str] | None = None,
     ) -> None:
         self.stream = stream
-        self.dtype = dtype
+        self.types = types or DataTypes(dtype="float32")
         self.class_weight = class_weight
         self.names = names
         self.restarts = iter(stream) is not stream
@@ -287,17 +266,14 @@ class StreamSource(Source):
                 f"Batch {number} (counted from 0) of `x` ({self.kind}) has no rows; expected at "
                 "least one. Leave empty batches out."
             )
-        cast = [
-            None if part is None else tree.map_structure(lambda a: floats_to(a, self.dtype), part)
-            for part in (x, y, weight)
-        ]
+        cast = self.types.cast(x, y, weight)
         if not self._warned:
             names = [*leaf_names(x, "x", self.names), *leaf_names(y, "y")]
-            found = _first_non_finite_of(names, cast[:2])
+            found = first_non_finite_of(names, cast[:2])
             if found is not None:
                 self._warned = True
                 warn_non_finite(found[0], start + found[1])
-        return cast[0], cast[1], cast[2]
+        return cast
 
 
 class PyDatasetSource(StreamSource):
@@ -306,13 +282,13 @@ class PyDatasetSource(StreamSource):
     def __init__(
         self,
         dataset: Any,
-        dtype: str = "float32",
+        types: DataTypes | None = None,
         class_weight: Any = None,
         shuffle: bool | str = False,
         names: list[str] | None = None,
     ) -> None:
         self.dataset = dataset
-        self.dtype = dtype
+        self.types = types or DataTypes(dtype="float32")
         self.class_weight = class_weight
         self.names = names
         self.shuffle = shuffle
@@ -528,7 +504,7 @@ def make_source(
     batch_size: int | None = None,
     shuffle: bool | str = False,
     class_weight: Any = None,
-    dtype: str = "float32",
+    types: DataTypes | None = None,
     names: list[str] | None = None,
     check: Callable[[Any], None] | None = None,
 ) -> Source:
@@ -542,7 +518,7 @@ def make_source(
         batch_size: Rows in a batch of arrays; 32 by default.
         shuffle: See `ArraySource`.
         class_weight: `{class: weight}`, or None.
-        dtype: What floating numbers are cast to.
+        types: What floating numbers are cast to; None is float32.
         names: Names of the model's inputs.
         check: Called with the arrays of `x`; raises where they do not fit the model.
 
@@ -578,7 +554,7 @@ def make_source(
             sample_weight,
             batch_size=32 if batch_size is None else batch_size,
             shuffle=shuffle,
-            dtype=dtype,
+            types=types,
             names=names,
         )
     kind = type(x).__name__
@@ -594,5 +570,5 @@ def make_source(
                 f"it; received {name}={type(given).__name__}."
             )
     if hasattr(x, "num_batches") and hasattr(x, "__getitem__"):
-        return PyDatasetSource(x, dtype, class_weight, shuffle, names)
-    return StreamSource(x, dtype, class_weight, names)
+        return PyDatasetSource(x, types, class_weight, shuffle, names)
+    return StreamSource(x, types, class_weight, names)

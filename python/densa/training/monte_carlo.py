@@ -145,6 +145,9 @@ class _Before(_Part):
         self._owner = owner
         self._cut_at = cut
 
+    def _input_dtypes(self, inputs: Any) -> Any:
+        return self._owner._input_dtypes(inputs)
+
     def call(self, inputs: Any) -> list[Any]:
         given = self._owner._standardize_inputs(self._owner._to_dtypes(inputs))
         values = {id(k): v for k, v in zip(self._graph_of.inputs, given, strict=True)}

@@ -19,13 +19,13 @@ from densa.random import Uses
 from densa.utils import tree
 
 from . import constraining
-from .arrays import array_dtype, warn_non_finite
+from .arrays import DataTypes, array_dtype, warn_non_finite
 from .check import check_devices, check_labels, shapes_for_labels
 from .data import ArraySource, Batch, Feed, batch_rows
 from .eager import EagerRunner, Logs, groups, report_of, to_numbers
 from .gradients import Gradients, GradientSteps
 from .probe import Probe, Recorded
-from .recording import kinds, rows_of, signature, symbols
+from .recording import has_fixed_batch, kinds, rows_of, signature, symbols
 from .settings import Watched
 
 _PROGRESS_SECONDS = 0.05
@@ -177,6 +177,10 @@ class NativeRunner:
                 raise
         except _core.NeedsRows:
             return None
+        except ValueError:
+            if has_fixed_batch(model):  # ops may count on its size
+                return None
+            raise
         bound = _Bound(plan, struct, leaves)
         bound.kinds = kinds(parts)
         bound.draws = draws
@@ -219,9 +223,9 @@ class NativeRunner:
         # The recorded step with the outputs of a prediction; None where it must run eagerly.
         model = self.model
         program = _core.Program()
-        dtype = array_dtype(model)
         with program, _core.no_grad():
-            x, y, sample_weight = symbols(program, parts, dtype, self.kind == "predict")
+            types = DataTypes(model)
+            x, y, sample_weight = symbols(program, parts, types, self.kind == "predict")
             if self.kind == "predict":
                 struct = model(x, training=False)
                 leaves = tree.flatten(struct)

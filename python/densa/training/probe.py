@@ -22,7 +22,7 @@ from densa.saving.plain_data import is_plain
 from densa.utils import tree
 from densa.variables import Variable
 
-from .arrays import array_dtype
+from .arrays import DataTypes
 from .data import Batch
 from .recording import symbols
 
@@ -212,7 +212,7 @@ class Recorded:
         found = self._found = _Written(variables[0])
         program = _core.Program()
         with program, _core.no_grad(), _outputs(model) as outputs:
-            x, y, sample_weight = symbols(program, kinds, array_dtype(model), False)
+            x, y, sample_weight = symbols(program, kinds, DataTypes(model), False)
             y_pred = model(x, training=True)
             loss = model.compute_loss(
                 x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=True

@@ -9,7 +9,7 @@ import numpy as np
 from densa import ops
 from densa.utils import tree
 
-from .arrays import row_contiguous
+from .arrays import DataTypes, row_contiguous
 from .data import Batch
 
 
@@ -48,10 +48,17 @@ def rows_of(parts: Batch) -> list[Any]:
     return out
 
 
-def symbols(program: Any, parts: Batch, dtype: str, only_x: bool) -> Batch:
+def has_fixed_batch(model: Any) -> bool:
+    """Tell whether the model takes one number of rows alone."""
+    graph = getattr(model, "_graph", None)
+    return graph is not None and any(symbol.shape[0] is not None for symbol in graph.inputs)
+
+
+def symbols(program: Any, parts: Batch, types: DataTypes, only_x: bool) -> Batch:
+    """What stands for the arrays of a batch, floating numbers cast to what `types` says."""
     count = 0
 
-    def one(array: Any) -> Any:
+    def one(array: Any, dtype: str | None) -> Any:
         nonlocal count
         if array is None:
             return None
@@ -59,12 +66,17 @@ def symbols(program: Any, parts: Batch, dtype: str, only_x: bool) -> Batch:
         count += 1
         native = array.dtype.newbyteorder("=")
         symbol = program.input(name, (None, *array.shape[1:]), str(native))
-        return ops.cast(symbol, dtype) if array.dtype.kind == "f" else symbol
+        return symbol if dtype is None or array.dtype.kind != "f" else ops.cast(symbol, dtype)
 
-    made = [
-        None if part is None else tree.pack_like(part, [one(leaf) for leaf in tree.flatten(part)])
-        for part in parts
-    ]
+    made: list[Any] = []
+    for index, part in enumerate(parts):
+        if part is None:
+            made.append(None)
+            continue
+        leaves = tree.flatten(part)
+        wanted = types.of_inputs(part) if index == 0 else [types.dtype] * len(leaves)
+        pairs = zip(leaves, wanted, strict=True)
+        made.append(tree.pack_like(part, [one(*pair) for pair in pairs]))
     if only_x:
         made[1:] = [None, None]
     return made[0], made[1], made[2]

@@ -12,14 +12,7 @@ from densa.callbacks import BackupAndRestore, CallbackList, ProgbarLogger
 from densa.utils import tree
 from densa.utils.batches import unpack_x_y_sample_weight
 
-from .arrays import (
-    array_dtype,
-    check_rows,
-    class_weights,
-    floats_to,
-    is_data,
-    to_arrays,
-)
+from .arrays import DataTypes, check_rows, class_weights, is_data, to_arrays
 from .check import check_input_shapes, check_labels
 from .data import ArraySource, Feed, Source, make_source
 from .steps import Steps
@@ -48,7 +41,7 @@ class Trainer(Steps):
             batch_size=batch_size,
             shuffle=shuffle,
             class_weight=class_weight,
-            dtype=self._dtype_name(),
+            types=DataTypes(self),
             names=self._names("input_names"),
             check=lambda arrays: check_input_shapes(self, arrays),
         )
@@ -438,11 +431,8 @@ class Trainer(Steps):
         batch = self._batch(x)
         rows = batch[0]
         count = next(leaf.shape[0] for leaf in tree.flatten(rows) if leaf is not None)
-        source = ArraySource(rows, batch_size=count, dtype=self._dtype_name())
+        source = ArraySource(rows, batch_size=count, types=DataTypes(self))
         return self._runner("predict").predict(Feed(source), CallbackList(model=self))
-
-    def _dtype_name(self) -> str:
-        return array_dtype(self)
 
     def _batch(
         self, x: Any, y: Any = None, sample_weight: Any = None, class_weight: Any = None
@@ -460,12 +450,7 @@ class Trainer(Steps):
             raise ValueError("The batch has no rows.")
         check_input_shapes(self, x)
         check_labels(self, y)
-        dtype = self._dtype_name()
-        parts = [
-            None if part is None else tree.map_structure(lambda a: floats_to(a, dtype), part)
-            for part in (x, y, sample_weight)
-        ]
-        return parts[0], parts[1], parts[2]
+        return DataTypes(self).cast(x, y, sample_weight)
 
 
 def _split_off(
