@@ -181,7 +181,7 @@ struct PyPlan {
         if (array.shape(axis) != input.type.shape[static_cast<int>(axis)])
           throw ShapeError(cat("plan: input '", input.name, "' needs ", to_string(input.type.shape),
                                ", axis ", axis, " of the array has ", array.shape(axis)));
-        if (array.shape(axis) != 1 && array.strides(axis) != step)
+        if (array.size() != 0 && array.shape(axis) != 1 && array.strides(axis) != step)
           throw ValueError(cat("plan: rows of input '", input.name, "' must be contiguous"));
         step *= array.shape(axis);
       }

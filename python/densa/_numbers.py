@@ -41,7 +41,11 @@ def check_real_number(name: str, value: Any, least: float = -math.inf) -> None:
         raise TypeError(
             f"{name} must be a number; received {value!r} of type {type(value).__name__}."
         )
-    if not float(value) >= least:
+    try:
+        number = float(value)
+    except OverflowError:
+        raise ValueError(f"{name} is too large for a float; received {value!r}.") from None
+    if not number >= least:
         bound = "must be a number, not NaN" if math.isnan(value) else f"must be at least {least}"
         raise ValueError(f"{name} {bound}; received {value!r}.")
 

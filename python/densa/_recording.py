@@ -175,6 +175,11 @@ def _inputs_of(model: Any) -> Any:
     try:
         return model._graph.inputs_struct if _has_graph(model) else model.inputs[0]
     except (AttributeError, IndexError, ValueError):
+        if not model.layers:
+            raise ValueError(
+                f"freeze: model '{model.name}' has no layers, so there is nothing to compute. Add "
+                "one first; densa.layers.Identity() gives what it gets."
+            ) from None
         raise ValueError(
             f"freeze: model '{model.name}' does not know its inputs. Pass them: "
             "freeze(inputs=densa.Input((features,)))."

@@ -54,6 +54,9 @@ def freeze(
         raise ValueError(
             f"freeze: dtype must be 'float32', 'float64', 'bfloat16' or 'int8'; received {dtype!r}."
         )
+    for name, value in (("fold", fold), ("merge", merge), ("prune", prune)):
+        if not isinstance(value, (bool, np.bool_)):
+            raise TypeError(f"freeze: {name} must be True or False; received {value!r}.")
     if formats is not None and not isinstance(formats, Mapping):
         raise TypeError(
             "freeze: formats is a format for layers by name, such as {'dense': 'int8'}; received "
@@ -99,6 +102,7 @@ def freeze(
         predictor, report = within_bound(made, first, plain, exact, arrays)
     chosen: dict[str, str] = {}
     if device == "cpu":
+        _check_layers(model, predictor, formats or {})
         wish, static = ("float32" if dtype == computed else dtype), calibration is not None
         predictor, chosen = choose(predictor, wish, arrays, static, formats or {}, budget)
         _set_structure(predictor, _shape_of(structure), _shape_of(outputs))
@@ -115,6 +119,19 @@ def freeze(
         formats=chosen,
     )
     return predictor
+
+
+def _check_layers(model: Any, predictor: Any, formats: Mapping[str, str]) -> None:
+    """Refuses a format for a layer of the model whose weights are no longer its own."""
+    kept = [layer.name for layer in layers_of(predictor)]
+    own = {layer.name for layer in model._flatten_layers()}
+    for name in formats:
+        if name not in kept and name in own:
+            raise ValueError(
+                f"freeze: formats names '{name}', which has no product of weights of its own in "
+                "the predictor: it never had one, or it was merged with a dense layer beside it, "
+                f"which merge=False prevents. The layers with formats are {kept}."
+            )
 
 
 def _check_device(device: Any, dtype: str, formats: Any, budget: Any) -> None:
@@ -167,28 +184,36 @@ def _flatten(structure: Any, given: tuple[Any, ...]) -> tuple[Any, ...]:
             f"predictor: {count} inputs expected, one behind the other or structured like "
             f"{structure}; received {len(given)}."
         )
-    found = given[0]
-    if isinstance(structure, dict) and (
-        not isinstance(found, dict) or found.keys() != structure.keys()
-    ):
-        keys = sorted(found) if isinstance(found, dict) else type(found).__name__
-        raise ValueError(f"predictor: inputs {sorted(structure)} expected; received {keys}.")
-    leaves = tuple(_leaves(structure, found))
-    if len(leaves) != count:
-        raise TypeError(f"predictor: {count} inputs expected; received {len(leaves)}.")
-    return leaves
+    return tuple(_leaves(structure, given[0], ""))
 
 
-def _leaves(structure: Any, found: Any) -> Any:
+def _leaves(structure: Any, found: Any, place: str) -> Any:
     # Lists of numbers are arrays, so the structure says where to stop.
+    inside = f" in {place}" if place else ""
     if isinstance(structure, dict):
+        if not isinstance(found, dict) or found.keys() != structure.keys():
+            keys = sorted(map(str, found)) if isinstance(found, dict) else type(found).__name__
+            raise ValueError(
+                f"predictor: inputs {sorted(structure)} expected{inside}; received {keys}."
+            )
         for key in sorted(structure):
-            yield from _leaves(structure[key], found[key])
+            yield from _leaves(structure[key], found[key], f"{place}[{key!r}]")
     elif isinstance(structure, (list, tuple)):
+        if not isinstance(found, (list, tuple)):
+            raise TypeError(
+                f"predictor: a list of {len(structure)} inputs expected{inside}; received "
+                f"{type(found).__name__}."
+            )
         if len(structure) != len(found):
-            raise TypeError(f"predictor: {len(structure)} inputs expected; received {len(found)}.")
-        for part, value in zip(structure, found, strict=True):
-            yield from _leaves(part, value)
+            raise TypeError(
+                f"predictor: {len(structure)} inputs expected{inside}; received {len(found)}."
+            )
+        for k, (part, value) in enumerate(zip(structure, found, strict=True)):
+            yield from _leaves(part, value, f"{place}[{k}]")
+    elif isinstance(found, dict):
+        raise TypeError(
+            f"predictor: an array expected{inside}; received a dict with {sorted(map(str, found))}."
+        )
     else:
         yield found
 
@@ -367,6 +392,7 @@ def _export_c(self: Predictor, path: Any, *, name: str | None = None) -> None:
         name: what NAME stands for; by default the file's name without its ending.
 
     Raises:
+        TypeError: if `name` is no text.
         ValueError: if `name` is not one that C takes.
 
     Example:
@@ -380,6 +406,11 @@ def _export_c(self: Predictor, path: Any, *, name: str | None = None) -> None:
     """
     from densa.export_c import c_source
 
+    if name is not None and not isinstance(name, str):
+        raise TypeError(
+            f"export_c: name must be a text such as 'net', or None; received {name!r} of type "
+            f"{type(name).__name__}."
+        )
     path = os.fspath(path)
     text = c_source(self, os.path.splitext(os.path.basename(path))[0] if name is None else name)
 

@@ -141,6 +141,50 @@ def test_the_curve_is_drawn_with_its_suggestion(tmp_path):
     assert (tmp_path / "curve.png").stat().st_size > 1000
 
 
+def test_the_explosion_at_the_end_does_not_set_the_scale():
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed")
+    finder = LRFinder(1e-4, 10.0, 30)
+    for losses in ([2.0, 1.5, 1.0, 3.0, 1e9], [2.0, 1.0, float("inf")], [float("nan"), 2.0, 1.0]):
+        finder.losses, finder.rates = losses, list(np.geomspace(1e-4, 10, len(losses)))
+        bottom, top = finder.plot().get_ylim()
+        assert bottom < 1.0
+        assert 2.0 < top < 3.0
+    finder.losses, finder.rates = [1e-3, 2e-3, 5.0], [0.1, 1.0, 10.0]  # it only grows
+    assert 2e-3 < finder.plot().get_ylim()[1] < 0.01
+
+
+@pytest.mark.parametrize("order", [1, -1], ids=["before", "behind"])
+def test_callbacks_that_change_weights_at_the_end_are_undone(order):
+    class Begins(densa.callbacks.Callback):
+        def on_train_begin(self, logs=None):
+            self.model.set_weights([w + 1 for w in self.model.get_weights()])
+
+    x, y = data()
+    model, finder = new_model(False), LRFinder(1e-4, 10.0, 20)
+    before = [v.numpy() for v in model.weights]
+    stop = densa.callbacks.EarlyStopping("loss", patience=5, restore_best_weights=True)
+    others = [Begins(), stop, densa.callbacks.SWA(0)]
+    model.fit(x, y, 8, 3, 0, callbacks=[finder, *others][::order])
+    for a, b in zip(before, model.weights, strict=True):
+        np.testing.assert_array_equal(a, b.numpy())
+
+
+def test_a_fit_too_short_for_the_rates_warns():
+    x, y = data()
+    finder = LRFinder(1e-4, 1e-2, 40)
+    with pytest.warns(UserWarning, match="12 of num_steps=40 .* of max_lr=0.01;.*epochs=4"):
+        new_model(False).fit(x, y, 8, 1, 0, callbacks=[finder])
+    with pytest.warns(UserWarning, match="8 of num_steps=40"):
+        new_model(False).fit(((x[:8], y[:8]) for _ in range(8)), verbose=0, callbacks=[finder])
+
+
+def test_golden_rate_pick():  # G27
+    # Losses of three rates: the suggestion is that of the smallest one, `below` aside.
+    finder = LRFinder(1e-3, 1e-1, 3, below=1.0)
+    finder.rates, finder.losses = [0.001, 0.01, 0.1], [2.3, 0.7, 1.3]
+    assert finder.suggestion == 0.01
+
+
 def test_what_it_cannot_search_with_is_refused():
     x, y = data()
     schedule = densa.optimizers.schedules.PowerDecay(0.1, 10)

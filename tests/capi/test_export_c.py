@@ -231,6 +231,8 @@ def test_macros_and_names(tmp_path):
         predictor.export_c(tmp_path / "9 lives.c")
     with pytest.raises(ValueError, match="no name for C"):
         predictor.export_c(tmp_path / "x.c", name="a-b")
+    with pytest.raises(TypeError, match="export_c: name must be a text .*; received 5 of type int"):
+        predictor.export_c(tmp_path / "x.c", name=5)
     assert [path.name for path in tmp_path.iterdir()] == ["9 lives.c"]
 
 

@@ -67,6 +67,9 @@ LAYERS = {
     "LayerNorm, two axes": (nn.LayerNorm((4, 6)), DEEP),
     "LayerNorm, plain": (nn.LayerNorm(6, elementwise_affine=False), X),
     "LayerNorm, no bias": (nn.LayerNorm(6, bias=False), X),
+    "RMSNorm": (nn.RMSNorm(6), X * 1e-3),
+    "RMSNorm, two axes": (nn.RMSNorm((4, 6), eps=0.1), DEEP),
+    "RMSNorm, plain": (nn.RMSNorm(6, elementwise_affine=False), X),
     "Embedding": (nn.Embedding(7, 3, padding_idx=0), RNG.integers(0, 7, (5, 2))),
     "Flatten": (nn.Flatten(), DEEP),
     "Flatten, 2": (nn.Flatten(2), RNG.normal(size=(2, 3, 4, 2)).astype("f4")),
@@ -80,6 +83,7 @@ LAYERS = {
     "ReLU": (nn.ReLU(inplace=True), X),
     "ReLU6": (nn.ReLU6(), X * 4),
     "LeakyReLU": (nn.LeakyReLU(), X),
+    "RReLU": (nn.RReLU(0.2, 0.4), X),
     "ELU": (nn.ELU(0.5), X),
     "CELU": (nn.CELU(0.5), X),
     "SELU": (nn.SELU(), X),
@@ -153,7 +157,8 @@ def test_forward_of_its_own():
 def test_the_shape_comes_from_the_first_layer():
     ours = densa.convert.from_torch(nn.Sequential(nn.Dropout(0.1), nn.Linear(6, 3), nn.Tanh()))
     assert ours.input_shape == (None, 6)
-    assert densa.convert.from_torch(nn.LayerNorm((4, 6))).input_shape == (None, 4, 6)
+    for norm in (nn.LayerNorm, nn.RMSNorm):
+        assert densa.convert.from_torch(norm((4, 6))).input_shape == (None, 4, 6)
 
 
 @pytest.mark.parametrize("rows", ["any", "fixed"])

@@ -507,6 +507,10 @@ def test_merge_functions():
             lambda: L.CategoryEncoding(3, "count")(np.ones((2, 2), int), np.ones((2, 3))),
             "do not fit class numbers",
         ),
+        (
+            lambda: L.Dropout(True),
+            "`rate` must be a number",
+        ),
         (lambda: L.CategoryEncoding(3)(np.array([[np.nan]])), "Class numbers of layer"),
         (lambda: L.Dot(1)(X), "list of inputs"),
         (lambda: L.Dot(1)([X, X, X]), "exactly 2"),
@@ -544,3 +548,28 @@ def test_wrong_width_names_layer_and_way_out():
     layer(np.zeros((1, 4), "float32"))
     with pytest.raises(ValueError, match=r'"head".*axis -1.*value 4.*\(1, 5\).*Reshape'):
         layer(np.zeros((1, 5), "float32"))
+
+
+@pytest.mark.parametrize("mode", ["multi_hot", "count", "one_hot"])
+def test_no_class_numbers_at_all(mode):
+    x = np.zeros((3, 0), "int32")
+    due = np.zeros((3, 0, 4) if mode == "one_hot" else (3, 4), "float32")
+    np.testing.assert_array_equal(L.CategoryEncoding(4, mode)(x).numpy(), due)
+    model = densa.Sequential([densa.Input((0,), dtype="int32"), L.CategoryEncoding(4, mode)])
+    np.testing.assert_array_equal(model.predict(x, verbose=0), due)
+
+
+def test_class_numbers_out_of_range_name_the_layer():
+    words = r"class numbers of layer 'kind' \(num_tokens=4\): id 7 .* ids go from 0 to 3"
+    layer, x = L.CategoryEncoding(4, name="kind"), np.array([[1, 7]], "int32")
+    with pytest.raises(IndexError, match=words):
+        layer(x)
+    model = densa.Sequential([densa.Input((2,), dtype="int32"), layer])
+    with pytest.raises(IndexError, match=words):
+        model.predict(x, verbose=0)
+    model.add(L.Dense(1))
+    model.compile("sgd", "mse")
+    with pytest.raises(IndexError, match=words):
+        model.fit(x, np.ones((1, 1)), verbose=0)
+    with pytest.raises(IndexError, match=words):
+        model.freeze()(x)

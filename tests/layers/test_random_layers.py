@@ -25,7 +25,13 @@ def test_dropout_of_three_quarters_multiplies_by_four():  # G17
 
 def test_dropout_edges():
     np.testing.assert_array_equal(L.Dropout(0.0)(ONES, training=True).numpy(), ONES)
-    np.testing.assert_array_equal(L.Dropout(1.0)(ONES, training=True).numpy(), 0 * ONES)
+    for kind in (L.Dropout, L.AlphaDropout, L.GaussianDropout):
+        with pytest.raises(ValueError, match="'d': `rate` .* below 1; received 1.0. Everything"):
+            kind(1.0, name="d")
+        with pytest.raises(ValueError, match="below 1; received 1"):
+            kind.from_config({**kind(0.5).get_config(), "rate": 1})
+        layer = kind.from_config(kind(0.999).get_config())
+        assert layer.rate == 0.999
     np.testing.assert_array_equal(L.Dropout(0.5)(ONES).numpy(), ONES)
 
 

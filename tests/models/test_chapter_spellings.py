@@ -64,6 +64,10 @@ def test_exponential_scheduling():  # 688, 694, 703, 710, 713; G12
     by_epoch = fitted(None, tf.keras.callbacks.LearningRateScheduler(schedule))
     with pytest.warns(DeprecationWarning, match="learning_rate"):
         rates = by_epoch.history["lr"]
+    assert "lr" in by_epoch.history
+    with pytest.warns(DeprecationWarning, match="learning_rate"):
+        assert by_epoch.history.get("lr") == rates
+    assert list(by_epoch.history) == ["loss", "learning_rate"]
     np.testing.assert_allclose(rates, [0.01 * 0.1 ** (e / 20) for e in range(3)], rtol=1e-6)
 
     step_down = tf.keras.callbacks.LearningRateScheduler(lambda epoch, lr: lr * 0.1 ** (1 / 20))
@@ -76,6 +80,8 @@ def test_exponential_scheduling():  # 688, 694, 703, 710, 713; G12
 def test_a_history_without_a_rate_has_no_lr():
     with pytest.raises(KeyError, match="lr"):
         fitted(None).history["lr"]
+    assert "lr" not in fitted(None).history
+    assert fitted(None).history.get("lr", 3) == 3
 
 
 def test_piecewise_scheduling_goes_on_where_it_stopped():  # 727, 722

@@ -67,6 +67,38 @@ def test_models_that_cannot_be_averaged():
         models.average_models([one, densa.Sequential([layers.Dense(1)])])
     with pytest.raises(TypeError, match="expects models; received str"):
         models.average_models([one, "two"])
+    for given in (one, 3, None):
+        with pytest.raises(TypeError, match="expects a list of models"):
+            models.average_models(given)
+    with pytest.raises(ValueError, match="at least two models; received 0"):
+        models.average_models([])
+    x = densa.Input((8,))
+    y = layers.Dense(1)(x)
+    for outputs in ([y], {"z": y}, y):
+        with pytest.raises(ValueError, match=r"outputs of model .* are \{'y': an array\}, those"):
+            models.average_models([densa.Model(x, {"y": y}), densa.Model(x, outputs)])
+    with pytest.raises(ValueError, match=r"inputs of model .* are an array, those .*\[an array\]"):
+        models.average_models([one, densa.Model([x], y)])
+
+
+ONE = net()
+
+
+@pytest.mark.parametrize(
+    ("make", "options", "error", "words"),
+    [
+        (lambda: None, {}, TypeError, "must return a model; it gave NoneType"),
+        (net(), {}, TypeError, "make is a function .*; received Sequential"),
+        (lambda: densa.Sequential([densa.Input((8,)), layers.Dense(1)]), {}, ValueError,
+         "is not compiled"),
+        (lambda: ONE, {"epochs": 1}, ValueError, "a second time"),
+        (net, {"seed": "a"}, TypeError, "seed must be a whole number"),
+        (net, {"seed": -1}, ValueError, "seed must be at least 0"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_bagged(make, options, error, words):
+    with pytest.raises(error, match=words):
+        models.bagging(make, X[:8], Y[:8], 2, verbose=0, **options)
 
 
 def test_bagging():

@@ -1,4 +1,8 @@
-"""Numbers that the handbook states: parameter counts (G01 to G07), how a signal keeps its size."""
+"""Numbers that the handbook states (A19): parameter counts, how a signal keeps its size, …
+
+G08 to G15, G17, G25 to G28 stand beside what they are about. G19 and G20 (one trained network's
+numbers), G23 and G24 (quoted from papers) are trends and quotations that no test can recompute.
+"""
 
 from __future__ import annotations
 
@@ -43,6 +47,7 @@ def test_normalization_after_each_layer():
     assert sum(v.size for v in model.non_trainable_variables) == 2368  # G04
     assert model.count_params() == 271_346
     assert sum(v.size for v in model.trainable_variables) == 268_978
+    assert round(4 * 268_978**2 / 1e9) == 289  # G31: GB of its Hessian in float32
     assert [(v.name, v.trainable) for v in model.layers[1].variables] == [
         ("gamma", True),
         ("beta", True),
@@ -123,3 +128,48 @@ def test_deviation_grows_with_the_root_of_the_inputs():  # G29
     y = layer(np.random.default_rng(0).normal(size=(500, 100))).numpy()
     # sqrt(100); each of 100 inputs has its own deviation, 1/sqrt(2*500) off, so 3 % is ample.
     assert y.std() == pytest.approx(10, rel=0.03)
+
+
+@pytest.mark.cpu_only("ten million numbers, about their shape")
+def test_a_stack_of_monte_carlo_samples():  # G18
+    model = densa.Sequential(
+        [densa.Input((2,)), L.Dropout(0.5, seed=1), L.Dense(10, activation="softmax")]
+    )
+    x = np.ones((10_000, 2), "float32")
+    stack = np.stack([model(x, training=True).numpy() for _ in range(100)])
+    assert stack.shape == (100, 10_000, 10)
+    mean, std = model.predict(x[:100], verbose=0, mc_samples=100)
+    assert mean.shape == std.shape == (100, 10)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "cut"),
+    [(0.9185, 0.9385, 0.2454), (0.95, 0.97, 0.40)],  # G21, G22
+)
+def test_errors_cut_by_two_points(before, after, cut):
+    def error(share):
+        metric = densa.metrics.Mean()
+        metric.update_state([1.0, 0.0], sample_weight=[1 - share, share])
+        return float(metric.result())
+
+    # 1e-7 of a mean in float32 over a difference of 0.02.
+    assert 1 - error(after) / error(before) == pytest.approx(cut, abs=5e-5)
+
+
+@pytest.mark.cpu_only("a predictor in float64 on the CPU")
+def test_folding_a_batch_norm_keeps_its_epsilon():  # G30
+    model = densa.Sequential(
+        [
+            densa.Input((6,), dtype="float64"),
+            L.Dense(8, use_bias=False, dtype="float64"),
+            L.BatchNormalization(epsilon=0.1, dtype="float64"),
+        ]
+    )
+    rng = np.random.default_rng(0)
+    model.set_weights([rng.uniform(0.5, 1.5, w.shape) for w in model.get_weights()])
+    kernel, gamma, beta, mean, variance = model.get_weights()
+    x = rng.normal(size=(50, 6))
+    predictor = model.freeze("float64")
+    assert "folded" in str(predictor.certificate)
+    due = gamma * (x @ kernel - mean) / np.sqrt(variance + 0.1) + beta
+    np.testing.assert_allclose(predictor(x), due, rtol=0, atol=4e-14)  # 3.6e-15 in the handbook

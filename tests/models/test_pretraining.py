@@ -40,6 +40,43 @@ def low_rank(rows=300):
     return (np.tanh(rng.standard_normal((rows, 2))) @ rng.standard_normal((2, 8))).astype("f4")
 
 
+def test_pretraining_gives_back_what_a_normalization_gives():
+    x = low_rank() * 1000 + 5000
+    densa.utils.set_random_seed(0)
+    norm = layers.Normalization()
+    norm.adapt(x)
+    body = [layers.Dense(6, "tanh"), layers.Dense(3, "tanh"), layers.Dense(1)]
+    model = densa.Sequential([densa.Input((8,)), norm, *body])
+    start = model.get_weights()
+    histories = models.pretrain(model, x, epochs=4)
+    # The mean square of the normalized inputs is 1; of the raw ones it is millions.
+    assert histories[0].history["loss"][0] < 2
+    bare = densa.Sequential(
+        [densa.Input((8,)), *(type(d).from_config(d.get_config()) for d in body)]
+    )
+    bare.set_weights(start[-6:])
+    densa.utils.set_random_seed(3)
+    models.pretrain(bare, norm(x).numpy(), epochs=4)
+    densa.utils.set_random_seed(3)
+    model.set_weights(start)
+    models.pretrain(model, x, epochs=4)
+    for a, b in zip(model.get_weights()[-6:], bare.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_layers_in_front_that_draw_or_train_belong_to_the_first_block():
+    from densa.models.pretraining import _split
+
+    front = [layers.Flatten(), layers.Rescaling(0.5)]
+    for kind in (layers.Dropout(0.5), layers.GaussianNoise(0.1), layers.BatchNormalization()):
+        model = densa.Sequential(
+            [densa.Input((8,)), *front, kind, layers.Dense(2), layers.Dense(1)]
+        )
+        before, rest = _split(model.layers)
+        assert before == front
+        assert rest[0] is kind
+
+
 def test_pretraining_trains_the_lower_layers_alone():
     densa.utils.set_random_seed(0)
     model = densa.Sequential(

@@ -93,7 +93,13 @@ def test_every_recipe_trains_natively_and_explains_itself(recipe, depth, tmp_pat
     again = densa.models.load_model(tmp_path / "m.densa")
     assert again.advice == model.advice
     np.testing.assert_array_equal(again.predict(X, verbose=0), model.predict(X, verbose=0))
-    assert kinds(densa.models.clone_model(model)) == kinds(model)
+    copy = densa.models.clone_model(model)
+    assert kinds(copy) == kinds(model)
+    told, again = [], []
+    model.explain(told.append)
+    copy.explain(again.append)
+    assert told == again != []
+    assert copy.callbacks() != []
 
 
 def test_heads():
@@ -153,3 +159,31 @@ def test_initializers_by_activation(activation, name):
 def test_a_rate_of_zero_is_taken():
     model = densa.models.mlp(3, 1, learning_rate=0.0)
     assert float(model.optimizer.learning_rate) == 0
+
+
+def test_what_the_doctor_makes_of_it_explains_itself():
+    from densa.doctor.remedies import rebuilt, with_optimizer
+
+    model = densa.models.mlp(3, 1, (4,))
+    for made in (rebuilt(model), with_optimizer(weight_decay=0.1)(model)):
+        assert made.advice == model.advice
+        assert made.advice["activation"] is not model.advice["activation"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "words"),
+    [
+        (([], 1), ValueError, r"mlp: inputs must be .* the shape of a row; received \[\]"),
+        ((0, 1), ValueError, "mlp: inputs must be at least 1; received 0"),
+        (([4, 0], 1), ValueError, "mlp: inputs must be at least 1; received 0"),
+        (([None], 1), TypeError, "mlp: inputs must be a whole number"),
+        ((2, 0), ValueError, "mlp: outputs must be at least 1"),
+        ((2, 1, None), TypeError, "mlp: hidden must be the units"),
+        ((2, 1, "ab"), TypeError, "mlp: hidden must be the units"),
+        ((2, 1, [2.5]), TypeError, "mlp: hidden must be a whole number"),
+    ],
+)
+def test_sizes_that_are_none(arguments, error, words):
+    with pytest.raises(error, match=words):
+        densa.models.mlp(*arguments)
+    assert densa.models.mlp(2, 1, np.int64(3)).count_params() == 13

@@ -223,6 +223,67 @@ def test_what_is_no_number_is_refused_at_once(name, argument, value):
         getattr(optimizers, name)(**{argument: -1.0})
 
 
+OUT_OF_RANGE = [
+    ("SGD", "weight_decay", -0.1),
+    ("SGD", "weight_decay", float("inf")),
+    ("Adam", "weight_decay", "0.1"),
+    ("SGD", "momentum", 2.0),
+    ("SGD", "clipnorm", 0.0),
+    ("SGD", "clipvalue", "1"),
+    ("SGD", "global_clipnorm", float("nan")),
+    ("Adam", "ema_momentum", 1.5),
+    ("Adam", "ema_overwrite_frequency", 0),
+    ("Adam", "gradient_accumulation_steps", 1),
+    ("Adam", "loss_scale_factor", 0),
+    ("Adam", "normalize_above", -1.0),
+    ("Adam", "proximal_l1", -1.0),
+    ("Adam", "learning_rate_multipliers", {"kernel": -1.0}),
+    ("Adam", "learning_rate", -1.0),
+    ("AdamW", "beta_1", 1.0),
+    ("Lion", "beta_1", 0.0),
+    ("RMSprop", "rho", 10**400),
+    ("Adagrad", "initial_accumulator_value", -1),
+]
+
+
+@pytest.mark.parametrize(("name", "argument", "value"), OUT_OF_RANGE)
+def test_numbers_are_checked_when_given_and_when_assigned(name, argument, value):
+    make = getattr(optimizers, name)
+    with pytest.raises((TypeError, ValueError), match=argument):
+        make(**{argument: value})
+    optimizer = make()
+    before = getattr(optimizer, argument)
+    with pytest.raises((TypeError, ValueError), match=argument):
+        setattr(optimizer, argument, value)
+    assert getattr(optimizer, argument) is before
+
+
+def test_a_second_limit_of_gradients_is_refused_when_assigned():
+    optimizer = optimizers.SGD(clipnorm=1.0)
+    optimizer.clipnorm = 2.0
+    with pytest.raises(ValueError, match="Only one of"):
+        optimizer.clipvalue = 1.0
+    optimizer.clipnorm = None
+    optimizer.clipvalue = 1.0
+    optimizer.note = "attributes of your own stay free"
+    assert optimizer.get_config()["clipvalue"] == 1.0
+
+
+@pytest.mark.parametrize("scaled", [False, True])
+def test_lr_is_the_old_name_of_learning_rate(scaled):
+    inner = optimizers.SGD(0.1, momentum=0.5)
+    optimizer = optimizers.LossScaleOptimizer(inner) if scaled else inner
+    with pytest.warns(DeprecationWarning, match="use optimizer.learning_rate"):
+        optimizer.lr = 0.25
+    assert float(optimizer.learning_rate) == 0.25
+    with pytest.warns(DeprecationWarning, match="use optimizer.learning_rate"):
+        assert float(optimizer.lr) == 0.25
+    optimizer.momentum = 0.9  # of the optimizer inside, where there is one
+    assert inner.momentum == 0.9
+    with pytest.raises(ValueError, match="momentum"):
+        optimizer.momentum = 9
+
+
 def test_errors():
     with pytest.raises(ValueError, match="Did you mean 'adam'"):
         optimizers.get("adan")

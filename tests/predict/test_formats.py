@@ -372,6 +372,17 @@ def test_refusals(options, text):
         model.freeze(**options)
 
 
+def test_a_layer_that_was_merged_away_is_named():
+    model = densa.Sequential(
+        [densa.Input((4,)), *(layers.Dense(3, name=name) for name in "ab"), layers.Dropout(0.5)]
+    )
+    with pytest.raises(ValueError, match=r"names 'a', .* merged .* merge=False .* are \['b'\]"):
+        model.freeze(formats={"a": "int8"})
+    with pytest.raises(ValueError, match="names 'dropout.*', which has no product of weights"):
+        model.freeze(formats={model.layers[-1].name: "int8"})
+    assert model.freeze(formats={"a": "int8"}, merge=False).formats["a"] == "int8"
+
+
 # ---- files ---------------------------------------------------------------------------------------
 
 

@@ -50,6 +50,21 @@ def count_in_training(layer, x, training):
     return x
 
 
+@pytest.mark.parametrize("name", ["fold", "merge", "prune"])
+def test_what_is_neither_true_nor_false(name):
+    model = densa.Sequential([densa.Input((2,)), layers.Dense(1)])
+    for value in ("no", 0, None):
+        with pytest.raises(TypeError, match=f"{name} must be True or False; received {value!r}"):
+            model.freeze(**{name: value})
+
+
+def test_a_model_without_layers():
+    assert "has no layers, so there is nothing" in refused(densa.Sequential([densa.Input((3,))]))
+    x = np.ones((2, 3), "f4")
+    same = densa.Sequential([densa.Input((3,)), layers.Identity()])
+    np.testing.assert_array_equal(same.freeze()(x), x)
+
+
 DRAWS = {
     "normal": lambda: densa.random.normal((5,)),
     "uniform": lambda: densa.random.uniform((5,)),

@@ -344,6 +344,26 @@ def test_a_wrong_input_is_refused(small, x, error, text):
         small(x)
 
 
+def test_a_wrong_structure_is_refused():
+    x = {"a": [densa.Input((2,)), densa.Input((3,))], "b": {"c": densa.Input((1,))}}
+    leaves = [*x["a"], x["b"]["c"]]
+    predictor = densa.Model(x, layers.Dense(1)(layers.Concatenate()(leaves))).freeze()
+    p, q, r = (np.ones((2, n), "f4") for n in (2, 3, 1))
+    assert predictor({"a": [p, q], "b": {"c": r}}).shape == (2, 1)
+    for given, words in (
+        ({"a": [p, q], "b": r}, r"inputs \['c'\] expected in \['b'\]; received ndarray"),
+        ({"a": [p, q], "b": {"d": r}}, r"inputs \['c'\] expected in \['b'\]; received \['d'\]"),
+        ({"a": p, "b": {"c": r}}, r"a list of 2 inputs expected in \['a'\]; received ndarray"),
+        ({"a": {"x": p, "y": q}, "b": {"c": r}}, "a list of 2 inputs .* received dict"),
+        ({"a": [p], "b": {"c": r}}, r"2 inputs expected in \['a'\]; received 1"),
+        ({"a": [p, {"z": q}], "b": {"c": r}}, r"an array expected in \['a'\]\[1\]; received a d"),
+        ({"a": [p, q]}, r"inputs \['a', 'b'\] expected; received \['a'\]"),
+        ({1: p, "a": q}, r"inputs \['a', 'b'\] expected; received \['1', 'a'\]"),
+    ):
+        with pytest.raises((TypeError, ValueError), match=f"predictor: {words}"):
+            predictor(given)
+
+
 def test_wrong_calls(small):
     x = np.ones((1, 4), "float32")
     with pytest.raises(TypeError, match="1 inputs expected, got 2"):

@@ -229,6 +229,17 @@ def test_options_out_of_range(name):
     with pytest.raises(ValueError, match="at least"):
         densa.serving.asgi(Echo(), **{name: -1})
 
+    for value in (True, "1", None, float("nan"), float("inf"), 10**400):
+        if value == 10**400 and name != "batch_window_us":
+            continue  # as good as no limit
+        with pytest.raises((TypeError, ValueError), match=f"asgi: `{name}`.*received"):
+            densa.serving.asgi(Echo(), **{name: value})
+
+
+def test_a_window_nobody_would_wait_for():
+    with pytest.raises(ValueError, match="`batch_window_us` must be at most 60000000, a minute"):
+        densa.serving.asgi(Echo(), batch_window_us=60_000_001)
+
 
 def test_body_limit():
     echo = Echo()

@@ -82,7 +82,7 @@ def test_schedule_is_that_of_each_step():
 @pytest.mark.parametrize(
     ("given", "steps", "error", "words"),
     [
-        (lambda step: 1.0, 1, ValueError, "at least 2, got 1"),
+        (lambda step: 1.0, 1, ValueError, "steps must be at least 2; received 1"),
         ({}, 10, ValueError, "no schedule"),
         (0.1, 10, TypeError, "the first is a float"),
     ],
@@ -146,6 +146,13 @@ def test_confusion_counts():
         ([0, 1], [0], {}, "y_true has 2 rows, y_pred 1"),
         ([0, -1], [0, 1], {}, "0 or more, got -1"),
         ([0.5, 1], [0, 1], {}, "expected class ids"),
+        ([0, 1], [[0.5, np.nan], [1, 0]], {}, "y_pred holds NaN or inf, first in row 0"),
+        ([0, 1], [0, np.inf], {}, "y_pred holds NaN or inf, first in row 1"),
+        ([0, np.nan], [0, 1], {}, "y_true: expected class ids"),
+        (["a", "b"], [0, 1], {}, "y_true: expected an array of numbers"),
+        ([0, 1], [[1], [1, 2]], {}, "y_pred: expected an array of numbers"),
+        (None, None, {}, "y_true: expected an array of numbers"),
+        ([0, 10**9], [0, 1], {}, "at most 2000 fit"),
         ([0, 3], [0, 1], {"class_names": ["a"]}, "4 classes, but 1 class_names"),
     ],
 )
@@ -169,8 +176,10 @@ def test_calibration_error_is_the_weighted_mean_of_gaps():
     [
         ([0, 1], [0.5], {}, "y_true has 2 rows"),
         ([0, 1], [0.5, 1.5], {}, "must lie in"),
+        ([0, 7], [[0.5, 0.5], [0.2, 0.8]], {}, "y_true has the class 7, probabilities .* 0 to 1"),
+        ([0, 1], ["a", "b"], {}, "probabilities: expected an array of numbers"),
         ([0, 1], [0.5, np.nan], {}, "must lie in"),
-        ([0, 1], [0.5, 0.5], {"bins": 0}, "at least 1, got 0"),
+        ([0, 1], [0.5, 0.5], {"bins": 0}, "bins must be at least 1; received 0"),
     ],
 )
 def test_calibration_refuses(truth, p, arguments, words):
@@ -193,3 +202,35 @@ def test_a_picture_that_cannot_be_written_leaves_the_old_one(tmp_path):
         plot_history({"loss": [1.0]}, path)
     assert path.read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["curves.nonsense"]
+
+
+DENSE = densa.Sequential([densa.Input((2,)), densa.layers.Dense(1)])
+
+
+@pytest.mark.parametrize(
+    ("draw", "error", "words"),
+    [
+        (lambda: plot_history({}), ValueError, "is empty.* .its names: none.; call fit"),
+        (lambda: plot_history({"loss": []}), ValueError, "its names: loss"),
+        (lambda: plot_history(None), TypeError, "got NoneType"),
+        (lambda: plot_history({"loss": 3}), TypeError, "a list with one number per epoch"),
+        (lambda: plot_history({1: [1.0]}), TypeError, "a list with one number per epoch"),
+        (lambda: plot_history({"loss": [1.0]}, metrics=[]), ValueError, "at least one"),
+        (lambda: plot_history({"loss": [1.0]}, metrics="loss"), ValueError, "a list of names"),
+        (lambda: plot_confusion([0], [0], class_names=3), TypeError, "class_names is a list"),
+        (lambda: plot_calibration([0], [0.5], bins=2.5), TypeError, "bins must be a whole number"),
+        (lambda: densa.viz.plot_weights(None), TypeError, "a model or layer, got NoneType"),
+        (
+            lambda: densa.viz.plot_weights(densa.Sequential([densa.layers.Dense(1)])),
+            ValueError,
+            "not built yet",
+        ),
+        (lambda: densa.viz.plot_weights(DENSE, bins=0), ValueError, "bins must be at least 1"),
+        (lambda: densa.viz.plot_activations(DENSE, np.ones((1, 2)), bins="x"), TypeError, "bins"),
+        (lambda: densa.viz.plot_schedule(lambda s: 0.1, 2.5), TypeError, "steps must be a whole"),
+        (lambda: densa.viz.plot_schedule(lambda s: None, 9), TypeError, "gave None for step 0"),
+    ],
+)
+def test_what_cannot_be_drawn(draw, error, words):
+    with pytest.raises(error, match=f"plot_.*{words}"):
+        draw()

@@ -31,18 +31,20 @@ std::vector<Value> grad(const GradCall& call) {
   return out;
 }
 
-// Before anything is written.
-void check_ids(const View& ids, std::int64_t rows, const char* op) {
+// Before anything is written. The attribute `what` is for messages, in place of the op's name.
+void check_ids(const View& ids, std::int64_t rows, const Attrs& attrs, const char* op) {
   const std::int64_t count = element_count(ids.shape);
   for (std::int64_t i = 0; i < count; ++i) {
     const std::int64_t id = id_at(ids, i);
-    if (id < 0 || id >= rows) throw_bad_id(op, id_text(ids, i), i, ids.shape, rows);
+    if (id < 0 || id >= rows) {
+      throw_bad_id(attrs.get_string("what", op).c_str(), id_text(ids, i), i, ids.shape, rows);
+    }
   }
 }
 
 void eval(const EvalCall& call) {
   const View &table = call.in[0], &ids = call.in[1];
-  check_ids(ids, table.shape[0], "embedding");
+  check_ids(ids, table.shape[0], call.attrs, "embedding");
   const auto* from = table.as<const char>();
   char* to = call.out[0].as<char>();
   const std::int64_t width = table.shape[1] * static_cast<std::int64_t>(item_size(table.dtype));
@@ -81,7 +83,7 @@ void eval_grad(const EvalCall& call) {
   const T* dy = call.in[1].as<const T>();
   T* dtable = call.out[0].as<T>();
   const std::int64_t rows = call.out[0].shape[0], width = call.out[0].shape[1];
-  check_ids(ids, rows, "embedding_grad");
+  check_ids(ids, rows, call.attrs, "embedding_grad");
   std::fill(dtable, dtable + rows * width, T(0));
   const std::int64_t count = element_count(ids.shape);
   const std::int64_t grain = std::max<std::int64_t>(16, kParallelGrain / (1 + count));

@@ -1,4 +1,6 @@
 // embedding and its gradient on a GPU.
+#include <string>
+
 #include "cuda/rows_by_id.h"
 #include "ops/embedding/ids.h"
 
@@ -28,7 +30,8 @@ void bad_id(const DeviceCall& call, const char* op, const View& ids, std::int64_
   throw_bad_id(op, id_text(fetch_id(call, ids, status, &room), 0), status, ids.shape, rows);
 }
 void report(const DeviceCall& call, long long status) {
-  bad_id(call, "embedding", call.in[1], call.in[0].shape[0], status);
+  const std::string what = call.attrs.get_string("what", "embedding");
+  bad_id(call, what.c_str(), call.in[1], call.in[0].shape[0], status);
 }
 void report_grad(const DeviceCall& call, long long status) {
   bad_id(call, "embedding_grad", call.in[0], call.out[0].shape[0], status);

@@ -29,6 +29,8 @@ class Callback:
     _wants_batches = True
     # Whether its hooks come behind those of all others.
     _comes_last = False
+    # Whether it begins before all other callbacks and ends behind them: it undoes what they did.
+    _encloses = False
     # Whether `on_train_end` is called behind an error, too.
     _ends_after_errors = False
     # The attributes that change while it works; None: all that hold plain data.

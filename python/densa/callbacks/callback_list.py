@@ -102,6 +102,10 @@ class CallbackList:
                 if getattr(c, "_throttled", False) and overrides(c, f"on_{kind}_batch_end")
             ]
 
+    def ending(self) -> list[Any]:
+        """The callbacks in the order in which they end: those that enclose the others last."""
+        return sorted(self.callbacks, key=lambda c: bool(getattr(c, "_encloses", False)))
+
     @property
     def probe(self) -> Any:
         """What looks into steps for a callback (`densa.callbacks.Doctor`); None without one."""
@@ -199,10 +203,13 @@ class CallbackList:
             getattr(callback, hook)({} if logs is None else logs)
 
     def on_train_begin(self, logs: Logs = None) -> None:
-        self._all("on_train_begin", logs)
+        first = [c for c in self.callbacks if getattr(c, "_encloses", False)]
+        for callback in [*first, *(c for c in self.callbacks if c not in first)]:
+            callback.on_train_begin({} if logs is None else logs)
 
     def on_train_end(self, logs: Logs = None) -> None:
-        self._all("on_train_end", logs)
+        for callback in self.ending():
+            callback.on_train_end({} if logs is None else logs)
 
     def on_test_begin(self, logs: Logs = None) -> None:
         self._all("on_test_begin", logs)

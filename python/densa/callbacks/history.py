@@ -11,8 +11,21 @@ from .callback import Callback
 class _Epochs(dict[str, list[Any]]):
     """Values of each epoch by name; `"lr"`, Keras 2's name, finds `"learning_rate"`."""
 
+    def __contains__(self, key: object) -> bool:
+        return super().__contains__("learning_rate" if self._is_old(key) else key)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """The values called `key`, or `default`; it knows the same names as `[]`."""
+        try:
+            return self[key]
+        except KeyError:
+            return default
+
+    def _is_old(self, key: object) -> bool:
+        return key == "lr" and not super().__contains__("lr")
+
     def __missing__(self, key: str) -> list[Any]:
-        if key != "lr" or "learning_rate" not in self:
+        if key not in self:
             raise KeyError(key)
         warnings.warn(
             'history["lr"] is Keras 2\'s name; use history["learning_rate"] instead.',

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import sys
+import warnings
 from typing import Any
 
 import numpy as np
@@ -19,7 +21,8 @@ class LRFinder(Callback):
     Rate i of n is `min_lr·(max_lr / min_lr)^(i / (n - 1))`. The loss of each batch goes into a
     running mean, corrected for its start; the first few means count for nothing. The search ends
     after `num_steps` batches, or where the mean is above `diverged` times the smallest one. At the
-    end of `fit` weights, optimizer and random state are, bit for bit, what they were before.
+    end of `fit` weights, optimizer and random state are, bit for bit, what they were before,
+    whatever other callbacks have done to them. A `fit` that ends too early for `max_lr` warns.
 
     `rates` and `losses` hold the curve, `suggestion` a rate a bit below the one at which the loss
     shoots up: `below` times the one of the smallest mean; None where there is none.
@@ -52,6 +55,8 @@ class LRFinder(Callback):
     _state_names = ()
 
     _ends_after_errors = True
+
+    _encloses = True
 
     def __init__(
         self,
@@ -87,6 +92,7 @@ class LRFinder(Callback):
         self.losses: list[float] = []  # the running mean
         self._start: Any = None
         self._mean = 0.0
+        self._done = False
         self._totals: tuple[float, float] = (0.0, 0.0)
 
     @property
@@ -128,8 +134,9 @@ class LRFinder(Callback):
         ax.set(xscale="log", xlabel="learning rate", ylabel="loss (running mean)")
         finite = [loss for loss in self.losses if math.isfinite(loss)]
         if finite:
-            least, first = min(finite), self.losses[0]
-            room = max(first, least) - least or 1.0
+            # What comes before the smallest mean sets the scale; the explosion runs out of sight.
+            least = min(finite)
+            room = max(finite[: finite.index(least) + 1]) - least or abs(least) or 1.0
             ax.set_ylim(least - 0.1 * room, least + 1.5 * room)
         if (suggestion := self.suggestion) is not None:
             ax.axvline(suggestion, linestyle="--", color="tab:red")
@@ -161,7 +168,7 @@ class LRFinder(Callback):
         optimizer.build(self.model.trainable_variables)
         self._start = get_training_state(self.model)
         self.rates, self.losses = [], []
-        self._mean, self._totals = 0.0, (0.0, 0)
+        self._mean, self._totals, self._done = 0.0, (0.0, 0), False
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self._totals = (0.0, 0)
@@ -183,16 +190,30 @@ class LRFinder(Callback):
         last, counted = self.losses[-1], self.losses[self._early :]
         diverged = bool(counted) and last > self.diverged * min(counted) > 0
         if len(self.rates) >= self.num_steps or not math.isfinite(last) or diverged:
-            self.model.stop_training = True
+            self._done = self.model.stop_training = True
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         from densa.saving.training_state import set_training_state
 
+        if self.rates and not self._done and sys.exc_info()[0] is None:  # not behind an error
+            self._warn_of_the_rest()
         start, self._start = self._start, None
         if start is not None:
             with _core.no_grad():
                 _fit_metrics(start, self.model)
                 set_training_state(self.model, start)
+
+    def _warn_of_the_rest(self) -> None:
+        done, steps = len(self.rates), (self.params or {}).get("steps")
+        needed = f"epochs={-(-self.num_steps // steps)}" if steps else "more epochs"
+        warnings.warn(
+            f"LRFinder: fit has ended after {done} of num_steps={self.num_steps} batches, at the "
+            f"rate {self.rates[-1]:.3g} of max_lr={self.max_lr:g}; the curve and the suggestion "
+            f"know nothing of larger ones. Give fit {needed} (and no callback that ends it "
+            f"earlier), or LRFinder a num_steps of {max(done, 2)}.",
+            UserWarning,
+            stacklevel=2,
+        )
 
 
 def _fit_metrics(state: dict[str, Any], model: Any) -> None:

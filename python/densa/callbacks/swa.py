@@ -17,8 +17,8 @@ class SWA(Callback):
 
     Weights that wander around a minimum with a rate that stays large lie at its edge; their mean
     lies inside. Metrics of the epochs are those of the wandering weights. A batch norm gets the
-    mean of its moving statistics, which is not exactly what the mean weights would give: pass the
-    training inputs through the model once more, with training=True, where that matters.
+    mean of its moving statistics, which is not exactly what the mean weights would give:
+    `densa.utils.recalibrate_batch_norm(model, x)` sets what they give, once `fit` has ended.
 
     Args:
         start_epoch: First epoch whose weights count, from 0.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 from densa._numbers import whole_number
 
 from .callback import Callback
+from .tensorboard_files import embedding_layers, weight_picture, write_embeddings
 
 
 class TensorBoard(Callback):
@@ -24,15 +26,22 @@ class TensorBoard(Callback):
         log_dir: The folder.
         histogram_freq: Epochs between histograms of the weights; 0 for none.
         write_graph: Whether to write the model's graph.
+        write_images: Whether pictures of the weights come with their histograms.
         write_steps_per_second: Whether to write steps per second for each epoch.
         update_freq: `"epoch"`, `"batch"`, or a number of batches between numbers of batches.
+        profile_batch: Must be 0: densa has no profiler for TensorBoard.
+        embeddings_freq: Epochs between tables of the Embedding layers, which the projector shows;
+            a table is written over the last one. 0 for none.
+        embeddings_metadata: A file with a label for each row of an Embedding, in `log_dir`, or a
+            dict of such by the layer's name. You write it; the projector reads it.
         write_gradients: densa's own: whether histograms of the gradients of the last step come
             with those of the weights. The optimizer then updates outside of the recorded step.
 
     Raises:
         ImportError: In `fit`: TensorBoard is missing; it comes with `densa[tensorboard]`.
         TypeError: A number is none.
-        ValueError: A number is out of range, or `update_freq` another text.
+        ValueError: A number is out of range, or `update_freq` another text. In `fit`: there is no
+            Embedding for `embeddings_freq`, or `embeddings_metadata` names another layer.
 
     Example:
 
@@ -50,8 +59,12 @@ class TensorBoard(Callback):
         log_dir: Any = "logs",
         histogram_freq: int = 0,
         write_graph: bool = True,
+        write_images: bool = False,
         write_steps_per_second: bool = False,
         update_freq: str | int = "epoch",
+        profile_batch: Any = 0,
+        embeddings_freq: int = 0,
+        embeddings_metadata: Any = None,
         *,
         write_gradients: bool = False,
     ) -> None:
@@ -65,10 +78,28 @@ class TensorBoard(Callback):
                 )
         else:
             whole_number("TensorBoard: `update_freq`", update_freq)
-        if write_gradients and not self.histogram_freq:
+        for name, wanted in (("write_gradients", write_gradients), ("write_images", write_images)):
+            if wanted and not self.histogram_freq:
+                raise ValueError(
+                    f"TensorBoard: `{name}` needs a `histogram_freq` of at least 1; received 0."
+                )
+        if profile_batch not in (0, None):
             raise ValueError(
-                "TensorBoard: `write_gradients` needs a `histogram_freq` of at least 1; received 0."
+                "TensorBoard: `profile_batch` must be 0, as densa has no profiler whose traces "
+                f"TensorBoard shows; received {profile_batch!r}."
             )
+        self.embeddings_freq = whole_number(
+            "TensorBoard: `embeddings_freq`", embeddings_freq, least=0
+        )
+        if embeddings_metadata is not None and not isinstance(
+            embeddings_metadata, (str, os.PathLike, Mapping)
+        ):
+            raise TypeError(
+                "TensorBoard: `embeddings_metadata` is the name of a file or a dict of such by "
+                f"layer; received {embeddings_metadata!r}."
+            )
+        self.embeddings_metadata = embeddings_metadata
+        self.write_images = write_images
         self.log_dir = os.fspath(log_dir)
         self.write_graph = write_graph
         self.write_steps_per_second = write_steps_per_second
@@ -84,6 +115,8 @@ class TensorBoard(Callback):
     def set_model(self, model: Any) -> None:
         """Told once per call of `fit`, `evaluate` or `predict`, before anything has changed."""
         _import_writer()
+        if self.embeddings_freq:
+            embedding_layers(model, self.embeddings_metadata)
         super().set_model(model)
 
     # ---- hooks -----------------------------------------------------------------------------------
@@ -124,6 +157,9 @@ class TensorBoard(Callback):
             self._scalar("train", "epoch_steps_per_second", rate, epoch)
         if self.histogram_freq and epoch % self.histogram_freq == 0:
             self._histograms(epoch)
+        if self.embeddings_freq and epoch % self.embeddings_freq == 0:
+            found = embedding_layers(self.model, self.embeddings_metadata)
+            write_embeddings(os.path.join(self.log_dir, "train"), found)
         for writer in self._writers.values():
             writer.flush()
 
@@ -161,6 +197,9 @@ class TensorBoard(Callback):
         writer = self._writer("train")
         for variable in self.model.weights:
             writer.add(epoch, tag=variable.path, histo=_histogram(variable.numpy()))
+            picture = weight_picture(variable.numpy()) if self.write_images else None
+            if picture is not None:
+                writer.add_picture(epoch, f"{variable.path}/image", *picture)
         if self.write_gradients:
             for variable, gradient in _innermost(self.model.optimizer).last_gradients:
                 histogram = _histogram(np.asarray(gradient))
@@ -179,6 +218,14 @@ class _Writer:
         summary = summary_pb2.Summary(value=[summary_pb2.Summary.Value(**value)])
         event = event_pb2.Event(wall_time=time.time(), step=step, summary=summary)
         self._file.add_event(event)
+
+    def add_picture(self, step: int, tag: str, height: int, width: int, png: bytes) -> None:
+        from tensorboard.compat.proto import summary_pb2
+
+        image = summary_pb2.Summary.Image(
+            height=height, width=width, colorspace=1, encoded_image_string=png
+        )
+        self.add(step, tag=tag, image=image)
 
     def add_graph(self, graph: Any) -> None:
         from tensorboard.compat.proto import event_pb2

@@ -88,6 +88,17 @@ def _softmax(function: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
+def _rrelu(
+    t: Traced,
+    x: Any,
+    lower: float = 1 / 8,
+    upper: float = 1 / 3,
+    training: Any = None,
+    inplace: bool = False,
+) -> Any:
+    return layers.RReLU(float(lower), float(upper), name=t.unique("rrelu"), dtype=t.dtype)(x)
+
+
 def _dropout(t: Traced, x: Any, p: float = 0.5, training: Any = None, inplace: bool = False) -> Any:
     return layers.Dropout(float(p), name=t.unique("dropout"), dtype=t.dtype)(x)
 
@@ -265,6 +276,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "relu": _plain(ops.relu),
     "relu6": _plain(ops.relu6),
     "reshape": _reshape,
+    "rrelu": _rrelu,
     "rsqrt": _plain(ops.rsqrt),
     "selu": _plain(ops.selu),
     "sigmoid": _plain(ops.sigmoid),

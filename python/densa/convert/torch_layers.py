@@ -6,6 +6,8 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from densa import layers
 from densa.convert.torch_functions import FUNCTIONS
 from densa.convert.tracing import Refusal, Traced
@@ -49,6 +51,21 @@ def _layer_norm(t: Traced, m: Any, target: str, x: Any) -> Any:
         center=m.bias is not None,
     )
     return t.apply(target, make, weights, x)
+
+
+def _rms_norm(t: Traced, m: Any, target: str, x: Any) -> Any:
+    count = len(m.normalized_shape)
+    make = functools.partial(
+        layers.RMSNormalization,
+        axis=-1 if count == 1 else list(range(-count, 0)),
+        epsilon=float(np.finfo(t.dtype).eps) if m.eps is None else m.eps,
+        trainable=m.weight is not None,  # densa's always has a scale: ones
+    )
+    return t.apply(target, make, [] if m.weight is None else [m.weight], x)
+
+
+def _rrelu(t: Traced, m: Any, target: str, x: Any) -> Any:
+    return t.apply(target, functools.partial(layers.RReLU, m.lower, m.upper), [], x)
 
 
 def _dropout(t: Traced, m: Any, target: str, x: Any) -> Any:
@@ -110,6 +127,8 @@ LAYERS: dict[str, Callable[..., Any]] = {
     "LogSoftmax": _function("log_softmax", "dim"),
     "Mish": _function("mish"),
     "PReLU": _prelu,
+    "RMSNorm": _rms_norm,
+    "RReLU": _rrelu,
     "ReLU": _function("relu"),
     "ReLU6": _function("relu6"),
     "SELU": _function("selu"),
@@ -134,7 +153,7 @@ def first_input(t: Traced, node: Any) -> tuple[Any, Any]:
         kind = type(m).__name__
         if kind == "Linear":
             shape = (m.in_features,)
-        elif kind == "LayerNorm":
+        elif kind in ("LayerNorm", "RMSNorm"):
             shape = tuple(m.normalized_shape)
         elif kind == "BatchNorm1d":
             shape = (m.num_features,)

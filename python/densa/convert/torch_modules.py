@@ -22,9 +22,9 @@ from densa.models import Model
 def from_torch(module: Any, input_shape: Any = None, *, dtype: Any = None) -> Model:
     """Return a feed-forward torch.nn.Module as a densa model with the same weights.
 
-    It is traced by torch.fx: nn.Linear, Embedding, BatchNorm1d, LayerNorm, Dropout, Flatten, the
-    activations, and functions and methods of tensors between them. Training differs in one thing:
-    torch's BatchNorm1d averages unbiased variances, densa's biased ones.
+    It is traced by torch.fx: nn.Linear, Embedding, BatchNorm1d, LayerNorm, RMSNorm, Dropout,
+    Flatten, the activations, and functions and methods of tensors between them. Training differs
+    in one thing: torch's BatchNorm1d averages unbiased variances, densa's biased ones.
 
     Args:
         module: the module.

@@ -26,7 +26,7 @@ def encode(ids: Any, mode: str, depth: int, dtype: str, weights: Any = None) -> 
     if mode == "one_hot":
         return hot
     last = len(ids.shape) - 1
-    if mode == "multi_hot":
+    if mode == "multi_hot" and ids.shape[-1] != 0:  # of no ids there is no largest; their sum is 0
         return _core.apply("max", hot, axis=[last])
     if weights is not None:
         column = _core.apply("reshape", weights, shape=[*(_open(d) for d in weights.shape), 1])
@@ -41,13 +41,14 @@ def encoded_shape(shape: Any, mode: str, depth: int) -> tuple[int | None, ...]:
     return (*shape[:-1], depth)
 
 
-def checked(ids: Any, depth: int) -> Any:
-    """Return the ids; IndexError where one lies outside of 0 … depth - 1.
+def checked(ids: Any, depth: int, layer: str) -> Any:
+    """Return the ids; IndexError, naming the layer, where one lies outside of 0 … depth - 1.
 
     `one_hot` makes zeros of those; a table of the numbers themselves refuses them, on every path.
     """
     table = _core.to_tensor(np.arange(depth, dtype=np.int64)[:, None])
-    found = _core.apply("embedding", beside(table, ids), ids)
+    what = f"class numbers of layer '{layer}' (num_tokens={depth})"
+    found = _core.apply("embedding", beside(table, ids), ids, what=what)
     return _core.apply("reshape", found, shape=[_open(d) for d in ids.shape])
 
 

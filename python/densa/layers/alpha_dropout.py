@@ -20,9 +20,12 @@ class AlphaDropout(Layer):
     The result is then scaled and shifted so that mean 0 and variance 1 stay.
 
     Args:
-        rate: share to drop, from 0 to 1.
+        rate: share to drop, from 0 to below 1.
         noise_shape: shape of the mask; None means the input's.
         seed: integer for the mask.
+
+    Raises:
+        ValueError: for a rate outside of [0, 1).
 
     Example:
         >>> densa.layers.AlphaDropout(0.1)(np.ones((1, 2), "float32")).numpy()
@@ -33,7 +36,7 @@ class AlphaDropout(Layer):
         self, rate: float, noise_shape: Any = None, seed: int | None = None, **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
-        self.rate = check_rate(rate)
+        self.rate = check_rate(rate, self.name)
         self.seed = seed
         self.noise_shape = None if noise_shape is None else tuple(noise_shape)
         if self.rate > 0:
@@ -43,8 +46,6 @@ class AlphaDropout(Layer):
     def call(self, inputs: Any, training: bool = False) -> Any:
         if not (training or in_monte_carlo_scope()) or self.rate == 0:
             return inputs
-        if self.rate == 1:
-            return inputs * 0.0 + _ALPHA_P
         keep = 1.0 - self.rate
         scale = 1.0 / math.sqrt(keep * (1.0 + self.rate * _ALPHA_P**2))
         shift = -scale * _ALPHA_P * self.rate

@@ -74,7 +74,7 @@ class CategoryEncoding(Layer):
                     f"do not fit class numbers of shape {tuple(ids.shape)}."
                 )
             count_weights = as_float(count_weights, self.compute_dtype)
-        ids = checked(ids, self.num_tokens)
+        ids = checked(ids, self.num_tokens, self.name)
         return encode(ids, self.output_mode, self.num_tokens, self.compute_dtype, count_weights)
 
     def compute_output_shape(self, input_shape: Any) -> Any:

@@ -11,13 +11,14 @@ from densa._scope import in_monte_carlo_scope
 from densa.layers.layer import Layer
 
 
-def check_rate(rate: Any) -> float:
-    """Return a dropout rate; ValueError outside of [0, 1]."""
+def check_rate(rate: Any, layer: str) -> float:
+    """Return a dropout rate; ValueError outside of [0, 1)."""
     number = isinstance(rate, (int, float, np.number)) and not isinstance(rate, bool)
-    if not number or not 0 <= rate <= 1:
+    if not number or not 0 <= rate < 1:
+        why = " Everything would be dropped, and what is left scaled by 1/0." if rate == 1 else ""
         raise ValueError(
-            f"Invalid value received for argument `rate`. Expected a float value between 0 and 1. "
-            f"Received: rate={rate!r}"
+            f"Layer '{layer}': `rate` must be a number between 0 and 1, and below 1; received "
+            f"{rate!r}.{why}"
         )
     return float(rate)
 
@@ -26,12 +27,12 @@ class Dropout(Layer):
     """While training, zero each input with probability `rate` and scale the others by 1/(1-rate).
 
     Args:
-        rate: share to drop, from 0 to 1.
+        rate: share to drop, from 0 to below 1.
         noise_shape: shape of the mask, 1 where an axis shares it; None means the input's.
         seed: integer for the mask; None takes one from the global generator.
 
     Raises:
-        ValueError: for a rate outside of [0, 1].
+        ValueError: for a rate outside of [0, 1).
 
     Example:
         >>> densa.layers.Dropout(0.5)(np.ones((1, 2), "float32")).numpy()
@@ -42,7 +43,7 @@ class Dropout(Layer):
         self, rate: float, noise_shape: Any = None, seed: int | None = None, **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
-        self.rate = check_rate(rate)
+        self.rate = check_rate(rate, self.name)
         self.seed = seed
         self.noise_shape = None if noise_shape is None else tuple(noise_shape)
         if self.rate > 0:
@@ -52,8 +53,6 @@ class Dropout(Layer):
     def call(self, inputs: Any, training: bool = False) -> Any:
         if not (training or in_monte_carlo_scope()) or self.rate == 0:
             return inputs
-        if self.rate == 1:
-            return inputs * 0.0
         return random.dropout(inputs, self.rate, self.noise_shape, self.seed_generator)
 
     def compute_output_shape(self, input_shape: Any) -> Any:

@@ -29,9 +29,7 @@ class GaussianDropout(Layer):
 
     def __init__(self, rate: float, seed: int | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.rate = check_rate(rate)
-        if self.rate == 1:
-            raise ValueError("GaussianDropout needs a rate below 1.")
+        self.rate = check_rate(rate, self.name)
         self.seed = seed
         if self.rate > 0:
             self.seed_generator = random.SeedGenerator(seed)

@@ -170,14 +170,14 @@ def _check_focus(name: str, gamma: float, label_smoothing: float) -> float:
 
 
 class BinaryFocalCrossentropy(LossFunctionWrapper):
-    """`-(1 - q)^γ · log(q)` with `q = y·p + (1-y)·(1-p)`: labels 0 and 1, easy ones weigh less.
+    """`binary_focal_crossentropy` of a batch: labels 0 and 1, easy samples weigh less.
 
     Args:
-        apply_class_balancing: Whether values are times `α` for label 1 and `1 - α` for label 0.
+        apply_class_balancing: As there, like the next five.
         alpha: `α`.
-        gamma: `γ`, at least 0; 0 gives the plain cross-entropy.
-        from_logits: Whether outputs are logits rather than probabilities.
-        label_smoothing: Draws the targets towards a half; between 0 and 1.
+        gamma: `γ`.
+        from_logits: Whether outputs are logits.
+        label_smoothing: Between 0 and 1.
         axis: Axis to average over.
         reduction: See `MeanSquaredError`.
         name: Name in logs.
@@ -221,13 +221,13 @@ class BinaryFocalCrossentropy(LossFunctionWrapper):
 
 
 class CategoricalFocalCrossentropy(LossFunctionWrapper):
-    """`-Σ α · (1 - p)^γ · y · log(p)` for one-hot targets: easy samples weigh less.
+    """`categorical_focal_crossentropy` of a batch: one-hot targets, easy samples weigh less.
 
     Args:
-        alpha: `α`: a number, or one per class.
-        gamma: `γ`, at least 0.
-        from_logits: Whether outputs are logits rather than probabilities.
-        label_smoothing: Mixes the uniform distribution into the targets; between 0 and 1.
+        alpha: As there, like the next four.
+        gamma: `γ`.
+        from_logits: Whether outputs are logits.
+        label_smoothing: Between 0 and 1.
         axis: Axis of the classes.
         reduction: See `MeanSquaredError`.
         name: Name in logs.
@@ -270,10 +270,10 @@ class CategoricalFocalCrossentropy(LossFunctionWrapper):
 
 
 class CategoricalGeneralizedCrossEntropy(LossFunctionWrapper):
-    """`(1 - p[label]^q) / q` for integer labels some of which may be wrong.
+    """`categorical_generalized_cross_entropy` of a batch: labels some of which may be wrong.
 
     Args:
-        q: Between 0 (the cross-entropy) and 1 (the absolute error), both left out.
+        q: As there, between 0 and 1.
         reduction: See `MeanSquaredError`.
         name: Name in logs.
         dtype: Floating dtype to compute in.

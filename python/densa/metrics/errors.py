@@ -13,7 +13,7 @@ from .reduction import Mean, MeanMetricWrapper
 
 
 class MeanSquaredError(MeanMetricWrapper):
-    """Mean of `(y_true - y_pred)²` over all samples.
+    """Mean of `losses.mean_squared_error` over all samples; its formula stands there.
 
     Args:
         name: Name in logs.
@@ -33,7 +33,7 @@ class MeanSquaredError(MeanMetricWrapper):
 
 
 class MeanAbsoluteError(MeanMetricWrapper):
-    """Mean of `|y_true - y_pred|` over all samples.
+    """Mean of `losses.mean_absolute_error` over all samples; its formula stands there.
 
     Args:
         name: Name in logs.
@@ -53,7 +53,7 @@ class MeanAbsoluteError(MeanMetricWrapper):
 
 
 class MeanAbsolutePercentageError(MeanMetricWrapper):
-    """Mean of `100·|y_true - y_pred| / |y_true|` over all samples.
+    """Mean of `losses.mean_absolute_percentage_error` over all samples; its formula stands there.
 
     Args:
         name: Name in logs.
@@ -75,7 +75,7 @@ class MeanAbsolutePercentageError(MeanMetricWrapper):
 
 
 class MeanSquaredLogarithmicError(MeanMetricWrapper):
-    """Mean of `(log(1 + y_true) - log(1 + y_pred))²` over all samples.
+    """Mean of `losses.mean_squared_logarithmic_error` over all samples; its formula stands there.
 
     Args:
         name: Name in logs.
@@ -97,7 +97,7 @@ class MeanSquaredLogarithmicError(MeanMetricWrapper):
 
 
 class LogCoshError(MeanMetricWrapper):
-    """Mean of `log(cosh(y_pred - y_true))` over all samples.
+    """Mean of `losses.log_cosh` over all samples; its formula stands there.
 
     Args:
         name: Name in logs.
@@ -117,7 +117,7 @@ class LogCoshError(MeanMetricWrapper):
 
 
 class KLDivergence(MeanMetricWrapper):
-    """Mean of `Σ y_true · log(y_true / y_pred)` over all samples.
+    """Mean of `losses.kl_divergence` over all samples; its formula stands there.
 
     Args:
         name: Name in logs.
@@ -137,7 +137,7 @@ class KLDivergence(MeanMetricWrapper):
 
 
 class Poisson(MeanMetricWrapper):
-    """Mean of `y_pred - y_true · log(y_pred)` over all samples.
+    """Mean of `losses.poisson` over all samples; its formula stands there.
 
     Args:
         name: Name in logs.
@@ -157,7 +157,7 @@ class Poisson(MeanMetricWrapper):
 
 
 class Hinge(MeanMetricWrapper):
-    """Mean of `max(0, 1 - y_true · y_pred)` over all samples.
+    """Mean of `losses.hinge` over all samples; its formula stands there.
 
     Args:
         name: Name in logs.
@@ -177,7 +177,7 @@ class Hinge(MeanMetricWrapper):
 
 
 class SquaredHinge(MeanMetricWrapper):
-    """Mean of `max(0, 1 - y_true · y_pred)²` over all samples.
+    """Mean of `losses.squared_hinge` over all samples; its formula stands there.
 
     Args:
         name: Name in logs.
@@ -197,7 +197,7 @@ class SquaredHinge(MeanMetricWrapper):
 
 
 class CategoricalHinge(MeanMetricWrapper):
-    """Mean of `max(0, 1 + max((1 - y_true) · y_pred) - Σ y_true · y_pred)` over all samples.
+    """Mean of `losses.categorical_hinge` over all samples; its formula stands there.
 
     Args:
         name: Name in logs.
@@ -217,7 +217,7 @@ class CategoricalHinge(MeanMetricWrapper):
 
 
 class RootMeanSquaredError(Mean):
-    """Square root of the mean of `(y_true - y_pred)²`.
+    """Square root of the mean of `losses.mean_squared_error` over all samples.
 
     Args:
         name: Name in logs.
@@ -273,13 +273,13 @@ class CosineSimilarity(MeanMetricWrapper):
 
 
 class BinaryCrossentropy(MeanMetricWrapper):
-    """Mean of `-y·log(p) - (1-y)·log(1-p)`.
+    """Mean of `losses.binary_crossentropy` over all samples; its formula stands there.
 
     Args:
         name: Name in logs.
         dtype: Dtype of the mean.
         from_logits: Whether outputs are logits.
-        label_smoothing: Draws the targets towards a half.
+        label_smoothing: As in `losses.binary_crossentropy`.
 
     Example:
 
@@ -307,13 +307,13 @@ class BinaryCrossentropy(MeanMetricWrapper):
 
 
 class CategoricalCrossentropy(MeanMetricWrapper):
-    """Mean of `-Σ y·log(p)` for one-hot targets.
+    """Mean of `losses.categorical_crossentropy` over all samples; its formula stands there.
 
     Args:
         name: Name in logs.
         dtype: Dtype of the mean.
         from_logits: Whether outputs are logits.
-        label_smoothing: Mixes the uniform distribution into the targets.
+        label_smoothing: As in `losses.categorical_crossentropy`.
         axis: Axis of the classes.
 
     Example:
@@ -344,7 +344,7 @@ class CategoricalCrossentropy(MeanMetricWrapper):
 
 
 class SparseCategoricalCrossentropy(MeanMetricWrapper):
-    """Mean of `-log(p[label])` for integer labels.
+    """Mean of `losses.sparse_categorical_crossentropy` over all samples; its formula stands there.
 
     Args:
         name: Name in logs.

@@ -90,7 +90,7 @@ def _clone_sequential(model: Sequential, input_tensors: Any, clone: Callable[[An
         layers.insert(0, flat[0])
     elif isinstance(start, InputLayer):
         layers.insert(0, Input(batch_shape=start.batch_shape, dtype=start.dtype, name=start.name))
-    made = Sequential(layers, name=model.name)
+    made = model._like(layers)
     if not model.trainable:
         made.trainable = False
     return made

@@ -31,7 +31,7 @@ def average_models(models: Sequence[Model], name: str | None = None) -> Model:
 
     Raises:
         TypeError: for something that is no model.
-        ValueError: for fewer than two, shapes that differ, or names used twice.
+        ValueError: for fewer than two, shapes or structures that differ, or names used twice.
 
     Example:
         >>> nets = [densa.Sequential([densa.Input((4,)), densa.layers.Dense(2)]) for _ in range(3)]
@@ -41,6 +41,11 @@ def average_models(models: Sequence[Model], name: str | None = None) -> Model:
         >>> bool(np.allclose(mean.predict(x, verbose=0), due))
         True
     """
+    if isinstance(models, Model) or not np.iterable(models):
+        raise TypeError(
+            "average_models expects a list of models, at least two; received "
+            f"{type(models).__name__}."
+        )
     models = list(models)
     for model in models:
         if not isinstance(model, Model):
@@ -55,6 +60,13 @@ def average_models(models: Sequence[Model], name: str | None = None) -> Model:
         raise ValueError(f"average_models needs at least two models; received {len(models)}.")
     first = models[0]
     for model in models[1:]:
+        for what in ("input", "output"):
+            one, other = (_structure(getattr(m, what)) for m in (first, model))
+            if one != other:
+                raise ValueError(
+                    f"average_models: the {what}s of model '{first.name}' are {one}, those of "
+                    f"model '{model.name}' are {other}; the same structure is expected."
+                )
         for what in ("input_shape", "output_shape"):
             one, other = getattr(first, what), getattr(model, what)
             if one != other:
@@ -76,6 +88,16 @@ def average_models(models: Sequence[Model], name: str | None = None) -> Model:
     outputs = [tree.flatten(model(inputs)) for model in models]
     means = [Average()(list(same)) for same in zip(*outputs, strict=True)]
     return Model(inputs, tree.pack_like(first.output, means), name=name)
+
+
+def _structure(values: Any) -> str:
+    """How a model's inputs or outputs are put together, as text."""
+    if isinstance(values, dict):
+        inside = ", ".join(f"{key!r}: {_structure(values[key])}" for key in sorted(values))
+        return f"{{{inside}}}"
+    if isinstance(values, (list, tuple)):
+        return f"[{', '.join(map(_structure, values))}]"
+    return "an array"
 
 
 def bagging(
@@ -105,8 +127,9 @@ def bagging(
         The mean of the models (`average_models`), not compiled.
 
     Raises:
-        TypeError: if `members` is no whole number.
-        ValueError: for fewer than two members, or no rows.
+        TypeError: if `members` or `seed` is no whole number, or `make` gives no model.
+        ValueError: for fewer than two members, no rows, or a model that is not compiled, does not
+            know its inputs or has been there before.
 
     Example:
         >>> def make():
@@ -120,14 +143,18 @@ def bagging(
     """
     from densa.training.arrays import check_rows, to_arrays
 
+    if isinstance(make, Model) or not callable(make):
+        raise TypeError(
+            "bagging: make is a function that gives a new compiled model each time; received "
+            f"{type(make).__name__}."
+        )
     members = whole_number("members", members, least=2)
     x, y = to_arrays(x, "x"), to_arrays(y, "y")
     sample_weight = to_arrays(sample_weight, "sample_weight")
     rows = check_rows(("x", x), ("y", y), ("sample_weight", sample_weight))
     if not rows:
         raise ValueError("bagging: there are no rows to draw from.")
-    if seed is None:
-        seed = global_seed_generator().next()[0]
+    seed = global_seed_generator().next()[0] if seed is None else whole_number("seed", seed, 0)
     draws = np.random.Generator(np.random.Philox(key=int(seed)))
     made: list[Model] = []
     names: set[str] = set()
@@ -138,9 +165,23 @@ def bagging(
             return None if data is None else tree.map_structure(lambda a: a[chosen], data)
 
         model = make()
+        _check_member(model, made)
         if model.name in names:
             model.name = f"{model.name}_{i}"
         names.add(model.name)
         model.fit(drawn(x), drawn(y), sample_weight=drawn(sample_weight), **fit)
         made.append(model)
     return average_models(made, name="bagging")
+
+
+def _check_member(model: Any, made: list[Model]) -> None:
+    if not isinstance(model, Model):
+        raise TypeError(f"bagging: make must return a model; it gave {type(model).__name__}.")
+    if any(model is other for other in made):
+        raise ValueError(
+            f"bagging: make gave model '{model.name}' a second time; each call must make a new one."
+        )
+    if model.optimizer is None:
+        raise ValueError(
+            f"bagging: model '{model.name}' is not compiled; call its compile(...) in make."
+        )

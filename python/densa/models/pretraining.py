@@ -35,6 +35,9 @@ def pretrain(
     it stays as it is, and its outputs are the next layer's input. Compile and `fit` the whole model
     on labelled rows afterwards.
 
+    Layers in front that neither train nor draw, such as a `Normalization` that has been adapted,
+    change x once, before all else: what has to be given back is what they give, not x.
+
     Args:
         model: a Sequential that knows its input shape; its weights change.
         x: inputs `(rows, …)`; no labels.
@@ -73,7 +76,8 @@ def pretrain(
     check_real_number("corruption", corruption)
     if not 0 <= corruption < 1:
         raise ValueError(f"corruption must lie in [0, 1); received {corruption!r}.")
-    blocks = _blocks(model.layers, keep_last)
+    front, rest = _split(model.layers)
+    blocks = _blocks(rest, keep_last)
     if not blocks:
         raise ValueError(
             f"pretrain: the model '{model.name}' has no dense layer but the last {keep_last}."
@@ -81,6 +85,10 @@ def pretrain(
     config = optimizers.serialize(optimizers.get(optimizer))
     histories = []
     features = x
+    if front:
+        start = model.inputs[0]
+        before = Sequential([Input(batch_shape=start.shape, dtype=start.dtype), *front])
+        features = before.predict(x, batch_size=batch_size, verbose=0)
     for block in blocks:
         shape = tuple(features.shape[1:])
         corrupt = [Dropout(corruption)] if corruption else []
@@ -94,6 +102,17 @@ def pretrain(
         encoder = Sequential([Input(shape), *block])
         features = encoder.predict(features, batch_size=batch_size, verbose=0)
     return histories
+
+
+def _split(layers: list[Layer]) -> tuple[list[Layer], list[Layer]]:
+    """Layers in front that only change what the inputs are written in, and all others."""
+    count = 0
+    for layer in layers:
+        draws = any(hasattr(inner, "seed_generator") for inner in layer._flatten_layers())
+        if isinstance(layer, Dense) or layer.trainable_variables or draws:
+            break
+        count += 1
+    return layers[:count], layers[count:]
 
 
 def _blocks(layers: list[Layer], keep_last: int) -> list[list[Layer]]:

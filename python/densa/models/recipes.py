@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from densa import callbacks, optimizers, regularizers
 from densa._numbers import check_real_number, whole_number
 from densa.layers.activation import Activation
@@ -64,6 +66,11 @@ class MLP(Sequential):
             callbacks.ReduceLROnPlateau(monitor, factor=0.5, patience=max(patience // 2, 1)),
             callbacks.EarlyStopping(monitor, patience=patience, restore_best_weights=True),
         ]
+
+    def _like(self, layers: list[Any]) -> MLP:
+        made = MLP(layers, name=self.name)
+        made.advice = {name: list(told) for name, told in self.advice.items()}
+        return made
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "advice": self.advice}
@@ -131,10 +138,20 @@ def mlp(
         if value not in known:
             hint = nearest(str(value), known)
             raise ValueError(f"{what} must be one of {list(known)}; received {value!r}.{hint}")
-    shape = tuple(inputs) if isinstance(inputs, list | tuple) else (whole_number("inputs", inputs),)
-    outputs = whole_number("outputs", outputs)
-    units = [hidden] if isinstance(hidden, int) else list(hidden)
-    units = [whole_number("hidden", n) for n in units]
+    sizes = inputs if isinstance(inputs, list | tuple) else [inputs]
+    if not sizes:
+        raise ValueError(
+            f"mlp: inputs must be a number of inputs or the shape of a row; received {inputs!r}."
+        )
+    shape = tuple(whole_number("mlp: inputs", n) for n in sizes)
+    outputs = whole_number("mlp: outputs", outputs)
+    if isinstance(hidden, str) or not (hasattr(hidden, "__index__") or np.iterable(hidden)):
+        raise TypeError(
+            f"mlp: hidden must be the units of the hidden layers, such as (100, 100), or of the "
+            f"one there is; received {hidden!r}."
+        )
+    units = [hidden] if hasattr(hidden, "__index__") else list(hidden)
+    units = [whole_number("mlp: hidden", n) for n in units]
     if dropout is None:
         dropout = 0.2 if recipe == "uncertain" else 0.0
     check_real_number("dropout", dropout, least=0)

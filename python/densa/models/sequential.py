@@ -46,6 +46,10 @@ class Sequential(Model):
         if not trainable:
             self.trainable = False
 
+    def _like(self, layers: list[Any]) -> Sequential:
+        """What `clone_model` makes of a copy's layers; a subclass can keep more than the name."""
+        return Sequential(layers, name=self.name)
+
     # ---- the stack -------------------------------------------------------------------------------
 
     def add(self, layer: Any, rebuild: bool = True) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from densa import ops
-from densa._numbers import check_decay, check_real_number
+from densa._numbers import check_decay
 from densa.variables import Variable
 
+from .arguments import Check, check_from_zero
 from .optimizer import Optimizer
 
 
@@ -48,6 +50,7 @@ class Adadelta(Optimizer):
 
     kind: ClassVar[str | None] = "adadelta"
     arguments: ClassVar[tuple[str, ...]] = ("rho", "epsilon")
+    checks: ClassVar[Mapping[str, Check]] = {"rho": check_decay, "epsilon": check_from_zero}
 
     def __init__(
         self,
@@ -80,8 +83,6 @@ class Adadelta(Optimizer):
             name=name,
             **kwargs,
         )
-        check_decay(f"{type(self).__name__}: `rho`", rho)
-        check_real_number(f"{type(self).__name__}: `epsilon`", epsilon, least=0)
         self.rho = rho
         self.epsilon = epsilon
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from densa import ops
-from densa._numbers import check_real_number
 from densa.variables import Variable
 
+from .arguments import Check, check_from_zero
 from .optimizer import Optimizer
 
 
@@ -47,6 +48,10 @@ class Adagrad(Optimizer):
 
     kind: ClassVar[str | None] = "adagrad"
     arguments: ClassVar[tuple[str, ...]] = ("initial_accumulator_value", "epsilon")
+    checks: ClassVar[Mapping[str, Check]] = {
+        "initial_accumulator_value": check_from_zero,
+        "epsilon": check_from_zero,
+    }
 
     def __init__(
         self,
@@ -79,11 +84,6 @@ class Adagrad(Optimizer):
             name=name,
             **kwargs,
         )
-        for argument, value in (
-            ("initial_accumulator_value", initial_accumulator_value),
-            ("epsilon", epsilon),
-        ):
-            check_real_number(f"{type(self).__name__}: `{argument}`", value, least=0)
         self.initial_accumulator_value = initial_accumulator_value
         self.epsilon = epsilon
 

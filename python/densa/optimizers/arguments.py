@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from densa._numbers import check_real_number, whole_number
@@ -41,7 +41,7 @@ OWN_ARGUMENTS: Mapping[str, Any] = {
 
 
 def number(value: Any) -> float:
-    """A learning rate as a number; ValueError if it is none or not finite."""
+    """A learning rate as a number; ValueError if it is none, negative or not finite."""
     try:
         rate = float(value)
     except (TypeError, ValueError):
@@ -51,6 +51,8 @@ def number(value: Any) -> float:
         ) from None
     if not math.isfinite(rate):
         raise ValueError(f"learning_rate must be a finite number; received {value!r}.")
+    if rate < 0:
+        raise ValueError(f"learning_rate must be at least 0; received {rate}.")
     return rate
 
 
@@ -89,77 +91,102 @@ def take_own(optimizer: type, kwargs: dict[str, Any]) -> dict[str, Any]:
     return own
 
 
-def check_limits(
-    clipnorm: Any,
-    clipvalue: Any,
-    global_clipnorm: Any,
-    normalize_gradient: Any,
-    normalize_above: Any,
-) -> None:
-    """Refuses several ways of limiting gradients at once, and limits that are not above 0."""
-    clips = {"clipnorm": clipnorm, "clipvalue": clipvalue, "global_clipnorm": global_clipnorm}
-    own = {"normalize_gradient": normalize_gradient or None, "normalize_above": normalize_above}
-    given = {name: limit for name, limit in {**clips, **own}.items() if limit is not None}
-    if len(given) > 1:
-        shown = ", ".join(f"{name}={limit}" for name, limit in {**clips, **given}.items())
+def check_limits(given: Mapping[str, Any]) -> None:
+    """Refuses several ways of limiting gradients at once; `given` has them all by name."""
+    known = {name: limit for name, limit in given.items() if name in LIMITS}
+    found = [name for name, limit in known.items() if limit is not None and limit is not False]
+    if len(found) > 1:
+        shown = ", ".join(f"{name}={known.get(name)}" for name in dict.fromkeys((*CLIPS, *found)))
         raise ValueError(
             "Only one of `clipnorm`, `clipvalue` and `global_clipnorm` can be set, and none of "
             f"them with `normalize_gradient` or `normalize_above`. Received: {shown}."
         )
-    for name, limit in given.items():
-        if name != "normalize_gradient" and not limit > 0:
-            raise ValueError(
-                f"A clipping threshold must be above 0; received {limit!r} for `{name}`."
-            )
 
 
-def check_averages(use_ema: bool, ema_momentum: Any, ema_overwrite_frequency: Any) -> None:
-    """Refuses what a moving average of the weights cannot be made with."""
-    if use_ema and not 0 <= ema_momentum <= 1:
-        raise ValueError(
-            f"`ema_momentum` must lie between 0 and 1; received ema_momentum={ema_momentum}."
+def check_above_zero(name: str, value: Any) -> None:
+    """Refuses what is no number above 0."""
+    check_real_number(name, value)
+    if not value > 0:
+        raise ValueError(f"{name} must be above 0; received {value!r}.")
+
+
+def check_share(name: str, value: Any) -> None:
+    """Refuses what is no number from 0 to 1."""
+    check_real_number(name, value)
+    if not 0 <= value <= 1:
+        raise ValueError(f"{name} must lie between 0 and 1; received {value!r}.")
+
+
+def check_from_zero(name: str, value: Any) -> None:
+    """Refuses what is no finite number of at least 0."""
+    check_real_number(name, value, least=0)
+    if value == math.inf:
+        raise ValueError(f"{name} must be finite; received {value!r}.")
+
+
+def _check_frequency(name: str, value: Any) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ValueError(f"{name} must be an integer of at least 1 or None; received {value!r}.")
+
+
+def _check_accumulation(name: str, value: Any) -> None:
+    if whole_number(name, value, least=0) < 2:
+        raise ValueError(f"{name} must be at least 2 or None; received {value!r}.")
+
+
+def _check_scale(name: str, value: Any) -> None:
+    check_real_number(name, value)
+    if not 0 < value < math.inf:
+        raise ValueError(f"{name} must be a finite number above 0 or None; received {value!r}.")
+
+
+def _check_multipliers(name: str, value: Any) -> None:
+    if not isinstance(value, Mapping):
+        raise TypeError(
+            f"{name} must map regular expressions, searched for in the variables' paths, to "
+            f"factors; received {value!r}."
         )
-    if ema_overwrite_frequency is not None and (
-        isinstance(ema_overwrite_frequency, bool)
-        or not isinstance(ema_overwrite_frequency, int)
-        or ema_overwrite_frequency < 1
-    ):
-        raise ValueError(
-            "`ema_overwrite_frequency` must be an integer of at least 1 or None; received "
-            f"{ema_overwrite_frequency!r}."
-        )
+    for pattern, factor in value.items():
+        check_pattern(name, pattern)
+        check_from_zero(f"{name}[{pattern!r}]", factor)
 
 
-def check_accumulation(steps: Any) -> None:
-    """Refuses a number of accumulated steps that is none, or below 2."""
-    if steps is None:
-        return
-    whole_number("`gradient_accumulation_steps`", steps, least=0)
-    if steps < 2:
-        raise ValueError(
-            f"`gradient_accumulation_steps` must be at least 2 or None; received {steps!r}."
-        )
+Check = Callable[[str, Any], None]
+
+CLIPS = ("clipnorm", "clipvalue", "global_clipnorm")
+LIMITS = (*CLIPS, "normalize_gradient", "normalize_above")
+# What each number of every optimizer must be where it is not None.
+CHECKS: Mapping[str, Check] = {
+    "weight_decay": check_from_zero,
+    "clipnorm": check_above_zero,
+    "clipvalue": check_above_zero,
+    "global_clipnorm": check_above_zero,
+    "ema_momentum": check_share,
+    "ema_overwrite_frequency": _check_frequency,
+    "loss_scale_factor": _check_scale,
+    "gradient_accumulation_steps": _check_accumulation,
+    "normalize_above": check_above_zero,
+    "proximal_l1": check_from_zero,
+    "learning_rate_multipliers": _check_multipliers,
+}
 
 
-def check_scale(loss_scale_factor: Any) -> None:
-    """Refuses a factor of the loss that is not above 0 and finite."""
-    if loss_scale_factor is None:
-        return
-    check_real_number("`loss_scale_factor`", loss_scale_factor)
-    if not 0 < loss_scale_factor < math.inf:
-        raise ValueError(
-            "`loss_scale_factor` must be a finite number above 0 or None; received "
-            f"{loss_scale_factor!r}."
-        )
+def check_argument(optimizer: Any, name: str, value: Any) -> None:
+    """Refuses a value that the attribute `name` of an optimizer cannot have.
 
-
-def check_proximal(proximal_l1: Any) -> None:
-    """Refuses a factor of the l1 norm that is below 0 or not finite."""
-    if proximal_l1 is None:
-        return
-    check_real_number("`proximal_l1`", proximal_l1, least=0)
-    if proximal_l1 == math.inf:
-        raise ValueError("`proximal_l1` must be finite; received inf.")
+    Raises:
+        TypeError: It is no number, or no mapping.
+        ValueError: It is out of range, or a second limit of gradients.
+    """
+    label = f"{type(optimizer).__name__}: `{name}`"
+    if name in CHECKS:
+        if value is None:
+            return
+        CHECKS[name](label, value)
+    elif (check := optimizer.checks.get(name)) is not None:
+        check(label, value)
+    if name in LIMITS:
+        check_limits({**vars(optimizer), name: value})
 
 
 def check_pattern(name: str, pattern: Any) -> None:
@@ -183,20 +210,3 @@ def check_excluded(patterns: Any) -> list[str]:
     for pattern in found:
         check_pattern("`weight_decay_excluded`", pattern)
     return found
-
-
-def check_multipliers(multipliers: Any) -> dict[str, float]:
-    """The factors of learning rates by pattern; refuses what is no mapping of numbers."""
-    if multipliers is None:
-        return {}
-    if not isinstance(multipliers, Mapping):
-        raise TypeError(
-            "`learning_rate_multipliers` must map regular expressions, searched for in the "
-            f"variables' paths, to factors; received {multipliers!r}."
-        )
-    for pattern, factor in multipliers.items():
-        check_pattern("`learning_rate_multipliers`", pattern)
-        check_real_number(f"`learning_rate_multipliers`[{pattern!r}]", factor, least=0)
-        if factor == math.inf:
-            raise ValueError(f"`learning_rate_multipliers`[{pattern!r}] must be finite.")
-    return dict(multipliers)

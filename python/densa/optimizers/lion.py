@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from densa import ops
-from densa._numbers import check_decay, check_real_number
+from densa._numbers import check_decay
 from densa.variables import Variable
 
+from .arguments import Check, check_share
 from .optimizer import Optimizer
+
+
+def _check_beta(name: str, value: Any) -> None:
+    check_share(name, value)
+    if value == 0:
+        raise ValueError(f"{name} must be above 0; received {value!r}.")
 
 
 class Lion(Optimizer):
@@ -47,6 +55,7 @@ class Lion(Optimizer):
 
     kind: ClassVar[str | None] = "lion"
     arguments: ClassVar[tuple[str, ...]] = ("beta_1", "beta_2")
+    checks: ClassVar[Mapping[str, Check]] = {"beta_1": _check_beta, "beta_2": check_decay}
 
     def __init__(
         self,
@@ -79,10 +88,6 @@ class Lion(Optimizer):
             name=name,
             **kwargs,
         )
-        check_real_number(f"{type(self).__name__}: `beta_1`", beta_1)
-        if not 0 < beta_1 <= 1:
-            raise ValueError(f"`beta_1` must lie between 0 and 1; received {beta_1!r}.")
-        check_decay(f"{type(self).__name__}: `beta_2`", beta_2)
         self.beta_1 = beta_1
         self.beta_2 = beta_2
 

@@ -67,10 +67,10 @@ class LossScaleOptimizer(Optimizer):
             )
         if not (float(initial_scale) > 0 and np.isfinite(np.float32(initial_scale))):
             raise ValueError(f"`initial_scale` must be above 0; received {initial_scale!r}.")
+        self.name = name or auto_name(type(self).__name__)
         self.inner_optimizer = inner_optimizer
         self.initial_scale = float(initial_scale)
         self.dynamic_growth_steps = whole_number("dynamic_growth_steps", dynamic_growth_steps)
-        self.name = name or auto_name(type(self).__name__)
         self._scale: Variable | None = None
         self._good_steps: Variable | None = None
 
@@ -79,6 +79,14 @@ class LossScaleOptimizer(Optimizer):
         if name == "inner_optimizer" or name.startswith("__"):
             raise AttributeError(name)
         return getattr(self.inner_optimizer, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        inner = self.__dict__.get("inner_optimizer")
+        own = name in self.__dict__ or hasattr(type(self), name)
+        if inner is not None and not own and name in vars(inner):
+            setattr(inner, name, value)
+        else:
+            object.__setattr__(self, name, value)
 
     @property
     def built(self) -> bool:  # type: ignore[override]

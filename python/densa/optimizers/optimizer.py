@@ -10,19 +10,15 @@ from typing import Any, ClassVar
 import numpy as np
 
 from densa import _core
-from densa._numbers import check_real_number
 from densa._scope import auto_name, name_scope
 from densa.variables import Variable
 
 from .arguments import (
     OWN_ARGUMENTS,
-    check_accumulation,
-    check_averages,
+    Check,
+    check_argument,
     check_excluded,
     check_limits,
-    check_multipliers,
-    check_proximal,
-    check_scale,
     number,
     take_decay,
     take_own,
@@ -36,13 +32,14 @@ from .parts import (
     shrink,
     without_none,
 )
+from .rate import OptimizerRate
 from .schedules import LearningRateSchedule
 from .schedules import deserialize as deserialize_schedule
 from .schedules import serialize as serialize_schedule
 from .state import OptimizerState
 
 
-class Optimizer(OptimizerState):
+class Optimizer(OptimizerState, OptimizerRate):
     """Changes variables against their gradients.
 
     A subclass gives `slot_names` and `update_step(gradient, variable, learning_rate)`, written
@@ -55,7 +52,9 @@ class Optimizer(OptimizerState):
         clipnorm: Largest Euclidean norm of the gradient of one variable.
         clipvalue: Largest absolute value of one element of a gradient.
         global_clipnorm: Largest Euclidean norm of all gradients together.
-        use_ema: Whether to keep an exponential moving average of the weights.
+        use_ema: Whether to keep an exponential moving average of the weights. A batch norm's
+            statistics are not averaged with them: `densa.utils.recalibrate_batch_norm` sets those
+            that the averages give.
         ema_momentum: Its momentum.
         ema_overwrite_frequency: After how many steps the weights become their average;
             None: once, at the end of `fit`.
@@ -94,6 +93,7 @@ class Optimizer(OptimizerState):
     """
 
     kind: ClassVar[str | None] = None  # the core's name of the fused step
+    checks: ClassVar[Mapping[str, Check]] = {}  # what its own numbers must be, also when assigned
 
     def __init__(
         self,
@@ -113,17 +113,13 @@ class Optimizer(OptimizerState):
         learning_rate = take_decay(learning_rate, kwargs)
         own = take_own(type(self), kwargs)
         check_limits(
-            clipnorm,
-            clipvalue,
-            global_clipnorm,
-            own["normalize_gradient"],
-            own["normalize_above"],
+            {
+                "clipnorm": clipnorm,
+                "clipvalue": clipvalue,
+                "global_clipnorm": global_clipnorm,
+                **own,
+            }
         )
-        check_averages(use_ema, ema_momentum, ema_overwrite_frequency)
-        check_accumulation(gradient_accumulation_steps)
-        check_scale(loss_scale_factor)
-        check_proximal(own["proximal_l1"])
-        multipliers = check_multipliers(own["learning_rate_multipliers"])
         excluded = check_excluded(own["weight_decay_excluded"])
         self.name = name or auto_name(type(self).__name__)
         self.weight_decay = weight_decay
@@ -138,7 +134,7 @@ class Optimizer(OptimizerState):
         self.normalize_gradient = bool(own["normalize_gradient"])
         self.normalize_above: float | None = own["normalize_above"]
         self.proximal_l1: float | None = own["proximal_l1"]
-        self.learning_rate_multipliers = multipliers
+        self.learning_rate_multipliers = own["learning_rate_multipliers"] or {}
         self.report_gradient_norm = bool(own["report_gradient_norm"])
         self.report = GradientReport()
         # For callbacks: whether the gradients of the last step are kept beside their variables.
@@ -161,91 +157,12 @@ class Optimizer(OptimizerState):
             if callable(learning_rate) and not isinstance(learning_rate, Variable):
                 self._follow(learning_rate)
             else:
-                rate = number(learning_rate)
-                if rate < 0:
-                    raise ValueError(f"learning_rate must be at least 0; received {rate}.")
-                self._learning_rate = scalar(np.float64(rate), "learning_rate")
+                self._learning_rate = scalar(np.float64(number(learning_rate)), "learning_rate")
                 self._own.append(self._learning_rate)
 
-    # ---- rate and step ---------------------------------------------------------------------------
-
-    @property
-    def iterations(self) -> Any:
-        """The number of updates so far."""
-        if self.gradient_accumulation_steps:
-            return int(self._iterations) // self.gradient_accumulation_steps
-        return self._iterations
-
-    @iterations.setter
-    def iterations(self, value: Any) -> None:
-        every = self.gradient_accumulation_steps or 1
-        self._iterations.assign(np.int64(int(value) * every))
-
-    @property
-    def learning_rate(self) -> Any:
-        """The rate of the next update: a Variable, or a number where a schedule gives it."""
-        if isinstance(self._learning_rate, Variable):
-            return self._learning_rate
-        return self.rate_at(int(self.iterations))
-
-    @learning_rate.setter
-    def learning_rate(self, value: Any) -> None:
-        current = self._learning_rate
-        if callable(value) and not isinstance(value, Variable):
-            self._own = [v for v in self._own if v is not current]
-            self._follow(value)
-        elif isinstance(current, Variable):
-            current.assign(np.float64(number(value)))
-        else:
-            raise TypeError(
-                "This optimizer was created with a `LearningRateSchedule` or a function as its "
-                "`learning_rate`, so its learning rate cannot be set to a number. Create it with "
-                "a number to set the rate later."
-            )
-
-    def rate_at(self, iteration: int) -> float:
-        """The learning rate of the update after `iteration` completed ones."""
-        rate = self._learning_rate
-        if isinstance(rate, Variable):
-            return float(rate.numpy())
-        found = rate(iteration) if isinstance(rate, LearningRateSchedule) else rate()
-        return float(found) * self.learning_rate_factor
-
-    def _follow(self, rule: Any) -> None:
-        # A schedule or function, with a factor of its own, which is saved with the state.
-        self._learning_rate = rule
-        if self._rate_factor is None:
-            with name_scope(self.name.replace("/", "_")):
-                self._rate_factor = scalar(np.float64(1.0), "learning_rate_factor")
-            self._own.append(self._rate_factor)
-
-    @property
-    def follows_schedule(self) -> bool:
-        """Whether a schedule or a function gives the rate, so that it cannot be set to a number."""
-        return not isinstance(self._learning_rate, Variable)
-
-    @property
-    def learning_rate_factor(self) -> float:
-        """What the rates of a schedule or function are multiplied with; 1 where there is none."""
-        return 1.0 if self._rate_factor is None else float(self._rate_factor.numpy())
-
-    @learning_rate_factor.setter
-    def learning_rate_factor(self, value: float) -> None:
-        if self._rate_factor is None:
-            raise TypeError(
-                "This optimizer's learning rate is a number: set `learning_rate` itself; a factor "
-                "goes with a `LearningRateSchedule` or a function."
-            )
-        check_real_number("learning_rate_factor", value, least=0)
-        self._rate_factor.assign(np.float64(value))
-
-    def learning_rate_multiplier(self, variable: Variable) -> float:
-        """The factor of the learning rate for a variable: that of the first pattern that fits."""
-        path = str(getattr(variable, "path", variable.name))
-        for pattern, factor in self.learning_rate_multipliers.items():
-            if re.search(pattern, path):
-                return float(factor)
-        return 1.0
+    def __setattr__(self, name: str, value: Any) -> None:
+        check_argument(self, name, value)
+        object.__setattr__(self, name, value)
 
     # ---- updates ---------------------------------------------------------------------------------
 

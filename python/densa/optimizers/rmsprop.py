@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from densa import ops
-from densa._numbers import check_decay, check_real_number
+from densa._numbers import check_decay
 from densa.variables import Variable
 
+from .arguments import Check, check_from_zero
 from .optimizer import Optimizer
 
 
@@ -49,6 +51,11 @@ class RMSprop(Optimizer):
 
     kind: ClassVar[str | None] = "rmsprop"
     arguments: ClassVar[tuple[str, ...]] = ("rho", "momentum", "epsilon", "centered")
+    checks: ClassVar[Mapping[str, Check]] = {
+        "rho": check_decay,
+        "momentum": check_decay,
+        "epsilon": check_from_zero,
+    }
 
     def __init__(
         self,
@@ -83,9 +90,6 @@ class RMSprop(Optimizer):
             name=name,
             **kwargs,
         )
-        check_decay(f"{type(self).__name__}: `rho`", rho)
-        check_decay(f"{type(self).__name__}: `momentum`", momentum)
-        check_real_number(f"{type(self).__name__}: `epsilon`", epsilon, least=0)
         self.rho = rho
         self.momentum = momentum
         self.epsilon = epsilon

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from densa._numbers import check_real_number
 from densa.variables import Variable
 
+from .arguments import Check, check_share
 from .optimizer import Optimizer
 
 
@@ -46,6 +47,7 @@ class SGD(Optimizer):
 
     kind: ClassVar[str | None] = "sgd"
     arguments: ClassVar[tuple[str, ...]] = ("momentum", "nesterov")
+    checks: ClassVar[Mapping[str, Check]] = {"momentum": check_share}
 
     def __init__(
         self,
@@ -78,9 +80,6 @@ class SGD(Optimizer):
             name=name,
             **kwargs,
         )
-        check_real_number(f"{type(self).__name__}: `momentum`", momentum)
-        if not 0 <= momentum <= 1:
-            raise ValueError(f"`momentum` must lie between 0 and 1; received {momentum!r}.")
         self.momentum = momentum
         self.nesterov = nesterov
 

@@ -10,6 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
+from densa._numbers import check_real_number, whole_number
+
 from . import metrics, protocol
 from .batching import REFUSALS, Batcher
 from .predictors import Array, Served, served_models
@@ -25,6 +27,7 @@ Headers = list[tuple[bytes, bytes]]
 Answer = tuple[int, Headers, bytes]
 
 JSON = (b"content-type", b"application/json")
+_LONGEST_US = 60_000_000
 log = logging.getLogger("densa.serving")
 
 
@@ -51,7 +54,7 @@ def asgi(
         max_body: Larger requests are refused, in bytes.
         max_rows: Requests with more rows are refused.
         batch_window_us: Requests that come within as many microseconds are computed together;
-            0: each by itself.
+            0: each by itself. At most a minute.
         offload_bytes: Requests whose inputs have as many bytes or more are computed in a thread
             beside the event loop, so that others need not wait. Choose less where a row takes
             long; 0: all.
@@ -60,8 +63,9 @@ def asgi(
         The app.
 
     Raises:
-        ValueError: A name or version that no path can hold, or a dtype the protocol has not.
-        TypeError: Something that is no predictor.
+        ValueError: A name or version that no path can hold, a dtype the protocol has not, or a
+            number out of range.
+        TypeError: Something that is no predictor, or no number.
 
     Example:
 
@@ -88,12 +92,16 @@ class Service:
         batch_window_us: float,
         offload_bytes: int,
     ) -> None:
-        if max_body < 1 or max_rows < 1 or batch_window_us < 0 or offload_bytes < 0:
-            raise ValueError("max_body and max_rows are at least 1, the other options at least 0.")
+        self._max_body = whole_number("asgi: `max_body`", max_body)
+        self._max_rows = whole_number("asgi: `max_rows`", max_rows)
+        self._offload_bytes = whole_number("asgi: `offload_bytes`", offload_bytes, least=0)
+        check_real_number("asgi: `batch_window_us`", batch_window_us, least=0)
+        if batch_window_us > _LONGEST_US:
+            raise ValueError(
+                f"asgi: `batch_window_us` must be at most {_LONGEST_US}, a minute, for which every "
+                f"request would wait; received {batch_window_us!r}."
+            )
         self._models = models
-        self._max_body = max_body
-        self._max_rows = max_rows
-        self._offload_bytes = offload_bytes
         self._ready = True
         self._running = 0
         self._idle: asyncio.Event | None = None  # there once the service is shutting down

@@ -511,7 +511,7 @@ def _check_endless(feed: Feed, argument: str) -> None:
 def _abort(callbacks: CallbackList, logs: dict[str, Any], whole: bool) -> None:
     # An interrupt ends the training in order; after an error, files and lines are closed, and what
     # was tried out is undone.
-    for callback in callbacks.callbacks:
+    for callback in callbacks.ending():
         if isinstance(callback, BackupAndRestore):
             continue  # it keeps its backup
         if isinstance(callback, ProgbarLogger):

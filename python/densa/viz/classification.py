@@ -7,9 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from densa._numbers import whole_number
+
 from ._figure import GRID, TRAINING, finish, new_figure
 
 _MOST_NUMBERED = 20  # classes whose cells have numbers
+_MOST_CLASSES = 2000  # a cell is less than a dot then
 
 
 def plot_confusion(
@@ -35,7 +38,9 @@ def plot_confusion(
         A `matplotlib.figure.Figure`.
 
     Raises:
-        ValueError: Lengths that differ, nothing to draw, ids that are negative, or too few names.
+        TypeError: `class_names` is no list.
+        ValueError: Lengths that differ, nothing to draw, ids that are negative, predictions that
+            are not finite, too few names, or more classes than fit.
         ImportError: matplotlib is not installed.
 
     Example:
@@ -43,10 +48,15 @@ def plot_confusion(
     >>> import densa
     >>> figure = densa.viz.plot_confusion([0, 1, 1], [0, 1, 0])
     """
-    truth = _ids("y_true", y_true)
-    scores = np.asarray(y_pred)
+    truth = _ids("plot_confusion: y_true", y_true)
+    scores = _array("plot_confusion: y_pred", y_pred)
+    if scores.dtype.kind == "f" and not np.all(np.isfinite(scores)):
+        bad = int(np.argmax(~np.isfinite(scores.reshape(len(scores), -1)).all(1)))
+        raise ValueError(
+            f"plot_confusion: y_pred holds NaN or inf, first in row {bad}: such a row has no answer"
+        )
     given = scores.argmax(1) if scores.ndim == 2 and scores.shape[1] > 1 else scores
-    guess = _ids("y_pred", given)
+    guess = _ids("plot_confusion: y_pred", given)
     if truth.size != guess.size or truth.size == 0:
         raise ValueError(
             f"plot_confusion: y_true has {truth.size} rows, y_pred {guess.size}; as many of both "
@@ -55,7 +65,13 @@ def plot_confusion(
     classes = int(max(truth.max(), guess.max())) + 1
     if scores.ndim == 2:
         classes = max(classes, scores.shape[1])
+    if classes > _MOST_CLASSES:
+        raise ValueError(
+            f"plot_confusion: class {classes - 1} makes {classes} classes; at most "
+            f"{_MOST_CLASSES} fit a picture. Class ids count from 0"
+        )
     if class_names is not None:
+        class_names = list(_sized("class_names", class_names))
         if len(class_names) < classes:
             raise ValueError(
                 f"plot_confusion: {classes} classes, but {len(class_names)} class_names"
@@ -107,7 +123,9 @@ def plot_calibration(
         A `matplotlib.figure.Figure`.
 
     Raises:
-        ValueError: Lengths that differ, nothing to draw, or numbers outside [0, 1].
+        TypeError: `bins` is no whole number.
+        ValueError: Lengths that differ, nothing to draw, a class without a column, or numbers
+            outside [0, 1].
         ImportError: matplotlib is not installed.
 
     Example:
@@ -115,8 +133,8 @@ def plot_calibration(
     >>> import densa
     >>> figure = densa.viz.plot_calibration([1, 0, 1], [0.9, 0.2, 0.6])
     """
-    truth = _ids("y_true", y_true)
-    p = np.asarray(probabilities, np.float64)
+    truth = _ids("plot_calibration: y_true", y_true)
+    p = _array("plot_calibration: probabilities", probabilities).astype(np.float64)
     if p.ndim == 1 or (p.ndim == 2 and p.shape[1] == 1):
         p = np.stack([1 - p.ravel(), p.ravel()], 1)
     if p.ndim != 2 or len(p) != truth.size or truth.size == 0:
@@ -129,8 +147,12 @@ def plot_calibration(
             "plot_calibration: probabilities must lie in [0, 1]; scores become some by softmax "
             "or sigmoid"
         )
-    if bins < 1:
-        raise ValueError(f"plot_calibration: bins must be at least 1, got {bins}")
+    if truth.max() >= p.shape[1]:
+        raise ValueError(
+            f"plot_calibration: y_true has the class {truth.max()}, probabilities the classes 0 to "
+            f"{p.shape[1] - 1}"
+        )
+    bins = whole_number("plot_calibration: bins", bins)
     confidence, right = p.max(1), p.argmax(1) == truth
     part = np.minimum((confidence * bins).astype(int), bins - 1)
     rows = np.bincount(part, minlength=bins)
@@ -157,11 +179,36 @@ def plot_calibration(
     return finish(figure, title or f"expected calibration error {error:.3f}", path)
 
 
+def _array(name: str, given: Any) -> Any:
+    """The numbers as an array; ValueError for what is none."""
+    try:
+        array = np.asarray(given)
+    except ValueError:  # rows of several lengths
+        array = np.empty(0, object)
+    if array.dtype.kind not in "iubf":
+        raise ValueError(f"{name}: expected an array of numbers, got {_short(given)}")
+    return array
+
+
+def _short(given: Any) -> str:
+    text = repr(given)
+    return text if len(text) < 60 else f"{text[:57]}..."
+
+
+def _sized(name: str, given: Any) -> Any:
+    if isinstance(given, str) or not hasattr(given, "__len__"):
+        raise TypeError(
+            f"plot_confusion: {name} is a list with a name for each class, got {given!r}"
+        )
+    return given
+
+
 def _ids(name: str, given: Any) -> Any:
-    ids = np.asarray(given)
+    ids = _array(name, given)
     if ids.ndim == 2 and ids.shape[1] == 1:
         ids = ids[:, 0]
-    if ids.ndim != 1 or ids.dtype.kind not in "iubf" or np.any(ids != ids.astype(np.int64)):
+    finite = ids.dtype.kind != "f" or bool(np.all(np.isfinite(ids)))
+    if ids.ndim != 1 or not finite or np.any(ids != ids.astype(np.int64)):
         raise ValueError(f"{name}: expected class ids of shape (n,), got {ids.dtype} {ids.shape}")
     ids = ids.astype(np.int64)
     if ids.size and ids.min() < 0:

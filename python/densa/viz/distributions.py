@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from densa._numbers import whole_number
+
 from ._figure import GRID, TRAINING, finish, panels
 
 _BINS = 60
@@ -38,6 +40,8 @@ def plot_weights(model: Any, path: Any = None, *, bins: int = _BINS, title: str 
     >>> len(densa.viz.plot_weights(model).axes)
     2
     """
+    if not hasattr(model, "weights"):
+        raise TypeError(f"plot_weights: expected a model or layer, got {type(model).__name__}")
     named = [(weight.path, np.asarray(weight)) for weight in model.weights]
     named = [(name, value) for name, value in named if value.dtype.kind == "f" and value.size]
     return _histograms("plot_weights", named, bins, title, path)
@@ -98,7 +102,10 @@ def plot_activations(
 
 def _histograms(caller: str, named: list[Any], bins: int, title: str, path: Any) -> Any:
     if not named:
-        raise ValueError(f"{caller}: there is nothing to draw")
+        raise ValueError(
+            f"{caller}: there is nothing to draw: no weights, or a model that is not built yet"
+        )
+    bins = whole_number(f"{caller}: bins", bins)
     if len(named) > _MOST:
         raise ValueError(
             f"{caller}: {len(named)} panels, at most {_MOST} fit a picture; draw a part of the "

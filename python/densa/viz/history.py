@@ -30,6 +30,7 @@ def plot_history(
         A `matplotlib.figure.Figure`.
 
     Raises:
+        TypeError: It is no history.
         ValueError: There is nothing to draw, or a name is not in the history.
         ImportError: matplotlib is not installed.
 
@@ -46,6 +47,12 @@ def plot_history(
             "plot_history: expected what `fit` returned or a dict of lists, got "
             f"{type(history).__name__}"
         )
+    for name, curve in values.items():
+        if not isinstance(name, str) or isinstance(curve, str) or not hasattr(curve, "__len__"):
+            raise TypeError(
+                "plot_history: expected a list with one number per epoch for each name, got "
+                f"{curve!r} for {name!r}"
+            )
     epochs = getattr(history, "epoch", None)
     names = _names(values, metrics)
     figure, axes = panels(len(names))
@@ -81,6 +88,11 @@ def _names(values: Mapping[str, Any], metrics: Sequence[str] | None) -> list[str
         if not name.startswith("val_") and _is_curve(curve) and not _still(name, curve)
     ]
     if metrics is not None:
+        if isinstance(metrics, str) or not metrics:
+            raise ValueError(
+                "plot_history: metrics is a list of names with at least one, or None for all; got "
+                f"{metrics!r}"
+            )
         unknown = [name for name in metrics if name not in values]
         if unknown:
             raise ValueError(
@@ -89,7 +101,10 @@ def _names(values: Mapping[str, Any], metrics: Sequence[str] | None) -> list[str
         return list(metrics)
     drawn.sort(key=lambda name: (name != "loss", name == "learning_rate"))
     if not drawn:
-        raise ValueError("plot_history: the history is empty; nothing to draw.")
+        raise ValueError(
+            "plot_history: the history is empty, there is nothing to draw (its names: "
+            f"{', '.join(values) or 'none'}); call fit with epochs of at least 1"
+        )
     return drawn
 
 

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from densa._numbers import whole_number
+
 from ._figure import GRID, finish, new_figure
 
 _POINTS = 400
@@ -29,7 +31,8 @@ def plot_schedule(
 
     Raises:
         ValueError: Fewer than two steps, or no schedule.
-        TypeError: A schedule that cannot be called with a step.
+        TypeError: A schedule that cannot be called with a step or gives no number, or `steps` that
+            is no whole number.
         ImportError: matplotlib is not installed.
 
     Example:
@@ -41,8 +44,7 @@ def plot_schedule(
     named = schedules if isinstance(schedules, Mapping) else {"": schedules}
     if not named:
         raise ValueError("plot_schedule: no schedule given")
-    if steps < 2:
-        raise ValueError(f"plot_schedule: steps must be at least 2, got {steps}")
+    steps = whole_number("plot_schedule: steps", steps, least=2)
     for name, schedule in named.items():
         if not callable(schedule):
             raise TypeError(
@@ -53,7 +55,15 @@ def plot_schedule(
     figure = new_figure(figsize=(6.4, 3.6))
     ax = figure.subplots()
     for name, schedule in named.items():
-        ax.plot(along, [float(schedule(int(step))) for step in along], label=name)
+        rates = [schedule(int(step)) for step in along]
+        try:
+            numbers = [float(rate) for rate in rates]
+        except (TypeError, ValueError):
+            raise TypeError(
+                f"plot_schedule: a schedule gives a number for a step; {name or 'the first'} gave "
+                f"{rates[0]!r} for step 0"
+            ) from None
+        ax.plot(along, numbers, label=name)
     ax.set_xlabel("step")
     ax.set_ylabel("learning rate")
     if log:
