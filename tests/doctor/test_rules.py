@@ -8,6 +8,7 @@ import pytest
 import densa
 from densa.callbacks import Doctor
 from densa.doctor import Case, examine
+from densa.training.probe import Series
 
 # What they read, statistics, is tested on the GPU too.
 pytestmark = pytest.mark.cpu_only("rules train long in emulation")
@@ -182,6 +183,18 @@ def test_a_rule_finds_its_defect_and_mends_a_copy(name):
         np.testing.assert_array_equal(one, two)
 
 
+@pytest.mark.parametrize(
+    ("clipping", "rows"),
+    [({"clipnorm": 1e-9}, 1.0), ({"global_clipnorm": 1e-9}, 1.0), ({"clipvalue": 1e9}, 0.0)],
+)
+def test_health_says_what_clipping_cuts(clipping, rows):
+    x, y = data()
+    model = model_of(relu(), optimizer=SGD(0.01, **clipping))
+    doctor = Doctor(interval=2, verbose=0)
+    model.fit(x, y, verbose=0, callbacks=[doctor])
+    assert doctor.health["clipped"] == [rows] * len(doctor.health["step"])
+
+
 def test_dropout_on_the_output():
     densa.utils.set_random_seed(1)
     model = densa.Sequential([densa.Input((8,)), relu(), L.Dense(1), L.Dropout(0.5)])
@@ -326,9 +339,9 @@ def test_a_short_training_whose_loss_falls_has_not_diverged(seed):
 def test_a_loss_diverges_unless_it_falls(looks, loss, diverged):
     model = model_of(relu())
     y = np.array([0, 1, 2])
-    samples = [
-        {"loss": {"": [v]}, "gradient": {}, "rate": 0.1, "step": i} for i, v in enumerate(looks)
-    ]
+    at = np.arange(len(looks))
+    numbers = np.array(looks)[:, None]
+    samples = Series(at.tolist(), [0.1] * len(looks), kinds={"loss": {"": (at, numbers)}})
     case = Case(model, loss=loss, samples=samples, targets=y)
     assert case.chance == pytest.approx(np.log(3))
     assert ("divergence" in [f.id for f in examine(case)]) == diverged
