@@ -68,7 +68,7 @@ CASES = {
         lambda: model_of(L.Dense(16), L.BatchNormalization(), L.Activation("relu")),
         {"rows": 60},
         {"batch_size": 2},
-        lambda m: isinstance(m.layers[1], L.LayerNormalization),
+        lambda m: isinstance(m.layers[1], L.BatchNormalization),
     ),
     "dead_units": (
         lambda: model_of(relu(bias_initializer=densa.initializers.Constant(-9.0))),
@@ -181,6 +181,29 @@ def test_a_rule_finds_its_defect_and_mends_a_copy(name):
     assert model.get_compile_config()["loss"] == before[0]["loss"]
     for one, two in zip(weights, model.get_weights(), strict=True):
         np.testing.assert_array_equal(one, two)
+
+
+def test_tiny_batches_are_mended_by_larger_ones():
+    x, y = data(rows=60)
+    make = CASES["batch_norm_of_tiny_batches"][0]
+    finding = examined(make(), x, y, batch_size=2)["batch_norm_of_tiny_batches"]
+    assert finding.fit == {"batch_size": 32}
+    doctor = Doctor(verbose=0)
+    made = finding.apply(make())
+    made.fit(x, y, verbose=0, callbacks=[doctor], **finding.fit)
+    assert "batch_norm_of_tiny_batches" not in [f.id for f in doctor.findings]
+
+
+def test_weight_decay_for_an_l2_penalty_has_a_bound():
+    x, y = data()
+    for l2, decay in ((1e-3, 0.03), (0.03, 0.3)):
+        finding = examined(
+            model_of(relu(kernel_regularizer=densa.regularizers.L2(l2)), optimizer="adam"), x, y
+        )["l2_with_adam"]
+        made = finding.apply(
+            model_of(relu(kernel_regularizer=densa.regularizers.L2(l2)), optimizer="adam")
+        )
+        assert made.optimizer.weight_decay == pytest.approx(decay)
 
 
 @pytest.mark.parametrize(
