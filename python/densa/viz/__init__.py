@@ -8,6 +8,7 @@ from ._figure import check_installed
 from .classification import plot_calibration, plot_confusion
 from .distributions import plot_activations, plot_weights
 from .history import plot_history
+from .lr_finder import plot_lr_finder
 from .schedules import plot_schedule
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "plot_calibration",
     "plot_confusion",
     "plot_history",
+    "plot_lr_finder",
     "plot_schedule",
     "plot_weights",
 ]
