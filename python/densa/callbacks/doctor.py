@@ -29,7 +29,7 @@ class Doctor(Callback):
     `gradient_norm`, `weight_norm`, `update_ratio`, `mean`, `spread`, `silent`, `saturated`,
     `nonfinite`. With an optimizer that clips there is `"clipped"`: the share of the gradient's
     numbers for `clipvalue`, of the variables for `clipnorm`, 0 or 1 for `global_clipnorm`. Both are
-    kept at the `History` that `fit` returns, too.
+    kept at the `History` that `fit` returns, too; `densa.viz.plot_health` draws them.
 
     Raises:
         ValueError: `interval` is below 1, or `verbose` none of 0, 1, 2.

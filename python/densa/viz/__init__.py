@@ -7,6 +7,7 @@ and no global state of pyplot is touched.
 from ._figure import check_installed
 from .classification import plot_calibration, plot_confusion
 from .distributions import plot_activations, plot_weights
+from .health import plot_health
 from .history import plot_history
 from .lr_finder import plot_lr_finder
 from .schedules import plot_schedule
@@ -16,6 +17,7 @@ __all__ = [
     "plot_activations",
     "plot_calibration",
     "plot_confusion",
+    "plot_health",
     "plot_history",
     "plot_lr_finder",
     "plot_schedule",
