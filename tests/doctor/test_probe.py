@@ -7,6 +7,7 @@ import pytest
 
 import densa
 from densa.callbacks import Callback, Doctor
+from densa.training.probe import Found, Look, Probe
 
 
 def data(rows=200, features=6, classes=3):
@@ -191,3 +192,27 @@ def test_what_cannot_be_recorded_trains_without_statistics(capsys):
 def test_bad_arguments(arguments, what):
     with pytest.raises(ValueError, match=what):
         Doctor(**arguments)
+
+
+def test_looks_of_several_recordings_keep_their_order():
+    wide = [("gradient", "a", 2), ("square", "b", 1)]
+    narrow = [("gradient", "a", 2)]
+    looks = [
+        Look(step, 0.1, {"b": 4} if len(layout) == 2 else {}, Found(np.array(numbers), layout))
+        for step, layout, numbers in (
+            (0, wide, [1.0, 2.0, 3.0]),
+            (5, narrow, [4.0, 5.0]),
+            (10, list(wide), [6.0, 7.0, 8.0]),
+        )
+    ]
+    probe = Probe(5)
+    probe._looks = looks
+    series = probe.series
+    assert (series.step, series.rate) == ([0, 5, 10], [0.1] * 3)
+    at, numbers = series.kinds["gradient"]["a"]
+    np.testing.assert_array_equal(at, [0, 1, 2])
+    np.testing.assert_array_equal(numbers, [[1, 2], [4, 5], [6, 7]])
+    at, numbers = series.kinds["square"]["b"]
+    np.testing.assert_array_equal(at, [0, 2])
+    np.testing.assert_array_equal(numbers, [[3], [8]])
+    np.testing.assert_array_equal(series.count["b"], [4, 0, 4])

@@ -8,6 +8,7 @@ import pytest
 import densa
 from densa.callbacks import Doctor
 from densa.doctor import Case, examine
+from densa.training.probe import Series
 
 # What they read, statistics, is tested on the GPU too.
 pytestmark = pytest.mark.cpu_only("rules train long in emulation")
@@ -67,7 +68,7 @@ CASES = {
         lambda: model_of(L.Dense(16), L.BatchNormalization(), L.Activation("relu")),
         {"rows": 60},
         {"batch_size": 2},
-        lambda m: isinstance(m.layers[1], L.LayerNormalization),
+        lambda m: isinstance(m.layers[1], L.BatchNormalization),
     ),
     "dead_units": (
         lambda: model_of(relu(bias_initializer=densa.initializers.Constant(-9.0))),
@@ -180,6 +181,41 @@ def test_a_rule_finds_its_defect_and_mends_a_copy(name):
     assert model.get_compile_config()["loss"] == before[0]["loss"]
     for one, two in zip(weights, model.get_weights(), strict=True):
         np.testing.assert_array_equal(one, two)
+
+
+def test_tiny_batches_are_mended_by_larger_ones():
+    x, y = data(rows=60)
+    make = CASES["batch_norm_of_tiny_batches"][0]
+    finding = examined(make(), x, y, batch_size=2)["batch_norm_of_tiny_batches"]
+    assert finding.fit == {"batch_size": 32}
+    doctor = Doctor(verbose=0)
+    made = finding.apply(make())
+    made.fit(x, y, verbose=0, callbacks=[doctor], **finding.fit)
+    assert "batch_norm_of_tiny_batches" not in [f.id for f in doctor.findings]
+
+
+def test_weight_decay_for_an_l2_penalty_has_a_bound():
+    x, y = data()
+    for l2, decay in ((1e-3, 0.03), (0.03, 0.3)):
+        finding = examined(
+            model_of(relu(kernel_regularizer=densa.regularizers.L2(l2)), optimizer="adam"), x, y
+        )["l2_with_adam"]
+        made = finding.apply(
+            model_of(relu(kernel_regularizer=densa.regularizers.L2(l2)), optimizer="adam")
+        )
+        assert made.optimizer.weight_decay == pytest.approx(decay)
+
+
+@pytest.mark.parametrize(
+    ("clipping", "rows"),
+    [({"clipnorm": 1e-9}, 1.0), ({"global_clipnorm": 1e-9}, 1.0), ({"clipvalue": 1e9}, 0.0)],
+)
+def test_health_says_what_clipping_cuts(clipping, rows):
+    x, y = data()
+    model = model_of(relu(), optimizer=SGD(0.01, **clipping))
+    doctor = Doctor(interval=2, verbose=0)
+    model.fit(x, y, verbose=0, callbacks=[doctor])
+    assert doctor.health["clipped"] == [rows] * len(doctor.health["step"])
 
 
 def test_dropout_on_the_output():
@@ -326,9 +362,9 @@ def test_a_short_training_whose_loss_falls_has_not_diverged(seed):
 def test_a_loss_diverges_unless_it_falls(looks, loss, diverged):
     model = model_of(relu())
     y = np.array([0, 1, 2])
-    samples = [
-        {"loss": {"": [v]}, "gradient": {}, "rate": 0.1, "step": i} for i, v in enumerate(looks)
-    ]
+    at = np.arange(len(looks))
+    numbers = np.array(looks)[:, None]
+    samples = Series(at.tolist(), [0.1] * len(looks), kinds={"loss": {"": (at, numbers)}})
     case = Case(model, loss=loss, samples=samples, targets=y)
     assert case.chance == pytest.approx(np.log(3))
     assert ("divergence" in [f.id for f in examine(case)]) == diverged

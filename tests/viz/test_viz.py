@@ -92,6 +92,36 @@ def test_schedule_refuses(given, steps, error, words):
         viz.plot_schedule(given, steps)
 
 
+def test_lr_finder_is_drawn_into_a_file_and_into_axes(tmp_path):
+    model = densa.Sequential([densa.Input((1,)), LAYERS.Dense(1)])
+    model.compile("sgd", "mse")
+    x = np.linspace(-1, 1, 320, dtype="float32")[:, None]
+    finder = densa.callbacks.LRFinder(1e-3, 100.0, num_steps=20)
+    with pytest.raises(ValueError, match="call fit with this callback first"):
+        viz.plot_lr_finder(finder)
+    model.fit(x, 3 * x, epochs=2, callbacks=[finder], verbose=0)
+    figure = viz.plot_lr_finder(finder, tmp_path / "rates.png", title="rates")
+    assert (tmp_path / "rates.png").stat().st_size > 1000
+    (ax,) = figure.axes
+    np.testing.assert_array_equal(ax.lines[0].get_xdata(), finder.rates)
+    assert list(ax.lines[1].get_xdata()) == [finder.suggestion] * 2
+    given = viz.plot_history({"loss": [1.0]}).axes[0]
+    assert finder.plot(given) is given
+    assert len(given.lines) == 3
+    with pytest.raises(TypeError, match="expected an LRFinder, got dict"):
+        viz.plot_lr_finder({})
+
+
+@pytest.mark.parametrize(
+    ("steps", "losses"), [(20, [0.002, 0.001, 0.5]), (20, [1.0, 1.0, float("inf")])]
+)
+def test_lr_finder_keeps_the_explosion_out_of_sight(steps, losses):
+    finder = densa.callbacks.LRFinder(1e-3, 1.0, num_steps=steps)
+    finder.rates, finder.losses = [1e-3, 1e-2, 1e-1], losses
+    low, high = viz.plot_lr_finder(finder).axes[0].get_ylim()
+    assert low < min(losses) < high < 3 * max(losses[:2])
+
+
 def test_weights_have_a_panel_each_and_say_what_is_wrong():
     model = densa.Sequential([densa.Input((4,)), LAYERS.Dense(8), LAYERS.Dense(2)])
     model.layers[0].bias.assign([0, 0, 0, 0, 0, 0, np.nan, 1])

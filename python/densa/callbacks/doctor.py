@@ -27,7 +27,9 @@ class Doctor(Callback):
     `findings` is a list of `densa.doctor.Finding`; `health` a dictionary with `"step"`, `"rate"`,
     `"loss"`, `"gradient_norm"` (one number per look) and `"layers"`: by name, lists of
     `gradient_norm`, `weight_norm`, `update_ratio`, `mean`, `spread`, `silent`, `saturated`,
-    `nonfinite`. Both are kept at the `History` that `fit` returns, too.
+    `nonfinite`. With an optimizer that clips there is `"clipped"`: the share of the gradient's
+    numbers for `clipvalue`, of the variables for `clipnorm`, 0 or 1 for `global_clipnorm`. Both are
+    kept at the `History` that `fit` returns, too; `densa.viz.plot_health` draws them.
 
     Raises:
         ValueError: `interval` is below 1, or `verbose` none of 0, 1, 2.
@@ -137,7 +139,7 @@ class Doctor(Callback):
             loss=self._loss,
             val_loss=self._val_loss,
             batch_size=int((self.params or {}).get("batch_size") or 0),
-            samples=probe.samples,
+            samples=probe.series,
             inputs=probe.inputs,
             kinds=probe.kinds,
             targets=probe.targets,

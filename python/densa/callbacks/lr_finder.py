@@ -108,7 +108,7 @@ class LRFinder(Callback):
         return min(10, self.num_steps // 10)
 
     def plot(self, ax: Any = None) -> Any:
-        """Draws loss over rate, and the suggestion; needs matplotlib (`densa[plot]`).
+        """Draws loss over rate, and the suggestion: `densa.viz.plot_lr_finder`.
 
         Args:
             ax: Axes of matplotlib; new ones by default.
@@ -120,36 +120,10 @@ class LRFinder(Callback):
             ValueError: There has been no search yet.
             ImportError: matplotlib is missing.
         """
-        if not self.rates:
-            raise ValueError("LRFinder.plot: call fit with this callback first.")
-        if ax is None:
-            try:
-                from matplotlib.figure import Figure
-            except ImportError as error:
-                raise ImportError(
-                    "LRFinder.plot needs matplotlib: pip install 'densa[plot]'."
-                ) from error
-            ax = Figure(layout="constrained").add_subplot()
-        ax.plot(self.rates, self.losses)
-        ax.set(xscale="log", xlabel="learning rate", ylabel="loss (running mean)")
-        finite = [loss for loss in self.losses if math.isfinite(loss)]
-        if finite:
-            # What comes before the smallest mean sets the scale; the explosion runs out of sight.
-            least = min(finite)
-            room = max(finite[: finite.index(least) + 1]) - least or abs(least) or 1.0
-            ax.set_ylim(least - 0.1 * room, least + 1.5 * room)
-        if (suggestion := self.suggestion) is not None:
-            ax.axvline(suggestion, linestyle="--", color="tab:red")
-            ax.annotate(
-                f"{suggestion:.2g}",
-                (suggestion, 0.97),
-                xycoords=("data", "axes fraction"),
-                xytext=(4, 0),
-                textcoords="offset points",
-                va="top",
-                color="tab:red",
-            )
-        return ax
+        from densa.viz import plot_lr_finder
+
+        figure = plot_lr_finder(self, ax=ax)
+        return figure.axes[0] if ax is None else ax
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         from densa.saving.training_state import get_training_state

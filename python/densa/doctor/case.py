@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from densa.training.probe import STEEPEST, curve_of
+from densa.training.probe import STEEPEST, Series, curve_of
 
 MANY_ROWS = 4  # dead: silent in all of the last looks, and at least as many
 
@@ -44,6 +46,24 @@ class LayerHealth:
 
 
 @dataclass
+class Clipping:
+    """What the optimizer cuts off gradients.
+
+    Attributes:
+        name: The argument that asks for it: `clipnorm`, `global_clipnorm` or `clipvalue`.
+        limit: Its value.
+        shares: In each look, the share of the gradient's numbers that are cut (`clipvalue`), of
+            the variables whose gradients are (`clipnorm`), or 1 where it is cut as a whole.
+        norms: In each look the norm that is compared: the largest of a variable for `clipnorm`.
+    """
+
+    name: str
+    limit: float
+    shares: list[float]
+    norms: list[float]
+
+
+@dataclass
 class Case:
     """What is known of a training.
 
@@ -65,30 +85,32 @@ class Case:
     loss: list[float] = field(default_factory=list)
     val_loss: list[float] = field(default_factory=list)
     batch_size: int = 0
-    samples: list[dict[str, Any]] = field(default_factory=list)
+    samples: Series = field(default_factory=Series)
     inputs: list[Any] = field(default_factory=list)
     kinds: Any = None
     targets: Any = None
     before: tuple[frozenset[str], float] | None = None
 
     def __post_init__(self) -> None:
+        samples = self.samples
         with np.errstate(all="ignore"):
-            self.layers = _health(self.model, self.samples)
-            self.gradient_norms = [
-                float(np.sqrt(sum(float(np.sum(g)) for g in sample.get("gradient", {}).values())))
-                for sample in self.samples
-            ]
-        self.looks = [float(sample["loss"][""][0]) for sample in self.samples]
-        self.rates = [float(sample["rate"]) for sample in self.samples]
+            self.layers = _health(self.model, samples)
+            gradients = samples.kinds.get("gradient", {})
+            self.gradient_norms = np.sqrt(_total(samples, "gradient", gradients)[1]).tolist()
+            self.clipping = _clipping(self.model, samples, self.gradient_norms)
+        _, losses = samples.kinds.get("loss", {}).get("", (None, np.zeros((0, 1))))
+        self.looks = [float(loss) for loss in losses[:, 0]]
+        self.rates = samples.rate
 
     @property
     def health(self) -> dict[str, Any]:
         """The statistics as lists with one number per look."""
         return {
-            "step": [int(sample["step"]) for sample in self.samples],
+            "step": self.samples.step,
             "rate": self.rates,
             "loss": self.looks,
             "gradient_norm": self.gradient_norms,
+            **({} if self.clipping is None else {"clipped": self.clipping.shares}),
             "layers": {
                 layer.name: {k: v for k, v in vars(layer).items() if isinstance(v, list) and v}
                 for layer in self.layers
@@ -129,44 +151,86 @@ class Case:
         return [x for x in self.model._flatten_layers() if isinstance(x, kind)]
 
 
-def _health(model: Any, samples: list[dict[str, Any]]) -> list[LayerHealth]:
+def _total(samples: Series, kind: str, names: Iterable[str]) -> tuple[Any, Any]:
+    # The sums of a kind over some names: which looks have any, and the sum of each look.
+    known = np.zeros(len(samples.step), bool)
+    total = np.zeros(len(samples.step))
+    for name in names:
+        part = samples.kinds.get(kind, {}).get(name)
+        if part is not None:
+            at, numbers = part
+            known[at] = True
+            total[at] += numbers.sum(axis=1)
+    return known, total
+
+
+def _clipping(model: Any, samples: Series, norms: list[float]) -> Clipping | None:
+    optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
+    gradients = samples.kinds.get("gradient", {})
+    for name in ("clipnorm", "global_clipnorm", "clipvalue"):
+        limit = getattr(optimizer, name, None)
+        if limit is None or not samples.step:
+            continue
+        whole = np.array(norms)
+        if name == "global_clipnorm":
+            return Clipping(name, float(limit), (whole > limit).astype(float).tolist(), norms)
+        if name == "clipvalue":
+            count = sum(math.prod(v.shape) for v in model.trainable_variables)
+            cut = _total(samples, "cut", samples.kinds.get("cut", {}))[1]
+            return Clipping(name, float(limit), (cut / max(count, 1)).tolist(), norms)
+        each = np.zeros((len(samples.step), len(gradients)))
+        for i, (at, numbers) in enumerate(gradients.values()):
+            each[at, i] = np.sqrt(numbers.sum(axis=1))
+        return Clipping(
+            name,
+            float(limit),
+            (each > limit).mean(axis=1).tolist(),
+            each.max(axis=1, initial=0.0).tolist(),
+        )
+    return None
+
+
+def _health(model: Any, samples: Series) -> list[LayerHealth]:
     found = []
+    gradients = samples.kinds.get("gradient", {})
     for layer in model._flatten_layers(include_self=False):
-        own = [] if layer._own_layers() else layer.variables
+        own = [] if layer._own_layers() else [v.path for v in layer.variables]
         health = LayerHealth(layer.name, curve_of(layer))
-        silent = []
-        for sample in samples:
-            gradients = [sample["gradient"][v.path] for v in own if v.path in sample["gradient"]]
-            kernels = [v.path for v in own if v.path in sample.get("weight", {})]
-            bad = sum(int(np.sum(~np.isfinite(g))) for g in gradients)
-            if gradients:
-                total = sum(float(np.sum(g)) for g in gradients)
-                health.gradient_norm.append(float(np.sqrt(total)))
-            if kernels:
-                weight = np.sqrt(sum(float(np.sum(sample["weight"][k])) for k in kernels))
-                health.weight_norm.append(float(weight))
-                if "moved" in sample:
-                    moved = np.sqrt(sum(float(np.sum(sample["moved"][k])) for k in kernels))
-                    health.update_ratio.append(float(moved / max(weight, 1e-12)))
-            square = sample.get("square", {}).get(layer.name)
-            if square is not None:
-                total = sample[f"sum {health.curve}"][layer.name]
-                rows = sample["count"][layer.name]
-                bad += int(np.sum(~np.isfinite(square)))
-                mean = float(total.mean() / rows)
-                health.mean.append(mean)
-                variance = max(float(square.mean() / rows) - mean**2, 0.0)
-                health.spread.append(float(np.sqrt(variance)))
-                if health.curve in ("relu", "relu6"):
-                    silent.append(square == 0)
-                    health.silent.append(float(silent[-1].mean()))
-                steepest = STEEPEST.get(health.curve)
-                if steepest is not None:
-                    top = total if health.curve == "sigmoid" else rows
-                    health.saturated.append(float(np.mean((top - square) / rows < 0.1 * steepest)))
-            health.nonfinite.append(bad)
-        if len(silent) >= MANY_ROWS:
-            health.dead = float(np.logical_and.reduce(silent[-2 * MANY_ROWS :]).mean())
+        bad = np.zeros(len(samples.step), int)
+        known, total = _total(samples, "gradient", own)
+        health.gradient_norm = np.sqrt(total[known]).tolist()
+        for at, numbers in (gradients[path] for path in own if path in gradients):
+            bad[at] += (~np.isfinite(numbers)).sum(axis=1)
+        known, total = _total(samples, "weight", own)
+        norm = np.sqrt(total)
+        health.weight_norm = norm[known].tolist()
+        moved, total = _total(samples, "moved", own)
+        ratio = np.sqrt(total) / np.maximum(norm, 1e-12)
+        health.update_ratio = ratio[known & moved].tolist()
+        if layer.name in samples.kinds.get("square", {}):
+            at, square = samples.kinds["square"][layer.name]
+            _outputs(health, samples, at, square)
+            bad[at] += (~np.isfinite(square)).sum(axis=1)
+        health.nonfinite = bad.tolist()
         if health.gradient_norm or health.mean:
             found.append(health)
     return found
+
+
+def _outputs(health: LayerHealth, samples: Series, at: Any, square: Any) -> None:
+    # What follows from sums of a layer's outputs and of their squares.
+    total = samples.kinds[f"sum {health.curve}"][health.name][1]
+    rows = samples.count[health.name][at]
+    mean = total.mean(axis=1) / rows
+    variance = np.maximum(square.mean(axis=1) / rows - mean**2, 0)
+    health.mean, health.spread = mean.tolist(), np.sqrt(variance).tolist()
+    if health.curve in ("relu", "relu6"):
+        silent = square == 0
+        health.silent = silent.mean(axis=1).tolist()
+        if len(silent) >= MANY_ROWS:
+            health.dead = float(silent[-2 * MANY_ROWS :].all(axis=0).mean())
+    steepest = STEEPEST.get(health.curve)
+    if steepest is not None:
+        top = total if health.curve == "sigmoid" else rows[:, None]
+        slope = (top - square) / rows[:, None]
+        health.saturated = (slope < 0.1 * steepest).mean(axis=1).tolist()

@@ -30,7 +30,7 @@ def diagnose(model: Any, feed: Feed, steps: int) -> list[Finding]:
         loss=list(history.get("loss", [])),
         val_loss=list(history.get("val_loss", [])),
         batch_size=size,
-        samples=probe.samples,
+        samples=probe.series,
         inputs=probe.inputs,
         kinds=probe.kinds,
         targets=probe.targets,

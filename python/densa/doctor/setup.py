@@ -15,6 +15,7 @@ from .raw import raw_inputs
 from .remedies import (
     ADAPTIVE,
     at_rate_with_weights,
+    rebuilt,
     scaled_inputs,
     with_config,
     with_layers,
@@ -22,8 +23,9 @@ from .remedies import (
 
 LARGEST_FEATURE = 5.0  # root mean square
 SMALLEST_FEATURE = 0.02  # of the largest feature
-TINY_BATCH = 8
+TINY_BATCH, GOOD_BATCH = 8, 32
 DECAY = 30.0  # weight decay for an l2 factor of 1; 1e-4 gives about Keras' default of AdamW
+MOST_DECAY = 0.3  # Adam's own scaling hides how strong an l2 penalty was meant to be
 
 
 def _optimizer(case: Case) -> Any:
@@ -42,7 +44,7 @@ def l2_with_adam(case: Case) -> Finding | None:
     strengths = [_l2(layer) for layer in case.model._flatten_layers()]
     if kind not in ADAPTIVE or not any(strengths):
         return None
-    decay = float(f"{min(1.0, DECAY * max(strengths)):.1g}")
+    decay = float(f"{min(MOST_DECAY, DECAY * max(strengths)):.1g}")
     penalized = [x for x in case.model._flatten_layers() if _l2(x)]
 
     def layer(old: Any) -> Any:
@@ -192,17 +194,13 @@ def batch_norm_of_tiny_batches(case: Case) -> Finding | None:
     if not norms or not 0 < case.batch_size < TINY_BATCH:
         return None
 
-    def change(old: Any) -> Any:
-        if isinstance(old, layers.BatchNormalization):
-            return layers.LayerNormalization(name=old.name)
-        return None
-
     return Finding(
         "batch_norm_of_tiny_batches",
         {"rows": case.batch_size, "layers": len(norms)},
         "A3-15",
-        "Use a batch_size of 32, or LayerNormalization instead.",
-        remedy=with_layers(change),
+        f"Use a batch_size of {GOOD_BATCH}; where batches have to be small, LayerNormalization.",
+        fit={"batch_size": GOOD_BATCH},
+        remedy=rebuilt,
     )
 
 

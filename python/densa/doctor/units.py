@@ -208,30 +208,13 @@ def update_ratio(case: Case) -> Finding | None:
 
 def clipped_too_often(case: Case) -> Finding | None:
     """Clipping that acts in every step sets the rate instead of guarding it (A4-03)."""
-    optimizer = case.model.optimizer
-    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
-    limits = {
-        name: limit
-        for name in ("clipnorm", "global_clipnorm", "clipvalue")
-        if (limit := getattr(optimizer, name, None)) is not None
-    }
-    if not limits or not case.samples:
+    clipping = case.clipping
+    if clipping is None:
         return None
-    ((name, limit),) = limits.items()
-    shares, norms = [], []
-    for sample, whole in zip(case.samples, case.gradient_norms, strict=True):
-        if name == "clipvalue":
-            cut = sum(float(np.sum(c)) for c in sample.get("cut", {}).values())
-            total = sum(int(np.prod(v.shape)) for v in case.model.trainable_variables)
-            shares.append(float(cut / total > 0.5))
-            norms.append(whole)
-            continue
-        each = [float(np.sqrt(np.sum(g))) for g in sample["gradient"].values()]
-        largest = whole if name == "global_clipnorm" else max(each, default=0.0)
-        shares.append(float(largest > limit))
-        norms.append(largest)
-    norms = [x for x in norms if math.isfinite(x)]
-    share = float(np.mean(shares))
+    name, limit = clipping.name, clipping.limit
+    most = 0.5 if name == "clipvalue" else 0.0
+    share = float(np.mean(np.array(clipping.shares) > most))
+    norms = [x for x in clipping.norms if math.isfinite(x)]
     if not norms or share < CLIPPED:
         return None
     by = float(np.median(norms)) / limit

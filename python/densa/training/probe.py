@@ -11,7 +11,7 @@ import math
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -56,6 +56,23 @@ class Look:
         return cls(int(state["step"]), float(state["rate"]), count, *parts)
 
 
+@dataclass
+class Series:
+    """What looks have found, kind by kind: rules read all looks of a kind at once.
+
+    Attributes:
+        step: The step of each look.
+        rate: The learning rate of each look.
+        count: Numbers per unit in each look, by layer; 0 where a look has none.
+        kinds: By kind and name: the looks that have it, and a row of sums over a batch for each.
+    """
+
+    step: list[int] = field(default_factory=list)
+    rate: list[float] = field(default_factory=list)
+    count: dict[str, Any] = field(default_factory=dict)
+    kinds: dict[str, dict[str, tuple[Any, Any]]] = field(default_factory=dict)
+
+
 class Probe:
     """Looks at a step now and then while a model trains: `_probe` of a callback.
 
@@ -83,16 +100,9 @@ class Probe:
             return None
 
     @property
-    def samples(self) -> list[dict[str, Any]]:
-        """What the looks have found: `step`, `rate`, `count` (numbers per unit, by layer), and by
-        kind and name the sums over a batch."""
-        out = []
-        for look in self._looks:
-            parts = look.found.parts()
-            if look.moves is not None:
-                parts |= look.moves.parts()
-            out.append({**parts, "step": look.step, "rate": look.rate, "count": look.count})
-        return out
+    def series(self) -> Series:
+        """What the looks have found, kind by kind."""
+        return _series(self._looks)
 
     @property
     def kinds(self) -> Any:
@@ -301,9 +311,57 @@ class Found:
         out: dict[str, dict[str, Any]] = {}
         at = 0
         for kind, name, size in self._layout:
-            out.setdefault(kind, {})[name] = self._numbers[at : at + size]
+            out.setdefault(kind, {})[name] = self._numbers[..., at : at + size]
             at += size
         return out
+
+    @property
+    def layout(self) -> list[tuple[str, str, int]]:
+        """Kind, name and size of each part."""
+        return self._layout
+
+    @classmethod
+    def stacked(cls, several: list[Found]) -> Found:
+        """One with a row for each of several of the same layout."""
+        return cls(np.stack([one._numbers for one in several]), several[0]._layout)
+
+
+def _series(looks: list[Look]) -> Series:
+    keys: dict[int, Any] = {}  # layouts by identity: nearly all looks share theirs
+    groups: dict[Any, tuple[list[int], list[Found]]] = {}
+    for i, look in enumerate(looks):
+        for found in (look.found, look.moves):
+            if found is None:
+                continue
+            key = keys.get(id(found.layout))
+            if key is None:
+                key = keys[id(found.layout)] = tuple(map(tuple, found.layout))
+            at, several = groups.setdefault(key, ([], []))
+            at.append(i)
+            several.append(found)
+    parts: dict[str, dict[str, list[Any]]] = {}
+    for at, several in groups.values():
+        for kind, named in Found.stacked(several).parts().items():
+            for name, numbers in named.items():
+                parts.setdefault(kind, {}).setdefault(name, []).append((np.array(at), numbers))
+    names = dict.fromkeys(name for look in looks for name in look.count)
+    return Series(
+        [look.step for look in looks],
+        [float(look.rate) for look in looks],
+        {name: np.array([look.count.get(name, 0) for look in looks]) for name in names},
+        {
+            kind: {name: _in_order(several) for name, several in named.items()}
+            for kind, named in parts.items()
+        },
+    )
+
+
+def _in_order(parts: list[tuple[Any, Any]]) -> tuple[Any, Any]:
+    if len(parts) == 1:
+        return parts[0]
+    at = np.concatenate([part[0] for part in parts])
+    order = np.argsort(at)
+    return at[order], np.concatenate([part[1] for part in parts])[order]
 
 
 def _squares(value: Any) -> Any:

@@ -7,7 +7,9 @@ and no global state of pyplot is touched.
 from ._figure import check_installed
 from .classification import plot_calibration, plot_confusion
 from .distributions import plot_activations, plot_weights
+from .health import plot_health
 from .history import plot_history
+from .lr_finder import plot_lr_finder
 from .schedules import plot_schedule
 
 __all__ = [
@@ -15,7 +17,9 @@ __all__ = [
     "plot_activations",
     "plot_calibration",
     "plot_confusion",
+    "plot_health",
     "plot_history",
+    "plot_lr_finder",
     "plot_schedule",
     "plot_weights",
 ]

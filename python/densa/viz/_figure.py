@@ -9,6 +9,7 @@ from densa.saving.file_format import write_beside
 
 # Blue and orange stay apart for colour-blind eyes and in grey.
 TRAINING, VALIDATION = "#2a6fbb", "#e07b1f"
+FOUND = "#c0392b"  # what is pointed out
 GRID = {"alpha": 0.3, "linewidth": 0.6}
 
 
