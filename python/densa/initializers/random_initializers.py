@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from densa._numbers import check_real_number
 from densa._philox import Philox
 from densa.initializers.initializer import Initializer
 from densa.random import SeedGenerator, make_default_seed
@@ -73,6 +74,8 @@ class RandomNormal(RandomInitializer):
     """
 
     def __init__(self, mean: float = 0.0, stddev: float = 0.05, seed: Any = None) -> None:
+        check_real_number(f"{type(self).__name__}: `mean`", mean)
+        check_real_number(f"{type(self).__name__}: `stddev`", stddev, least=0)
         self.mean = mean
         self.stddev = stddev
         super().__init__(seed)
@@ -100,6 +103,8 @@ class TruncatedNormal(RandomInitializer):
     """
 
     def __init__(self, mean: float = 0.0, stddev: float = 0.05, seed: Any = None) -> None:
+        check_real_number(f"{type(self).__name__}: `mean`", mean)
+        check_real_number(f"{type(self).__name__}: `stddev`", stddev, least=0)
         self.mean = mean
         self.stddev = stddev
         super().__init__(seed)
@@ -126,6 +131,8 @@ class RandomUniform(RandomInitializer):
     """
 
     def __init__(self, minval: float = -0.05, maxval: float = 0.05, seed: Any = None) -> None:
+        check_real_number(f"{type(self).__name__}: `minval`", minval)
+        check_real_number(f"{type(self).__name__}: `maxval`", maxval, least=minval)
         self.minval = minval
         self.maxval = maxval
         super().__init__(seed)

@@ -141,8 +141,12 @@ def check_accumulation(steps: Any) -> None:
         )
 
 
-def check_scale(loss_scale_factor: Any) -> None:
-    """Refuses a factor of the loss that is not above 0 and finite."""
+def check_scale(loss_scale_factor: Any, weight_decay: Any = None) -> None:
+    """Refuses a factor of the loss that is not above 0, a decay that is negative, and infinity."""
+    if weight_decay is not None:
+        check_real_number("`weight_decay`", weight_decay, least=0)
+        if weight_decay == math.inf:
+            raise ValueError("`weight_decay` must be a finite number or None; received inf.")
     if loss_scale_factor is None:
         return
     check_real_number("`loss_scale_factor`", loss_scale_factor)

@@ -121,7 +121,7 @@ class Optimizer(OptimizerState):
         )
         check_averages(use_ema, ema_momentum, ema_overwrite_frequency)
         check_accumulation(gradient_accumulation_steps)
-        check_scale(loss_scale_factor)
+        check_scale(loss_scale_factor, weight_decay)
         check_proximal(own["proximal_l1"])
         multipliers = check_multipliers(own["learning_rate_multipliers"])
         excluded = check_excluded(own["weight_decay_excluded"])
