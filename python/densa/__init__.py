@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         constraints,
         convert,
         datasets,
+        dtype_policies,
         initializers,
         layers,
         losses,
@@ -68,6 +69,7 @@ _MODULES = (
     "constraints",
     "convert",
     "datasets",
+    "dtype_policies",
     "initializers",
     "layers",
     "losses",
@@ -132,6 +134,16 @@ def __getattr__(name: str) -> Any:
     return value
 
 
+def version() -> str:
+    """Return densa's version.
+
+    Example:
+        >>> densa.version() == densa.__version__
+        True
+    """
+    return __version__
+
+
 def __dir__() -> list[str]:
     return sorted([*globals(), *_MODULES, *_NAMES])
 
@@ -162,6 +174,7 @@ __all__ = [
     "constraints",
     "convert",
     "datasets",
+    "dtype_policies",
     "enable_grad",
     "from_dlpack",
     "get_device",
@@ -187,5 +200,6 @@ __all__ = [
     "show_config",
     "utils",
     "value_and_grad",
+    "version",
     "viz",
 ]

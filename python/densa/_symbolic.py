@@ -180,7 +180,15 @@ _add_operators(KerasTensor)
 
 
 def is_keras_tensor(x: Any) -> bool:
-    """Tell whether x is a symbolic tensor."""
+    """Tell whether x is a symbolic tensor.
+
+    Args:
+        x: anything.
+
+    Example:
+        >>> densa.utils.is_keras_tensor(densa.Input((2,)))
+        True
+    """
     return isinstance(x, KerasTensor)
 
 

@@ -14,6 +14,10 @@ import numpy as np
 
 from densa import _core, config
 from densa._symbolic import op
+from densa.ops.activation import glu as glu
+from densa.ops.activation import sparse_plus as sparse_plus
+from densa.ops.activation import sparse_sigmoid as sparse_sigmoid
+from densa.ops.activation import sparsemax as sparsemax
 from densa.saving.registry import Family
 
 
@@ -447,6 +451,7 @@ _FUNCTIONS: tuple[Callable[..., Any], ...] = (
     elu,
     exponential,
     gelu,
+    glu,
     hard_shrink,
     hard_sigmoid,
     hard_silu,
@@ -465,6 +470,9 @@ _FUNCTIONS: tuple[Callable[..., Any], ...] = (
     softmax,
     softplus,
     softsign,
+    sparse_plus,
+    sparse_sigmoid,
+    sparsemax,
     squareplus,
     tanh,
     tanh_shrink,

@@ -1,6 +1,6 @@
-"""Names of Keras 2's `keras.backend` that older code about dense networks uses.
+"""Keras' `keras.backend`: questions about types, and names of Keras 2 that older code uses.
 
-Keras 3 has other names for them, which new code should use; each function says which.
+Keras 3 has other names for `get_value` and `set_value`; each says which.
 """
 
 from __future__ import annotations
@@ -10,9 +10,93 @@ from typing import Any
 
 import numpy as np
 
-from densa.config import epsilon, floatx, set_epsilon, set_floatx
+from densa import _core
+from densa._scope import clear_session
+from densa._symbolic import is_keras_tensor
+from densa.config import dtype_name, epsilon, floatx, is_float, set_epsilon, set_floatx
 
-__all__ = ["epsilon", "floatx", "get_value", "set_epsilon", "set_floatx", "set_value"]
+__all__ = [
+    "clear_session",
+    "epsilon",
+    "floatx",
+    "get_value",
+    "is_float_dtype",
+    "is_int_dtype",
+    "is_keras_tensor",
+    "result_type",
+    "set_epsilon",
+    "set_floatx",
+    "set_value",
+    "standardize_dtype",
+]
+
+
+def standardize_dtype(dtype: Any) -> str:
+    """Return a type's name.
+
+    Args:
+        dtype: a name, a NumPy dtype, a Python or NumPy type, or None for floatx.
+
+    Raises:
+        ValueError: for what is no type that densa has.
+
+    Example:
+
+    >>> import densa
+    >>> densa.backend.standardize_dtype(np.int64)
+    'int64'
+    """
+    name = str(dtype_name(dtype))
+    try:
+        _core.to_tensor(0, name)
+    except (TypeError, ValueError):
+        raise ValueError(f"There is no dtype {dtype!r} in densa.") from None
+    return name
+
+
+def is_float_dtype(dtype: Any) -> bool:
+    """Tell whether a type is a floating one.
+
+    Args:
+        dtype: what `standardize_dtype` takes.
+
+    Example:
+
+    >>> import densa
+    >>> densa.backend.is_float_dtype("bfloat16")
+    True
+    """
+    return is_float(standardize_dtype(dtype))
+
+
+def is_int_dtype(dtype: Any) -> bool:
+    """Tell whether a type is one of whole numbers.
+
+    Args:
+        dtype: what `standardize_dtype` takes.
+
+    Example:
+
+    >>> import densa
+    >>> densa.backend.is_int_dtype("uint8")
+    True
+    """
+    return standardize_dtype(dtype).startswith(("int", "uint"))
+
+
+def result_type(*dtypes: Any) -> str:
+    """Return the type that values of these types are computed in together.
+
+    Args:
+        dtypes: what `standardize_dtype` takes, one at least.
+
+    Example:
+
+    >>> import densa
+    >>> densa.backend.result_type("int32", "float32")
+    'float32'
+    """
+    return _core.result_type(*(_core.to_tensor(0, standardize_dtype(d)) for d in dtypes))
 
 
 def get_value(x: Any) -> Any:

@@ -83,6 +83,7 @@ def test_new_integers_of_random():
 X, IDS, LOGITS = np.array([[1.0, 2.0], [3.0, 4.0]], "float32"), np.array([1, 0]), np.eye(2)
 NO_TENSOR = {"is_tensor", "convert_to_numpy", "shape", "ndim", "size"}
 MAKING_ALONE = {"zeros", "ones", "empty", "full", "arange", "linspace", "eye", "identity"}
+MAKING_ALONE |= {"tri", "logspace", "geomspace"}
 ARGUMENTS = {  # behind the first one, which is X unless FIRST says otherwise
     "transpose": (),
     "cast": ("float64",),
@@ -116,8 +117,18 @@ ARGUMENTS = {  # behind the first one, which is X unless FIRST says otherwise
     "batch_normalization": (X[0], X[1], -1),
     "psnr": (X, 1.0),
     "max": (None, False, 9.0),
+    "array_split": (2,),
+    "layer_normalization": (),
+    "quantile": (0.5,),
+    "searchsorted": (X,),
+    "digitize": (X[0],),
+    "segment_sum": (IDS, 2),
+    "slice_update": ((0, 0), X[:1]),
+    "top_k": (1,),
 }
 FIRST = {
+    "bincount": IDS,
+    "searchsorted": X[0],
     "one_hot": IDS,
     "multi_hot": IDS[None],
     "in_top_k": IDS,
@@ -133,6 +144,10 @@ def call(name, first):
     if name in SEVERAL:
         return getattr(ops, name)([first, X])
     function = getattr(ops, name)
+    if name == "einsum":
+        return function("ab,bc->ac", first, X)
+    if name == "select":
+        return function([first], [X], 0.0)
     given = ARGUMENTS.get(name)
     if given is None:
         known = inspect.signature(function).parameters.values()
@@ -200,6 +215,7 @@ LAYERS = {
     "Dropout": lambda: layers.Dropout(0.5),
     "GaussianDropout": lambda: layers.GaussianDropout(0.5),
     "GaussianNoise": lambda: layers.GaussianNoise(0.5),
+    "RepeatVector": lambda: layers.RepeatVector(2),
     "Lambda": lambda: layers.Lambda(lambda x: x * 2),
     "Permute": lambda: layers.Permute((1,)),
     "RandomBrightness": lambda: layers.RandomBrightness(0.2),
@@ -215,7 +231,7 @@ ALL = [
     name
     for name in layers.__all__
     if isinstance(getattr(layers, name), type)
-    and name not in ("Input", "InputLayer", "InputSpec", "Layer")
+    and name not in ("Input", "InputLayer", "InputSpec", "Layer", "Wrapper")
 ]
 
 

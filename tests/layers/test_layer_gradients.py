@@ -51,6 +51,7 @@ CASES = {
     "Softmax": (lambda: L.Softmax(), X),
     "Softmax, axes": (lambda: L.Softmax((1, 2)), data(2, 3, 4)),
     "Reshape": (lambda: L.Reshape((3, 2)), X),
+    "RepeatVector": (lambda: L.RepeatVector(3), X),
     "Permute": (lambda: L.Permute((2, 1)), data(2, 3, 4)),
     "Flatten": (lambda: L.Flatten(), data(2, 3, 4)),
     "Rescaling": (lambda: L.Rescaling(0.5, 1.0), X),

@@ -123,6 +123,7 @@ CASES = {
     "Reshape": (lambda: L.Reshape((3, 2)), X, lambda _, x: x.reshape(5, 3, 2)),
     "Reshape, -1": (lambda: L.Reshape((-1, 2)), X, lambda _, x: x.reshape(5, 3, 2)),
     "Permute": (lambda: L.Permute((2, 1)), data(2, 3, 4), lambda _, x: x.transpose(0, 2, 1)),
+    "RepeatVector": (lambda: L.RepeatVector(3), X, lambda _, x: np.stack([x] * 3, axis=1)),
     "Identity": (lambda: L.Identity(), X, lambda _, x: x),
     "Dropout": (lambda: L.Dropout(0.5), X, lambda _, x: x),
     "AlphaDropout": (lambda: L.AlphaDropout(0.5), X, lambda _, x: x),

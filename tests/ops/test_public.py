@@ -7,6 +7,7 @@ import pytest
 
 import densa
 from densa import ops
+from ops import composed_cases
 from ops.tools import tensor
 
 RNG = np.random.default_rng(0)
@@ -202,7 +203,8 @@ WITHOUT_CASE = {
     "array", "arange", "convert_to_numpy", "convert_to_tensor", "empty", "erf", "eye", "full",
     "gelu", "identity", "is_tensor", "linspace", "moments", "ndim", "ones", "selu", "shape",
     "size", "split", "unstack", "zeros",
-}  # fmt: skip
+} | composed_cases.WITHOUT_CASE  # fmt: skip
+CASES += composed_cases.CASES
 
 
 def ids(case):
@@ -298,6 +300,52 @@ def test_several_results():
     np.testing.assert_array_equal(ops.where(X > 0)[1].numpy(), np.where(X > 0)[1])
 
 
+def test_several_results_of_composed_ops():
+    for got, expected in zip(ops.array_split(X, 3, 1), np.array_split(X, 3, 1), strict=True):
+        np.testing.assert_array_equal(got.numpy(), expected)
+    for how in ("xy", "ij"):
+        want = np.meshgrid(X[0], X[1, :2], X[2, :3], indexing=how)
+        for got, expected in zip(ops.meshgrid(X[0], X[1, :2], X[2, :3], indexing=how), want,
+                                 strict=True):  # fmt: skip
+            np.testing.assert_array_equal(got.numpy(), expected)
+    values, places = ops.top_k(X, 2)
+    np.testing.assert_array_equal(places.numpy(), np.argsort(-X, -1)[:, :2])
+    np.testing.assert_array_equal(values.numpy(), -np.sort(-X, -1)[:, :2])
+    numbers, step = ops.linspace(0.0, 1.0, 5, retstep=True)
+    assert (numbers.shape, float(step)) == ((5,), 0.25)
+    assert ops.linspace([0.0, 1.0], [1.0, 3.0], 3, axis=1).numpy().tolist() == [
+        [0.0, 0.5, 1.0],
+        [1.0, 2.0, 3.0],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "domain"),
+    [("arcsin", 0.9), ("arccos", 0.9), ("arctanh", 0.9), ("arctan", 4), ("arcsinh", 4),
+     ("cbrt", 4), ("exp2", 4), ("erfc", 2), ("sparse_plus", 0.9), ("sinc", 3)],
+)  # fmt: skip
+def test_slopes_of_composed_ops(name, domain):
+    z = np.array([-0.83, -0.41, 0.13, 0.7]) * domain
+    v = densa.Variable(z.astype("f8"), dtype="float64")
+    densa.ops.sum(getattr(ops, name)(v)).backward()
+    step = 1e-5
+    up, down = (np.asarray(getattr(ops, name)(z + s)) for s in (step, -step))
+    np.testing.assert_allclose(v.grad.numpy(), (up - down) / (2 * step), rtol=1e-5, atol=1e-7)
+
+
+def test_slopes_at_zero_and_of_running_sums():
+    for name in ("arcsinh", "arctanh", "arctan", "arcsin"):
+        v = densa.Variable([0.0])
+        getattr(ops, name)(v).backward()
+        assert v.grad.numpy().tolist() == [1.0]
+    v = densa.Variable([1.0, 2.0, 3.0])
+    ops.sum(ops.cumsum(v)).backward()
+    assert v.grad.numpy().tolist() == [3.0, 2.0, 1.0]
+    v = densa.Variable([3.0, 1.0, 2.0])
+    ops.sum(ops.sort(v) * np.array([1.0, 10.0, 100.0], "f4")).backward()
+    assert v.grad.numpy().tolist() == [100.0, 1.0, 10.0]
+
+
 def test_gelu_forms():
     from scipy.special import ndtr
 
@@ -331,6 +379,20 @@ def test_dtypes():
         ("even size", lambda: ops.glu(X[:, :3])),
         ("mode", lambda: ops.pad(X, 1, mode="reflect")),
         ("sparse", lambda: ops.one_hot([0], 2, sparse=True)),
+        ("operands", lambda: ops.einsum("ab,bc->ac", X)),
+        ("does not name", lambda: ops.einsum("abc,cd->ad", X, Y)),
+        ("has size", lambda: ops.einsum("ab,bc->ac", X, Y)),
+        ("twice", lambda: ops.einsum("aa->a", X)),
+        ("axes of the operands", lambda: ops.einsum("ab->ac", X)),
+        ("between 0 and 1", lambda: ops.quantile(X, 2.0)),
+        ("method", lambda: ops.quantile(X, 0.3, method="cubic")),
+        ("has no 9", lambda: ops.top_k(X, 9)),
+        ("side", lambda: ops.searchsorted([1.0], X, side="up")),
+        ("does not lie in", lambda: ops.slice_update(X, (2, 3), Y)),
+        ("same axis", lambda: ops.diagonal(X, 0, 1, -1)),
+        ("must be at least 0", lambda: ops.bincount([-1])),
+        ("one part", lambda: ops.array_split(X, 0)),
+        ("indexing", lambda: ops.meshgrid([1.0], indexing="yx")),
     ],
 )
 def test_errors(match, call):

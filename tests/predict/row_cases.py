@@ -86,7 +86,10 @@ CASES = {
             "log1p log2 log_sigmoid log_softmax logical_not mish nan_to_num negative normalize "
             "ones_like reciprocal relu relu6 round rsqrt selu sigmoid sign silu sin sinh "
             "soft_shrink softmax softplus softsign sqrt square squareplus stop_gradient swish tan "
-            "tanh tanh_shrink zeros_like"
+            "tanh tanh_shrink zeros_like "
+            "arccos arccosh arcsin arcsinh arctan arctanh cbrt deg2rad empty_like erfc exp2 fabs "
+            "isneginf isposinf rad2deg sinc sparse_plus sparse_sigmoid sparsemax trunc "
+            "layer_normalization rms_normalization"
         ).split()
     },
     **{
@@ -94,7 +97,8 @@ CASES = {
         for name in (
             "add arctan2 binary_crossentropy categorical_crossentropy divide divide_no_nan equal "
             "floor_divide greater greater_equal isclose less less_equal logaddexp logical_and "
-            "logical_or logical_xor maximum minimum mod multiply not_equal subtract true_divide"
+            "logical_or logical_xor maximum minimum mod multiply not_equal subtract true_divide "
+            "fmax fmin fmod heaviside hypot logaddexp2"
         ).split()
     },
     "power of p, x": lambda p, x: ops.power(p, x),
@@ -119,7 +123,7 @@ CASES = {
     **{
         f"{name} of the last axis": lambda m, name=name: getattr(ops, name)(m, axis=-1)
         for name in "all amax amin any argmax argmin average count_nonzero logsumexp max mean min "
-        "norm prod std sum var".split()
+        "norm prod std sum var cumprod cumsum diff nanmax nanmean nanmin nansum trapezoid".split()
     },
     **{
         f"{name} of the first axis": lambda m, name=name: getattr(ops, name)(m, axis=0)
@@ -129,6 +133,8 @@ CASES = {
         f"{name} of everything": lambda m, name=name: getattr(ops, name)(m)
         for name in "all any argmax average count_nonzero norm std".split()
     },
+    "cumsum over the batch": lambda m: ops.cumsum(m, axis=0),
+    "allclose": lambda x, y: ops.allclose(x, y),
     "argmax, kept": lambda m: ops.argmax(m, axis=1, keepdims=True),
     "average with weights": lambda m: ops.average(m, axis=2, weights=np.arange(1.0, 5.0)),
     "average with the row's weights": lambda x, p: ops.average(x, axis=-1, weights=p),
@@ -180,6 +186,10 @@ CASES = {
     "outer with a vector": lambda s: ops.outer(s, LINE),
     "outer of all": lambda x, y: ops.outer(x, y),
     "vdot": lambda x, y: ops.vdot(x, y),
+    "einsum of the last axis": lambda m: ops.einsum("rab,bc->rac", m, SQUARE),
+    "einsum of the row": lambda m, n: ops.einsum("rab,rcb->rac", m, n),
+    "einsum over the batch": lambda x, y: ops.einsum("ra,rb->ab", x, y),
+    "inner with a vector": lambda x: ops.inner(x, LINE),
     "tensordot of the last axis": lambda m: ops.tensordot(m, SQUARE, 1),
     "tensordot of two axes": lambda m: ops.tensordot(m, CUBE, 2),
     "tensordot over the batch": lambda x, y: ops.tensordot(x, y, ([0], [0])),
@@ -241,6 +251,22 @@ CASES = {
     "triu": lambda q: ops.triu(q),
     "tril of the batch": lambda x: ops.tril(x),
     "diagonal of the batch": lambda x: ops.diagonal(x),
+    "diagonal of the row": lambda q: ops.diagonal(q, 1, 1, 2),
+    "trace of the row": lambda q: ops.trace(q, axis1=1, axis2=2),
+    "diag of the batch": lambda x: ops.diag(x),
+    "append": lambda x, y: ops.append(x, y, axis=1),
+    "array_split": lambda m: ops.array_split(m, 3, axis=2),
+    "fliplr": lambda x: ops.fliplr(x),
+    "flipud": lambda x: ops.flipud(x),
+    "tri, logspace, geomspace": lambda x: (
+        x @ ops.tri(4) + ops.logspace(0, 1, 4) + ops.geomspace(1, 8, 4)
+    ),
+    "meshgrid": lambda x: x + ops.meshgrid(LINE, LINE[:1])[0],
+    "select": lambda x, y: ops.select([x > 1, x > 0], [x, y], 2.0),
+    "searchsorted": lambda x: ops.searchsorted([-1.0, 0.0, 1.0], x),
+    "digitize": lambda x: ops.digitize(x, [-1.0, 0.0, 1.0]),
+    "segment_sum over the batch": lambda x, j: ops.segment_sum(x, j, 3),
+    "slice_update": lambda x: ops.slice_update(x, (0, 0), [[1.0]]),
     "slice": lambda m: ops.slice(m, (0, 1, 0), (-1, 2, 3)),
     "slice of rows": lambda m: ops.slice(m, (1, 0, 0), (2, -1, -1)),
     # ---- picking ----

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 import densa
+from densa._scope import to_snake_case
 
 FAMILIES = {
     "activations": densa.activations,
@@ -20,6 +21,7 @@ each = pytest.mark.parametrize("module", FAMILIES.values(), ids=FAMILIES)
 NEED_ARGUMENTS = {"MeanMetricWrapper", "LossScaleOptimizer", "lossscaleoptimizer"}
 NEED_ARGUMENTS |= {"PrecisionAtRecall", "RecallAtPrecision", "SensitivityAtSpecificity"}
 NEED_ARGUMENTS |= {"SpecificityAtSensitivity", "IoU", "MeanIoU", "OneHotIoU", "OneHotMeanIoU"}
+NEED_ARGUMENTS |= {to_snake_case(name) for name in NEED_ARGUMENTS}
 
 
 def names(module):

@@ -30,6 +30,11 @@ class LearningRateScheduler(Callback):
 
     def __init__(self, schedule: Callable[..., float], verbose: int = 0) -> None:
         super().__init__()
+        if not callable(schedule):
+            raise TypeError(
+                "LearningRateScheduler: `schedule` must be a function of the epoch, or of epoch "
+                f"and rate; received {schedule!r} of type {type(schedule).__name__}."
+            )
         self.schedule = schedule
         self.verbose = verbose
         self._takes_rate = _takes_two(schedule)

@@ -48,6 +48,7 @@ for _cls in _CLASSES:
 _names.update(
     {"uniform": RandomUniform, "normal": RandomNormal, "one": Ones, "zero": Zeros}
     | {"orthogonal_initializer": Orthogonal, "IdentityInitializer": Identity}
+    | {"OrthogonalInitializer": Orthogonal}
 )
 _family = Family("initializer", "densa.initializers", _names)
 
@@ -55,6 +56,7 @@ _family = Family("initializer", "densa.initializers", _names)
 constant, zeros, ones, identity = Constant, Zeros, Ones, Identity
 random_normal, random_uniform, truncated_normal = RandomNormal, RandomUniform, TruncatedNormal
 variance_scaling, orthogonal = VarianceScaling, Orthogonal
+IdentityInitializer, OrthogonalInitializer = Identity, Orthogonal
 glorot_normal, glorot_uniform = GlorotNormal, GlorotUniform
 he_normal, he_uniform = HeNormal, HeUniform
 lecun_normal, lecun_uniform = LecunNormal, LecunUniform

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from densa._numbers import check_real_number
 from densa._philox import Philox
 from densa.initializers.initializer import Initializer
 from densa.random import SeedGenerator, make_default_seed
@@ -73,6 +74,8 @@ class RandomNormal(RandomInitializer):
     """
 
     def __init__(self, mean: float = 0.0, stddev: float = 0.05, seed: Any = None) -> None:
+        check_real_number(f"{type(self).__name__}: `mean`", mean)
+        check_real_number(f"{type(self).__name__}: `stddev`", stddev, least=0)
         self.mean = mean
         self.stddev = stddev
         super().__init__(seed)
@@ -100,6 +103,8 @@ class TruncatedNormal(RandomInitializer):
     """
 
     def __init__(self, mean: float = 0.0, stddev: float = 0.05, seed: Any = None) -> None:
+        check_real_number(f"{type(self).__name__}: `mean`", mean)
+        check_real_number(f"{type(self).__name__}: `stddev`", stddev, least=0)
         self.mean = mean
         self.stddev = stddev
         super().__init__(seed)
@@ -126,6 +131,8 @@ class RandomUniform(RandomInitializer):
     """
 
     def __init__(self, minval: float = -0.05, maxval: float = 0.05, seed: Any = None) -> None:
+        check_real_number(f"{type(self).__name__}: `minval`", minval)
+        check_real_number(f"{type(self).__name__}: `maxval`", maxval, least=minval)
         self.minval = minval
         self.maxval = maxval
         super().__init__(seed)
@@ -146,9 +153,13 @@ class VarianceScaling(RandomInitializer):
         mode: `"fan_in"`, `"fan_out"` or `"fan_avg"`.
         distribution: `"truncated_normal"`, `"untruncated_normal"` or `"uniform"`.
         seed: see `RandomInitializer`.
+        input_axes: axes of the weight whose sizes multiply to the number of inputs.
+        output_axes: those of the outputs; both or none. None: the last axis holds outputs, the one
+            before it inputs, and what stands before them belongs to both.
 
     Raises:
-        ValueError: for a scale not above zero, an unknown mode or distribution.
+        ValueError: for a scale not above zero, an unknown mode or distribution, one of the two
+            lists of axes alone, or axes that a weight has not.
 
     Example:
         >>> init = densa.initializers.VarianceScaling(2.0, "fan_avg", "uniform", seed=1)
@@ -162,7 +173,14 @@ class VarianceScaling(RandomInitializer):
         mode: str = "fan_in",
         distribution: str = "truncated_normal",
         seed: Any = None,
+        input_axes: Any = None,
+        output_axes: Any = None,
     ) -> None:
+        if (input_axes is None) != (output_axes is None):
+            raise ValueError(
+                "`input_axes` and `output_axes` must be given together; received "
+                f"input_axes={input_axes!r}, output_axes={output_axes!r}."
+            )
         if scale <= 0.0:
             raise ValueError(f"Argument `scale` must be positive float. Received: scale={scale}")
         mode = mode.lower()
@@ -182,10 +200,12 @@ class VarianceScaling(RandomInitializer):
         self.scale = scale
         self.mode = mode
         self.distribution = distribution
+        self.input_axes = None if input_axes is None else [int(a) for a in input_axes]
+        self.output_axes = None if output_axes is None else [int(a) for a in output_axes]
         super().__init__(seed)
 
     def array(self, shape: Any, dtype: str) -> Any:
-        fan_in, fan_out = compute_fans(shape)
+        fan_in, fan_out = compute_fans(shape, self.input_axes, self.output_axes)
         n = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2}[self.mode]
         variance = self.scale / max(1.0, n)
         source, count = self._source(), math.prod(shape)
@@ -205,7 +225,13 @@ class VarianceScaling(RandomInitializer):
             "mode": self.mode,
             "distribution": self.distribution,
             **super().get_config(),
+            **self._axes(),
         }
+
+    def _axes(self) -> dict[str, Any]:
+        if self.input_axes is None:
+            return {}
+        return {"input_axes": self.input_axes, "output_axes": self.output_axes}
 
 
 class _Fixed(VarianceScaling):
@@ -213,11 +239,11 @@ class _Fixed(VarianceScaling):
 
     _fixed: tuple[float, str, str]
 
-    def __init__(self, seed: Any = None) -> None:
-        super().__init__(*self._fixed, seed=seed)
+    def __init__(self, seed: Any = None, input_axes: Any = None, output_axes: Any = None) -> None:
+        super().__init__(*self._fixed, seed, input_axes, output_axes)
 
     def get_config(self) -> dict[str, Any]:
-        return RandomInitializer.get_config(self)
+        return {**RandomInitializer.get_config(self), **self._axes()}
 
 
 class GlorotUniform(_Fixed):
@@ -225,6 +251,8 @@ class GlorotUniform(_Fixed):
 
     Args:
         seed: see `RandomInitializer`.
+        input_axes: see `VarianceScaling`.
+        output_axes: see `VarianceScaling`.
 
     Example:
         >>> densa.initializers.GlorotUniform(seed=1)((2, 3)).shape
@@ -239,6 +267,8 @@ class GlorotNormal(_Fixed):
 
     Args:
         seed: see `RandomInitializer`.
+        input_axes: see `VarianceScaling`.
+        output_axes: see `VarianceScaling`.
 
     Example:
         >>> densa.initializers.GlorotNormal(seed=1)((2, 3)).shape
@@ -253,6 +283,8 @@ class LecunNormal(_Fixed):
 
     Args:
         seed: see `RandomInitializer`.
+        input_axes: see `VarianceScaling`.
+        output_axes: see `VarianceScaling`.
 
     Example:
         >>> densa.initializers.LecunNormal(seed=1)((2, 3)).shape
@@ -267,6 +299,8 @@ class LecunUniform(_Fixed):
 
     Args:
         seed: see `RandomInitializer`.
+        input_axes: see `VarianceScaling`.
+        output_axes: see `VarianceScaling`.
 
     Example:
         >>> densa.initializers.LecunUniform(seed=1)((2, 3)).shape
@@ -281,6 +315,8 @@ class HeNormal(_Fixed):
 
     Args:
         seed: see `RandomInitializer`.
+        input_axes: see `VarianceScaling`.
+        output_axes: see `VarianceScaling`.
 
     Example:
         >>> densa.initializers.HeNormal(seed=1)((2, 3)).shape
@@ -295,6 +331,8 @@ class HeUniform(_Fixed):
 
     Args:
         seed: see `RandomInitializer`.
+        input_axes: see `VarianceScaling`.
+        output_axes: see `VarianceScaling`.
 
     Example:
         >>> densa.initializers.HeUniform(seed=1)((2, 3)).shape
@@ -342,9 +380,19 @@ class Orthogonal(RandomInitializer):
         return {"gain": self.gain, **super().get_config()}
 
 
-def compute_fans(shape: Any) -> tuple[float, float]:
+def compute_fans(
+    shape: Any, input_axes: Any = None, output_axes: Any = None
+) -> tuple[float, float]:
     """Return the numbers of inputs and outputs of a weight of this shape."""
     dims = tuple(shape)
+    if input_axes is not None:
+        axes = [*input_axes, *output_axes]
+        if not all(-len(dims) <= a < len(dims) for a in axes):
+            raise ValueError(
+                f"input_axes={input_axes} and output_axes={output_axes} do not fit a weight of "
+                f"shape {dims}."
+            )
+        return math.prod(dims[a] for a in input_axes), math.prod(dims[a] for a in output_axes)
     if not dims:
         return 1, 1
     if len(dims) == 1:

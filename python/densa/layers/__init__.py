@@ -43,6 +43,7 @@ from densa.layers.random_rotation import RandomRotation
 from densa.layers.random_translation import RandomTranslation
 from densa.layers.random_zoom import RandomZoom
 from densa.layers.relu import ReLU
+from densa.layers.repeat_vector import RepeatVector
 from densa.layers.rescaling import Rescaling
 from densa.layers.reshape import Reshape
 from densa.layers.rms_normalization import RMSNormalization
@@ -51,6 +52,7 @@ from densa.layers.softmax import Softmax
 from densa.layers.subtract import Subtract, subtract
 from densa.layers.swish import Swish
 from densa.layers.unit_normalization import UnitNormalization
+from densa.layers.wrapper import Wrapper
 from densa.saving.serialization import deserialize_keras_object, serialize_keras_object
 
 
@@ -138,11 +140,13 @@ __all__ = [
     "RandomZoom",
     "ReLU",
     "Rescaling",
+    "RepeatVector",
     "Reshape",
     "Softmax",
     "Subtract",
     "Swish",
     "UnitNormalization",
+    "Wrapper",
     "add",
     "average",
     "concatenate",

@@ -13,6 +13,27 @@ from densa.device import beside
 
 _SMALLEST = 1e-12  # length that a vector is divided by
 
+# Arguments of Keras' layers that densa has not, with the values that say so: they stand in the
+# configurations that Keras writes. `renorm_momentum` says nothing without `renorm`.
+_OFF: dict[str, tuple[Any, ...]] = {
+    "lora_alpha": (None,),
+    "lora_rank": (None,),
+    "quantization_config": (None,),
+    "renorm": (False,),
+    "renorm_clipping": (None, {}),
+    "rms_scaling": (False,),
+}
+
+
+def without_what_is_off(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Return a layer's further arguments without those of Keras that ask for nothing."""
+    if not arguments:
+        return arguments
+    out = {k: v for k, v in arguments.items() if k not in _OFF or v not in _OFF[k]}
+    if "renorm" not in out:
+        out.pop("renorm_momentum", None)
+    return out
+
 
 def as_float(x: Any, dtype: str) -> Any:
     """Return x in the given floating type."""

@@ -28,6 +28,8 @@ class Activation(Layer):
         return self.activation(inputs)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
+        if activations.fused_name(self.activation) is None:  # glu halves an axis
+            return super().compute_output_shape(input_shape)
         return input_shape
 
     def get_config(self) -> dict[str, Any]:

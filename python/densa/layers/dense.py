@@ -100,7 +100,8 @@ class Dense(Layer):
         return _core.apply("dense", *operands, activation=fused)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
-        return (*input_shape[:-1], self.units)
+        units = self.units // 2 if self.activation is activations.glu else self.units
+        return (*input_shape[:-1], units)
 
     def get_config(self) -> dict[str, Any]:
         return {

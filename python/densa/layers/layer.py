@@ -28,6 +28,7 @@ from densa._symbolic import (
     infer_outputs,
     standardize_shape,
 )
+from densa.layers._helpers import without_what_is_off
 from densa.layers._shapes import as_shapes, tree_of_shapes
 from densa.layers._tracking import PLAIN, Tracked, losses_pending
 from densa.layers.input_spec import assert_input_compatibility
@@ -96,6 +97,7 @@ class Layer(Tracked, Operation):
             shape = (kwargs.pop("input_dim"),)
         if "batch_input_shape" in kwargs:
             shape = tuple(kwargs.pop("batch_input_shape"))[1:]
+        kwargs = without_what_is_off(kwargs)
         if kwargs:
             raise ValueError(
                 f"Unrecognized keyword arguments passed to {type(self).__name__}: {kwargs}."

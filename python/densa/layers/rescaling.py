@@ -27,6 +27,12 @@ class Rescaling(Layer):
 
     def __init__(self, scale: Any, offset: Any = 0.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        for argument, value in (("scale", scale), ("offset", offset)):
+            if np.asarray(value).dtype.kind not in "fiub":
+                raise TypeError(
+                    f"Rescaling: `{argument}` must be a number or an array of numbers; received "
+                    f"{value!r} of type {type(value).__name__}."
+                )
         self.scale = scale
         self.offset = offset
         self.built = True

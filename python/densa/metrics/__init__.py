@@ -165,7 +165,8 @@ __all__ = [
 _family = Family(
     "metric",
     "densa.metrics",
-    {name: globals()[name] for name in __all__}
+    {to_snake_case(name): globals()[name] for name in __all__}  # a function before its class
+    | {name: globals()[name] for name in __all__}
     | {
         "bce": BinaryCrossentropy,
         "BCE": BinaryCrossentropy,
@@ -181,17 +182,6 @@ _family = Family(
         "RMSE": RootMeanSquaredError,
         "kld": KLDivergence,
         "logcosh": LogCoshError,
-        "root_mean_squared_error": RootMeanSquaredError,
-        "cosine_similarity": CosineSimilarity,
-        "auc": AUC,
-        "calibration_error": CalibrationError,
-        "f1_score": F1Score,
-        "fbeta_score": FBetaScore,
-        "precision": Precision,
-        "r2_score": R2Score,
-        "recall": Recall,
-        "mean": Mean,
-        "sum": Sum,
         "acc": accuracy,
     },
 )

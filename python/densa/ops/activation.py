@@ -13,6 +13,7 @@ from densa.ops._public import (
     place,
     public,
     reshaped,
+    scalar,
 )
 
 
@@ -371,6 +372,69 @@ def glu(x: Any, axis: int = -1) -> Any:
     half = x.shape[where] // 2
     front = (np.s_[:],) * where
     return x[(*front, np.s_[:half])] * apply("sigmoid", x[(*front, np.s_[half:])])
+
+
+@public
+def sparse_plus(x: Any) -> Any:
+    """Return 0 up to -1, x from 1 on, and (x + 1)² / 4 between: a softplus with exact zeros.
+
+    Args:
+        x: Tensor, array, number or list of any shape.
+
+    Example:
+        >>> densa.ops.sparse_plus([-2.0, 0.0, 3.0]).numpy().tolist()
+        [0.0, 0.25, 3.0]
+    """
+    x = floating(x)
+    bend = apply("multiply", apply("square", apply("add", x, 1.0)), 0.25)
+    low = apply("where", apply("less_equal", x, -1.0), scalar(0.0, x), bend)
+    return apply("where", apply("greater_equal", x, 1.0), x, low)
+
+
+@public
+def sparse_sigmoid(x: Any) -> Any:
+    """Return (x + 1) / 2, kept in [0, 1]: the slope of `sparse_plus`.
+
+    Args:
+        x: Tensor, array, number or list of any shape.
+
+    Example:
+        >>> densa.ops.sparse_sigmoid([-2.0, 0.0, 3.0]).numpy().tolist()
+        [0.0, 0.5, 1.0]
+    """
+    line = apply("multiply", apply("add", floating(x), 1.0), 0.5)
+    return apply("minimum", apply("maximum", line, 0.0), 1.0)
+
+
+@public
+def sparsemax(x: Any, axis: int = -1) -> Any:
+    """Return the point of the simplex nearest to x: like softmax, with exact zeros.
+
+    max(x - τ, 0) with the τ for which the result sums to 1; with Sᵢ the sum and kᵢ the number of
+    the elements that are at least xᵢ, τ = maxᵢ (Sᵢ - 1) / kᵢ. Compares all pairs along the axis.
+    Source: Martins and Astudillo, 2016, https://arxiv.org/abs/1602.02068.
+
+    Args:
+        x: numbers.
+        axis: the axis whose elements sum to 1.
+
+    Raises:
+        ValueError: if there is no such axis.
+
+    Example:
+        >>> densa.ops.sparsemax([1.0, 0.5, -1.0]).numpy().tolist()
+        [0.75, 0.25, 0.0]
+    """
+    x = floating(x)
+    where = place(axis, x.ndim, "sparsemax")
+    each = reshaped(x, [*x.shape[: where + 1], 1, *x.shape[where + 1 :]])
+    others = reshaped(x, [*x.shape[:where], 1, *x.shape[where:]])
+    # others[..., i, j] = x[j] counts for x[i] where it is at least as large.
+    counts = apply("cast", apply("greater_equal", others, each), dtype=x.dtype)
+    total = apply("sum", counts * others, axis=[where + 1])
+    number = apply("sum", counts, axis=[where + 1])
+    bound = apply("max", (total - 1.0) / number, axis=[where], keepdims=True)
+    return apply("maximum", x - bound, 0.0)
 
 
 def _over_axes(name: str, x: Any, axis: Any) -> Any:

@@ -272,13 +272,13 @@ def full_like(x: Any, fill_value: Any, dtype: Any = None) -> Any:
     return filled_like(x, fill_value, dtype)
 
 
-def arange(start: Any, stop: Any = None, step: Any = 1, dtype: Any = None) -> Any:
+def arange(start: Any, stop: Any = None, step: Any = None, dtype: Any = None) -> Any:
     """Return start, start + step, … below stop; with one argument, 0 … start - 1.
 
     Args:
         start: the first number, or the end if it is alone.
         stop: the end, which is left out.
-        step: from one number to the next.
+        step: from one number to the next; None is 1.
         dtype: type name; None is int32 for whole numbers, else floatx.
 
     Example:
@@ -287,14 +287,22 @@ def arange(start: Any, stop: Any = None, step: Any = 1, dtype: Any = None) -> An
     """
     if stop is None:
         start, stop = 0, start
-    numbers = np.arange(start, stop, step)
+    numbers = np.arange(start, stop, 1 if step is None else step)
     if dtype is None:
         whole = numbers.dtype.kind in "iu"
         dtype = "int32" if whole else config.floatx()
     return made(numbers, config.dtype_name(dtype))
 
 
-def linspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype: Any = None) -> Any:
+def linspace(
+    start: Any,
+    stop: Any,
+    num: int = 50,
+    endpoint: bool = True,
+    retstep: bool = False,
+    dtype: Any = None,
+    axis: int = 0,
+) -> Any:
     """Return num evenly spaced numbers from start to stop.
 
     Args:
@@ -302,13 +310,17 @@ def linspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype:
         stop: the last one.
         num: how many.
         endpoint: whether stop is one of them.
+        retstep: whether `(numbers, step)` is returned.
         dtype: type name; None is floatx.
+        axis: where the numbers go, if start and stop are arrays.
 
     Example:
         >>> densa.ops.linspace(0.0, 1.0, 5).numpy().tolist()
         [0.0, 0.25, 0.5, 0.75, 1.0]
     """
-    return made(np.linspace(start, stop, num, endpoint), dtype_or_floatx(dtype))
+    numbers, step = np.linspace(start, stop, num, endpoint, retstep=True, axis=axis)
+    out = made(numbers, dtype_or_floatx(dtype))
+    return (out, made(np.asarray(step), dtype_or_floatx(dtype))) if retstep else out
 
 
 def eye(N: int, M: int | None = None, k: int = 0, dtype: Any = None) -> Any:

@@ -125,24 +125,35 @@ def slice(inputs: Any, start_indices: Any, shape: Any) -> Any:
 
 
 @public
-def diagonal(x: Any) -> Any:
-    """Return the diagonal of a matrix.
+def diagonal(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
+    """Return a diagonal of a matrix, or of each one in a stack, as the last axis.
 
     Args:
-        x: a matrix.
+        x: an array with two axes at least.
+        offset: 0 is the main diagonal, 1 the one above it.
+        axis1: axis of the rows.
+        axis2: axis of the columns.
 
     Raises:
-        ValueError: if x is no matrix.
+        ValueError: if x has less than two axes, or axis1 is axis2.
 
     Example:
         >>> densa.ops.diagonal([[1.0, 2.0], [3.0, 4.0]]).numpy().tolist()
         [1.0, 4.0]
     """
     x = tensor(x)
-    if x.ndim != 2:
+    if x.ndim < 2:
         raise ValueError(f"diagonal: a matrix is needed; got shape {tuple(x.shape)}.")
-    rows, cols = known_shape(x, "diagonal")
-    return apply("take", reshaped(x, [-1]), np.arange(min(rows, cols)) * (cols + 1), axis=0)
+    first, second = place(axis1, x.ndim, "diagonal"), place(axis2, x.ndim, "diagonal")
+    if first == second:
+        raise ValueError(f"diagonal: axis1={axis1} and axis2={axis2} are the same axis.")
+    others = [i for i in range(x.ndim) if i not in (first, second)]
+    rows, cols = known_size(x, first, "diagonal"), known_size(x, second, "diagonal")
+    flat = apply("transpose", x, perm=[*others, first, second])
+    flat = reshaped(flat, [*(x.shape[i] for i in others), rows * cols])
+    at, number = max(-offset, 0) * cols + max(offset, 0), min(rows + min(offset, 0), cols)
+    number = max(min(number, cols - max(offset, 0)), 0)
+    return apply("take", flat, at + np.arange(number) * (cols + 1), axis=len(others))
 
 
 @public

@@ -352,9 +352,10 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
         5.0
     """
     x = floating(x)
-    if ord in (None, "fro", 2) and not (ord == 2 and isinstance(axis, tuple)):
+    several = not isinstance(axis, int) and x.ndim != 1
+    if ord in (None, "fro") or (ord == 2 and not several):
         return apply("sqrt", _reduce("sum", apply("square", x), axis, keepdims))
-    if not isinstance(axis, int) and x.ndim != 1:
+    if several:  # a matrix' own norms, its largest singular value among them, have no kernel
         raise ValueError(f"norm: order {ord!r} is for vectors; give one axis, got axis={axis!r}.")
     size = apply("abs", x)
     if ord == 1:

@@ -315,7 +315,7 @@ def floor(x: Any) -> Any:
         >>> densa.ops.floor([-1.5, 1.5]).numpy().tolist()
         [-2.0, 1.0]
     """
-    return apply("floor", x)
+    return apply("floor", floating(x))
 
 
 @public
@@ -329,7 +329,7 @@ def ceil(x: Any) -> Any:
         >>> densa.ops.ceil([-1.5, 1.5]).numpy().tolist()
         [-1.0, 2.0]
     """
-    return apply("ceil", x)
+    return apply("ceil", floating(x))
 
 
 @public

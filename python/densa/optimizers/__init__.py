@@ -13,6 +13,8 @@ from .adagrad import Adagrad
 from .adam import Adam
 from .adamax import Adamax
 from .adamw import AdamW
+from .ftrl import Ftrl
+from .lamb import Lamb
 from .lion import Lion
 from .loss_scale_optimizer import LossScaleOptimizer
 from .nadam import Nadam
@@ -30,6 +32,8 @@ _CLASSES: tuple[type[Optimizer], ...] = (
     Adamax,
     Nadam,
     Lion,
+    Ftrl,
+    Lamb,
     LossScaleOptimizer,
 )
 _family = Family(
@@ -126,6 +130,8 @@ __all__ = [
     "AdamW",
     "Adamax",
     "Nadam",
+    "Ftrl",
+    "Lamb",
     "Lion",
     "LossScaleOptimizer",
     "deserialize",

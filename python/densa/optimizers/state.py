@@ -52,6 +52,10 @@ class OptimizerState:
             self._slots[name] = found
         return found
 
+    def averages(self) -> list[tuple[Variable, Variable]]:
+        """Each trained variable with its moving average; empty without `use_ema`."""
+        return list(zip(self._trainable_variables, self._averages, strict=False))
+
     @property
     def variables(self) -> list[Variable]:
         """All state: iteration, learning rate, averages, accumulated gradients, slots."""

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import inspect
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from densa.saving.object_registration import get_registered_object
 from densa.saving.serialization import deserialize_keras_object, serialize_keras_object
+
+_ANY = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
 class Family:
@@ -43,7 +46,7 @@ class Family:
                     f"stand in `{self.module}`; a custom one is passed as an object, or registered "
                     "with `densa.saving.register_keras_serializable()`."
                 )
-            return found() if isinstance(found, type) else found
+            return self._made(found, config) if isinstance(found, type) else found
         if not isinstance(config, Mapping) or "class_name" not in config:
             raise ValueError(
                 f"Expected a name of the {self.kind}, or a dictionary with 'class_name' and "
@@ -60,6 +63,16 @@ class Family:
             {"module": self.module, "config": {}, **config}, custom_objects
         )
 
+    def _made(self, kind: type, name: str) -> Any:
+        parameters = inspect.signature(kind).parameters.values()
+        missing = [p.name for p in parameters if p.default is p.empty and p.kind not in _ANY]
+        if missing:
+            raise ValueError(
+                f"The {self.kind} {name!r} cannot be made by its name alone: it needs "
+                f"{', '.join(missing)}. Pass {self.module}.{kind.__name__}({missing[0]}=…)."
+            )
+        return kind()
+
     def get(self, identifier: Any) -> Any:
         """Return an object for a name, a config, a class, a function or an instance."""
         if identifier is None:
@@ -67,7 +80,7 @@ class Family:
         if isinstance(identifier, (str, Mapping)):
             return self.deserialize(identifier)
         if isinstance(identifier, type):
-            return identifier()
+            return self._made(identifier, identifier.__name__)
         if callable(identifier):
             return identifier
         raise ValueError(

@@ -30,6 +30,7 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True, **kwargs: Any)
         filepath: a path ending in `.densa`.
         overwrite: False refuses to replace a file.
         include_optimizer: False leaves the optimizer's state out.
+        zipped: accepted for Keras; None or True, since the model is always one file.
 
     Raises:
         ValueError: for another ending, or a model that data cannot describe.
@@ -44,6 +45,8 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True, **kwargs: Any)
         3
     """
     include_optimizer = kwargs.pop("include_optimizer", True)
+    if kwargs.pop("zipped", None) not in (None, True):
+        raise ValueError("densa writes a model as one file; leave zipped=False out.")
     if kwargs:
         raise ValueError(f"The following arguments are not supported: {sorted(kwargs)}")
     path = _path(filepath, _SUFFIX, overwrite)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from densa._scope import clear_session
 from densa.saving.object_registration import (
     CustomObjectScope,
@@ -20,15 +22,19 @@ from densa.utils.recalibrate_batch_norm import recalibrate_batch_norm
 from densa.utils.seed import set_random_seed
 from densa.utils.split_dataset import split_dataset
 
+Sequence = PyDataset  # Keras' other name for it
+
 __all__ = [
     "CustomObjectScope",
     "PyDataset",
+    "Sequence",
     "clear_session",
     "custom_object_scope",
     "deserialize_keras_object",
     "get_custom_objects",
     "get_registered_name",
     "get_registered_object",
+    "is_keras_tensor",
     "model_to_dot",
     "normalize",
     "pack_x_y_sample_weight",
@@ -41,3 +47,18 @@ __all__ = [
     "to_categorical",
     "unpack_x_y_sample_weight",
 ]
+
+
+def is_keras_tensor(x: Any) -> bool:
+    """Tell whether x is a symbolic tensor.
+
+    Args:
+        x: anything.
+
+    Example:
+        >>> densa.utils.is_keras_tensor(densa.Input((2,)))
+        True
+    """
+    from densa._symbolic import is_keras_tensor as symbolic  # it needs this module
+
+    return symbolic(x)
