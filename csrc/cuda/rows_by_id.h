@@ -59,6 +59,7 @@ __device__ inline void tell(Global<long long> status, std::int64_t position) {
 
 template <class AnyIds>
 __global__ void check_ids(AnyIds ids, Global<long long> status) {
+  DENSA_ROLLED
   for (std::int64_t i = GridStride::begin(); i < ids.count; i += GridStride::step())
     if (ids.row(i) < 0) tell(status, i);
 }
@@ -67,6 +68,7 @@ __global__ void check_ids(AnyIds ids, Global<long long> status) {
 template <class Word>
 __global__ void gather_rows(std::int64_t n, std::int64_t width, Ids ids, Global<const Word> x,
                             Global<Word> y, Global<long long> status) {
+  DENSA_ROLLED
   for (std::int64_t i = GridStride::begin(); i < n; i += GridStride::step()) {
     const std::int64_t rows = i / width, word = i - rows * width;
     const std::int64_t outer = rows / ids.count, position = rows - outer * ids.count;
@@ -106,6 +108,7 @@ __global__ void sum_of_few(std::int64_t n, std::int64_t width, Ids ids, Global<c
     if (blockIdx.x == 0 && row_of[t] < 0) tell(status, t);
   }
   __syncthreads();
+  DENSA_ROLLED
   for (std::int64_t i = GridStride::begin(); i < n; i += GridStride::step()) {
     const std::int64_t rows = i / width, column = i - rows * width;
     const std::int64_t outer = rows / ids.size, row = rows - outer * ids.size;

@@ -46,6 +46,7 @@ __device__ T step_value(int kind, T a, T b) {
 template <class T>
 __global__ void run_arithmetic(ArithmeticCall<T> a) {
   const Run run = a.runs[blockIdx.y];
+  DENSA_ROLLED
   for (std::int64_t i = GridStride::begin(); i < run.n; i += GridStride::step()) {
     T own[kMostInRun] = {};
     const auto operand = [&](int which) {

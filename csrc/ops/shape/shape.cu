@@ -21,6 +21,7 @@ constexpr int kDst = 0, kSrc = 1;
 template <class Word>
 __global__ void move_elements(std::int64_t n, Strided<2> walk, Global<Word> dst,
                               Global<const Word> src) {
+  DENSA_ROLLED
   for (std::int64_t i = GridStride::begin(); i < n; i += GridStride::step()) {
     std::int64_t at[2];
     walk.locate(i, at);

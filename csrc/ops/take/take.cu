@@ -47,6 +47,7 @@ void report_grad(const DeviceCall& call, long long status) {
 template <class Word>
 __global__ void gather_along(std::int64_t line, std::int64_t inner, Ids ids, Global<const Word> x,
                              Global<Word> y, Global<long long> status) {
+  DENSA_ROLLED
   for (std::int64_t k = GridStride::begin(); k < ids.count; k += GridStride::step()) {
     const std::int64_t row = ids.row(k);
     if (row < 0) tell(status, k);
@@ -71,9 +72,12 @@ void take_along(const DeviceCall& call) {
 template <class T>
 __global__ void sum_along(std::int64_t lines, std::int64_t count, std::int64_t inner, Ids ids,
                           Global<const T> dy, Global<T> dx, Global<long long> status) {
+  DENSA_ROLLED
   for (std::int64_t n = GridStride::begin(); n < lines; n += GridStride::step()) {
     const std::int64_t outer = n / inner, column = n - outer * inner;
+    DENSA_ROLLED
     for (std::int64_t r = 0; r < ids.size; ++r) dx[(outer * ids.size + r) * inner + column] = T(0);
+    DENSA_ROLLED
     for (std::int64_t j = 0; j < count; ++j) {
       const std::int64_t k = (outer * count + j) * inner + column, row = ids.row(k);
       if (row < 0) {
@@ -111,6 +115,7 @@ void report_along_grad(const DeviceCall& call, long long status) {
 
 template <class T>
 __global__ void write_one_hot(std::int64_t n, Ids ids, Global<T> y) {
+  DENSA_ROLLED
   for (std::int64_t i = GridStride::begin(); i < n; i += GridStride::step()) {
     const std::int64_t position = i / ids.size;
     y[i] = static_cast<T>(ids.row(position) == i - position * ids.size);
