@@ -37,8 +37,8 @@ def make_default_seed() -> int:
     if _Global.seed is None:
         return _python_random.SystemRandom().randrange(1, _SEED_LIMIT)
     _Global.drawn += 1
-    bits = Philox(_Global.seed, _Global.drawn).integers(1)[0]
-    return int(bits % _SEED_LIMIT)
+    bits = int(Philox(_Global.seed, _Global.drawn).integers(1)[0])  # NumPy 1 would divide floats
+    return bits % _SEED_LIMIT
 
 
 def set_global_seed(seed: int) -> None:

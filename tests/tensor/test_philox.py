@@ -2,7 +2,9 @@
 
 import pytest
 
+import densa
 from densa import _core
+from densa._philox import Philox
 
 _MASK = 0xFFFFFFFF
 
@@ -33,3 +35,12 @@ def test_published_vectors():
         0xA20BC7C6,
         0x6D5451FD,
     )
+
+
+def test_seeds_drawn_from_the_global_one_are_the_same_under_every_numpy():
+    densa.utils.set_random_seed(5)
+    drawn = [densa.random.make_default_seed() for _ in range(2)]
+    # Python's integers have all 64 bits of the samples.
+    samples = [int(Philox(5, k).integers(1)[0]) for k in (1, 2)]
+    assert drawn == [bits % (2**31 - 1) for bits in samples]
+    assert drawn[0] == 1497030301
