@@ -67,14 +67,14 @@ def test_several_inputs_and_outputs():
 @pytest.mark.cpu_only("its trainings take long in emulation")
 def test_adversarial_training_makes_a_model_harder_to_harm():
     plain, hardened = net(16, seed=5), net(16, seed=5)
-    plain.fit(X, Y, epochs=60, verbose=0)
+    plain.fit(X, Y, epochs=200, verbose=0)
     batches = models.AdversarialBatches(hardened, X, Y, 0.3, seed=1)
-    hardened.fit(batches, epochs=60, verbose=0)
+    hardened.fit(batches, epochs=200, verbose=0)
     losses = [
         m.evaluate(models.adversarial_examples(m, X, Y, 0.3), Y, verbose=0)
         for m in (plain, hardened)
     ]
-    assert losses[1] < losses[0]
+    assert losses[1] < 0.95 * losses[0]
 
 
 def test_batches_of_both():

@@ -84,8 +84,8 @@ def test_in_fit_and_out_of_a_file(name, tmp_path):
 def test_l1_makes_exact_zeros():
     x = np.random.default_rng(1).normal(size=(64, 4)).astype("f4")
     model = densa.Sequential([densa.Input((4,)), densa.layers.Dense(1)])
-    model.compile(densa.optimizers.Ftrl(0.5, l1_regularization_strength=2.0), "mse")
-    model.fit(x, x[:, :1], epochs=20, verbose=0)
+    model.compile(densa.optimizers.Ftrl(0.5, l1_regularization_strength=5.0), "mse")
+    model.fit(x, x[:, :1], epochs=50, batch_size=64, verbose=0)
     weights = model.get_weights()[0].ravel()
     assert weights[0] > 0.5
     assert (weights[1:] == 0).all()
