@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from inspect import signature
+
 import numpy as np
 import pytest
 
@@ -9,7 +11,10 @@ import densa
 from densa import optimizers
 from densa.optimizers import schedules
 
-ALL = ["SGD", "RMSprop", "Adagrad", "Adadelta", "Adam", "AdamW", "Adamax", "Nadam", "Lion"]
+ALL = [
+    *("SGD", "RMSprop", "Adagrad", "Adadelta", "Adam", "AdamW", "Adamax", "Nadam", "Lion"),
+    *("Ftrl", "Lamb"),
+]
 
 
 def tensor(*values):
@@ -243,6 +248,10 @@ OUT_OF_RANGE = [
     ("Lion", "beta_1", 0.0),
     ("RMSprop", "rho", 10**400),
     ("Adagrad", "initial_accumulator_value", -1),
+    ("Ftrl", "learning_rate_power", 0.5),
+    ("Ftrl", "l1_regularization_strength", -1.0),
+    ("Lamb", "beta_1", 1.0),
+    ("Lamb", "epsilon", float("inf")),
 ]
 
 
@@ -256,6 +265,25 @@ def test_numbers_are_checked_when_given_and_when_assigned(name, argument, value)
     with pytest.raises((TypeError, ValueError), match=argument):
         setattr(optimizer, argument, value)
     assert getattr(optimizer, argument) is before
+
+
+NUMBERS = [
+    (name, argument)
+    for name in optimizers.__all__
+    if isinstance(found := getattr(optimizers, name), type)
+    and issubclass(found, optimizers.Optimizer)
+    and found.__init__ is not optimizers.Optimizer.__init__
+    for argument in getattr(found, "arguments", ())
+    if isinstance(signature(found).parameters[argument].default, float)
+]
+
+
+@pytest.mark.parametrize(("name", "argument"), NUMBERS)
+def test_every_number_of_every_optimizer_is_checked(name, argument):
+    optimizer = getattr(optimizers, name)()
+    for value in ("0.5", float("nan")):
+        with pytest.raises((TypeError, ValueError), match=argument):
+            setattr(optimizer, argument, value)
 
 
 def test_a_second_limit_of_gradients_is_refused_when_assigned():

@@ -94,10 +94,11 @@ def test_mixed_policies(name, policy):
     _, wanted = trained(name, dtype=policy, eager=True)
     # Later ones differ by which steps the loss scale has left out.
     np.testing.assert_allclose(losses[0], wanted[0], rtol=0.02)
-    # The first numbers of both policies: bfloat16 keeps 8 bits of the largest.
+    # The first numbers of both policies: bfloat16 keeps 8 bits, so that
+    # 1/64 of the largest number is eight roundings of it.
     x = CASES[name][1]
     found, exact = (model_of(name, dtype=d).predict(x, verbose=0) for d in (policy, None))
-    np.testing.assert_allclose(found, exact, rtol=0, atol=np.abs(exact).max() / 64 + 0.02)
+    np.testing.assert_allclose(found, exact, rtol=0, atol=np.abs(exact).max() / 64)
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -110,7 +111,9 @@ def test_saved_and_frozen(name, tmp_path):
     np.testing.assert_array_equal(again.predict(x, verbose=0), wanted)
     predictor = model.freeze()
     np.testing.assert_allclose(predictor(x), wanted, rtol=1e-4, atol=1e-5)
-    assert predictor.certificate.max_row_error < 5e-5  # rows may be nearly 0
+    # At most twice what the network itself is off: rows may be nearly 0.
+    certificate = predictor.certificate
+    assert certificate.max_row_error <= 2 * certificate.model_row_error + 1e-6
 
 
 def test_adapting_after_a_fit_acts_in_the_next():

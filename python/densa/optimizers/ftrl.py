@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from densa import ops
 from densa._numbers import check_real_number
 from densa.variables import Variable
 
+from .arguments import Check, check_from_zero
 from .optimizer import Optimizer
+
+
+def _check_power(name: str, value: Any) -> None:
+    check_real_number(name, value)
+    if not value <= 0:
+        raise ValueError(f"{name} must be at most 0; received {value!r}.")
 
 
 class Ftrl(Optimizer):
@@ -60,6 +68,10 @@ class Ftrl(Optimizer):
         "l2_shrinkage_regularization_strength",
         "beta",
     )
+    checks: ClassVar[Mapping[str, Check]] = {
+        "learning_rate_power": _check_power,
+        **dict.fromkeys(arguments[1:], check_from_zero),
+    }
 
     def __init__(
         self,
@@ -102,13 +114,6 @@ class Ftrl(Optimizer):
         self.l2_regularization_strength = l2_regularization_strength
         self.l2_shrinkage_regularization_strength = l2_shrinkage_regularization_strength
         self.beta = beta
-        check_real_number("Ftrl: `learning_rate_power`", learning_rate_power)
-        if learning_rate_power > 0:
-            raise ValueError(
-                f"Ftrl: `learning_rate_power` must be at most 0; received {learning_rate_power!r}."
-            )
-        for name in self.arguments[1:]:
-            check_real_number(f"Ftrl: `{name}`", getattr(self, name), least=0)
 
     @property
     def slot_names(self) -> tuple[str, ...]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from densa import ops
-from densa._numbers import check_decay, check_real_number
+from densa._numbers import check_decay
 from densa.variables import Variable
 
+from .arguments import Check, check_from_zero
 from .optimizer import Optimizer
 
 
@@ -48,6 +50,11 @@ class Lamb(Optimizer):
     """
 
     arguments: ClassVar[tuple[str, ...]] = ("beta_1", "beta_2", "epsilon")
+    checks: ClassVar[Mapping[str, Check]] = {
+        "beta_1": check_decay,
+        "beta_2": check_decay,
+        "epsilon": check_from_zero,
+    }
 
     def __init__(
         self,
@@ -81,9 +88,6 @@ class Lamb(Optimizer):
             name=name,
             **kwargs,
         )
-        check_decay("Lamb: `beta_1`", beta_1)
-        check_decay("Lamb: `beta_2`", beta_2)
-        check_real_number("Lamb: `epsilon`", epsilon, least=0)
         self.beta_1 = beta_1
         self.beta_2 = beta_2
         self.epsilon = epsilon
