@@ -144,6 +144,7 @@ class Doctor(Callback):
             kinds=probe.kinds,
             targets=probe.targets,
             before=self._before,
+            heads=probe.heads,
         )
         self.health = case.health
         return examine(case)

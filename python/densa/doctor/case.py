@@ -11,6 +11,8 @@ import numpy as np
 
 from densa.training.probe import STEEPEST, Series, curve_of
 
+from .heads import output_layers
+
 MANY_ROWS = 4  # dead: silent in all of the last looks, and at least as many
 
 
@@ -79,6 +81,7 @@ class Case:
         targets: Some rows of the targets, where there is one array of them.
         before: What an earlier training with a doctor has left: names of the frozen variables, and
             the last rate.
+        heads: Names of the layers that a probe has seen to give the outputs.
     """
 
     model: Any
@@ -90,6 +93,7 @@ class Case:
     kinds: Any = None
     targets: Any = None
     before: tuple[frozenset[str], float] | None = None
+    heads: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         samples = self.samples
@@ -141,10 +145,7 @@ class Case:
     @property
     def outputs(self) -> set[str]:
         """Names of the layers that give the model's outputs."""
-        made = getattr(self.model, "outputs", None)
-        if made:
-            return {x._keras_history[0].name for x in made if x._keras_history}
-        return {layer.name for layer in self.model.layers[-1:]}
+        return {layer.name for layer in output_layers(self.model, self.heads)}
 
     def hidden(self, kind: type) -> list[Any]:
         """The layers of a type, models inside included."""

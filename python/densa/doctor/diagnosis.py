@@ -34,5 +34,6 @@ def diagnose(model: Any, feed: Feed, steps: int) -> list[Finding]:
         inputs=probe.inputs,
         kinds=probe.kinds,
         targets=probe.targets,
+        heads=probe.heads,
     )
     return examine(case)

@@ -8,16 +8,19 @@ from typing import Any
 
 import numpy as np
 
+from densa.initializers import Zeros
 from densa.training.probe import curve_of
 
 from .case import Case, LayerHealth
 from .finding import Finding
 from .remedies import (
     ADAPTIVE,
+    at,
     at_rate,
     best_initializer,
+    in_hidden_layers,
+    with_activation,
     with_config,
-    with_layers,
     with_optimizer,
 )
 
@@ -54,9 +57,10 @@ def non_finite(case: Case) -> Finding | None:
             "non_finite",
             evidence,
             "A1-12",
-            "Values overflow from the first step on: use ReLU and He's initializer.",
+            "Values overflow from the first step on: use ReLU and He's initializer in the hidden "
+            "layers.",
             layer=bad[0].name,
-            remedy=with_layers(_safe),
+            remedy=in_hidden_layers(_safe, _restart_head),
         )
     rate = case.rates[0] if case.rates else float(case.model.optimizer.learning_rate)
     return Finding(
@@ -70,10 +74,10 @@ def non_finite(case: Case) -> Finding | None:
 
 def _safe(old: Any) -> Any:
     curve = curve_of(old)
+    if curve in ("exp", "exponential"):
+        return with_activation(old, "relu", suited=True)
     if not hasattr(old, "kernel_initializer"):
         return None
-    if curve in ("exp", "exponential", "relu", "leaky_relu", "elu"):
-        return with_config(old, activation="relu", kernel_initializer="he_normal")
     return with_config(old, kernel_initializer=best_initializer(curve))
 
 
@@ -83,24 +87,47 @@ def dead_units(case: Case) -> Finding | None:
     if not found:
         return None
     worst = max(found, key=lambda layer: layer.dead)
+    evidence = {"dead": worst.dead, "layers": len(found)}
+    outputs = case.outputs
+    heads = [layer for layer in found if layer.name in outputs]
+    if heads == found:
+        rate = case.rates[0] if case.rates else float(case.model.optimizer.learning_rate)
+        return Finding(
+            "dead_units",
+            evidence,
+            "A5-04",
+            f"Let the biases of the output layer start at zero, with a learning rate of "
+            f"{0.1 * rate:.2g}.",
+            layer=worst.name,
+            remedy=in_hidden_layers(_same, _begin_at_zero, at(0.1 * rate)),
+        )
 
     def change(old: Any) -> Any:
-        if curve_of(old) != "relu" or not hasattr(old, "activation"):
-            return None
-        return with_config(old, activation="leaky_relu", **_zero_bias(old))
+        curve = curve_of(old)
+        if curve in ("relu", "relu6"):
+            return with_activation(old, "leaky_relu", **_zero_bias(old))
+        return None if curve else _begin_at_zero(old)
 
     return Finding(
         "dead_units",
-        {"dead": worst.dead, "layers": len(found)},
+        evidence,
         "A5-04",
-        "Use leaky_relu with biases that start at zero, or a lower rate.",
+        "Use leaky_relu in the hidden layers with biases that start at zero, or a lower rate.",
         layer=worst.name,
-        remedy=with_layers(change),
+        remedy=in_hidden_layers(change, _begin_at_zero if heads else _same),
     )
 
 
+def _same(old: Any) -> Any:
+    return None
+
+
 def _zero_bias(old: Any) -> dict[str, Any]:
-    return {"bias_initializer": "zeros"} if hasattr(old, "bias_initializer") else {}
+    return {"bias_initializer": "zeros"} if getattr(old, "use_bias", False) else {}
+
+
+def _begin_at_zero(old: Any) -> Any:
+    return with_config(old, **_zero_bias(old)) if _zero_bias(old) else None
 
 
 def saturation(case: Case) -> Finding | None:
@@ -120,7 +147,7 @@ def saturation(case: Case) -> Finding | None:
         "A1-13",
         "Use the initializer that suits the activation: glorot_uniform.",
         layer=worst.name,
-        remedy=with_layers(_restart),
+        remedy=in_hidden_layers(_restart, _restart_head),
     )
 
 
@@ -128,6 +155,14 @@ def _restart(old: Any) -> Any:
     if not hasattr(old, "kernel_initializer"):
         return None
     return with_config(old, kernel_initializer=best_initializer(curve_of(old)), **_zero_bias(old))
+
+
+def _restart_head(old: Any) -> Any:
+    # Its biases may stand for what is known of the targets, and so may zeros.
+    start = getattr(old, "kernel_initializer", None)
+    if start is None or isinstance(start, Zeros):
+        return None
+    return with_config(old, kernel_initializer=best_initializer(curve_of(old)))
 
 
 def _kernels(case: Case) -> list[LayerHealth]:
@@ -149,11 +184,12 @@ def vanishing_gradients(case: Case) -> Finding | None:
         return None
 
     def change(old: Any) -> Any:
-        if curve_of(old) not in ("sigmoid", "tanh", "relu", "elu", "selu"):
-            return None
-        if not hasattr(old, "kernel_initializer"):
-            return with_config(old, activation="relu") if hasattr(old, "activation") else None
-        return with_config(old, activation="relu", kernel_initializer="he_normal")
+        curve = curve_of(old)
+        if curve in ("sigmoid", "tanh", "relu", "elu", "selu"):
+            return with_activation(old, "relu", suited=True)
+        if not curve and hasattr(old, "kernel_initializer"):
+            return with_config(old, kernel_initializer="he_normal")  # the activation comes behind
+        return None
 
     return Finding(
         "vanishing_gradients",
@@ -161,7 +197,7 @@ def vanishing_gradients(case: Case) -> Finding | None:
         "A5-01",
         "Use ReLU and He's initializer in the hidden layers.",
         layer=layers[0].name,
-        remedy=with_layers(change),
+        remedy=in_hidden_layers(change, _same),
     )
 
 
@@ -179,7 +215,7 @@ def exploding_gradients(case: Case) -> Finding | None:
         {"gradient norm": largest, "growth": growth},
         "A5-02",
         "Use the initializer that suits the activation (Table 11-1).",
-        remedy=with_layers(_restart),
+        remedy=in_hidden_layers(_restart, _restart_head),
     )
 
 
