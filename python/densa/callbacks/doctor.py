@@ -134,6 +134,7 @@ class Doctor(Callback):
         from densa.doctor import Case, examine
 
         probe = self._probe
+        source = probe.source
         case = Case(
             self.model,
             loss=self._loss,
@@ -145,6 +146,9 @@ class Doctor(Callback):
             targets=probe.targets,
             before=self._before,
             heads=probe.heads,
+            non_finite=source.non_finite()
+            if source is not None and source.met_non_finite
+            else None,
         )
         self.health = case.health
         return examine(case)

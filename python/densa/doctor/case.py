@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from densa.training.arrays import NonFinite
 from densa.training.probe import STEEPEST, Series, curve_of
 
 from .heads import output_layers
@@ -82,6 +83,7 @@ class Case:
         before: What an earlier training with a doctor has left: names of the frozen variables, and
             the last rate.
         heads: Names of the layers that a probe has seen to give the outputs.
+        non_finite: What is not finite in the data, where its source says.
     """
 
     model: Any
@@ -94,6 +96,7 @@ class Case:
     targets: Any = None
     before: tuple[frozenset[str], float] | None = None
     heads: list[str] = field(default_factory=list)
+    non_finite: NonFinite | None = None
 
     def __post_init__(self) -> None:
         samples = self.samples
@@ -102,6 +105,10 @@ class Case:
             gradients = samples.kinds.get("gradient", {})
             self.gradient_norms = np.sqrt(_total(samples, "gradient", gradients)[1]).tolist()
             self.clipping = _clipping(self.model, samples, self.gradient_norms)
+        if self.non_finite is None:
+            found = NonFinite.of("x", None, (self.inputs, self.targets, None))
+            if found.inputs + found.targets:
+                self.non_finite = found
         _, losses = samples.kinds.get("loss", {}).get("", (None, np.zeros((0, 1))))
         self.looks = [float(loss) for loss in losses[:, 0]]
         self.rates = samples.rate

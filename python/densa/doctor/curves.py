@@ -51,7 +51,7 @@ def _rate(case: Case) -> float:
 
 def divergence(case: Case) -> Finding | None:
     """The loss grows, or is no number any more (A5-02, A5-07)."""
-    if not case.loss or (case.inputs and not all(np.isfinite(x).all() for x in case.inputs)):
+    if not case.loss or case.non_finite is not None:
         return None
     last, chance = case.loss[-1], case.chance
     finite = math.isfinite(last)

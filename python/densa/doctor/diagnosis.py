@@ -35,5 +35,6 @@ def diagnose(model: Any, feed: Feed, steps: int) -> list[Finding]:
         kinds=probe.kinds,
         targets=probe.targets,
         heads=probe.heads,
+        non_finite=feed.source.non_finite(),
     )
     return examine(case)

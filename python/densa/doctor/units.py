@@ -37,20 +37,25 @@ CLIPPED_BY = 5.0  # median norm over the threshold
 
 def non_finite(case: Case) -> Finding | None:
     """A NaN or an infinity: in the data, in a layer, or in the gradients (A5-02)."""
-    bad_rows = sum(int((~np.isfinite(x)).sum()) for x in case.inputs)
+    data = case.non_finite
     losses = [*case.looks, *case.loss]
     bad_losses = sum(not math.isfinite(value) for value in losses)
     bad = [layer for layer in case.layers if sum(layer.nonfinite)]
-    if not (bad_rows or bad_losses or bad):
+    if not (data or bad_losses or bad):
         return None
-    evidence = {
-        "inputs": float(bad_rows),
-        "losses": float(bad_losses),
-        "layers": float(len(bad)),
-    }
-    if bad_rows:
+    evidence = {"losses": float(bad_losses), "layers": float(len(bad))}
+    if data is not None:
+        counts = {"inputs": data.inputs, "targets": data.targets, "sample weights": data.weights}
+        evidence = {k: float(n) for k, n in counts.items() if n} | evidence
+        which = ""
+        if data.row is not None:
+            evidence["row"] = float(data.row)
+            which = f"; the first is row {data.row} of {data.name}"
         return Finding(
-            "non_finite", evidence, "A13-07", "Mend or drop the rows of the data that hold NaN."
+            "non_finite",
+            evidence,
+            "A13-07",
+            f"Mend or drop the rows of the data that hold NaN or infinity{which}.",
         )
     if bad and bad[0].nonfinite and bad[0].nonfinite[0]:
         return Finding(
