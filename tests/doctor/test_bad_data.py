@@ -78,3 +78,26 @@ def test_a_healthy_fit_looks_through_nothing(monkeypatch):
     monkeypatch.setattr(ArraySource, "non_finite", fail)
     x = data("x", 0.0, ROWS)["x"]
     model_of().fit(x, x[:, :1], batch_size=500, verbose=0, callbacks=[Doctor(1, verbose=0)])
+
+
+@pytest.mark.parametrize("diagnoses", [True, False])
+def test_tiny_batches_of_a_dataset_are_the_dataset_s(diagnoses):
+    x = data("x", 0.0, ROWS)["x"][:30]
+    model = densa.Sequential([densa.Input((4,)), L.BatchNormalization(), L.Dense(1)])
+    model.compile("sgd", "mse")
+
+    def batches():
+        for i in range(0, 30, 3):
+            yield x[i : i + 3], x[i : i + 3, :1]
+
+    doctor = Doctor(1, verbose=0)
+    if diagnoses:
+        doctor.findings = model.diagnose(batches())
+    else:
+        model.fit(batches(), verbose=0, callbacks=[doctor])
+    found = found_by(doctor)["batch_norm_of_tiny_batches"]
+    assert found.evidence["rows"] == 3
+    assert found.fit == {}
+    assert "32 rows" in found.change
+    with pytest.raises(ValueError, match="by hand|cannot be applied"):
+        found.apply(model)

@@ -75,6 +75,7 @@ class Case:
         loss: Training loss per epoch.
         val_loss: Validation loss per epoch; empty without validation.
         batch_size: Rows in a batch; 0 where it is not known.
+        streamed: Whether the data comes in batches, so that `fit` takes no `batch_size`.
         samples: What a probe has seen.
         inputs: Some rows of each input.
         kinds: The inputs without rows, in the form that the model is given; None where it is not
@@ -90,6 +91,7 @@ class Case:
     loss: list[float] = field(default_factory=list)
     val_loss: list[float] = field(default_factory=list)
     batch_size: int = 0
+    streamed: bool = False
     samples: Series = field(default_factory=Series)
     inputs: list[Any] = field(default_factory=list)
     kinds: Any = None

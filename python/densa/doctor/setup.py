@@ -193,7 +193,15 @@ def batch_norm_of_tiny_batches(case: Case) -> Finding | None:
     norms = case.hidden(layers.BatchNormalization)
     if not norms or not 0 < case.batch_size < TINY_BATCH:
         return None
-
+    evidence: dict[str, float] = {"rows": case.batch_size, "layers": len(norms)}
+    if case.streamed:
+        return Finding(
+            "batch_norm_of_tiny_batches",
+            evidence,
+            "A3-15",
+            f"Let the data give batches of {GOOD_BATCH} rows; where they have to be small, use "
+            "LayerNormalization.",
+        )
     return Finding(
         "batch_norm_of_tiny_batches",
         {"rows": case.batch_size, "layers": len(norms)},
