@@ -187,3 +187,16 @@ def test_several_outputs_of_one_unit_are_no_bottleneck():
     h = L.Dense(8, "relu")(x)
     model = compiled(densa.Model(x, [L.Dense(1)(h), L.Dense(1)(h)]))
     assert examine(Case(model, loss=[1.0] * 9)) == []
+
+
+@pytest.mark.parametrize("scale", [6.0, 30.0])
+def test_an_explosion_is_found_though_the_output_is_flat(scale):
+    densa.utils.set_random_seed(1)
+    wide = densa.initializers.VarianceScaling(scale, "fan_in")
+    hidden = [L.Dense(16, "relu", kernel_initializer=wide) for _ in range(7)]
+    model = densa.Sequential([densa.Input((4,)), *hidden, L.Dense(1, "sigmoid")])
+    model.compile("adam", "binary_crossentropy")
+    x = np.random.default_rng(0).normal(size=(64, 4)).astype("float32")
+    y = (x[:, :1] > 0).astype("float32")
+    found = [f.id for f in model.diagnose(x, y)]
+    assert "exploding_gradients" in found

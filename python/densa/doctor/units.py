@@ -27,8 +27,10 @@ from .remedies import (
 DEAD = 0.4  # share of a layer's units
 SATURATED = 0.3  # share of a layer's units, the median over the looks
 VANISHED = 0.01  # gradient norm of the first kernel over that of the last
-EXPLODED = 30.0  # norm of all gradients
-GROWTH = 8.0  # spread of the last hidden layer over that of the first
+EXPLODED = 30.0  # norm of all gradients, ...
+BAD_START = 3.0  # ... or the first loss over chance, ...
+FLAT = 0.5  # ... or the share of output units that are flat from the start: no gradient comes
+GROWTH = 8.0  # the largest spread of a layer over that of the first
 SLOW, FAST = 2e-5, 0.3  # updates over weights, the median of the first looks
 WANTED = 3e-3
 CLIPPED = 0.9  # share of the looks
@@ -207,17 +209,30 @@ def vanishing_gradients(case: Case) -> Finding | None:
 
 
 def exploding_gradients(case: Case) -> Finding | None:
-    """Gradients and activations grow from layer to layer (A5-02)."""
+    """Activations grow from layer to layer, and so do the gradients, unless they are lost in flat
+    outputs (A5-02)."""
     norms = case.gradient_norms[: max(1, len(case.gradient_norms) // 2)]
     spreads = [x.spread[0] for x in case.layers if x.spread]
     if not norms or len(spreads) < 2:
         return None
-    largest, growth = max(norms), spreads[-1] / max(spreads[0], 1e-12)
-    if not largest > EXPLODED or not growth > GROWTH:  # NaN has a rule of its own
+    largest, growth = max(norms), max(spreads) / max(spreads[0], 1e-12)
+    chance = case.chance
+    first = case.looks[0] / chance if case.looks and chance > 0 else 0.0
+    outputs = case.outputs
+    flat = max(
+        (x.saturated[0] for x in case.layers if x.saturated and x.name in outputs), default=0
+    )
+    exploded = largest > EXPLODED or BAD_START < first < math.inf or flat > FLAT
+    if not exploded or not GROWTH < growth < math.inf:  # NaN has a rule of its own
         return None
     return Finding(
         "exploding_gradients",
-        {"gradient norm": largest, "growth": growth},
+        {
+            "gradient norm": largest,
+            "growth": growth,
+            "first loss over chance": first,
+            "flat outputs": flat,
+        },
         "A5-02",
         "Use the initializer that suits the activation (Table 11-1).",
         remedy=in_hidden_layers(_restart, _restart_head),
