@@ -220,14 +220,16 @@ def test_health_says_what_clipping_cuts(clipping, rows):
 
 def test_dropout_on_the_output():
     densa.utils.set_random_seed(1)
-    model = densa.Sequential([densa.Input((8,)), relu(), L.Dense(1), L.Dropout(0.5)])
+    net = [relu(), L.Dropout(0.2), L.Dense(1), L.Dropout(0.5), L.Activation("tanh")]
+    model = densa.Sequential([densa.Input((8,)), *net])
     model.compile("adam", "mse")
     x, _ = data()
     found = examined(model, x, x[:, :1])
-    assert found["dropout_on_output"].layer == model.layers[-1].name
+    assert found["dropout_on_output"].layer == model.layers[3].name
     made = found["dropout_on_output"].apply(model)
-    assert isinstance(made.layers[-1], L.Identity)
-    assert isinstance(model.layers[-1], L.Dropout)
+    assert isinstance(made.layers[3], L.Identity)
+    assert isinstance(made.layers[1], L.Dropout)
+    assert isinstance(model.layers[3], L.Dropout)
 
 
 def test_a_rate_left_unchanged_after_unfreezing_keeps_the_weights():

@@ -16,7 +16,7 @@ def output_layers(model: Any, seen: Collection[str] = ()) -> list[Any]:
     Args:
         model: The model.
         seen: Names of the layers that a probe has seen to give the outputs, for what has no graph:
-            a subclass, or one inside of the model. Without them it is the layer held last.
+            a subclass, or one inside of the model. Without them it is what is held last.
     """
     if getattr(model, "_graph", None) is not None:
         return list(dict.fromkeys(_of_graph(model._graph, seen)))
@@ -28,7 +28,8 @@ def output_layers(model: Any, seen: Collection[str] = ()) -> list[Any]:
                 break
         return found
     inside = [x for x in model._flatten_layers(include_self=False) if not x._own_layers()]
-    return [x for x in inside if x.name in seen] or inside[-1:]
+    last = max((at for at, x in enumerate(inside) if _weighs(x)), default=0)
+    return [x for x in inside if x.name in seen] or inside[last:]
 
 
 def _of_graph(graph: Any, seen: Collection[str]) -> list[Any]:

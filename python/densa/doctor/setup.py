@@ -11,6 +11,7 @@ from densa.training.probe import curve_of
 
 from .case import Case
 from .finding import Finding
+from .heads import output_layers
 from .raw import raw_inputs
 from .remedies import (
     ADAPTIVE,
@@ -116,13 +117,10 @@ def dropout_on_output(case: Case) -> Finding | None:
     """Output units are never dropped (A9-01)."""
     from densa import layers
 
-    flat = [x for x in case.model._flatten_layers(include_self=False) if not x._own_layers()]
-    weighted = [i for i, x in enumerate(flat) if x.variables]
     kinds = (layers.Dropout, layers.AlphaDropout, layers.GaussianDropout)
-    behind = flat[weighted[-1] + 1 :] if weighted else []
-    found = [x for x in behind if isinstance(x, kinds) and x.rate > 0]
-    hidden = [x for x in behind if curve_of(x) not in ("", "softmax", "sigmoid")]
-    if not found or hidden:
+    outputs = output_layers(case.model, case.heads)
+    found = [x for x in outputs if isinstance(x, kinds) and x.rate > 0]
+    if not found or not any(x.variables for x in outputs):
         return None
     return Finding(
         "dropout_on_output",
@@ -204,7 +202,7 @@ def batch_norm_of_tiny_batches(case: Case) -> Finding | None:
         )
     return Finding(
         "batch_norm_of_tiny_batches",
-        {"rows": case.batch_size, "layers": len(norms)},
+        evidence,
         "A3-15",
         f"Use a batch_size of {GOOD_BATCH}; where batches have to be small, LayerNormalization.",
         fit={"batch_size": GOOD_BATCH},
