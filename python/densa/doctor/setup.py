@@ -16,6 +16,7 @@ from .raw import raw_inputs
 from .remedies import (
     ADAPTIVE,
     at_rate_with_weights,
+    in_hidden_layers,
     rebuilt,
     scaled_inputs,
     with_config,
@@ -90,9 +91,15 @@ def selu_setup(case: Case) -> Finding | None:
     if not (norms or dropped or starts or penalties):
         return None
 
+    own = all(hasattr(x, "kernel_initializer") for x in selu)  # none behind a linear layer
+    dense = ("selu",) if own else ("selu", "")
+    more = {"use_bias": True} if norms else {}  # in place of what a batch norm adds
+
     def change(old: Any) -> Any:
-        if curve_of(old) == "selu" and hasattr(old, "kernel_initializer"):
-            return with_config(old, kernel_initializer="lecun_normal", kernel_regularizer=None)
+        if hasattr(old, "kernel_initializer") and curve_of(old) in dense:
+            return with_config(
+                old, kernel_initializer="lecun_normal", kernel_regularizer=None, **more
+            )
         if isinstance(old, layers.BatchNormalization):
             return layers.Identity(name=old.name)
         if isinstance(old, layers.Dropout):
@@ -109,7 +116,7 @@ def selu_setup(case: Case) -> Finding | None:
         },
         "A2-12",
         "With SELU use lecun_normal, no batch norm, no penalty, and AlphaDropout of 0.1 at most.",
-        remedy=with_layers(change),
+        remedy=in_hidden_layers(change, lambda old: None),
     )
 
 
