@@ -194,16 +194,52 @@ def test_tiny_batches_are_mended_by_larger_ones():
     assert "batch_norm_of_tiny_batches" not in [f.id for f in doctor.findings]
 
 
-def test_weight_decay_for_an_l2_penalty_has_a_bound():
+def penalized(**arguments):
+    l2 = densa.regularizers.L1L2(1e-3, 0.03)
+    return relu(kernel_regularizer=l2, name="pulled", **arguments)
+
+
+def test_weight_decay_is_about_as_strong_as_the_l2_penalty():
     x, y = data()
-    for l2, decay in ((1e-3, 0.03), (0.03, 0.3)):
-        finding = examined(
-            model_of(relu(kernel_regularizer=densa.regularizers.L2(l2)), optimizer="adam"), x, y
-        )["l2_with_adam"]
-        made = finding.apply(
-            model_of(relu(kernel_regularizer=densa.regularizers.L2(l2)), optimizer="adam")
-        )
-        assert made.optimizer.weight_decay == pytest.approx(decay)
+    doctor = Doctor(3, verbose=0)
+    model = model_of(penalized(), relu(name="free"))
+    model.fit(x, y, epochs=4, verbose=0, callbacks=[doctor])
+    finding = next(f for f in doctor.findings if f.id == "l2_with_adam")
+    norms = doctor.health["layers"]["pulled"]["gradient_norm"]
+    size = np.median(norms) / np.sqrt(8 * 16 + 16)  # root mean square of a gradient's numbers
+    made = finding.apply(model)
+    assert made.optimizer.weight_decay == pytest.approx(0.7 * 2 * 0.03 / size, rel=0.05)
+    decayed = [v.path for v in made.trainable_variables if made.optimizer._use_weight_decay(v)]
+    assert [path.rsplit("/", 2)[1:] for path in decayed] == [["pulled", "kernel"]]
+    assert isinstance(made.layers[0].kernel_regularizer, densa.regularizers.L1)
+
+
+def test_weight_decay_for_an_l2_penalty_where_nothing_was_seen():
+    model = model_of(penalized(), optimizer=densa.optimizers.AdamW(weight_decay=0.1))
+    (finding,) = [f for f in examine(Case(model)) if f.id == "l2_with_adam"]
+    made = finding.apply(model)
+    assert made.optimizer.weight_decay == pytest.approx(0.1 + 0.3)
+    assert all(made.optimizer._use_weight_decay(v) for v in made.trainable_variables)
+
+
+def test_the_optimizer_inside_a_loss_scale_is_changed():
+    scaled = densa.optimizers.LossScaleOptimizer(densa.optimizers.Adam(0.01))
+    model = model_of(penalized(), optimizer=scaled)
+    (finding,) = [f for f in examine(Case(model)) if f.id == "l2_with_adam"]
+    made = finding.apply(model)
+    assert type(made.optimizer) is densa.optimizers.LossScaleOptimizer
+    assert made.optimizer.inner_optimizer.weight_decay == pytest.approx(0.3)
+
+
+def test_selu_without_its_batch_norm_has_biases():
+    dense = L.Dense(16, use_bias=False)
+    model = model_of(dense, L.BatchNormalization(), L.Activation("selu"))
+    (finding,) = [f for f in examine(Case(model)) if f.id == "selu_setup"]
+    made = finding.apply(model)
+    assert made.layers[0].use_bias
+    assert isinstance(made.layers[0].kernel_initializer, densa.initializers.LecunNormal)
+    assert isinstance(made.layers[1], L.Identity)
+    assert isinstance(made.layers[-1].kernel_initializer, densa.initializers.GlorotUniform)
 
 
 @pytest.mark.parametrize(

@@ -85,7 +85,13 @@ def compiled_like(model: Any, made: Any, optimizer: Callable[[Any], Any] | None 
     """Compiles `made` as `model` is, with a fresh optimizer."""
     arguments = model._compiled.arguments()
     if optimizer is not None:
-        arguments["optimizer"] = optimizer(arguments["optimizer"])
+        given = arguments["optimizer"]
+        inner = getattr(given, "inner_optimizer", None)
+        arguments["optimizer"] = (
+            optimizer(given)
+            if inner is None
+            else with_config(given, inner_optimizer=optimizer(inner))
+        )
     made.compile(**arguments)
     return made
 
