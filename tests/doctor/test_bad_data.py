@@ -38,7 +38,7 @@ def test_arrays_are_looked_at_whole(what, kind, eager):
     arrays = data(what, np.inf, 1498)
     doctor = Doctor(50, verbose=0)
     model_of(run_eagerly=eager).fit(
-        **arrays, batch_size=100, epochs=2, verbose=0, shuffle=False, callbacks=[doctor]
+        **arrays, batch_size=750, verbose=0, shuffle=False, callbacks=[doctor]
     )
     found = found_by(doctor)
     assert set(found) == {"non_finite"}
@@ -60,8 +60,8 @@ def test_a_dataset_says_where_it_was_met():
     arrays = data("x", np.nan, 1499)
 
     def batches():
-        for i in range(0, ROWS, 100):
-            yield arrays["x"][i : i + 100], arrays["y"][i : i + 100]
+        for i in range(0, ROWS, 750):
+            yield arrays["x"][i : i + 750], arrays["y"][i : i + 750]
 
     doctor = Doctor(50, verbose=0)
     model_of().fit(batches(), verbose=0, callbacks=[doctor])
@@ -77,7 +77,7 @@ def test_a_healthy_fit_looks_through_nothing(monkeypatch):
 
     monkeypatch.setattr(ArraySource, "non_finite", fail)
     x = data("x", 0.0, ROWS)["x"]
-    model_of().fit(x, x[:, :1], batch_size=500, verbose=0, callbacks=[Doctor(1, verbose=0)])
+    model_of().fit(x, x[:, :1], batch_size=750, verbose=0, callbacks=[Doctor(1, verbose=0)])
 
 
 @pytest.mark.parametrize("diagnoses", [True, False])
@@ -87,7 +87,7 @@ def test_tiny_batches_of_a_dataset_are_the_dataset_s(diagnoses):
     model.compile("sgd", "mse")
 
     def batches():
-        for i in range(0, 30, 3):
+        for i in range(0, 6, 3):
             yield x[i : i + 3], x[i : i + 3, :1]
 
     doctor = Doctor(1, verbose=0)
