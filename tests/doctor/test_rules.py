@@ -88,7 +88,7 @@ CASES = {
         lambda: model_of(*(L.Dense(16, "sigmoid") for _ in range(8))),
         {},
         {},
-        lambda m: m.layers[3].activation is densa.activations.relu,
+        lambda m: m.layers[3].activation is densa.activations.silu,
     ),
     "exploding_gradients": (
         lambda: model_of(
@@ -252,6 +252,15 @@ def test_health_says_what_clipping_cuts(clipping, rows):
     doctor = Doctor(interval=2, verbose=0)
     model.fit(x, y, verbose=0, callbacks=[doctor])
     assert doctor.health["clipped"] == [rows] * len(doctor.health["step"])
+
+
+@pytest.mark.parametrize("depth", [11, 12, 30])
+def test_no_gradient_vanishes_in_the_copy(depth):
+    x, y = data()
+    model = model_of(*(L.Dense(16, "sigmoid") for _ in range(depth)))
+    finding = next(f for f in model.diagnose(x, y) if f.id == "vanishing_gradients")
+    made = finding.apply(model)
+    assert "vanishing_gradients" not in [f.id for f in made.diagnose(x, y)]
 
 
 def test_dropout_on_the_output():
