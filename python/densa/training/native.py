@@ -492,6 +492,7 @@ class NativeRunner:
     def _say_non_finite(self, plan: Any, source: ArraySource) -> None:
         bad = plan.nonfinite
         if bad is not None and source._unchecked:
+            source.met_non_finite = True
             warn_non_finite(source.names[int(bad[0][1:])], bad[1])
         source._unchecked = False
 
