@@ -36,7 +36,8 @@ class WeightNormalization(Wrapper):
 
     def build(self, input_shape: Any = None) -> None:
         super().build(input_shape)
-        kernel = getattr(self.layer, "kernel", None)
+        layer: Any = self.layer
+        kernel = getattr(layer, "kernel", None)
         if kernel is None or len(kernel.shape) != 2:
             raise TypeError(
                 f"WeightNormalization '{self.name}' goes around a layer with a kernel (in, out), "
@@ -48,7 +49,8 @@ class WeightNormalization(Wrapper):
         )
 
     def call(self, inputs: Any) -> Any:
-        v = self.layer.kernel
+        layer: Any = self.layer
+        v = layer.kernel
         squares = _core.apply("sum", _core.apply("square", v), axis=[0], keepdims=True)
         kernel = v * (self.scale / _core.apply("sqrt", squares))
         inside = self.layer.__dict__
