@@ -85,6 +85,7 @@ def test_the_gap_between_the_losses_can_be_watched():  # A5-14
     assert len(gaps) == 1 + int(np.argmin(gaps)) + 2 < 30
 
 
+@pytest.mark.cpu_only("a long training")
 def test_bad_labels_show_as_a_validation_loss_that_stays_high():  # A5-18, A5-12
     wrong = np.where(RNG.random(Y.shape) < 0.4, -Y, Y)
     found = []

@@ -102,6 +102,7 @@ def test_a_random_search_over_ones_own_model():  # A15-03
     assert net.fit_kwargs == FIT
 
 
+@pytest.mark.cpu_only("trainings that take long in emulation")
 def test_principal_components_before_a_network():  # A13-05, A13-10
     mixed = np.hstack([X, X @ RNG.normal(size=(5, 5))])  # ten features of rank five
     parts = make_pipeline(StandardScaler(), PCA(0.999), DensaRegressor(**{**QUICK, "epochs": 40}))
@@ -113,11 +114,13 @@ def test_principal_components_before_a_network():  # A13-05, A13-10
     assert parts.score(mixed, Y) > 0.9
 
 
+@pytest.mark.cpu_only("trainings that take long in emulation")
 def test_targets_far_from_size_one_are_scaled_around_it():
     far = TransformedTargetRegressor(DensaRegressor(**QUICK), transformer=StandardScaler())
     assert far.fit(X, 1e4 + 100 * Y).score(X, 1e4 + 100 * Y) > 0.7
 
 
+@pytest.mark.cpu_only("trainings that take long in emulation")
 def test_the_seed_is_the_estimators_own():
     densa.utils.set_random_seed(8)
     expected = densa.random.uniform((3,)).numpy()
@@ -129,6 +132,7 @@ def test_the_seed_is_the_estimators_own():
     assert abs(other - one).max() > 1e-4
 
 
+@pytest.mark.cpu_only("trainings that take long in emulation")
 def test_inputs_are_standardized_inside():
     shifted = 1000 + 50 * X
     one = DensaClassifier(**QUICK).fit(X, LABELS).predict_proba(X)
@@ -138,6 +142,7 @@ def test_inputs_are_standardized_inside():
     assert not any(isinstance(layer, layers.Normalization) for layer in raw.model_.layers)
 
 
+@pytest.mark.cpu_only("trainings that take long in emulation")
 def test_early_stopping_holds_rows_back_and_sees_given_ones():
     stopped = DensaClassifier(
         (16,), learning_rate=0.1, epochs=300, early_stopping=True, patience=3, random_state=0
@@ -148,6 +153,7 @@ def test_early_stopping_holds_rows_back_and_sees_given_ones():
     assert len(given.history_.history["val_loss"]) == 20
 
 
+@pytest.mark.cpu_only("trainings that take long in emulation")
 def test_sample_weights_act():
     weights = (LABELS == "ash") * 1.0 + 1e-6
     lost = DensaClassifier(**QUICK).fit(X, LABELS, sample_weight=weights)
@@ -155,13 +161,14 @@ def test_sample_weights_act():
 
 
 def test_fitted_estimators_travel():
-    net = DensaRegressor(**QUICK).fit(X, np.stack([Y, -Y], 1))
+    net = DensaRegressor(**{**QUICK, "epochs": 2}).fit(X, np.stack([Y, -Y], 1))
     there = pickle.loads(pickle.dumps(net))
     np.testing.assert_array_equal(there.predict(X), net.predict(X))
     assert net.predict(X).shape == (120, 2)
     assert not hasattr(clone(net), "model_")
 
 
+@pytest.mark.cpu_only("trainings that take long in emulation")
 def test_a_given_model_is_cloned_unless_it_goes_on():
     model = make(X, Y[:, None], last=None, loss="mse")
     before = model.get_weights()
