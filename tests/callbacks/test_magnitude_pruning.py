@@ -74,20 +74,6 @@ def test_a_pruned_network_may_be_frozen_sparsely():
     np.testing.assert_allclose(sparse(X), model.predict(X, verbose=0), atol=1e-5)
 
 
-def test_a_mask_is_part_of_a_callbacks_state():
-    first, second = (MagnitudePruning(0.5, end_epoch=0) for _ in range(2))
-    models = [line() for _ in range(2)]
-    models[1].layers[0].kernel.assign(models[1].layers[0].kernel.numpy()[::-1].copy())
-    for callback, model in zip((first, second), models, strict=True):
-        callback.set_model(model)
-        callback.set_params({"epochs": 1})
-        callback.on_train_begin()
-        callback.on_epoch_begin(0)
-    assert (first.get_state()["masks"][0] != second.get_state()["masks"][0]).any()
-    second.set_state(first.get_state())
-    np.testing.assert_array_equal(second.get_state()["masks"][0], first.get_state()["masks"][0])
-
-
 def test_constraints_come_back_after_an_error():
     class Stop(densa.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):
@@ -118,3 +104,29 @@ def test_what_cannot_be_pruned_is_refused(arguments, error, match):
     with pytest.raises(error, match=match):
         model.fit(X, Y, epochs=2, callbacks=[MagnitudePruning(**arguments)], verbose=0)
     assert all((a == b).all() for a, b in zip(before, model.get_weights(), strict=True))
+
+
+def test_an_interrupted_training_goes_on_with_the_same_bits(tmp_path):
+    class Stop(densa.callbacks.Callback):
+        def __init__(self, step):
+            super().__init__()
+            self.step = step
+
+        def on_train_batch_end(self, batch, logs=None):
+            if int(self.model.optimizer.iterations) == self.step:
+                raise KeyboardInterrupt
+
+    def fit(step):
+        model = line()
+        backup = densa.callbacks.BackupAndRestore(tmp_path / "backup", save_freq=1)
+        kept = [backup, MagnitudePruning(0.7, 0.1, end_epoch=2), Stop(step)]
+        model.fit(X, Y, batch_size=8, epochs=4, callbacks=kept, verbose=0)
+        return model.get_weights()
+
+    whole = fit(0)
+    with pytest.raises(KeyboardInterrupt):
+        fit(8)
+    again = fit(0)
+    assert (again[0] == 0).sum() == 21
+    for one, other in zip(whole, again, strict=True):
+        np.testing.assert_array_equal(one, other)

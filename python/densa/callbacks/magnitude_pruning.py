@@ -67,6 +67,7 @@ class MagnitudePruning(Callback):
 
     _wants_batches = False
     _ends_after_errors = True
+    _state_names = ()  # a mask follows from the weights: what is zero is smallest
 
     def __init__(
         self,
@@ -162,15 +163,6 @@ class MagnitudePruning(Callback):
                 "MagnitudePruning: the model has no Dense layer, and nothing else is pruned."
             )
         return [dense[name].kernel for name in names if dense[name].trainable]
-
-    # ---- going on --------------------------------------------------------------------------------
-
-    def get_state(self) -> dict[str, Any]:
-        return {"masks": [masked.mask.numpy() for _, masked in self._masked]}
-
-    def set_state(self, state: dict[str, Any]) -> None:
-        for (_, masked), mask in zip(self._masked, state["masks"], strict=False):
-            masked.mask.assign(mask)
 
 
 def _mask(kernel: Any) -> _Masked:
