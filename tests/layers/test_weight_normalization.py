@@ -62,7 +62,11 @@ def test_what_has_no_kernel_is_refused():
         layers.WeightNormalization("dense")
 
 
-def test_under_a_mixed_policy():
+def test_a_mixed_policy_rounds_the_kernel_alone():
     dense = layers.Dense(3, dtype="mixed_bfloat16")
-    y = layers.WeightNormalization(dense, dtype="mixed_bfloat16")(X.astype("f4"))
+    layer = layers.WeightNormalization(dense, dtype="mixed_bfloat16")
+    y = layer(np.eye(5, dtype="f4"))
     assert str(y.dtype) == "bfloat16"
+    v = dense.kernel.numpy().astype("f8")
+    # The scale is the length that was drawn, so the kernel is v, rounded once to 8 bits.
+    np.testing.assert_allclose(np.asarray(y.numpy(), "f8"), v, rtol=2.0**-8)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from densa import _core
+from densa.layers._helpers import as_float
 from densa.layers.wrapper import Wrapper
 
 
@@ -49,16 +50,22 @@ class WeightNormalization(Wrapper):
         )
 
     def call(self, inputs: Any) -> Any:
-        layer: Any = self.layer
-        v = layer.kernel
-        squares = _core.apply("sum", _core.apply("square", v), axis=[0], keepdims=True)
-        kernel = v * (self.scale / _core.apply("sqrt", squares))
         inside = self.layer.__dict__
-        inside["kernel"] = kernel
+        variable = inside["kernel"]
+        inside["kernel"] = as_float(self._kernel(variable), self.layer.compute_dtype)
         try:
             return self.layer(inputs)
         finally:
-            inside["kernel"] = v
+            inside["kernel"] = variable
+
+    def _kernel(self, variable: Any) -> Any:
+        variables_as = _core.set_autocast(None)  # 16 bits are for the kernel, not for its length
+        try:
+            v = variable.value
+            squares = _core.apply("sum", _core.apply("square", v), axis=[0], keepdims=True)
+            return v * (self.scale / _core.apply("sqrt", squares))
+        finally:
+            _core.set_autocast(variables_as)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return self.layer.compute_output_shape(input_shape)
