@@ -31,8 +31,10 @@ if TYPE_CHECKING:
         regularizers,
         saving,
         serving,
+        sklearn,
         utils,
         viz,
+        wrappers,
     )
     from densa._symbolic import KerasTensor
     from densa.capi import get_include, get_lib
@@ -82,8 +84,10 @@ _MODULES = (
     "regularizers",
     "saving",
     "serving",
+    "sklearn",
     "utils",
     "viz",
+    "wrappers",
 )
 # Public name → module that has it.
 _NAMES = {
@@ -198,8 +202,10 @@ __all__ = [
     "set_device",
     "set_num_threads",
     "show_config",
+    "sklearn",
     "utils",
     "value_and_grad",
     "version",
     "viz",
+    "wrappers",
 ]

@@ -59,7 +59,9 @@ def get_global_state() -> list[Any]:
 def set_global_state(state: list[Any]) -> None:
     """Go back to a state of the global generator read earlier."""
     _Global.seed, _Global.drawn, _Global.streams, own = state
-    if own is not None:
+    if own is None:
+        _Global.generator = None
+    else:
         global_seed_generator().set_state(own)
 
 

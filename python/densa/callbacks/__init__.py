@@ -12,6 +12,7 @@ from .history import History
 from .lambda_callback import LambdaCallback
 from .learning_rate_scheduler import LearningRateScheduler
 from .lr_finder import LRFinder
+from .magnitude_pruning import MagnitudePruning
 from .model_checkpoint import ModelCheckpoint
 from .monitor import MonitorCallback
 from .progbar_logger import ProgbarLogger
@@ -33,6 +34,7 @@ __all__ = [
     "LRFinder",
     "LambdaCallback",
     "LearningRateScheduler",
+    "MagnitudePruning",
     "ModelCheckpoint",
     "MonitorCallback",
     "ProgbarLogger",

@@ -52,6 +52,7 @@ from densa.layers.softmax import Softmax
 from densa.layers.subtract import Subtract, subtract
 from densa.layers.swish import Swish
 from densa.layers.unit_normalization import UnitNormalization
+from densa.layers.weight_normalization import WeightNormalization
 from densa.layers.wrapper import Wrapper
 from densa.saving.serialization import deserialize_keras_object, serialize_keras_object
 
@@ -146,6 +147,7 @@ __all__ = [
     "Subtract",
     "Swish",
     "UnitNormalization",
+    "WeightNormalization",
     "Wrapper",
     "add",
     "average",
