@@ -40,10 +40,11 @@ class GraphWriter:
         self._taken.add(found)
         return found
 
-    def emit(self, op: str, *inputs: str, **attributes: Any) -> str:
-        """Append a node; return the name of its (first) result."""
+    def emit(self, op: str, *inputs: str, others: int = 0, **attributes: Any) -> str:
+        """Append a node; return the name of its result, behind so many others."""
         name = self.unique(f"{self.place}/{op}" if self.place else op)
-        self.nodes.append(library().helper.make_node(op, inputs, [name], name=name, **attributes))
+        results = [*(self.unique(f"{name}/{k}") for k in range(others)), name]
+        self.nodes.append(library().helper.make_node(op, inputs, results, name=name, **attributes))
         return name
 
     def add_constant(self, array: Any, name: str, dtype: str) -> str:
