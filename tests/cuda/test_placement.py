@@ -215,6 +215,9 @@ LAYERS = {
     "Dropout": lambda: layers.Dropout(0.5),
     "GaussianDropout": lambda: layers.GaussianDropout(0.5),
     "GaussianNoise": lambda: layers.GaussianNoise(0.5),
+    "EinsumDense": lambda: layers.EinsumDense("ab,bc->ac", 3),
+    "GroupNormalization": lambda: layers.GroupNormalization(1),
+    "SpectralNormalization": lambda: layers.SpectralNormalization(layers.Dense(3)),
     "RepeatVector": lambda: layers.RepeatVector(2),
     "Lambda": lambda: layers.Lambda(lambda x: x * 2),
     "Permute": lambda: layers.Permute((1,)),
@@ -237,6 +240,8 @@ ALL = [
 
 def layer_call(name, **kwargs):
     layer = LAYERS[name]() if name in LAYERS else None
+    if name == "TimeDistributed":
+        return layers.TimeDistributed(layers.Dense(3)), X[None]
     if name == "Embedding":
         return layers.Embedding(4, 3), IDS
     if isinstance(getattr(layers, name), type) and layer is None:

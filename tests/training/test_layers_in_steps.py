@@ -46,6 +46,21 @@ CASES = {
     "Dot": (dots, X),
     "PReLU, shared": (lambda x: L.PReLU(shared_axes=[1])(L.Dense(4)(x)), X),
     "Swish": (lambda x: L.Swish()(L.Dense(4)(x)), X),
+    "GroupNormalization": (lambda x: L.GroupNormalization(2)(L.Dense(6)(x)), X),
+    "EinsumDense": (
+        lambda x: L.EinsumDense("ab,bcd->acd", (2, 3), "tanh", "cd")(L.Dense(4)(x)),
+        X,
+    ),
+    "TimeDistributed": (
+        lambda x: L.TimeDistributed(L.BatchNormalization(momentum=0.9))(
+            L.TimeDistributed(L.Dense(3, "tanh"))(L.Reshape((2, 2))(L.Dense(4)(x)))
+        ),
+        X,
+    ),
+    "SpectralNormalization": (
+        lambda x: L.SpectralNormalization(L.Dense(5, "tanh"), 2)(L.Dense(4)(x)),
+        X,
+    ),
     "RReLU": (lambda x: L.RReLU(seed=1)(L.Dense(5)(x)), X),
 }
 
