@@ -47,6 +47,9 @@ MAKING = {
 DRAWING = {
     "normal": lambda dtype: densa.random.normal((2, 3), dtype=dtype, seed=1),
     "truncated_normal": lambda dtype: densa.random.truncated_normal((2, 3), dtype=dtype, seed=1),
+    "gamma": lambda dtype: densa.random.gamma((2, 3), 2.0, dtype=dtype, seed=1),
+    "beta": lambda dtype: densa.random.beta((2, 3), 2.0, 3.0, dtype=dtype, seed=1),
+    "binomial": lambda dtype: densa.random.binomial((2, 3), 9, 0.5, dtype=dtype, seed=1),
     "uniform": lambda dtype: densa.random.uniform((2, 3), dtype=dtype, seed=1),
     "dropout": lambda dtype: densa.random.dropout(ops.ones((2, 3), dtype), 0.5, seed=1),
     "shuffle": lambda dtype: densa.random.shuffle(ops.ones((2, 3), dtype), seed=1),
