@@ -44,7 +44,7 @@ class SpectralNormalization(Wrapper):
         self.kernel: Any = None
         self.vector_u: Any = None
 
-    def build(self, input_shape: Any) -> None:
+    def build(self, input_shape: Any = None) -> None:
         super().build(input_shape)
         self.input_spec = InputSpec(min_ndim=1, axes={-1: input_shape[-1]})
         for name in ("kernel", "embeddings"):

@@ -37,7 +37,7 @@ class TimeDistributed(Wrapper):
             )
         return (shape[0], *shape[2:])
 
-    def build(self, input_shape: Any) -> None:
+    def build(self, input_shape: Any = None) -> None:
         super().build(self._step_shape(input_shape))
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:

@@ -131,7 +131,7 @@ def _argument(g: GraphWriter, use: Use) -> str:
 def _argsort(g: GraphWriter, use: Use) -> str:
     """All of a line by TopK, which keeps equal elements as they lie; where NaN goes is open."""
     descending, n = int(use.attributes.get("descending", False)), use.x[0].shape[-1]
-    ids = g.emit("TopK", use.x[0].name, g.number([n]), others=1, axis=-1, largest=descending)
+    ids = g.emit_second("TopK", use.x[0].name, g.number([n]), axis=-1, largest=descending)
     return g.cast(ids, use.y.dtype)
 
 

@@ -40,12 +40,18 @@ class GraphWriter:
         self._taken.add(found)
         return found
 
-    def emit(self, op: str, *inputs: str, others: int = 0, **attributes: Any) -> str:
-        """Append a node; return the name of its result, behind so many others."""
+    def emit(self, op: str, *inputs: str, **attributes: Any) -> str:
+        """Append a node; return the name of its (first) result."""
         name = self.unique(f"{self.place}/{op}" if self.place else op)
-        results = [*(self.unique(f"{name}/{k}") for k in range(others)), name]
-        self.nodes.append(library().helper.make_node(op, inputs, results, name=name, **attributes))
+        self.nodes.append(library().helper.make_node(op, inputs, [name], name=name, **attributes))
         return name
+
+    def emit_second(self, op: str, *inputs: str, **attributes: Any) -> str:
+        """Append a node of two results; return the name of the second."""
+        name = self.emit(op, *inputs, **attributes)
+        second = self.unique(f"{name}/1")
+        self.nodes[-1].output.append(second)
+        return second
 
     def add_constant(self, array: Any, name: str, dtype: str) -> str:
         """Append a constant under this name or one like it; return the name."""
