@@ -17,11 +17,13 @@ from densa.layers.dense import Dense
 from densa.layers.discretization import Discretization
 from densa.layers.dot import Dot, dot
 from densa.layers.dropout import Dropout
+from densa.layers.einsum_dense import EinsumDense
 from densa.layers.elu import ELU
 from densa.layers.embedding import Embedding
 from densa.layers.flatten import Flatten
 from densa.layers.gaussian_dropout import GaussianDropout
 from densa.layers.gaussian_noise import GaussianNoise
+from densa.layers.group_normalization import GroupNormalization
 from densa.layers.identity import Identity
 from densa.layers.input_layer import Input, InputLayer
 from densa.layers.input_spec import InputSpec
@@ -49,8 +51,10 @@ from densa.layers.reshape import Reshape
 from densa.layers.rms_normalization import RMSNormalization
 from densa.layers.rrelu import RReLU
 from densa.layers.softmax import Softmax
+from densa.layers.spectral_normalization import SpectralNormalization
 from densa.layers.subtract import Subtract, subtract
 from densa.layers.swish import Swish
+from densa.layers.time_distributed import TimeDistributed
 from densa.layers.unit_normalization import UnitNormalization
 from densa.layers.weight_normalization import WeightNormalization
 from densa.layers.wrapper import Wrapper
@@ -112,10 +116,12 @@ __all__ = [
     "Dot",
     "Dropout",
     "ELU",
+    "EinsumDense",
     "Embedding",
     "Flatten",
     "GaussianDropout",
     "GaussianNoise",
+    "GroupNormalization",
     "Identity",
     "Input",
     "InputLayer",
@@ -144,8 +150,10 @@ __all__ = [
     "RepeatVector",
     "Reshape",
     "Softmax",
+    "SpectralNormalization",
     "Subtract",
     "Swish",
+    "TimeDistributed",
     "UnitNormalization",
     "WeightNormalization",
     "Wrapper",

@@ -16,6 +16,7 @@ _SMALLEST = 1e-12  # length that a vector is divided by
 # Arguments of Keras' layers that densa has not, with the values that say so: they stand in the
 # configurations that Keras writes. `renorm_momentum` says nothing without `renorm`.
 _OFF: dict[str, tuple[Any, ...]] = {
+    "gptq_unpacked_column_size": (None,),
     "lora_alpha": (None,),
     "lora_rank": (None,),
     "quantization_config": (None,),

@@ -197,16 +197,16 @@ def check_pattern(name: str, pattern: Any) -> None:
         raise ValueError(f"{name}: {pattern!r} is no regular expression: {error}.") from None
 
 
-def check_excluded(patterns: Any) -> list[str]:
-    """The regular expressions of what weight decay leaves out."""
+def check_patterns(name: str, patterns: Any) -> list[str]:
+    """The regular expressions that an argument gives; none for None."""
     if patterns is None:
         return []
     if isinstance(patterns, str) or not isinstance(patterns, Iterable):
         raise TypeError(
-            "`weight_decay_excluded` must be a list of regular expressions, searched for in the "
-            f"variables' paths; received {patterns!r}."
+            f"`{name}` must be a list of regular expressions, searched for in the variables' "
+            f"paths; received {patterns!r}."
         )
     found = list(patterns)
     for pattern in found:
-        check_pattern("`weight_decay_excluded`", pattern)
+        check_pattern(f"`{name}`", pattern)
     return found

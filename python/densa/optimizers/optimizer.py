@@ -17,8 +17,8 @@ from .arguments import (
     OWN_ARGUMENTS,
     Check,
     check_argument,
-    check_excluded,
     check_limits,
+    check_patterns,
     number,
     take_decay,
     take_own,
@@ -120,7 +120,7 @@ class Optimizer(OptimizerState, OptimizerRate):
                 **own,
             }
         )
-        excluded = check_excluded(own["weight_decay_excluded"])
+        excluded = check_patterns("weight_decay_excluded", own["weight_decay_excluded"])
         self.name = name or auto_name(type(self).__name__)
         self.weight_decay = weight_decay
         self.clipnorm = clipnorm
@@ -314,10 +314,9 @@ class Optimizer(OptimizerState, OptimizerRate):
             )
             return
         grads = clip(grads, self.clipnorm, self.global_clipnorm, self.clipvalue)
-        if self.weight_decay:
-            for variable in variables:
-                if self._use_weight_decay(variable):
-                    variable.assign(variable - variable * (self.weight_decay * rate))
+        for variable in variables:
+            if decay := self._decay_of(variable):
+                variable.assign(variable - variable * (decay * rate))
         for gradient, variable in zip(grads, variables, strict=True):
             self.update_step(gradient, variable, rate)
 
@@ -441,6 +440,11 @@ class Optimizer(OptimizerState, OptimizerRate):
         paths = (str(getattr(v, "path", v.name)) for v in self._decay_excluded)
         found = [*self._decay_excluded_names, *(f"^{re.escape(path)}$" for path in paths)]
         return found or None
+
+    def _decay_of(self, variable: Variable) -> float:
+        """The part of a variable that each update takes off, times the rate; 0 for none."""
+        decay = self.weight_decay or 0.0
+        return decay if decay and self._use_weight_decay(variable) else 0.0
 
     def _use_weight_decay(self, variable: Variable) -> bool:
         if any(v is variable for v in self._decay_excluded):
