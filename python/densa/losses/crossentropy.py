@@ -14,11 +14,11 @@ from .regression import pair
 
 
 def logits_behind(y_pred: Any, op: str) -> Any:
-    """The input of `op` if `y_pred` is its output in the Program being recorded, else None.
+    """What `op` made `y_pred` of in the Program being recorded, None where it did not.
 
-    There the fused loss of the logits equals the loss of the probabilities, without its clipping.
+    There the loss of the logits equals the loss of the probabilities, without its clipping.
     """
-    return _core.producer(y_pred, op) if _core.recording() else None
+    return _core.before(y_pred, op) if _core.recording() else None
 
 
 def _check_smoothing(label_smoothing: float) -> float:

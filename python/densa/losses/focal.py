@@ -10,7 +10,7 @@ from densa import _core, ops
 from densa._numbers import check_real_number
 from densa.config import epsilon
 
-from .crossentropy import _check_smoothing, _to_last, as_labels
+from .crossentropy import _check_smoothing, _to_last, as_labels, logits_behind
 from .loss import LossFunctionWrapper, as_floating, check_shapes
 from .regression import pair
 
@@ -54,9 +54,10 @@ def binary_focal_crossentropy(
     y_true, y_pred = pair("binary_focal_crossentropy", y_true, y_pred)
     if label_smoothing:
         y_true = y_true * (1.0 - label_smoothing) + 0.5 * label_smoothing
-    if from_logits:
-        p = ops.sigmoid(y_pred)
-        values = _core.apply("sigmoid_cross_entropy", y_pred, y_true)
+    logits = y_pred if from_logits else logits_behind(y_pred, "sigmoid")
+    if logits is not None:
+        p = ops.sigmoid(logits)
+        values = _core.apply("sigmoid_cross_entropy", logits, y_true)
     else:
         p = ops.clip(y_pred, epsilon(), 1.0 - epsilon())
         values = -(y_true * ops.log(p) + (1.0 - y_true) * ops.log(1.0 - p))
@@ -108,8 +109,9 @@ def categorical_focal_crossentropy(
     y_true, y_pred = _to_last(y_true, axis), _to_last(y_pred, axis)
     if label_smoothing:
         y_true = y_true * (1.0 - label_smoothing) + label_smoothing / y_pred.shape[-1]
-    if from_logits:
-        log_p = ops.log_softmax(y_pred, axis=-1)
+    logits = y_pred if from_logits else logits_behind(y_pred, "softmax")
+    if logits is not None:
+        log_p = ops.log_softmax(logits, axis=-1)
         p = ops.exp(log_p)
     else:
         p = y_pred / ops.sum(y_pred, axis=-1, keepdims=True)
