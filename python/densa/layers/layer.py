@@ -32,7 +32,7 @@ from densa._symbolic import (
 from densa.layers._helpers import without_what_is_off
 from densa.layers._masking import Masks, is_mask_name
 from densa.layers._shapes import as_shapes, tree_of_shapes
-from densa.layers._tracking import PLAIN, Tracked, losses_pending
+from densa.layers._tracking import PLAIN, Tracked, losses_pending, one_number
 from densa.layers.input_spec import assert_input_compatibility
 from densa.utils import tree
 from densa.variables import Variable
@@ -221,6 +221,7 @@ class Layer(Masks, Tracked, Operation):
                     if isinstance(out, _core.Tensor):
                         # Per row, as in Keras: the penalty does not grow with the batch.
                         penalty = self.activity_regularizer(out)
+                        one_number(penalty, f"the output of layer {self.name!r}")
                         self.add_loss(penalty / _rows(out) if out.shape else penalty)
             if masks is not None or self._makes_masks:
                 self._hand_on_masks(self._first(args, kwargs), outputs, masks)

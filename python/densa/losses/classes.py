@@ -9,6 +9,7 @@ from densa._numbers import check_real_number
 
 from . import crossentropy as ce
 from . import regression as r
+from ._labels import check_host_labels
 from .loss import LossFunctionWrapper
 
 
@@ -396,11 +397,16 @@ class SparseCategoricalCrossentropy(LossFunctionWrapper):
         self.ignore_class = ignore_class
         self.axis = axis
 
+    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+        """The reduced loss; ignored samples count neither in the sum nor in the mean."""
+        check_host_labels(y_true, y_pred, self.axis, self.ignore_class)
+        return super().__call__(y_true, y_pred, sample_weight)
+
     def _mask(self, y_true: Any, y_pred: Any) -> Any:
         mask = super()._mask(y_true, y_pred)
         if self.ignore_class is None:
             return mask
-        labels = ce.as_labels(y_true, ce._to_last(ops.convert_to_tensor(y_pred), self.axis))
+        labels = ce.as_labels(y_true, ce.to_last(ops.convert_to_tensor(y_pred), self.axis))
         counted = ops.not_equal(labels, self.ignore_class)
         return counted if mask is None else ops.logical_and(mask, counted)
 

@@ -10,7 +10,8 @@ from densa import _core, ops
 from densa._numbers import check_real_number
 from densa.config import epsilon
 
-from .crossentropy import _check_smoothing, _to_last, as_labels, logits_behind
+from ._labels import check_host_labels
+from .crossentropy import _check_smoothing, as_labels, logits_behind, to_last
 from .loss import LossFunctionWrapper, as_floating, check_shapes
 from .regression import pair
 
@@ -106,7 +107,7 @@ def categorical_focal_crossentropy(
     y_pred = as_floating(y_pred)
     y_true = as_floating(y_true, str(y_pred.dtype))
     check_shapes("categorical_focal_crossentropy", y_true, y_pred)
-    y_true, y_pred = _to_last(y_true, axis), _to_last(y_pred, axis)
+    y_true, y_pred = to_last(y_true, axis), to_last(y_pred, axis)
     if label_smoothing:
         y_true = y_true * (1.0 - label_smoothing) + label_smoothing / y_pred.shape[-1]
     logits = y_pred if from_logits else logits_behind(y_pred, "softmax")
@@ -132,10 +133,11 @@ def categorical_generalized_cross_entropy(y_true: Any, y_pred: Any, q: float = 0
         q: Between 0 and 1, both left out.
 
     Returns:
-        One value per sample, `(rows, …)`; NaN for a label outside the classes.
+        One value per sample, `(rows, …)`; NaN for a label outside the classes that lies on a GPU.
 
     Raises:
-        ValueError: The labels do not fit the scores, or `q` is out of range.
+        ValueError: The labels do not fit the scores, one lies outside the classes, or `q` is out of
+            range.
 
     Example:
 
@@ -146,6 +148,7 @@ def categorical_generalized_cross_entropy(y_true: Any, y_pred: Any, q: float = 0
     [1.0, 0.2680000066757202]
     """
     q = _check_q(q)
+    check_host_labels(y_true, y_pred, -1, None)
     y_pred = as_floating(y_pred)
     labels = as_labels(y_true, y_pred)
     chosen = ops.one_hot(labels, y_pred.shape[-1], dtype=str(y_pred.dtype))
