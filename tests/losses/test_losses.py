@@ -328,6 +328,46 @@ def test_huber_refuses_a_delta_out_of_range(delta, error, message):
         losses.Huber(delta=delta)
 
 
+STRICT = (
+    "binary_crossentropy binary_focal_crossentropy categorical_crossentropy kl_divergence hinge "
+    "squared_hinge categorical_hinge categorical_focal_crossentropy dice tversky cosine_similarity"
+).split()
+STRETCHED = (
+    "mean_squared_error mean_absolute_error mean_absolute_percentage_error log_cosh huber poisson "
+    "mean_squared_logarithmic_error pinball"
+).split()
+
+
+def test_one_number_against_many():
+    """Where it cannot be meant it is refused; else it is stretched as in Keras, and said so."""
+    rng = np.random.default_rng(3)
+    one, many = rng.random((4, 1)) + 0.5, rng.random((4, 3)) + 0.5
+    for name in STRICT:
+        fn = getattr(losses, name)
+        with pytest.raises(ValueError, match=rf"{name}: .*\(4, 1\).*\(4, 3\); they must be alike"):
+            fn(one, many)
+        with pytest.raises(ValueError, match=r"\(4, 3\).*\(4, 1\).* Give the model 3 units"):
+            fn(many, one)
+    with pytest.raises(ValueError, match="Give the target 3 numbers a row"):
+        losses.binary_crossentropy(one, many)
+    for name in STRETCHED:
+        fn = getattr(losses, name)
+        for y, p in ((one, many), (many, one)):
+            with pytest.warns(UserWarning, match=rf"{name}: .* axes of size 1 are stretched"):
+                found = fn(y, p).numpy()
+            np.testing.assert_allclose(found, fn(*np.broadcast_arrays(y, p)).numpy(), rtol=1e-6)
+    for metric in ("binary_accuracy", "categorical_accuracy", "accuracy"):
+        with pytest.raises(ValueError, match="must be alike"):
+            getattr(densa.metrics, metric)(one, many)
+    for metric in (densa.metrics.AUC(), densa.metrics.Precision(), densa.metrics.R2Score()):
+        with pytest.raises(ValueError, match="must be alike"):
+            metric.update_state(one, many)
+    # What was meant is as before: a last axis of 1 less, several quantiles, weights by row.
+    np.testing.assert_allclose(losses.mean_squared_error(many[:, 0], many[:, :1]), np.zeros(4))
+    losses.Pinball([0.1, 0.5, 0.9])(one, many)
+    densa.metrics.AUC().update_state(many > 1, many, one)
+
+
 def test_an_ignored_class_has_no_part_in_the_mean():
     rng = np.random.default_rng(3)
     scores = rng.standard_normal((5, 4, 3))

@@ -38,24 +38,34 @@ def same_rank(a: Any, b: Any, expand_rank_1: bool = True) -> tuple[Any, Any]:
     return a, b
 
 
-def check_shapes(loss: str, y_true: Any, y_pred: Any) -> None:
+def check_shapes(loss: str, y_true: Any, y_pred: Any, stretched: bool = False) -> None:
     """Refuses target and output that cannot belong together, before anything is computed.
 
+    Args:
+        loss: What is computed, for the message.
+        y_true: Target.
+        y_pred: Output.
+        stretched: Whether axes of size 1 fit any size.
+
     Raises:
-        ValueError: A known size of the target is neither 1 nor that of the output.
+        ValueError: A known size of the target is not that of the output.
     """
     a, b = tuple(y_true.shape), tuple(y_pred.shape)
     wrong = len(a) != len(b) or any(
-        m is not None and n is not None and m != n and 1 not in (m, n)
+        m is not None and n is not None and m != n and not (stretched and 1 in (m, n))
         for m, n in zip(a, b, strict=True)
     )
     if wrong:
         hint = ""
-        if loss == "categorical_crossentropy":
+        if b[-1:] == (1,) and len(a) == len(b):
+            hint = f" Give the model {a[-1]} units at its end, one for each number of the target."
+        elif loss == "categorical_crossentropy":
             hint = " For integer labels use the loss 'sparse_categorical_crossentropy'."
+        elif a[-1:] == (1,) and len(a) == len(b):
+            hint = f" Give the target {b[-1]} numbers a row, or the model one unit at its end."
         raise ValueError(
-            f"{loss}: the target has shape {a} but the output has shape {b}; "
-            f"they must be alike up to axes of size 1.{hint}"
+            f"{loss}: the target has shape {_text(a)} but the output has shape {_text(b)}; "
+            f"they must be alike{' up to axes of size 1' if stretched else ''}.{hint}"
         )
 
 
