@@ -14,6 +14,7 @@
 #include "graph/compile.h"
 #include "graph/freezable.h"
 #include "graph/freeze.h"
+#include "graph/logits.h"
 #include "graph/to_net.h"
 #include "ops/optimizer/loss_scale.h"
 #include "tensor/optimizer_step.h"
@@ -413,19 +414,17 @@ void bind_program(py::module_& m) {
       .def("__str__", [](const PyPlan& self) { return self.plan->explain(); });
 
   m.def(
-      "producer",
+      "before",
       [](const Value& value, const std::string& op) -> Value {
         const auto* symbol = dynamic_cast<const Symbol*>(value.get());
         auto* recorder = dynamic_cast<Recorder*>(&current_builder());
         if (symbol == nullptr || recorder == nullptr) return nullptr;
-        const Program& program = *symbol->program;
-        const int node = program.values[symbol->id].node;
-        if (node < 0 || program.nodes[node].op == nullptr || op != program.nodes[node].op->name)
-          return nullptr;
-        return recorder->symbol(program.nodes[node].in[0]);
+        return before(*recorder, *symbol->program, value, op);
       },
       py::arg("value"), py::arg("op"),
-      "While recording: the input of the op that made `value`, if it is `op`; else None.");
+      "While recording: what `op`, a softmax or an elementwise op, has made `value` of, also "
+      "inside "
+      "of dense and behind casts; None where it has not.");
 
   m.def(
       "after_loss_scale_step",

@@ -173,10 +173,6 @@ class OwnModel(keras.Model):
         return x
 
 
-def masked():
-    return sequential(K.Embedding(5, 2, mask_zero=True), shape=(3,))
-
-
 @pytest.mark.parametrize(
     ("words", "make"),
     [
@@ -186,12 +182,30 @@ def masked():
         ("is a Lambda", lambda: sequential(K.Lambda(lambda x: x))),
         ("not built", lambda: keras.Sequential([K.Dense(2)])),
         ("OwnModel", OwnModel),
-        ("mask", masked),
     ],
 )  # fmt: skip
 def test_refusals(words, make):
     with pytest.raises(ValueError, match=words):
         densa.convert.from_keras(make())
+
+
+def test_masks_are_handed_on_as_before():
+    x = keras.Input((4, 3))
+    kept = K.Masking()(x)
+    theirs = keras.Model(x, K.Add()([K.BatchNormalization()(kept), K.Dense(3)(kept)]))
+    ours = densa.convert.from_keras(theirs)
+    rng = np.random.default_rng(1)
+    x, y = rng.random((2, 4, 3)).astype("f4"), rng.random((2, 4, 3)).astype("f4")
+    x[0, 1:] = 0.0
+    results = []
+    for model in (theirs, ours):
+        model.compile("sgd", "mse", metrics=["mae"])
+        results.append(model.evaluate(x, y, verbose=0))
+    np.testing.assert_allclose(*results, rtol=1e-5)
+    # One that is an input of its own stays one.
+    x, mask = keras.Input((4, 3)), keras.Input((4,), dtype="bool")
+    own = keras.Model([x, mask], K.BatchNormalization()(x, mask=mask))
+    assert len(densa.convert.from_keras(own).inputs) == 2
 
 
 def test_refuses_what_is_no_keras_model():

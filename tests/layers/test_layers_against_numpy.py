@@ -523,7 +523,6 @@ def test_merge_functions():
         (lambda: L.Permute((1, 3)), "consecutive"),
         (lambda: L.Reshape((-1, -1)), "one may be -1"),
         (lambda: L.Embedding(0, 2), "positive"),
-        (lambda: L.Embedding(3, 2, mask_zero=True), "mask"),
         (lambda: L.Add()(PAIR[0]), "list of inputs"),
         (lambda: L.Subtract()([*PAIR, PAIR[0]]), "exactly 2"),
         (lambda: L.Add()([data(2, 3), data(2, 4)]), "incompatible shapes"),

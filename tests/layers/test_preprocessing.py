@@ -211,6 +211,8 @@ def test_ids_outside_of_the_classes():
     for wrong in ([[0, 3]], [[-1, 0]]):
         with pytest.raises(IndexError, match="ids go from 0 to 2"):
             layer(np.array(wrong))
+    with pytest.raises(ValueError, match=r"\(CategoryEncoding\) must be whole numbers.* is 1\.5"):
+        layer(np.array([[0.0, 1.5]]))
     np.testing.assert_array_equal(layer(np.array([[0.0, 2.0]])).numpy(), [[1, 0, 1]])
     np.testing.assert_array_equal(L.CategoryEncoding(3, "one_hot")(1).numpy(), [[0, 1, 0]])
     assert L.CategoryEncoding(3, "binary").output_mode == "multi_hot"  # as Keras 2 had it

@@ -280,12 +280,21 @@ def test_custom_loss():
     assert float(loss(np.zeros((2, 1)), np.full((2, 1), 2.0))) == 16.0
 
 
-@pytest.mark.parametrize("label", [-1, 3, 2**40])
-def test_a_label_outside_the_classes_gives_nan(label):
+@pytest.mark.parametrize("label", [-1, 3, 2**40, 0.5])
+def test_a_label_outside_the_classes_is_refused(label):
     scores = np.full((2, 3), 1 / 3)
     for from_logits in (False, True):
-        values = losses.sparse_categorical_crossentropy([1, label], scores, from_logits)
-        np.testing.assert_allclose(values.numpy(), [np.log(3), np.nan], rtol=1e-6)  # float32
+        for loss in (
+            lambda y, p, z=from_logits: losses.sparse_categorical_crossentropy(y, p, z),
+            losses.SparseCategoricalCrossentropy(from_logits),
+            losses.SparseCategoricalCrossentropy(from_logits, ignore_class=7),
+        ):
+            for labels in ([1, label], np.array([1, label])):
+                with pytest.raises(ValueError, match=r"lie between 0 and 2.*first in row 1: "):
+                    loss(labels, scores)
+    ignoring = losses.SparseCategoricalCrossentropy(ignore_class=label, reduction="none")
+    if label == int(label):
+        np.testing.assert_allclose(ignoring([1, label], scores).numpy(), [np.log(3), 0], rtol=1e-6)
 
 
 @pytest.mark.parametrize("weight", [(4, 2), (4, 3), (3,), (4, 1, 3)], ids=str)
@@ -317,3 +326,57 @@ def test_weights_that_fit_no_value_are_refused(weight):
 def test_huber_refuses_a_delta_out_of_range(delta, error, message):
     with pytest.raises(error, match=message):
         losses.Huber(delta=delta)
+
+
+STRICT = (
+    "binary_crossentropy binary_focal_crossentropy categorical_crossentropy kl_divergence hinge "
+    "squared_hinge categorical_hinge categorical_focal_crossentropy dice tversky cosine_similarity"
+).split()
+STRETCHED = (
+    "mean_squared_error mean_absolute_error mean_absolute_percentage_error log_cosh huber poisson "
+    "mean_squared_logarithmic_error pinball"
+).split()
+
+
+def test_one_number_against_many():
+    """Where it cannot be meant it is refused; else it is stretched as in Keras, and said so."""
+    rng = np.random.default_rng(3)
+    one, many = rng.random((4, 1)) + 0.5, rng.random((4, 3)) + 0.5
+    for name in STRICT:
+        fn = getattr(losses, name)
+        with pytest.raises(ValueError, match=rf"{name}: .*\(4, 1\).*\(4, 3\); they must be alike"):
+            fn(one, many)
+        with pytest.raises(ValueError, match=r"\(4, 3\).*\(4, 1\).* Give the model 3 units"):
+            fn(many, one)
+    with pytest.raises(ValueError, match="Give the target 3 numbers a row"):
+        losses.binary_crossentropy(one, many)
+    for name in STRETCHED:
+        fn = getattr(losses, name)
+        for y, p in ((one, many), (many, one)):
+            with pytest.warns(UserWarning, match=rf"{name}: .* axes of size 1 are stretched"):
+                found = fn(y, p).numpy()
+            np.testing.assert_allclose(found, fn(*np.broadcast_arrays(y, p)).numpy(), rtol=1e-6)
+    for metric in ("binary_accuracy", "categorical_accuracy", "accuracy"):
+        with pytest.raises(ValueError, match="must be alike"):
+            getattr(densa.metrics, metric)(one, many)
+    for metric in (densa.metrics.AUC(), densa.metrics.Precision(), densa.metrics.R2Score()):
+        with pytest.raises(ValueError, match="must be alike"):
+            metric.update_state(one, many)
+    # What was meant is as before: a last axis of 1 less, several quantiles, weights by row.
+    np.testing.assert_allclose(losses.mean_squared_error(many[:, 0], many[:, :1]), np.zeros(4))
+    losses.Pinball([0.1, 0.5, 0.9])(one, many)
+    densa.metrics.AUC().update_state(many > 1, many, one)
+
+
+def test_an_ignored_class_has_no_part_in_the_mean():
+    rng = np.random.default_rng(3)
+    scores = rng.standard_normal((5, 4, 3))
+    labels = rng.integers(0, 3, (5, 4))
+    z = scores - np.log(np.exp(scores).sum(-1, keepdims=True))
+    values = -np.take_along_axis(z, labels[..., None], -1)[..., 0]
+    kept, w = labels != 1, rng.random(5)
+    loss = losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=1)
+    assert float(loss(labels, scores)) == pytest.approx(values[kept].mean(), rel=1e-6)
+    expected = (values * w[:, None])[kept].sum() / kept.sum()
+    assert float(loss(labels, scores, w)) == pytest.approx(expected, rel=1e-6)
+    assert float(loss(np.ones((5, 4), int), scores)) == 0.0

@@ -131,3 +131,67 @@ def test_arguments_out_of_range_are_refused_where_they_are_given(tmp_path):
     (tmp_path / "folder.densa").mkdir()
     with pytest.raises(IsADirectoryError, match="is a folder"):
         model.save(tmp_path / "folder.densa")
+
+
+@pytest.mark.parametrize(
+    ("table", "says"),
+    [
+        ({3: 2.0}, "a weight for the class 3, but the classes are 0 to 2"),
+        ({-1: 2.0}, "a weight for the class -1"),
+        ({1.5: 2.0}, "a weight for the class 1.5"),
+        ({float("nan"): 2.0}, "a weight for the class nan"),
+        ({"a": 2.0}, "must map class indices to numbers"),
+        ({1: float("nan")}, "of class 1 must be a finite number of at least 0; received nan"),
+        ({1: -2.0}, "of class 1 must be a finite number of at least 0; received -2.0"),
+    ],
+)
+def test_weights_of_classes_that_do_not_exist(table, says):
+    x, labels = classes(30)
+    model = linear(4, 3)
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    before = model.get_weights()[0]
+    for fit in (
+        lambda: model.fit(x, labels, class_weight=table, verbose=0),
+        lambda: model.fit(iter([(x, labels)]), class_weight=table, verbose=0),
+        lambda: model.train_on_batch(x, labels, class_weight=table),
+    ):
+        with pytest.raises(ValueError, match=says):
+            fit()
+    one_hot = np.eye(3, dtype="f4")[labels]
+    model.compile("sgd", "categorical_crossentropy")
+    with pytest.raises(ValueError, match=says):
+        model.fit(x, one_hot, class_weight=table, verbose=0)
+    np.testing.assert_array_equal(model.get_weights()[0], before)
+    # Margins have labels -1 and 1.
+    model = linear(4, 1)
+    model.compile("sgd", "hinge")
+    model.fit(x, np.where(labels > 1, 1, -1), class_weight={-1: 2.0, 1: 1.0}, verbose=0)
+
+
+def test_weights_of_losses_that_do_not_exist():
+    model = linear()
+    with pytest.raises(
+        ValueError, match=r"`loss_weights` has 2 entries but the model has 1 output"
+    ):
+        model.compile("sgd", "mse", loss_weights=[1, 2])
+    with pytest.raises(ValueError, match="loss_weights must be a number, not NaN"):
+        model.compile("sgd", "mse", loss_weights=float("nan"))
+    with pytest.raises(TypeError, match="loss_weights must be a number"):
+        two_outputs().compile("sgd", "mse", loss_weights={"main": "a"})
+    assert model.optimizer is None
+
+
+@pytest.mark.parametrize("eagerly", [False, True])
+def test_a_penalty_that_is_no_number(eagerly):
+    x, y = regression(20)
+    for where, says in (
+        ("kernel_regularizer", "of '.*layer/kernel' gave a penalty of shape"),
+        ("activity_regularizer", "of the output of layer 'layer' gave a penalty of shape"),
+    ):
+        layer = densa.layers.Dense(1, name="layer", **{where: densa.ops.square})
+        model = densa.Sequential([densa.Input((3,)), layer])
+        model.compile("sgd", "mse", run_eagerly=eagerly)
+        before = model.get_weights()[0]
+        with pytest.raises(ValueError, match=f"regularizer {says}.*densa.ops.sum"):
+            model.fit(x, y, verbose=0)
+        np.testing.assert_array_equal(model.get_weights()[0], before)

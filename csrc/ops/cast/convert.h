@@ -27,7 +27,7 @@ DENSA_ALWAYS_INLINE To convert(From x) {
   }
 }
 
-// Whether an integer type holds x, less its fraction. True where To or From is no type of numbers.
+// Whether x is whole and an integer type holds it. True where To or From is no type of numbers.
 template <class To, class From>
 DENSA_ALWAYS_INLINE bool fits(From x) {
   constexpr bool kNumbers = !std::is_same_v<To, bool> && !std::is_same_v<From, bool>;
@@ -44,8 +44,9 @@ DENSA_ALWAYS_INLINE bool fits(From x) {
   } else {
     constexpr double kHalf = static_cast<double>(std::uint64_t{1} << (8 * sizeof(To) - 1));
     constexpr double kLimit = std::is_signed_v<To> ? kHalf : 2 * kHalf;
-    const double wide = __builtin_trunc(static_cast<double>(x));
-    return wide < kLimit && wide >= (std::is_signed_v<To> ? -kLimit : 0.0);
+    const auto wide = static_cast<double>(x);
+    return wide < kLimit && wide >= (std::is_signed_v<To> ? -kLimit : 0.0) &&
+           __builtin_trunc(wide) == wide;
   }
 }
 

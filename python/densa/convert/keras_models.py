@@ -88,19 +88,28 @@ def _input_shape(model: Any) -> Any:
 def _translate(config: Any, model: Any) -> dict[str, Any]:
     """Return a Keras model's configuration as densa's."""
     parts = {layer.name: layer for layer in model.layers}
-    items = [_layer(data, parts) for data in config["layers"]]
+    masks = any(_makes_mask(data) for data in config["layers"])
+    items = [_layer(data, parts, masks) for data in config["layers"]]
     return {**config, "layers": items}
 
 
-def _layer(data: Any, parts: Mapping[str, Any]) -> dict[str, Any]:
-    """Translate one layer, nested model or op."""
+def _makes_mask(data: Any) -> bool:
+    return data["class_name"] == "Masking" or bool(data["config"].get("mask_zero"))
+
+
+def _layer(data: Any, parts: Mapping[str, Any], masks: bool) -> dict[str, Any]:
+    """Translate one layer, nested model or op; of a model some of whose layers make masks."""
     module, name = str(data.get("module")), data["config"]["name"]
     if module.startswith("keras.src.ops"):
         return _operation(data)
     theirs = parts.get(name)
     inner = data["config"]
     if "inbound_nodes" in data:
-        uses = [{**u, "kwargs": _without_mask(u["kwargs"], name)} for u in data["inbound_nodes"]]
+        # Keras writes down the masks that it hands on by itself, and so does densa hand them on.
+        by_itself = masks and data["class_name"] != "Softmax"
+        uses = [
+            {**u, "kwargs": _without_mask(u["kwargs"], by_itself)} for u in data["inbound_nodes"]
+        ]
         data = {**data, "inbound_nodes": uses}
     if hasattr(theirs, "layers"):
         kind = _cls(theirs).__name__
@@ -114,10 +123,9 @@ def _layer(data: Any, parts: Mapping[str, Any]) -> dict[str, Any]:
     return {**data, "config": _arguments(_find(data, place), inner, type(theirs), place)}
 
 
-def _without_mask(kwargs: Mapping[str, Any], name: str) -> dict[str, Any]:
-    if kwargs.get("mask") is not None:
-        raise ValueError(f"Layer {name!r} of the Keras model takes a mask; densa has no masks.")
-    return {k: v for k, v in kwargs.items() if k != "mask"}
+def _without_mask(kwargs: Mapping[str, Any], by_itself: bool) -> dict[str, Any]:
+    keep = kwargs.get("mask") is not None and not by_itself
+    return {k: v for k, v in kwargs.items() if keep or k != "mask"}
 
 
 def _find(data: Mapping[str, Any], place: str) -> Any:

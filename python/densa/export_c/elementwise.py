@@ -46,7 +46,7 @@ def _conversion(body: Body, x: int, to: str) -> Callable[[str], str]:
 
 
 def _refuse_misfits(body: Body, x: int, to: str) -> None:
-    """Numbers that a type of whole numbers does not hold are an error; fractions do not count."""
+    """Numbers that are not whole, or that a type does not hold, are an error."""
     if body.dtype(x) == "bool":
         return
     kind = np.iinfo(to)
@@ -54,7 +54,7 @@ def _refuse_misfits(body: Body, x: int, to: str) -> None:
         z = f"{body.array(x)}[{at['x']}]"
         if body.floating(x):
             low, end = (literal(float(n), "float64") for n in (kind.min, int(kind.max) + 1))
-            body.fail_if(f"!(trunc({z}) >= {low} && trunc({z}) < {end})")
+            body.fail_if(f"!({z} >= {low} && {z} < {end} && trunc({z}) == {z})")
             return
         given = np.iinfo(body.dtype(x))
         if given.min < kind.min:

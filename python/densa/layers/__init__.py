@@ -31,6 +31,7 @@ from densa.layers.lambda_layer import Lambda
 from densa.layers.layer import Layer
 from densa.layers.layer_normalization import LayerNormalization
 from densa.layers.leaky_relu import LeakyReLU
+from densa.layers.masking import Masking
 from densa.layers.maximum import Maximum, maximum
 from densa.layers.minimum import Minimum, minimum
 from densa.layers.multiply import Multiply, multiply
@@ -130,6 +131,7 @@ __all__ = [
     "Layer",
     "LayerNormalization",
     "LeakyReLU",
+    "Masking",
     "Maximum",
     "Minimum",
     "Multiply",

@@ -249,12 +249,23 @@ class Tracked:
             out.extend(x for x in layer._losses if recording or not _is_recorded(x))
         for variable in self.trainable_variables:
             if variable.regularizer is not None:
-                out.append(variable.regularizer(variable))
+                out.append(one_number(variable.regularizer(variable), repr(variable.path)))
         return out
 
     def _clear_losses(self) -> None:
         for layer in self._flatten_layers():
             layer._losses.clear()
+
+
+def one_number(penalty: Any, owner: str) -> Any:
+    """Return a regularizer's penalty; ValueError, naming its owner, if it is no single number."""
+    shape = tuple(getattr(penalty, "shape", ()))
+    if shape:
+        raise ValueError(
+            f"The regularizer of {owner} gave a penalty of shape {shape}; expected one number. Sum "
+            "it up, with densa.ops.sum."
+        )
+    return penalty
 
 
 def _is_recorded(x: Any) -> bool:

@@ -19,6 +19,8 @@ class Activation(Layer):
         array([[0., 2.]], dtype=float32)
     """
 
+    _passes_masks = True
+
     def __init__(self, activation: Any, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.activation = activations.get(activation)

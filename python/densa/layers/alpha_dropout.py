@@ -32,6 +32,8 @@ class AlphaDropout(Layer):
         array([[1., 1.]], dtype=float32)
     """
 
+    _passes_masks = True
+
     def __init__(
         self, rate: float, noise_shape: Any = None, seed: int | None = None, **kwargs: Any
     ) -> None:

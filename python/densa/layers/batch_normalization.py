@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from densa import _core, constraints, initializers, regularizers
+from densa import _core, config, constraints, initializers, ops, regularizers
 from densa._scope import in_symbolic_scope
-from densa.layers._helpers import as_float, axes_of, check_axis, sizes_of
+from densa.layers._helpers import along, as_float, axes_of, check_axis, reshape_rows, sizes_of
 from densa.layers.input_spec import InputSpec
 from densa.layers.layer import Layer
 
@@ -19,7 +19,8 @@ class BatchNormalization(Layer):
 
     While training, mean and (biased) variance are those of the batch, and the moving averages
     follow them: m ← m · momentum + batch · (1 - momentum). Otherwise, and whenever
-    `trainable` is False, the moving averages are used.
+    `trainable` is False, the moving averages are used. Masked places are normalized, but have no
+    part in mean and variance.
 
     Args:
         axis: the axis (or axes) that keep their own mean and variance.
@@ -45,6 +46,8 @@ class BatchNormalization(Layer):
         >>> layer(np.ones((4, 3), "float32"), training=True).shape
         (4, 3)
     """
+
+    _passes_masks = True
 
     def __init__(
         self,
@@ -129,13 +132,16 @@ class BatchNormalization(Layer):
         )
         self.input_spec = InputSpec(ndim=len(input_shape), axes={a: input_shape[a] for a in axes})
 
-    def call(self, inputs: Any, training: bool | None = None) -> Any:
+    def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
+        """Normalize; of masked places `training` takes no moments."""
         # In the variables' type, also where 16 bits go in and out: sums need more.
         x = as_float(inputs, self.variable_dtype)
-        return as_float(self._normalize_axes(x, bool(training)), self.compute_dtype)
+        return as_float(self._normalize_axes(x, bool(training), mask), self.compute_dtype)
 
-    def _normalize_axes(self, x: Any, training: bool) -> Any:
+    def _normalize_axes(self, x: Any, training: bool, mask: Any) -> Any:
         axes = axes_of(self.axis, len(x.shape), self.name)
+        if mask is not None and training and self.trainable:
+            return self._normalize_kept(x, axes, mask)
         if len(axes) == 1:
             return self._normalize(x, axes[0], training)
         # Several axes: put them last, as one, and back afterwards.
@@ -170,11 +176,40 @@ class BatchNormalization(Layer):
         y, batch_mean, batch_variance = _core.apply(
             "batch_norm", x, gamma, beta, mean, variance, training=True, **attributes
         )
+        self._follow_both(mean, variance, batch_mean, batch_variance)
+        return y
+
+    def _normalize_kept(self, x: Any, axes: list[int], mask: Any) -> Any:
+        # With moments of the places that count; by many ops, where `_normalize` has one.
+        rank = len(x.shape)
+        if len(mask.shape) != rank - 1:
+            raise ValueError(
+                f"Layer '{self.name}': a mask must have one axis less than the input, "
+                f"{tuple(x.shape)}. Received: mask of shape {tuple(mask.shape)}."
+            )
+        kept = reshape_rows(mask, (*mask.shape[1:], 1))
+        others = [a for a in range(rank) if a not in axes]
+
+        def total(values: Any) -> Any:
+            return ops.sum(ops.where(kept, values, 0.0), axis=others)
+
+        def wide(values: Any) -> Any:
+            return along(values, axes, x)
+
+        count = total(ops.ones_like(x)) + config.epsilon()
+        mean = total(x) / count
+        variance = total(ops.square(x - wide(mean))) / count
+        y = (x - wide(mean)) * wide(ops.rsqrt(variance + self.epsilon))
+        self._follow_both(self.moving_mean, self.moving_variance, mean, variance)
+        if self.gamma is not None:
+            y = y * wide(self.gamma)
+        return y if self.beta is None else y + wide(self.beta)
+
+    def _follow_both(self, mean: Any, variance: Any, batch_mean: Any, batch_variance: Any) -> None:
         if not in_symbolic_scope():
             with _core.no_grad():
                 self._follow(self.moving_mean, mean, batch_mean)
                 self._follow(self.moving_variance, variance, batch_variance)
-        return y
 
     def _follow(self, moving: Any, old: Any, batch: Any) -> None:
         new = _core.apply(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from densa import _core
-from densa.layers.merge import Merge
+from densa import _core, ops
+from densa.layers.merge import Merge, check_masks, to_rank
 
 
 class Concatenate(Merge):
@@ -33,6 +33,25 @@ class Concatenate(Merge):
         self._check(inputs)
         axis = self.axis + len(inputs[0].shape) if self.axis < 0 else self.axis
         return inputs[0] if len(inputs) == 1 else _core.apply("concatenate", *inputs, axis=axis)
+
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
+        """Return the masks side by side; along the features, where any input counts."""
+        if previous_mask is None:
+            return None
+        check_masks(previous_mask, inputs, self.name)
+        rank = len(inputs[0].shape)
+        axis = self.axis + rank if self.axis < 0 else self.axis
+        if axis == rank - 1:
+            return super().compute_mask(inputs, previous_mask)
+        if all(mask is None for mask in previous_mask):
+            return None
+        masks = []
+        for x, mask in zip(inputs, previous_mask, strict=True):
+            kept = ops.ones_like(x[..., 0], dtype="bool")
+            if mask is not None:
+                kept = _core.apply("logical_and", kept, to_rank(mask, rank - 1))
+            masks.append(kept)
+        return _core.apply("concatenate", *masks, axis=axis)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         self._check(input_shape)

@@ -36,6 +36,8 @@ class Dense(Layer):
         (2, 3)
     """
 
+    _passes_masks = True
+
     def __init__(
         self,
         units: int,

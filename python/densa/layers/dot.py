@@ -91,6 +91,9 @@ class Dot(Merge):
         batch = self._broadcast(a[:1], b[:1], input_shape)
         return (*batch, *rest) if rest else (*batch, 1)
 
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> None:
+        return None
+
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "axes": self.axes, "normalize": self.normalize}
 

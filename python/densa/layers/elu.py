@@ -19,6 +19,8 @@ class ELU(Layer):
         array([[0., 2.]], dtype=float32)
     """
 
+    _passes_masks = True
+
     def __init__(self, alpha: float = 1.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.alpha = alpha

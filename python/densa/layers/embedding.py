@@ -20,11 +20,12 @@ class Embedding(Layer):
         embeddings_initializer: first value of the table.
         embeddings_regularizer: penalty on the table.
         embeddings_constraint: what the table is put back to after each update.
-        mask_zero: must be False; densa has no masks.
+        mask_zero: whether id 0 is padding: the output's mask is False there, so that losses and
+            metrics leave it out.
         weights: the table as an array, instead of an initializer.
 
     Raises:
-        ValueError: for sizes that are not positive, or mask_zero.
+        ValueError: for sizes that are not positive.
 
     Example:
         >>> densa.layers.Embedding(10, 4)(np.array([[1, 2, 3]])).shape
@@ -49,17 +50,13 @@ class Embedding(Layer):
                 "Embedding needs positive sizes. Received: "
                 f"input_dim={input_dim}, output_dim={output_dim}"
             )
-        if mask_zero:
-            raise ValueError(
-                "Embedding(mask_zero=True) is not available: densa has no masks. Leave it out and "
-                "treat the padding index in the network."
-            )
         self.input_dim = int(input_dim)
         self.output_dim = int(output_dim)
         self.embeddings_initializer = initializers.get(embeddings_initializer)
         self.embeddings_regularizer = regularizers.get(embeddings_regularizer)
         self.embeddings_constraint = constraints.get(embeddings_constraint)
-        self.mask_zero = False
+        self.mask_zero = bool(mask_zero)
+        self.supports_masking = self.mask_zero
         self.autocast = False
         self.embeddings: Any = None
         if weights is not None:
@@ -82,6 +79,9 @@ class Embedding(Layer):
     def call(self, inputs: Any) -> Any:
         ids = whole(inputs, f"Ids of layer {self.name!r} (Embedding)")
         return as_float(_core.apply("embedding", self.embeddings, ids), self.compute_dtype)
+
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
+        return _core.apply("not_equal", inputs, 0) if self.mask_zero else None
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return (*input_shape, self.output_dim)

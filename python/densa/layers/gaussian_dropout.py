@@ -27,6 +27,8 @@ class GaussianDropout(Layer):
         array([[1., 1.]], dtype=float32)
     """
 
+    _passes_masks = True
+
     def __init__(self, rate: float, seed: int | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.rate = check_rate(rate, self.name)

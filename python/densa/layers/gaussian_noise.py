@@ -37,6 +37,8 @@ class GaussianNoise(Layer):
         array([[1., 1.]], dtype=float32)
     """
 
+    _passes_masks = True
+
     def __init__(self, stddev: float, seed: int | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if not isinstance(stddev, (int, float, np.number)) or not stddev >= 0:

@@ -17,6 +17,8 @@ class Identity(Layer):
         (1, 2)
     """
 
+    _passes_masks = True
+
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.built = True

@@ -23,10 +23,11 @@ class Lambda(Layer):
     (`densa.saving.register_keras_serializable`), since files hold data, never code.
 
     Args:
-        function: takes the input, and `training` if it has such a parameter.
+        function: takes the input, and `training` and `mask` if it has such parameters.
         output_shape: shape of one sample of the output, or a function of the input's shape; None
             finds it by trial.
-        mask: accepted for Keras; must be None.
+        mask: the output's mask, or a function of input and mask that gives it; None: the layer does
+            not support masks.
         arguments: further arguments of the function.
 
     Example:
@@ -45,19 +46,21 @@ class Lambda(Layer):
         super().__init__(**kwargs)
         if not callable(function):
             raise ValueError(f"Lambda needs a function; got {function!r}.")
-        if mask is not None:
-            raise ValueError("densa has no masks; pass mask=None.")
+        self.mask = mask
+        self.supports_masking = mask is not None
         self.function = function
         self.arguments = dict(arguments or {})
         self._output_shape = output_shape
-        self._wants_training = "training" in _parameters(function)
+        self._wants = [n for n in ("mask", "training") if n in _parameters(function)]
         self.built = True
 
-    def call(self, inputs: Any, training: bool | None = None) -> Any:
-        arguments = dict(self.arguments)
-        if self._wants_training:
-            arguments["training"] = training
+    def call(self, inputs: Any, mask: Any = None, training: bool | None = None) -> Any:
+        given = {"mask": mask, "training": training}
+        arguments = {**self.arguments, **{name: given[name] for name in self._wants}}
         return self.function(inputs, **arguments)
+
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
+        return self.mask(inputs, previous_mask) if callable(self.mask) else self.mask
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         if self._output_shape is None:
@@ -76,7 +79,7 @@ class Lambda(Layer):
 
     def get_config(self) -> dict[str, Any]:
         shape = self._output_shape
-        for function in (self.function, shape):
+        for function in (self.function, shape, self.mask):
             named = hasattr(function, "get_config") or is_nameable(function)
             if callable(function) and not named:
                 raise ValueError(f"Layer '{self.name}': {unregistered_function(function)}")
@@ -84,13 +87,14 @@ class Lambda(Layer):
             **super().get_config(),
             "function": serialize_keras_object(self.function),
             "output_shape": serialize_keras_object(shape) if callable(shape) else shape,
+            "mask": serialize_keras_object(self.mask),
             "arguments": serialize_keras_object(self.arguments),
         }
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Any:
         config = dict(config)
-        for name in ("function", "output_shape", "arguments"):
+        for name in ("function", "output_shape", "mask", "arguments"):
             if isinstance(config.get(name), Mapping):
                 config[name] = deserialize_keras_object(config[name])
         return cls(**config)

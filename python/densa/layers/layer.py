@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from densa import _core, config, regularizers
+from densa._masks import any_known, carried
 from densa._scope import (
     CallContext,
     auto_name,
@@ -29,14 +30,15 @@ from densa._symbolic import (
     standardize_shape,
 )
 from densa.layers._helpers import without_what_is_off
+from densa.layers._masking import Masks, is_mask_name
 from densa.layers._shapes import as_shapes, tree_of_shapes
-from densa.layers._tracking import PLAIN, Tracked, losses_pending
+from densa.layers._tracking import PLAIN, Tracked, losses_pending, one_number
 from densa.layers.input_spec import assert_input_compatibility
 from densa.utils import tree
 from densa.variables import Variable
 
 
-class Layer(Tracked, Operation):
+class Layer(Masks, Tracked, Operation):
     """A computation with variables of its own; the base of all layers and models.
 
     A subclass makes its variables in `build(input_shape)` with `add_weight` and computes in
@@ -119,7 +121,7 @@ class Layer(Tracked, Operation):
         self._input_shape_arg = None if shape is None else standardize_shape(shape)
         self.activity_regularizer = regularizers.get(activity_regularizer)
         self.input_spec: Any = None
-        self.supports_masking = False
+        self.supports_masking = self._passes_masks or self._makes_masks
         self.autocast = autocast
         self._trainable = bool(trainable)
         self._dtype_policy = config.get_policy(dtype)
@@ -203,6 +205,10 @@ class Layer(Tracked, Operation):
                 self._build_from(args, kwargs)
             if self.input_spec is not None:
                 assert_input_compatibility(self.input_spec, self._first(args, kwargs), self.name)
+            masks = None
+            if any_known() or "mask" in kwargs:
+                bound = self._bind(args, kwargs)
+                masks, kwargs = self._with_masks(bound, self._first(args, kwargs), kwargs)
             wanted = self._variables_as
             if wanted == context.variables_as:
                 with self._scope():
@@ -215,7 +221,10 @@ class Layer(Tracked, Operation):
                     if isinstance(out, _core.Tensor):
                         # Per row, as in Keras: the penalty does not grow with the batch.
                         penalty = self.activity_regularizer(out)
+                        one_number(penalty, f"the output of layer {self.name!r}")
                         self.add_loss(penalty / _rows(out) if out.shape else penalty)
+            if masks is not None or self._makes_masks:
+                self._hand_on_masks(self._first(args, kwargs), outputs, masks)
             return outputs
         finally:
             context.training = before
@@ -306,7 +315,7 @@ class Layer(Tracked, Operation):
         if self.autocast:
             dtype = str(x.dtype)
             if dtype != self.input_dtype and config.is_float(dtype):
-                return _core.apply("cast", x, dtype=self.input_dtype)
+                return carried(x, _core.apply("cast", x, dtype=self.input_dtype))
         return x
 
     def _resolve_training(
@@ -341,7 +350,7 @@ class Layer(Tracked, Operation):
         shapes = {
             k: tree.map_structure(lambda x: tuple(x.shape) if hasattr(x, "shape") else None, v)
             for k, v in self._bind(args, kwargs).items()
-            if any(hasattr(x, "shape") for x in tree.flatten(v))
+            if not is_mask_name(k) and any(hasattr(x, "shape") for x in tree.flatten(v))
         }
         names = [n for n in inspect.signature(self.build).parameters if n not in ("args", "kwargs")]
         if len(names) <= 1 or len(shapes) <= 1:

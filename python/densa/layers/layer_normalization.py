@@ -35,6 +35,8 @@ class LayerNormalization(Layer):
                [-1.,  1.]], dtype=float32)
     """
 
+    _passes_masks = True
+
     def __init__(
         self,
         axis: Any = -1,

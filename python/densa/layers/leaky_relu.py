@@ -23,6 +23,8 @@ class LeakyReLU(Layer):
         array([[-0.5,  2. ]], dtype=float32)
     """
 
+    _passes_masks = True
+
     def __init__(self, negative_slope: float = 0.3, **kwargs: Any) -> None:
         if "alpha" in kwargs:
             negative_slope = kwargs.pop("alpha")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from densa.layers.merge import Merge
+from densa.layers.merge import Extreme
 
 
-class Maximum(Merge):
+class Maximum(Extreme):
     """Return the largest of the inputs, element by element.
 
     Args:

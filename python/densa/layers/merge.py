@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from densa import _core
+from densa._masks import masks_of
 from densa._symbolic import Shape
+from densa.layers._helpers import reshape_rows
 from densa.layers._shapes import is_shape
 from densa.layers.layer import Layer
 
@@ -16,6 +18,7 @@ class Merge(Layer):
     Inputs of lower rank get axes of size one behind the batch.
     """
 
+    _passes_masks = True
     _op = ""
     _exactly: int | None = None
 
@@ -43,12 +46,36 @@ class Merge(Layer):
     def call(self, inputs: Any) -> Any:
         self._check(inputs)
         rank = max(len(x.shape) for x in inputs)
-        return self._finish(self._fold([_to_rank(x, rank) for x in inputs]), len(inputs))
+        values = [to_rank(x, rank) for x in inputs]
+        masks = masks_of(list(inputs))
+        if masks is None:
+            return self._finish(self._fold(values), len(inputs))
+        kept = [
+            None if m is None else to_rank(reshape_rows(m, (*m.shape[1:], 1)), rank) for m in masks
+        ]
+        return self._finish(self._fold_masked(values, kept), len(inputs))
 
     def _fold(self, inputs: list[Any]) -> Any:
         out = inputs[0]
         for x in inputs[1:]:
             out = _core.apply(self._op, out, x)
+        return out
+
+    def _fold_masked(self, inputs: list[Any], kept: list[Any]) -> Any:
+        """The same where some inputs have masks, `kept`, which broadcast to them."""
+        return self._fold(inputs)
+
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
+        """Return where any input counts; None, everywhere, if one has no mask."""
+        if previous_mask is None:
+            return None
+        check_masks(previous_mask, inputs, self.name)
+        if any(mask is None for mask in previous_mask):
+            return None
+        rank = max(len(mask.shape) for mask in previous_mask)
+        out = to_rank(previous_mask[0], rank)
+        for mask in previous_mask[1:]:
+            out = _core.apply("logical_or", out, to_rank(mask, rank))
         return out
 
     def _finish(self, out: Any, count: int) -> Any:
@@ -83,10 +110,36 @@ class Merge(Layer):
         return tuple(out)
 
 
-def _to_rank(x: Any, rank: int) -> Any:
+def to_rank(x: Any, rank: int) -> Any:
+    """Return x with axes of size one behind the first, so many that it has this rank."""
     missing = rank - len(x.shape)
     if missing == 0:
         return x
     rows = x.shape[0]
     shape = [-1 if rows is None else rows, *[1] * missing, *x.shape[1:]]
     return _core.apply("reshape", x, shape=[int(d) for d in shape])
+
+
+class Extreme(Merge):
+    """Base of `Maximum` and `Minimum`: what is left out gives way to what counts."""
+
+    def _fold_masked(self, inputs: list[Any], kept: list[Any]) -> Any:
+        out, counts = inputs[0], kept[0]
+        for x, mask in zip(inputs[1:], kept[1:], strict=True):
+            if mask is not None:
+                x = _core.apply("where", mask, x, out)
+            if counts is not None:
+                out = _core.apply("where", counts, out, x)
+            both = mask is not None and counts is not None
+            counts = _core.apply("logical_or", counts, mask) if both else None
+            out = _core.apply(self._op, out, x)
+        return out
+
+
+def check_masks(masks: Any, inputs: Any, name: str) -> None:
+    """Raise ValueError, naming the layer, unless there is one mask or None for each input."""
+    if not isinstance(masks, (list, tuple)) or len(masks) != len(inputs):
+        raise ValueError(
+            f"Layer '{name}': the masks must be a list with one entry, a mask or None, for each of "
+            f"the {len(inputs)} inputs. Received: {masks!r}"
+        )

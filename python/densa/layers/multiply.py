@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from densa import _core
 from densa.layers.merge import Merge
 
 
@@ -23,6 +24,16 @@ class Multiply(Merge):
     """
 
     _op = "multiply"
+
+    def _fold_masked(self, inputs: list[Any], kept: list[Any]) -> Any:
+        # What is left out is no factor; the product of none is 0, as of padding.
+        out, some = None, None
+        for x, mask in zip(inputs, kept, strict=True):
+            factor = x if mask is None else _core.apply("where", mask, x, 1)
+            out = factor if out is None else _core.apply("multiply", out, factor)
+            if mask is not None:
+                some = mask if some is None else _core.apply("logical_or", some, mask)
+        return out if any(mask is None for mask in kept) else _core.apply("where", some, out, 0)
 
 
 def multiply(inputs: Any, **kwargs: Any) -> Any:

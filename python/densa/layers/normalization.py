@@ -40,6 +40,8 @@ class Normalization(Layer):
         array([[0., 2.]], dtype=float32)
     """
 
+    _passes_masks = True
+
     def __init__(
         self,
         axis: Any = -1,

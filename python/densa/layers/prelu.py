@@ -28,6 +28,8 @@ class PReLU(Layer):
         array([[0., 2.]], dtype=float32)
     """
 
+    _passes_masks = True
+
     def __init__(
         self,
         alpha_initializer: Any = "Zeros",

@@ -27,6 +27,8 @@ class ReLU(Layer):
         array([[0., 2.]], dtype=float32)
     """
 
+    _passes_masks = True
+
     def __init__(
         self,
         max_value: float | None = None,

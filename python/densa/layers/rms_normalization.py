@@ -27,6 +27,8 @@ class RMSNormalization(Layer):
                [1. , 1. ]], dtype=float32)
     """
 
+    _passes_masks = True
+
     def __init__(self, axis: Any = -1, epsilon: float = 1e-6, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.axis = check_axis(axis)

@@ -31,6 +31,8 @@ class RReLU(Layer):
         array([[-0.5,  2. ]], dtype=float32)
     """
 
+    _passes_masks = True
+
     def __init__(
         self, lower: float = 1 / 8, upper: float = 1 / 3, *, seed: int | None = None, **kwargs: Any
     ) -> None:

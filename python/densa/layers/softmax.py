@@ -19,6 +19,9 @@ class Softmax(Layer):
         array([[0.25, 0.25, 0.25, 0.25]], dtype=float32)
     """
 
+    _passes_masks = True
+    _masks_by_hand = True  # a mask handed on is one of places, not of classes
+
     def __init__(self, axis: Any = -1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.axis = list(axis) if isinstance(axis, (list, tuple)) else axis

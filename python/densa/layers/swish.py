@@ -29,6 +29,8 @@ class Swish(Layer):
         1
     """
 
+    _passes_masks = True
+
     def __init__(
         self,
         beta_initializer: Any = "ones",

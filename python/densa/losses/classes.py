@@ -9,6 +9,7 @@ from densa._numbers import check_real_number
 
 from . import crossentropy as ce
 from . import regression as r
+from ._labels import check_host_labels
 from .loss import LossFunctionWrapper
 
 
@@ -398,12 +399,16 @@ class SparseCategoricalCrossentropy(LossFunctionWrapper):
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         """The reduced loss; ignored samples count neither in the sum nor in the mean."""
-        value = super().__call__(y_true, y_pred, sample_weight)
-        if self.ignore_class is None or self.reduction in (None, "none", "sum"):
-            return value
-        labels = ce.as_labels(y_true, ops.convert_to_tensor(y_pred))
-        counted = ops.cast(ops.not_equal(labels, self.ignore_class), str(value.dtype))
-        return value / (ops.mean(counted) + 1e-7)
+        check_host_labels(y_true, y_pred, self.axis, self.ignore_class)
+        return super().__call__(y_true, y_pred, sample_weight)
+
+    def _mask(self, y_true: Any, y_pred: Any) -> Any:
+        mask = super()._mask(y_true, y_pred)
+        if self.ignore_class is None:
+            return mask
+        labels = ce.as_labels(y_true, ce.to_last(ops.convert_to_tensor(y_pred), self.axis))
+        counted = ops.not_equal(labels, self.ignore_class)
+        return counted if mask is None else ops.logical_and(mask, counted)
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         """One value per sample."""

@@ -9,16 +9,17 @@ from densa import _core, ops
 from densa.config import epsilon
 from densa.ops._public import whole
 
+from ._labels import check_host_labels
 from .loss import as_floating, check_shapes
 from .regression import pair
 
 
 def logits_behind(y_pred: Any, op: str) -> Any:
-    """The input of `op` if `y_pred` is its output in the Program being recorded, else None.
+    """What `op` made `y_pred` of in the Program being recorded, None where it did not.
 
-    There the fused loss of the logits equals the loss of the probabilities, without its clipping.
+    There the loss of the logits equals the loss of the probabilities, without its clipping.
     """
-    return _core.producer(y_pred, op) if _core.recording() else None
+    return _core.before(y_pred, op) if _core.recording() else None
 
 
 def _check_smoothing(label_smoothing: float) -> float:
@@ -27,7 +28,8 @@ def _check_smoothing(label_smoothing: float) -> float:
     return float(label_smoothing)
 
 
-def _to_last(x: Any, axis: int) -> Any:
+def to_last(x: Any, axis: int) -> Any:
+    """`x` with this axis moved to the end."""
     rank = len(x.shape)
     axis = axis % rank if -rank <= axis < rank else axis
     if axis >= rank or axis < 0:
@@ -119,7 +121,7 @@ def categorical_crossentropy(
             SyntaxWarning,
             stacklevel=2,
         )
-    y_true, y_pred = _to_last(y_true, axis), _to_last(y_pred, axis)
+    y_true, y_pred = to_last(y_true, axis), to_last(y_pred, axis)
     logits = y_pred if from_logits else logits_behind(y_pred, "softmax")
     if logits is not None:
         return _core.apply("softmax_cross_entropy", logits, y_true, label_smoothing=label_smoothing)
@@ -132,7 +134,7 @@ def as_labels(y_true: Any, y_pred: Any) -> Any:
     """Integer labels without a last axis of size 1, fit for scores `(…, classes)`.
 
     Raises:
-        ValueError: The labels' shape does not belong to the scores, or one is no integer.
+        ValueError: The labels' shape does not belong to the scores, or one is no whole number.
     """
     y_true = ops.convert_to_tensor(y_true)
     if len(y_true.shape) == len(y_pred.shape) and y_true.shape[-1] == 1:
@@ -170,10 +172,10 @@ def sparse_categorical_crossentropy(
         axis: Axis of the classes.
 
     Returns:
-        One value per sample, `(rows, …)`; NaN for a label outside the classes.
+        One value per sample, `(rows, …)`; NaN for a label outside the classes that lies on a GPU.
 
     Raises:
-        ValueError: The labels do not fit the scores.
+        ValueError: The labels do not fit the scores, or one lies outside the classes.
 
     Example:
 
@@ -182,7 +184,8 @@ def sparse_categorical_crossentropy(
     >>> densa.losses.sparse_categorical_crossentropy([1, 2], p).numpy().round(4)
     array([0.0513, 2.3026], dtype=float32)
     """
-    y_pred = _to_last(as_floating(y_pred), axis)
+    check_host_labels(y_true, y_pred, axis, ignore_class)
+    y_pred = to_last(as_floating(y_pred), axis)
     labels = as_labels(y_true, y_pred)
     counted = None
     if ignore_class is not None:

@@ -11,7 +11,7 @@ from densa import ops
 from densa._numbers import check_real_number
 
 from .loss import LossFunctionWrapper, as_floating, check_shapes
-from .regression import pair
+from .regression import pair, ranked
 
 
 def pinball(y_true: Any, y_pred: Any, quantile: Any = 0.5) -> Any:
@@ -39,9 +39,12 @@ def pinball(y_true: Any, y_pred: Any, quantile: Any = 0.5) -> Any:
     [0.9, 0.2]
     """
     quantile = check_quantile(quantile)
-    y_true, y_pred = pair("pinball", y_true, y_pred)
     q: Any = quantile
-    if isinstance(quantile, list):
+    if not isinstance(quantile, list):
+        y_true, y_pred = pair("pinball", y_true, y_pred, stretched=True)
+    else:
+        y_true, y_pred = ranked(y_true, y_pred)
+        check_shapes("pinball", y_true, y_pred, stretched=True)
         if y_pred.shape[-1] != len(quantile) or y_true.shape[-1] != 1:
             raise ValueError(
                 f"pinball: {len(quantile)} quantiles need a target of shape (rows, 1) and an "

@@ -10,7 +10,8 @@ from densa import _core, ops
 from densa._numbers import check_real_number
 from densa.config import epsilon
 
-from .crossentropy import _check_smoothing, _to_last, as_labels
+from ._labels import check_host_labels
+from .crossentropy import _check_smoothing, as_labels, logits_behind, to_last
 from .loss import LossFunctionWrapper, as_floating, check_shapes
 from .regression import pair
 
@@ -54,9 +55,10 @@ def binary_focal_crossentropy(
     y_true, y_pred = pair("binary_focal_crossentropy", y_true, y_pred)
     if label_smoothing:
         y_true = y_true * (1.0 - label_smoothing) + 0.5 * label_smoothing
-    if from_logits:
-        p = ops.sigmoid(y_pred)
-        values = _core.apply("sigmoid_cross_entropy", y_pred, y_true)
+    logits = y_pred if from_logits else logits_behind(y_pred, "sigmoid")
+    if logits is not None:
+        p = ops.sigmoid(logits)
+        values = _core.apply("sigmoid_cross_entropy", logits, y_true)
     else:
         p = ops.clip(y_pred, epsilon(), 1.0 - epsilon())
         values = -(y_true * ops.log(p) + (1.0 - y_true) * ops.log(1.0 - p))
@@ -105,11 +107,12 @@ def categorical_focal_crossentropy(
     y_pred = as_floating(y_pred)
     y_true = as_floating(y_true, str(y_pred.dtype))
     check_shapes("categorical_focal_crossentropy", y_true, y_pred)
-    y_true, y_pred = _to_last(y_true, axis), _to_last(y_pred, axis)
+    y_true, y_pred = to_last(y_true, axis), to_last(y_pred, axis)
     if label_smoothing:
         y_true = y_true * (1.0 - label_smoothing) + label_smoothing / y_pred.shape[-1]
-    if from_logits:
-        log_p = ops.log_softmax(y_pred, axis=-1)
+    logits = y_pred if from_logits else logits_behind(y_pred, "softmax")
+    if logits is not None:
+        log_p = ops.log_softmax(logits, axis=-1)
         p = ops.exp(log_p)
     else:
         p = y_pred / ops.sum(y_pred, axis=-1, keepdims=True)
@@ -130,10 +133,11 @@ def categorical_generalized_cross_entropy(y_true: Any, y_pred: Any, q: float = 0
         q: Between 0 and 1, both left out.
 
     Returns:
-        One value per sample, `(rows, …)`; NaN for a label outside the classes.
+        One value per sample, `(rows, …)`; NaN for a label outside the classes that lies on a GPU.
 
     Raises:
-        ValueError: The labels do not fit the scores, or `q` is out of range.
+        ValueError: The labels do not fit the scores, one lies outside the classes, or `q` is out of
+            range.
 
     Example:
 
@@ -144,6 +148,7 @@ def categorical_generalized_cross_entropy(y_true: Any, y_pred: Any, q: float = 0
     [1.0, 0.2680000066757202]
     """
     q = _check_q(q)
+    check_host_labels(y_true, y_pred, -1, None)
     y_pred = as_floating(y_pred)
     labels = as_labels(y_true, y_pred)
     chosen = ops.one_hot(labels, y_pred.shape[-1], dtype=str(y_pred.dtype))

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from densa import ops
+from densa._masks import get_mask
 from densa._scope import to_snake_case
 from densa.config import floatx
 from densa.saving.registry import nearest
@@ -37,24 +38,34 @@ def same_rank(a: Any, b: Any, expand_rank_1: bool = True) -> tuple[Any, Any]:
     return a, b
 
 
-def check_shapes(loss: str, y_true: Any, y_pred: Any) -> None:
+def check_shapes(loss: str, y_true: Any, y_pred: Any, stretched: bool = False) -> None:
     """Refuses target and output that cannot belong together, before anything is computed.
 
+    Args:
+        loss: What is computed, for the message.
+        y_true: Target.
+        y_pred: Output.
+        stretched: Whether axes of size 1 fit any size.
+
     Raises:
-        ValueError: A known size of the target is neither 1 nor that of the output.
+        ValueError: A known size of the target is not that of the output.
     """
     a, b = tuple(y_true.shape), tuple(y_pred.shape)
     wrong = len(a) != len(b) or any(
-        m is not None and n is not None and m != n and 1 not in (m, n)
+        m is not None and n is not None and m != n and not (stretched and 1 in (m, n))
         for m, n in zip(a, b, strict=True)
     )
     if wrong:
         hint = ""
-        if loss == "categorical_crossentropy":
+        if b[-1:] == (1,) and len(a) == len(b):
+            hint = f" Give the model {a[-1]} units at its end, one for each number of the target."
+        elif loss == "categorical_crossentropy":
             hint = " For integer labels use the loss 'sparse_categorical_crossentropy'."
+        elif a[-1:] == (1,) and len(a) == len(b):
+            hint = f" Give the target {b[-1]} numbers a row, or the model one unit at its end."
         raise ValueError(
-            f"{loss}: the target has shape {a} but the output has shape {b}; "
-            f"they must be alike up to axes of size 1.{hint}"
+            f"{loss}: the target has shape {_text(a)} but the output has shape {_text(b)}; "
+            f"they must be alike{' up to axes of size 1' if stretched else ''}.{hint}"
         )
 
 
@@ -67,6 +78,19 @@ def standardize_reduction(reduction: str | None) -> str | None:
             f"Expected None or one of {names}."
         )
     return reduction
+
+
+def _check_mask(mask: Any, values: Any) -> None:
+    wrong = len(mask) > len(values) or any(
+        m is not None and n is not None and m != n for m, n in zip(mask, values, strict=False)
+    )
+    if wrong and len(values):
+        raise ValueError(
+            f"The output has a mask of shape {_text(mask)} but the loss gives values of shape "
+            f"{_text(values)}; expected values for each place of the mask. Give the loss an output "
+            "with an axis behind those of the mask, or take the mask off with a layer that does "
+            "not hand it on, such as Reshape."
+        )
 
 
 def _check_weight(given: Any, weight: Any, values: Any) -> None:
@@ -88,8 +112,41 @@ def _text(shape: Any) -> str:
     return str(shape).replace("None", "rows")
 
 
+def weights_of_mask(mask: Any, sample_weight: Any, dtype: str, averaged: bool = False) -> Any:
+    """A mask times the weights, as weights.
+
+    Args:
+        mask: True where a value counts, `(rows, …)`.
+        sample_weight: Weights of the mask's first axes, or None.
+        dtype: Floating dtype of the result.
+        averaged: Whether the mean over all places is to be one over those that count: their
+            weight is then `places / counted`.
+
+    Returns:
+        Weights of the mask's shape or finer; of nothing that counts all are 0.
+    """
+    weights = ops.cast(mask, dtype)
+    if averaged:
+        share = ops.mean(weights)
+        weights = weights / ops.where(ops.equal(share, 0.0), 1.0, share)
+    if sample_weight is None:
+        return weights
+    weights, sample_weight = same_rank(weights, as_floating(sample_weight, dtype))
+    rank = max(len(weights.shape), len(sample_weight.shape))
+    return _with_rank(weights, rank) * _with_rank(sample_weight, rank)
+
+
+def _with_rank(x: Any, rank: int) -> Any:
+    while len(x.shape) < rank:
+        x = ops.expand_dims(x, -1)
+    return x
+
+
 def reduce_weighted_values(
-    values: Any, sample_weight: Any = None, reduction: str | None = "sum_over_batch_size"
+    values: Any,
+    sample_weight: Any = None,
+    reduction: str | None = "sum_over_batch_size",
+    mask: Any = None,
 ) -> Any:
     """Weights the values of a loss and reduces them.
 
@@ -99,20 +156,25 @@ def reduce_weighted_values(
         reduction: `"sum_over_batch_size"` divides the weighted sum by the number of values,
             `"mean_with_sample_weight"` by the sum of the weights, `"sum"` by nothing,
             `"none"` or None leaves the weighted values alone.
+        mask: True for values that count, `(rows, …)`: others weigh 0, and the mean is taken over
+            those that count.
 
     Returns:
         A scalar, or the weighted values.
 
     Raises:
-        ValueError: The weights do not fit the values.
+        ValueError: The weights or the mask do not fit the values.
     """
+    if mask is not None:
+        _check_mask(tuple(mask.shape), tuple(values.shape))
+        averaged = reduction in ("sum_over_batch_size", "mean")
+        sample_weight = weights_of_mask(mask, sample_weight, str(values.dtype), averaged)
     if sample_weight is not None:
         sample_weight = as_floating(sample_weight, str(values.dtype))
         given = tuple(sample_weight.shape)
         values, sample_weight = same_rank(values, sample_weight)
         _check_weight(given, tuple(sample_weight.shape), tuple(values.shape))
-        while len(sample_weight.shape) < len(values.shape):
-            sample_weight = ops.expand_dims(sample_weight, -1)
+        sample_weight = _with_rank(sample_weight, len(values.shape))
         values = values * sample_weight
     if reduction in (None, "none") or len(values.shape) == 0:
         return values
@@ -161,11 +223,16 @@ class Loss:
         return self._dtype or str(floatx())
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
-        """The reduced loss of `y_pred` against `y_true`."""
+        """The reduced loss of `y_pred` against `y_true`; where y_pred is masked, nothing counts."""
+        mask = self._mask(y_true, y_pred)
         y_pred = as_floating(y_pred, self._dtype)
         y_true = ops.convert_to_tensor(y_true)
         values = self.call(y_true, y_pred)
-        return reduce_weighted_values(values, sample_weight, self.reduction)
+        return reduce_weighted_values(values, sample_weight, self.reduction, mask)
+
+    def _mask(self, y_true: Any, y_pred: Any) -> Any:
+        """True for the values that count; None: all of them."""
+        return get_mask(y_pred)
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         """One value per sample."""

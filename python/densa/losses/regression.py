@@ -7,6 +7,7 @@ Every function takes `y_true` and `y_pred` of shape `(rows, …, d)` and gives o
 from __future__ import annotations
 
 import math
+import warnings
 from typing import Any
 
 from densa import ops
@@ -15,12 +16,25 @@ from densa.config import epsilon
 from .loss import as_floating, check_shapes, same_rank
 
 
-def pair(loss: str, y_true: Any, y_pred: Any) -> tuple[Any, Any]:
-    """Target and output as floating Tensors of one dtype and rank."""
+def ranked(y_true: Any, y_pred: Any) -> tuple[Any, Any]:
+    """Target and output as floating Tensors of one dtype, their ranks made equal where they can."""
     y_pred = as_floating(y_pred)
-    y_true = as_floating(y_true, str(y_pred.dtype))
-    y_true, y_pred = same_rank(y_true, y_pred)
-    check_shapes(loss, y_true, y_pred)
+    return same_rank(as_floating(y_true, str(y_pred.dtype)), y_pred)
+
+
+def pair(loss: str, y_true: Any, y_pred: Any, stretched: bool = False) -> tuple[Any, Any]:
+    """The same, of one shape; where `stretched`, axes of size 1 fit any, as in Keras: a warning."""
+    y_true, y_pred = ranked(y_true, y_pred)
+    check_shapes(loss, y_true, y_pred, stretched)
+    a, b = tuple(y_true.shape), tuple(y_pred.shape)
+    if any(m is not None and n is not None and m != n for m, n in zip(a, b, strict=True)):
+        warnings.warn(
+            f"{loss}: the target has shape {a} but the output has shape {b}: axes of size 1 are "
+            "stretched, so that each number of one is compared with several of the other. Give "
+            "both the same shape, unless this is meant.",
+            UserWarning,
+            stacklevel=2,
+        )
     return y_true, y_pred
 
 
@@ -43,7 +57,7 @@ def mean_squared_error(y_true: Any, y_pred: Any) -> Any:
     >>> densa.losses.mean_squared_error([[0.0, 1.0]], [[1.0, 1.0]]).numpy()
     array([0.5], dtype=float32)
     """
-    y_true, y_pred = pair("mean_squared_error", y_true, y_pred)
+    y_true, y_pred = pair("mean_squared_error", y_true, y_pred, stretched=True)
     return ops.mean(ops.square(y_true - y_pred), axis=-1)
 
 
@@ -67,7 +81,7 @@ def mean_absolute_error(y_true: Any, y_pred: Any) -> Any:
     >>> densa.losses.mean_absolute_error([[0.0, 1.0]], y_pred).numpy().round(4).tolist()
     [0.375]
     """
-    y_true, y_pred = pair("mean_absolute_error", y_true, y_pred)
+    y_true, y_pred = pair("mean_absolute_error", y_true, y_pred, stretched=True)
     return ops.mean(ops.abs(y_true - y_pred), axis=-1)
 
 
@@ -91,7 +105,7 @@ def mean_absolute_percentage_error(y_true: Any, y_pred: Any) -> Any:
     >>> densa.losses.mean_absolute_percentage_error([[1.0, 2.0]], y_pred).numpy().round(4).tolist()
     [37.5]
     """
-    y_true, y_pred = pair("mean_absolute_percentage_error", y_true, y_pred)
+    y_true, y_pred = pair("mean_absolute_percentage_error", y_true, y_pred, stretched=True)
     ratio = ops.abs(y_true - y_pred) / ops.maximum(ops.abs(y_true), epsilon())
     return 100.0 * ops.mean(ratio, axis=-1)
 
@@ -116,7 +130,7 @@ def mean_squared_logarithmic_error(y_true: Any, y_pred: Any) -> Any:
     >>> densa.losses.mean_squared_logarithmic_error([[0.0, 1.0]], y_pred).numpy().round(4).tolist()
     [0.0911]
     """
-    y_true, y_pred = pair("mean_squared_logarithmic_error", y_true, y_pred)
+    y_true, y_pred = pair("mean_squared_logarithmic_error", y_true, y_pred, stretched=True)
     a = ops.log(ops.maximum(y_true, epsilon()) + 1.0)
     b = ops.log(ops.maximum(y_pred, epsilon()) + 1.0)
     return ops.mean(ops.square(b - a), axis=-1)
@@ -142,7 +156,7 @@ def huber(y_true: Any, y_pred: Any, delta: float = 1.0) -> Any:
     >>> densa.losses.huber([[0.0, 1.0]], np.array([[0.5, 4.0]])).numpy().round(4).tolist()
     [1.3125]
     """
-    y_true, y_pred = pair("huber", y_true, y_pred)
+    y_true, y_pred = pair("huber", y_true, y_pred, stretched=True)
     size = ops.abs(y_pred - y_true)
     values = ops.where(size <= delta, 0.5 * ops.square(size), delta * size - 0.5 * delta * delta)
     return ops.mean(values, axis=-1)
@@ -167,7 +181,7 @@ def log_cosh(y_true: Any, y_pred: Any) -> Any:
     >>> densa.losses.log_cosh([[0.0, 1.0]], np.array([[0.5, 0.75]])).numpy().round(4).tolist()
     [0.0755]
     """
-    y_true, y_pred = pair("log_cosh", y_true, y_pred)
+    y_true, y_pred = pair("log_cosh", y_true, y_pred, stretched=True)
     size = ops.abs(y_pred - y_true)
     return ops.mean(size + ops.softplus(-2.0 * size) - math.log(2.0), axis=-1)
 
@@ -216,7 +230,7 @@ def poisson(y_true: Any, y_pred: Any) -> Any:
     >>> densa.losses.poisson([[0.0, 1.0]], np.array([[0.5, 0.75]])).numpy().round(4).tolist()
     [0.7688]
     """
-    y_true, y_pred = pair("poisson", y_true, y_pred)
+    y_true, y_pred = pair("poisson", y_true, y_pred, stretched=True)
     return ops.mean(y_pred - y_true * ops.log(y_pred + epsilon()), axis=-1)
 
 

@@ -93,7 +93,7 @@ class CalibrationError(Metric):
             sample_weight = as_floating(sample_weight, self.dtype)
             if len(sample_weight.shape) == 1:
                 sample_weight = ops.expand_dims(sample_weight, -1)
-            check_shapes(f"{self.name}, `sample_weight`", sample_weight, confidence)
+            check_shapes(f"{self.name}, `sample_weight`", sample_weight, confidence, stretched=True)
             inside = inside * sample_weight
         for variable, values in (
             (self.weight, inside),

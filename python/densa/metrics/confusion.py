@@ -49,7 +49,7 @@ def labels_and_scores(
         sample_weight = as_floating(sample_weight, dtype)
         while len(sample_weight.shape) < len(y_pred.shape):
             sample_weight = ops.expand_dims(sample_weight, -1)
-        check_shapes(f"{metric}, `sample_weight`", sample_weight, y_pred)
+        check_shapes(f"{metric}, `sample_weight`", sample_weight, y_pred, stretched=True)
         weight = weight * sample_weight
     return positive, y_pred, weight
 

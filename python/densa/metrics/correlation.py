@@ -91,7 +91,7 @@ class R2Score(Metric):
             sample_weight = as_floating(sample_weight, self.dtype)
             while len(sample_weight.shape) < 2:
                 sample_weight = ops.expand_dims(sample_weight, -1)
-            check_shapes(f"{self.name}, `sample_weight`", sample_weight, y_pred)
+            check_shapes(f"{self.name}, `sample_weight`", sample_weight, y_pred, stretched=True)
             weight = weight * sample_weight
         if self._columns is None:
             self._build(int(y_pred.shape[-1]))

@@ -237,7 +237,7 @@ class RootMeanSquaredError(Mean):
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:  # type: ignore[override]
         """Adds a batch of targets and outputs."""
-        y_true, y_pred = r.pair("root_mean_squared_error", y_true, y_pred)
+        y_true, y_pred = r.pair("root_mean_squared_error", y_true, y_pred, stretched=True)
         super().update_state(ops.square(y_pred - y_true), sample_weight)
 
     def result(self) -> Any:

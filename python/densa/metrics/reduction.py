@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from densa import _core, ops
-from densa.losses.loss import as_floating, same_rank
+from densa._masks import get_mask
+from densa.losses.loss import as_floating, same_rank, weights_of_mask
 
 from .metric import Metric
 
@@ -147,7 +148,10 @@ class MeanMetricWrapper(Mean):
         self._fn_kwargs = kwargs
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:  # type: ignore[override]
-        """Adds a batch of targets and outputs."""
+        """Adds a batch of targets and outputs; where y_pred is masked, nothing counts."""
+        mask = get_mask(y_pred)
+        if mask is not None:
+            sample_weight = weights_of_mask(mask, sample_weight, self.dtype)
         if str(getattr(y_pred, "dtype", "")) in ("float16", "bfloat16"):
             y_pred = ops.cast(y_pred, self.dtype)
         super().update_state(self._fn(y_true, y_pred, **self._fn_kwargs), sample_weight)

@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 
 from densa import _core
+from densa._masks import carried, set_mask
 from densa._scope import asked
 from densa._symbolic import KerasTensor, is_keras_tensor
 from densa.layers.input_spec import InputSpec, assert_input_compatibility
+from densa.utils import tree
 
 
 def same_shape(x: Any, symbol: KerasTensor) -> bool:
@@ -53,7 +55,8 @@ def in_dtype_of(symbol: KerasTensor, x: Any, placed: Callable[[Any], Any]) -> An
     if not isinstance(x, tensors) or str(x.dtype) == symbol.dtype:
         return x
     what = f"Values of input '{symbol.name}'"  # what an integer input cannot hold
-    return _core.apply("cast", x, dtype=symbol.dtype, strict=what, **asked(symbol.dtype))
+    made = _core.apply("cast", x, dtype=symbol.dtype, strict=what, **asked(symbol.dtype))
+    return carried(x, made)
 
 
 def fit_rank(x: Any, symbol: KerasTensor, name: str, index: int) -> Any:
@@ -62,9 +65,9 @@ def fit_rank(x: Any, symbol: KerasTensor, name: str, index: int) -> Any:
     if shape[1:] == wanted[1:] and shape:
         return x
     if len(shape) == len(wanted) + 1 and shape[-1] == 1:
-        x = _with_shape(x, shape[:-1])
+        x = carried(x, _with_shape(x, shape[:-1]))
     elif len(shape) == len(wanted) - 1 and wanted[-1] == 1:
-        x = _with_shape(x, (*shape, 1))
+        x = carried(x, _with_shape(x, (*shape, 1)))
     spec = InputSpec(shape=(None, *wanted[1:]), name=symbol.name)
     try:
         assert_input_compatibility(spec, x, name)
@@ -76,6 +79,22 @@ def fit_rank(x: Any, symbol: KerasTensor, name: str, index: int) -> Any:
             ) from None
         raise
     return x
+
+
+def with_masks(inputs: list[Any], mask: Any) -> list[Any]:
+    """Return the inputs with the masks, None or one for each, that a call was given for them."""
+    if mask is None:
+        return inputs
+    masks = tree.flatten(mask)
+    if len(masks) != len(inputs):
+        raise ValueError(f"mask= holds {len(masks)} masks for {len(inputs)} inputs.")
+    out = []
+    for x, own in zip(inputs, masks, strict=True):
+        if own is not None:  # on a tensor of its own: the caller keeps x, without this mask
+            x = _with_shape(x, tuple(x.shape))
+            set_mask(x, own)
+        out.append(x)
+    return out
 
 
 def _with_shape(x: Any, shape: tuple[Any, ...]) -> Any:

@@ -14,7 +14,7 @@ from densa._symbolic import KerasTensor, infer_outputs
 from densa.layers._shapes import is_shape, tree_of_shapes
 from densa.layers.layer import Layer, is_numbers
 from densa.models.graph import Graph, graph_from_config
-from densa.models.inputs import check_tensors, fit_rank, in_dtype_of, same_shape
+from densa.models.inputs import check_tensors, fit_rank, in_dtype_of, same_shape, with_masks
 from densa.models.summary import flat_shapes, print_summary
 from densa.training import Trainer
 from densa.utils import tree
@@ -84,7 +84,15 @@ class Model(Trainer, Layer):
         context = call_context()
         training = kwargs.get("training") if context is None else context.training
         inputs = self._standardize_inputs(args[0] if args else kwargs["inputs"])
+        inputs = with_masks(inputs, kwargs.get("mask"))
         return self._graph.run(inputs, training)
+
+    # The layers inside take masks and hand them on.
+    _masks_by_hand = True
+
+    def _hand_on_masks(self, inputs: Any, outputs: Any, masks: Any) -> None:
+        if self._makes_masks:
+            super()._hand_on_masks(inputs, outputs, masks)
 
     @property
     def input_dtype(self) -> str:

@@ -10,7 +10,7 @@ from densa.layers.embedding import Embedding
 from densa.layers.input_layer import InputLayer
 from densa.layers.layer import Layer
 from densa.models.graph import Graph
-from densa.models.inputs import check_tensors
+from densa.models.inputs import check_tensors, with_masks
 from densa.models.model import Model
 from densa.utils import tree
 
@@ -188,11 +188,12 @@ class Sequential(Model):
         """Type that floating inputs are cast to: the first layer does that itself."""
         return self.variable_dtype
 
-    def call(self, inputs: Any, training: bool | None = None) -> Any:
+    def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
         if self._graph is not None:
             (x,) = self._standardize_inputs(inputs)
         else:
             x = inputs
+        (x,) = with_masks([x], mask)
         for layer in self._stack:
             if not isinstance(layer, InputLayer):
                 x = layer(x, training=training) if _takes_training(layer) else layer(x)

@@ -33,7 +33,7 @@ def floating(x: Any) -> Any:
 
 
 def whole(x: Any, what: str) -> Any:
-    """Return x as integers, floats towards zero; ValueError naming `what` for NaN and the like."""
+    """Return x as integers; ValueError naming `what` for a float that is no whole number."""
     x = tensor(x)
     if x.dtype.startswith(("int", "uint")):
         return x

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -285,11 +286,16 @@ def warn_non_finite(name: str, row: int, value: Any = None) -> None:
     )
 
 
-def class_weights(y: Any, class_weight: Any) -> Any:
+def class_weights(y: Any, class_weight: Any, classes: int | None = None) -> Any:
     """One weight per row from `{class: weight}`; classes that are not named count 1.
 
+    Args:
+        y: Targets: class numbers, or one-hot.
+        class_weight: The weights.
+        classes: How many classes the output has, None where that is not known.
+
     Raises:
-        ValueError: There is no single target, or a class is no integer.
+        ValueError: There is no single target, or a class or a weight is none.
     """
     leaves = [leaf for leaf in tree.flatten(y) if leaf is not None] if y is not None else []
     if len(leaves) != 1:
@@ -297,22 +303,41 @@ def class_weights(y: Any, class_weight: Any) -> Any:
             "`class_weight` is only supported for models with a single target; received "
             f"{len(leaves)}."
         )
-    try:
-        table = {int(k): float(v) for k, v in dict(class_weight).items()}
-    except (TypeError, ValueError):
-        raise ValueError(
-            f"`class_weight` must map class indices to numbers; received {class_weight!r}."
-        ) from None
     labels = np.asarray(leaves[0])
     if labels.ndim > 1 and labels.shape[-1] > 1:
+        classes = labels.shape[-1]
         labels = labels.argmax(axis=-1)
     elif labels.ndim > 1:
         labels = labels[..., 0]
     labels = np.rint(labels).astype(np.int64)
     weights = np.ones(labels.shape, np.float32)
-    for label, weight in table.items():
+    for label, weight in _weight_table(class_weight, classes).items():
         weights[labels == label] = weight
     return weights
+
+
+def _weight_table(class_weight: Any, classes: int | None) -> dict[int, float]:
+    try:
+        table = {float(k): float(v) for k, v in dict(class_weight).items()}
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"`class_weight` must map class indices to numbers; received {class_weight!r}."
+        ) from None
+    # Without classes, y may hold the labels -1 and 1.
+    low, high = (-1, math.inf) if classes is None else (0, classes - 1)
+    for label, weight in table.items():
+        if not (low <= label <= high and label == np.floor(label) and label < 2**63):
+            known = f"0 to {classes - 1}" if classes else "whole numbers from 0 on"
+            raise ValueError(
+                f"`class_weight` has a weight for the class {label:g}, but the classes are {known}."
+                " Leave it out, or count classes from 0."
+            )
+        if not 0 <= weight < math.inf:
+            raise ValueError(
+                f"`class_weight` of class {label:g} must be a finite number of at least 0; "
+                f"received {weight}."
+            )
+    return {int(label): weight for label, weight in table.items()}
 
 
 def row_contiguous(array: Any) -> Any:

@@ -124,6 +124,16 @@ def check_labels(model: Any, y: Any, outputs: Any = None) -> None:
         compiled.loss.check_labels(y, outputs)
 
 
+def classes_of(model: Any) -> int | None:
+    """The number of classes that a model with one output tells apart; None where it is not known.
+
+    An output of one number may be anything.
+    """
+    outputs = tree.flatten(symbolic_outputs(model))
+    shape = tuple(outputs[0].shape) if len(outputs) == 1 and outputs[0] is not None else ()
+    return shape[-1] if shape and shape[-1] != 1 else None
+
+
 class Shaped:
     """The shape of an output."""
 

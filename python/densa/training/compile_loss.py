@@ -6,13 +6,14 @@ from typing import Any
 
 from densa import _core
 from densa import losses as losses_module
+from densa._numbers import check_real_number
 from densa.losses import SparseCategoricalCrossentropy
+from densa.losses._labels import check_labels_of
 from densa.losses.loss import Loss, LossFunctionWrapper
 from densa.metrics import Mean
 from densa.metrics.reduction import row_count
 from densa.utils import tree
 
-from .labels import check_labels_of
 from .structure import outputs_have_names, outputs_of, per_output, unused
 
 
@@ -36,6 +37,7 @@ class CompileLoss:
                 "`loss_weights` must be a number, a list or a dict; received "
                 f"{type(loss_weights).__name__}."
             )
+        _check_loss_weights(loss_weights, output_names)
         self.loss = _resolve(loss)
         self.loss_weights = loss_weights
         self.output_names = output_names
@@ -88,7 +90,7 @@ class CompileLoss:
                 and what does not fit together is left for the loss to say.
 
         Raises:
-            ValueError: A label is negative, too large or no number; says which one.
+            ValueError: A label is negative, too large or no whole number; says which one.
         """
         if y_true is None or not self.has_labels:
             return
@@ -103,7 +105,9 @@ class CompileLoss:
             if isinstance(fn, SparseCategoricalCrossentropy):
                 shape = tuple(output.shape)
                 classes = shape[fn.axis] if -len(shape) <= fn.axis < len(shape) else None
-                check_labels_of(name, labels, classes, fn.ignore_class)
+                check_labels_of(
+                    f"The labels of the output {name!r}", labels, classes, fn.ignore_class
+                )
 
     def targets_of(self, y_true: Any, y_pred: Any) -> list[Any] | None:
         """The target of each output, None where there is none; None if they cannot be told."""
@@ -146,6 +150,14 @@ class CompileLoss:
                 value = value * factor
             total = value if total is None else total + value
         return total
+
+
+def _check_loss_weights(given: Any, names: list[str] | None) -> None:
+    if isinstance(given, list | tuple) and names:
+        per_output("`loss_weights`", given, names)
+    for weight in tree.flatten(given):
+        if weight is not None:
+            check_real_number("loss_weights", weight)
 
 
 def _check_all_named(losses: dict[str, Any], names: list[str]) -> None:

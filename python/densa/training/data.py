@@ -219,6 +219,7 @@ class StreamSource(Source):
         types: What floating numbers are cast to; None is float32.
         class_weight: `{class: weight}`, or None.
         names: What the inputs are called in messages.
+        classes: How many classes the output has, None where that is not known.
     """
 
     def __init__(
@@ -227,8 +228,10 @@ class StreamSource(Source):
         types: DataTypes | None = None,
         class_weight: Any = None,
         names: list[str] | None = None,
+        classes: int | None = None,
     ) -> None:
         self.stream = stream
+        self.classes = classes
         self.types = types or DataTypes(dtype="float32")
         self.class_weight = class_weight
         self.names = names
@@ -278,7 +281,7 @@ class StreamSource(Source):
         if self.class_weight is not None:
             if weight is not None:
                 raise ValueError("Pass `class_weight` or sample weights in the batches, not both.")
-            weight = class_weights(y, self.class_weight)
+            weight = class_weights(y, self.class_weight, self.classes)
         parts = (("x", x), ("y", y), ("sample_weight", weight))
         if check_rows(*parts, names=self.names) == 0:
             raise ValueError(
@@ -310,8 +313,10 @@ class PyDatasetSource(StreamSource):
         class_weight: Any = None,
         shuffle: bool | str = False,
         names: list[str] | None = None,
+        classes: int | None = None,
     ) -> None:
         self.dataset = dataset
+        self.classes = classes
         self.types = types or DataTypes(dtype="float32")
         self.class_weight = class_weight
         self.names = names
@@ -531,6 +536,7 @@ def make_source(
     types: DataTypes | None = None,
     names: list[str] | None = None,
     check: Callable[[Any], None] | None = None,
+    classes: int | None = None,
 ) -> Source:
     """The source for whatever `fit`, `evaluate` and `predict` accept.
 
@@ -545,6 +551,7 @@ def make_source(
         types: What floating numbers are cast to; None is float32.
         names: Names of the model's inputs.
         check: Called with the arrays of `x`; raises where they do not fit the model.
+        classes: How many classes the output has, None where that is not known.
 
     Raises:
         TypeError: `batch_size` is no whole number.
@@ -569,7 +576,7 @@ def make_source(
                 raise ValueError(
                     "You cannot pass `class_weight` and `sample_weight` at the same time."
                 )
-            sample_weight = class_weights(y, class_weight)
+            sample_weight = class_weights(y, class_weight, classes)
         if check is not None:
             check(x)
         return ArraySource(
@@ -594,5 +601,5 @@ def make_source(
                 f"it; received {name}={type(given).__name__}."
             )
     if hasattr(x, "num_batches") and hasattr(x, "__getitem__"):
-        return PyDatasetSource(x, types, class_weight, shuffle, names)
-    return StreamSource(x, types, class_weight, names)
+        return PyDatasetSource(x, types, class_weight, shuffle, names, classes)
+    return StreamSource(x, types, class_weight, names, classes)

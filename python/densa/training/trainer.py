@@ -13,7 +13,7 @@ from densa.utils import tree
 from densa.utils.batches import unpack_x_y_sample_weight
 
 from .arrays import DataTypes, check_rows, class_weights, is_data, to_arrays
-from .check import check_input_shapes, check_labels
+from .check import check_input_shapes, check_labels, classes_of
 from .data import ArraySource, Feed, Source, make_source
 from .steps import Steps
 from .turns import one_at_a_time
@@ -44,6 +44,7 @@ class Trainer(Steps):
             types=DataTypes(self),
             names=self._names("input_names"),
             check=lambda arrays: check_input_shapes(self, arrays),
+            classes=classes_of(self),
         )
         if targets and isinstance(source, ArraySource):
             check_labels(self, source.y)
@@ -446,7 +447,7 @@ class Trainer(Steps):
         y = to_arrays(y, "y")
         sample_weight = to_arrays(sample_weight, "sample_weight")
         if class_weight is not None:
-            sample_weight = class_weights(y, class_weight)
+            sample_weight = class_weights(y, class_weight, classes_of(self))
         given = (("x", x), ("y", y), ("sample_weight", sample_weight))
         if check_rows(*given, names=names) == 0:
             raise ValueError("The batch has no rows.")
