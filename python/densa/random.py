@@ -10,11 +10,12 @@ from __future__ import annotations
 import math
 import random as _python_random
 import threading
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from densa import _core, config
+from densa._names import suggesting
 from densa._philox import Philox
 from densa._scope import call_context
 from densa.device import beside
@@ -444,3 +445,6 @@ __all__ = [
     "truncated_normal",
     "uniform",
 ]
+
+if not TYPE_CHECKING:  # lest type checkers take every name for known
+    __getattr__ = suggesting(__name__)

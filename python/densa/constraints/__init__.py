@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from densa import _core, config
+from densa._names import Named, suggesting
 from densa._numbers import check_real_number
 from densa.saving.registry import Family
 
 
-class Constraint:
+class Constraint(Named):
     """A function from a weight to the nearest allowed weight.
 
     Subclasses give `__call__` and `get_config`.
@@ -237,3 +238,6 @@ __all__ = [
     "serialize",
     "unit_norm",
 ]
+
+if not TYPE_CHECKING:  # lest type checkers take every name for known
+    __getattr__ = suggesting(__name__)

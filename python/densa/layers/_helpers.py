@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
 from densa import _core, random
+from densa._names import nearest
 from densa.device import beside
 
 _SMALLEST = 1e-12  # length that a vector is divided by
@@ -112,10 +112,9 @@ def one_of(value: Any, known: Iterable[str], argument: str, layer: str) -> str:
     names = list(known)
     if isinstance(value, str) and value in names:
         return value
-    near = difflib.get_close_matches(str(value), names, 1)
     raise ValueError(
         f"{layer}: `{argument}` must be one of {names}. Received: {argument}={value!r}."
-        + (f" Did you mean {near[0]!r}?" if near else "")
+        f"{nearest(str(value), names)}"
     )
 
 

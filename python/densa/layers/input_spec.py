@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from densa import config
+from densa._names import Named
 from densa._symbolic import standardize_shape
 from densa.utils import tree
 
 
-class InputSpec:
+class InputSpec(Named):
     """Rank, shape and type that a layer expects of one input.
 
     Args:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 import inspect
 from collections.abc import Callable
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from densa import _core, config, regularizers
+from densa._names import Named, arguments_of, nearest
 from densa._scope import (
     CallContext,
     auto_name,
@@ -36,7 +36,7 @@ from densa.utils import tree
 from densa.variables import Variable
 
 
-class Layer(Tracked, Operation):
+class Layer(Tracked, Operation, Named):
     """A computation with variables of its own; the base of all layers and models.
 
     A subclass makes its variables in `build(input_shape)` with `add_weight` and computes in
@@ -69,7 +69,7 @@ class Layer(Tracked, Operation):
     _keeps_dtype = False
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
-        self = super().__new__(cls)
+        self = super().__new__(cls, *args, **kwargs)
         self._auto_config = _auto_config(cls, args, kwargs)
         return self
 
@@ -99,9 +99,10 @@ class Layer(Tracked, Operation):
             shape = tuple(kwargs.pop("batch_input_shape"))[1:]
         kwargs = without_what_is_off(kwargs)
         if kwargs:
+            known = {*arguments_of(type(self)), "input_shape"}
             raise ValueError(
                 f"Unrecognized keyword arguments passed to {type(self).__name__}: {kwargs}."
-                f"{_nearest_argument(type(self), kwargs)}"
+                f"{nearest(next(iter(kwargs)), known)}"
             )
         if name is not None and (not isinstance(name, str) or "/" in name):
             raise ValueError(
@@ -495,15 +496,6 @@ def _auto_config(cls: type, args: Any, kwargs: dict[str, Any]) -> dict[str, Any]
     given.pop("dtype", None)  # get_config gives the policy
     plain = all(isinstance(x, PLAIN) for x in tree.flatten(list(given.values())))
     return given if plain else None
-
-
-def _nearest_argument(cls: type, unknown: dict[str, Any]) -> str:
-    known = {"activity_regularizer", "autocast", "dtype", "input_shape", "name", "trainable"}
-    for base in cls.__mro__:
-        if "__init__" in base.__dict__:
-            known.update(inspect.signature(base.__init__).parameters)  # type: ignore[misc]
-    near = difflib.get_close_matches(next(iter(unknown)), known - {"self", "kwargs", "args"}, 1)
-    return f" Did you mean {near[0]!r}?" if near else ""
 
 
 def _rows(x: Any) -> Any:

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 from densa import ops
+from densa._names import Named, nearest
 from densa._scope import to_snake_case
 from densa.config import floatx
-from densa.saving.registry import nearest
 
 REDUCTIONS = (None, "none", "sum", "sum_over_batch_size", "mean", "mean_with_sample_weight")
 
@@ -127,7 +127,7 @@ def reduce_weighted_values(
     return ops.mean(values)
 
 
-class Loss:
+class Loss(Named):
     """Base class of losses: write `call(y_true, y_pred)`, which gives one value per sample.
 
     Args:

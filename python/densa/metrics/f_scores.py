@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from densa import ops
+from densa._names import nearest
 from densa._numbers import check_real_number
-from densa.saving.registry import nearest
 
 from .confusion import labels_and_scores
 from .metric import Metric

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from densa import callbacks, optimizers, regularizers
+from densa._names import nearest
 from densa._numbers import check_real_number, whole_number
 from densa.layers.activation import Activation
 from densa.layers.alpha_dropout import AlphaDropout
@@ -18,7 +19,6 @@ from densa.layers.dense import Dense
 from densa.layers.dropout import Dropout
 from densa.layers.input_layer import Input
 from densa.models.sequential import Sequential
-from densa.saving.registry import nearest
 
 RECIPES = ("default", "self_normalizing", "low_latency", "sparse", "uncertain")
 TASKS = ("regression", "classification")

@@ -8,8 +8,8 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from densa._names import nearest
 from densa._numbers import check_real_number, whole_number
-from densa.saving.registry import nearest
 
 from .schedules.decay import PowerDecay
 from .schedules.schedule import check_rates

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from densa import _core
+from densa._names import Named
 from densa._scope import auto_name, name_scope
 from densa.variables import Variable
 
@@ -39,7 +40,7 @@ from .schedules import serialize as serialize_schedule
 from .state import OptimizerState
 
 
-class Optimizer(OptimizerState, OptimizerRate):
+class Optimizer(OptimizerState, OptimizerRate, Named):
     """Changes variables against their gradients.
 
     A subclass gives `slot_names` and `update_step(gradient, variable, learning_rate)`, written
