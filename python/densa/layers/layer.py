@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import inspect
+import sys
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -92,6 +94,8 @@ class Layer(Tracked, Operation, Named):
         name: str | None = None,
         **kwargs: Any,
     ) -> None:
+        if "input_shape" in kwargs or "input_dim" in kwargs:
+            _warn_of_shape(self)
         shape = kwargs.pop("input_shape", None)
         if "input_dim" in kwargs:
             shape = (kwargs.pop("input_dim"),)
@@ -487,6 +491,22 @@ def _wrap_build(function: Callable[..., None]) -> Callable[..., None]:
             self.trainable = False
 
     return build
+
+
+def _warn_of_shape(layer: Layer) -> None:
+    """Warn of Keras 2's way to give a shape, where it is written; configurations may have it."""
+    frame, level = sys._getframe(1), 2
+    while frame.f_code.co_name == "__init__" and frame.f_locals.get("self") is layer:
+        if frame.f_back is None:
+            break
+        frame, level = frame.f_back, level + 1
+    if frame.f_code.co_name != "from_config":
+        warnings.warn(
+            "A layer's `input_shape` and `input_dim` are Keras 2's: put densa.Input(shape) before "
+            f"the first layer, {type(layer).__name__}, of a Sequential model instead.",
+            DeprecationWarning,
+            stacklevel=level,
+        )
 
 
 def _auto_config(cls: type, args: Any, kwargs: dict[str, Any]) -> dict[str, Any] | None:

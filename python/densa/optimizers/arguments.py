@@ -210,3 +210,24 @@ def check_excluded(patterns: Any) -> list[str]:
     for pattern in found:
         check_pattern("`weight_decay_excluded`", pattern)
     return found
+
+
+# Names of variables that layers have.
+USUAL = ("alpha", "beta", "bias", "embeddings", "gamma", "kernel")
+
+
+def warn_of_idle(name: str, patterns: Iterable[str], paths: list[str]) -> None:
+    """Warns of each regular expression that is found in none of the variables' paths."""
+    for pattern in patterns:
+        if not any(re.search(pattern, path) for path in paths):
+            runs = pattern.count("/") + 1  # so many parts of a path are of its length
+            split = [path.split("/") for path in paths]
+            parts = ["/".join(p[i : i + runs]) for p in split for i in range(len(p))]
+            shown = ", ".join(paths[:6]) + (", …" if len(paths) > 6 else "")
+            warnings.warn(
+                f"{name}: {pattern!r} is found in the path of none of the {len(paths)} variables "
+                f"that are trained, so it does nothing.{nearest(pattern, parts)} Their paths: "
+                f"{shown}.",
+                UserWarning,
+                stacklevel=2,
+            )

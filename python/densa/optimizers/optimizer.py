@@ -16,6 +16,7 @@ from densa.variables import Variable
 
 from .arguments import (
     OWN_ARGUMENTS,
+    USUAL,
     Check,
     check_argument,
     check_excluded,
@@ -23,6 +24,7 @@ from .arguments import (
     number,
     take_decay,
     take_own,
+    warn_of_idle,
 )
 from .parts import (
     GradientReport,
@@ -448,6 +450,13 @@ class Optimizer(OptimizerState, OptimizerRate, Named):
             return False
         path = str(getattr(variable, "path", variable.name))
         return not any(re.search(name, path) for name in self._decay_excluded_names)
+
+    def _check_patterns(self, variables: list[Variable]) -> None:
+        paths = [str(getattr(v, "path", v.name)) for v in variables]
+        warn_of_idle("learning_rate_multipliers", self.learning_rate_multipliers, paths)
+        # Lists of the names that go without decay are used for models that have not all of them.
+        rare = [p for p in self._decay_excluded_names if not any(map(re.compile(p).search, USUAL))]
+        warn_of_idle("weight_decay_excluded", rare, paths)
 
     # ---- averages --------------------------------------------------------------------------------
 

@@ -8,11 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from densa._numbers import check_real_number
 from densa._scope import name_scope
 from densa.variables import Variable
 
-from .arguments import number
+from .arguments import check_from_zero, number
 from .parts import scalar
 from .schedules import LearningRateSchedule
 
@@ -79,7 +78,14 @@ class OptimizerRate:
         if isinstance(rate, Variable):
             return float(rate.numpy())
         found = rate(iteration) if isinstance(rate, LearningRateSchedule) else rate()
-        return float(found) * self.learning_rate_factor
+        try:
+            return number(found) * self.learning_rate_factor
+        except ValueError as error:
+            kind = rate if hasattr(rate, "__name__") else type(rate)
+            raise ValueError(
+                f"{type(self).__name__}: {kind.__name__} gave {found!r} as the learning rate of "
+                f"update {iteration} (counted from 0); expected a finite number of at least 0."
+            ) from error
 
     def _follow(self, rule: Any) -> None:
         # A schedule or function, with a factor of its own, which is saved with the state.
@@ -106,7 +112,7 @@ class OptimizerRate:
                 "This optimizer's learning rate is a number: set `learning_rate` itself; a factor "
                 "goes with a `LearningRateSchedule` or a function."
             )
-        check_real_number("learning_rate_factor", value, least=0)
+        check_from_zero("learning_rate_factor", value)
         self._rate_factor.assign(np.float64(value))
 
     def learning_rate_multiplier(self, variable: Variable) -> float:
