@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -94,6 +95,17 @@ class OptimizerRate:
             with name_scope(self.name.replace("/", "_")):
                 self._rate_factor = scalar(np.float64(1.0), "learning_rate_factor")
             self._own.append(self._rate_factor)
+
+    def hold_rate(self, value: float) -> Callable[[], None]:
+        """Puts a number in the place of the rate, a schedule's too; returns what undoes that."""
+        before = self._learning_rate
+        with name_scope(self.name.replace("/", "_")):
+            self._learning_rate = scalar(np.float64(number(value)), "learning_rate")
+
+        def put_back() -> None:
+            self._learning_rate = before
+
+        return put_back
 
     @property
     def follows_schedule(self) -> bool:
