@@ -16,6 +16,7 @@ import numpy as np
 
 from densa import _core, config
 from densa._names import suggesting
+from densa._numbers import finite_number
 from densa._philox import Philox
 from densa._scope import call_context
 from densa.device import beside
@@ -233,6 +234,13 @@ def _tensor(array: Any, shape: Any, dtype: Any) -> Any:
     return _core.to_tensor(made, kind)
 
 
+def _check(function: str, least: float = -math.inf, **given: Any) -> None:
+    # Refuses numbers that cannot be meant; Tensors and arrays are taken as they are.
+    for name, value in given.items():
+        if not hasattr(value, "shape"):
+            finite_number(f"random.{function}: {name}", value, least)
+
+
 def normal(
     shape: Any, mean: float = 0.0, stddev: float = 1.0, dtype: Any = None, seed: Any = None
 ) -> Any:
@@ -252,6 +260,8 @@ def normal(
         >>> densa.random.normal((2, 3), seed=1).shape
         (2, 3)
     """
+    _check("normal", mean=mean)
+    _check("normal", 0, stddev=stddev)
     drawn = _recorded("random_normal", shape, dtype, seed, mean=mean, stddev=stddev)
     if drawn is not None:
         return drawn
@@ -270,6 +280,8 @@ def truncated_normal(
         >>> densa.random.truncated_normal((2, 3), seed=1).shape
         (2, 3)
     """
+    _check("truncated_normal", mean=mean)
+    _check("truncated_normal", 0, stddev=stddev)
     _refuse_recording("truncated_normal", seed)
     draw = _source(seed).truncated_normal(math.prod(shape))
     return _tensor(mean + stddev * draw, shape, dtype)
@@ -294,6 +306,7 @@ def uniform(
         >>> densa.random.uniform((2, 3), seed=1).shape
         (2, 3)
     """
+    _check("uniform", minval=minval, maxval=maxval)
     if not config.is_float(config.dtype_name(dtype)):
         return randint(shape, int(minval), int(maxval), dtype, seed)
     drawn = _recorded("random_uniform", shape, dtype, seed, low=minval, high=maxval)
@@ -323,6 +336,7 @@ def randint(shape: Any, minval: int, maxval: int, dtype: Any = "int32", seed: An
         >>> densa.random.randint((4,), 0, 10, seed=1).dtype
         'int32'
     """
+    _check("randint", minval=minval, maxval=maxval)
     if not maxval > minval:
         raise ValueError(f"randint needs minval < maxval; got {minval} and {maxval}.")
     count = int(maxval) - int(minval)
@@ -419,6 +433,7 @@ def dropout(inputs: Any, rate: float, noise_shape: Any = None, seed: Any = None)
         >>> densa.random.dropout(np.ones((2, 3), "float32"), 0.5, seed=1).shape
         (2, 3)
     """
+    _check("dropout", rate=rate)
     if not 0 <= rate < 1:
         raise ValueError(f"dropout needs 0 <= rate < 1; got {rate}.")
     if seed is None:

@@ -10,6 +10,8 @@ from densa._names import Named, nearest
 from densa._scope import to_snake_case
 from densa.config import floatx
 
+from .arguments import check_arguments
+
 REDUCTIONS = (None, "none", "sum", "sum_over_batch_size", "mean", "mean_with_sample_weight")
 
 
@@ -206,6 +208,7 @@ class LossFunctionWrapper(Loss):
         dtype: Any = None,
         **kwargs: Any,
     ) -> None:
+        check_arguments(type(self).__name__, fn, kwargs)
         super().__init__(name or getattr(fn, "__name__", None), reduction, dtype)
         self.fn = fn
         self._fn_kwargs = kwargs

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from densa import _core, ops
+from densa.losses.arguments import check_arguments
 from densa.losses.loss import as_floating, same_rank
 
 from .metric import Metric
@@ -142,6 +143,7 @@ class MeanMetricWrapper(Mean):
     def __init__(
         self, fn: Callable[..., Any], name: str | None = None, dtype: Any = None, **kwargs: Any
     ) -> None:
+        check_arguments(type(self).__name__, fn, kwargs)
         super().__init__(name=name or getattr(fn, "__name__", None), dtype=dtype)
         self._fn = fn
         self._fn_kwargs = kwargs

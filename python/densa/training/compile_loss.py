@@ -6,6 +6,7 @@ from typing import Any
 
 from densa import _core
 from densa import losses as losses_module
+from densa._numbers import finite_number
 from densa.losses import SparseCategoricalCrossentropy
 from densa.losses.loss import Loss, LossFunctionWrapper
 from densa.metrics import Mean
@@ -36,6 +37,9 @@ class CompileLoss:
                 "`loss_weights` must be a number, a list or a dict; received "
                 f"{type(loss_weights).__name__}."
             )
+        for weight in tree.flatten(loss_weights):
+            if weight is not None and not hasattr(weight, "shape"):
+                finite_number("`loss_weights`: a weight", weight)
         self.loss = _resolve(loss)
         self.loss_weights = loss_weights
         self.output_names = output_names
