@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import densa
-from densa import losses
+from densa import callbacks, losses
 from densa.optimizers import schedules
 
 L = densa.layers
@@ -14,7 +14,7 @@ NAN = float("nan")
 
 
 def model():
-    return densa.Sequential([densa.Input((1,)), L.Dense(1)])
+    return densa.Sequential([densa.Input((1,)), L.Dense(1, name="head")])
 
 
 BAD = [
@@ -67,6 +67,25 @@ BAD = [
     (ValueError, "left_size", lambda: densa.utils.split_dataset(np.ones(3), left_size=NAN)),
     (TypeError, "expected a model", lambda: densa.utils.recalibrate_batch_norm(3, np.ones(3))),
     (ValueError, "stddev must be at least 0", lambda: densa.random.normal((2,), stddev=-1)),
+    (ValueError, "ReduceLROnPlateau: `factor`", lambda: callbacks.ReduceLROnPlateau(factor=-1)),
+    (TypeError, "`monitor` must be a name", lambda: callbacks.EarlyStopping(monitor=3)),
+    (
+        ValueError,
+        "`initial_value_threshold`",
+        lambda: callbacks.ModelCheckpoint("a.densa", initial_value_threshold=NAN),
+    ),
+    (
+        TypeError,
+        "on_epoch_end must be a function",
+        lambda: callbacks.LambdaCallback(on_epoch_end=3),
+    ),
+    (TypeError, "Did you mean 'on_epoch_end'", lambda: callbacks.LambdaCallback(on_epoch_ends=3)),
+    (TypeError, "`layers` must be a list", lambda: densa.Sequential(3)),
+    (ValueError, "Did you mean 'head'", lambda: model().get_layer("haed")),
+    (TypeError, "get_layer: index", lambda: model().get_layer(index="x")),
+    (TypeError, "set_weights: expected a list", lambda: model().set_weights(3)),
+    (TypeError, "summary: line_length", lambda: model().summary(line_length="x")),
+    (TypeError, "save_model: expected a model", lambda: densa.saving.save_model(3, "a.densa")),
     (TypeError, "steps_per_exec", lambda: model().compile("sgd", steps_per_execution="x")),
     (ValueError, "`loss_weights`", lambda: model().compile("sgd", "mse", loss_weights=[NAN])),
     (ValueError, "is for vectors", lambda: densa.ops.norm(np.ones((2, 2)), 2)),
