@@ -234,7 +234,7 @@ class Optimizer(OptimizerState, OptimizerRate, Named):
             if not last:
                 return
             grads = [g * (1.0 / every) for g in grads]
-        self._limited_update(grads, variables, self.rate_at(int(self.iterations)))
+        self._limited_update(grads, variables, self.usable_rate(int(self.iterations)))
 
     def _limited_update(self, grads: list[Any], variables: list[Variable], rate: float) -> None:
         above = 0.0 if self.normalize_gradient else self.normalize_above
@@ -400,8 +400,8 @@ class Optimizer(OptimizerState, OptimizerRate, Named):
             return rate
         begin = int(self.iterations)
         if isinstance(rate, LearningRateSchedule):
-            return [self.rate_at(begin + i) for i in range(steps)]
-        return self.rate_at(begin)
+            return [self.usable_rate(begin + i) for i in range(steps)]
+        return self.usable_rate(begin)
 
     # ---- more of the interface -------------------------------------------------------------------
 

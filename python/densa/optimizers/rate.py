@@ -79,13 +79,22 @@ class OptimizerRate:
         if isinstance(rate, Variable):
             return float(rate.numpy())
         found = rate(iteration) if isinstance(rate, LearningRateSchedule) else rate()
+        return float(found) * self.learning_rate_factor
+
+    def usable_rate(self, iteration: int) -> float:
+        """`rate_at` for an update that will be made; ValueError where that is no rate.
+
+        Behind the last update a schedule may give what it likes: reading it is no error.
+        """
         try:
-            return number(found) * self.learning_rate_factor
-        except ValueError as error:
-            kind = rate if hasattr(rate, "__name__") else type(rate)
+            found = self.rate_at(iteration)
+            return number(found)
+        except (TypeError, ValueError) as error:
+            rule = self._learning_rate
+            kind = rule if hasattr(rule, "__name__") else type(rule)
             raise ValueError(
-                f"{type(self).__name__}: {kind.__name__} gave {found!r} as the learning rate of "
-                f"update {iteration} (counted from 0); expected a finite number of at least 0."
+                f"{type(self).__name__}: {kind.__name__} gave no learning rate for update "
+                f"{iteration} (counted from 0); expected a finite number of at least 0. {error}"
             ) from error
 
     def _follow(self, rule: Any) -> None:
