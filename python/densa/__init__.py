@@ -128,11 +128,9 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module(f"densa.{name}")
     module = _NAMES.get(name)
     if module is None:
-        import difflib
+        from densa._names import suggesting
 
-        near = difflib.get_close_matches(name, __all__, 1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise AttributeError(f"module 'densa' has no attribute {name!r}.{hint}")
+        suggesting("densa")(name)
     value = getattr(importlib.import_module(module), name)
     globals()[name] = value
     return value

@@ -10,11 +10,13 @@ from __future__ import annotations
 import math
 import random as _python_random
 import threading
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from densa import _core, config
+from densa._names import suggesting
+from densa._numbers import finite_number
 from densa._philox import Philox
 from densa._scope import call_context
 from densa.device import beside
@@ -234,6 +236,13 @@ def _tensor(array: Any, shape: Any, dtype: Any) -> Any:
     return _core.to_tensor(made, kind)
 
 
+def _check(function: str, least: float = -math.inf, **given: Any) -> None:
+    # Refuses numbers that cannot be meant; Tensors and arrays are taken as they are.
+    for name, value in given.items():
+        if not hasattr(value, "shape"):
+            finite_number(f"random.{function}: {name}", value, least)
+
+
 def normal(
     shape: Any, mean: float = 0.0, stddev: float = 1.0, dtype: Any = None, seed: Any = None
 ) -> Any:
@@ -253,6 +262,8 @@ def normal(
         >>> densa.random.normal((2, 3), seed=1).shape
         (2, 3)
     """
+    _check("normal", mean=mean)
+    _check("normal", 0, stddev=stddev)
     drawn = _recorded("random_normal", shape, dtype, seed, mean=mean, stddev=stddev)
     if drawn is not None:
         return drawn
@@ -271,6 +282,8 @@ def truncated_normal(
         >>> densa.random.truncated_normal((2, 3), seed=1).shape
         (2, 3)
     """
+    _check("truncated_normal", mean=mean)
+    _check("truncated_normal", 0, stddev=stddev)
     _refuse_recording("truncated_normal", seed)
     draw = _source(seed).truncated_normal(math.prod(shape))
     return _tensor(mean + stddev * draw, shape, dtype)
@@ -295,6 +308,7 @@ def uniform(
         >>> densa.random.uniform((2, 3), seed=1).shape
         (2, 3)
     """
+    _check("uniform", minval=minval, maxval=maxval)
     if not config.is_float(config.dtype_name(dtype)):
         return randint(shape, int(minval), int(maxval), dtype, seed)
     drawn = _recorded("random_uniform", shape, dtype, seed, low=minval, high=maxval)
@@ -324,6 +338,7 @@ def randint(shape: Any, minval: int, maxval: int, dtype: Any = "int32", seed: An
         >>> densa.random.randint((4,), 0, 10, seed=1).dtype
         'int32'
     """
+    _check("randint", minval=minval, maxval=maxval)
     if not maxval > minval:
         raise ValueError(f"randint needs minval < maxval; got {minval} and {maxval}.")
     count = int(maxval) - int(minval)
@@ -524,6 +539,7 @@ def dropout(inputs: Any, rate: float, noise_shape: Any = None, seed: Any = None)
         >>> densa.random.dropout(np.ones((2, 3), "float32"), 0.5, seed=1).shape
         (2, 3)
     """
+    _check("dropout", rate=rate)
     if not 0 <= rate < 1:
         raise ValueError(f"dropout needs 0 <= rate < 1; got {rate}.")
     if seed is None:
@@ -553,3 +569,6 @@ __all__ = [
     "truncated_normal",
     "uniform",
 ]
+
+if not TYPE_CHECKING:  # lest type checkers take every name for known
+    __getattr__ = suggesting(__name__)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from densa._names import suggesting
 from densa.saving.registry import Family
 
 from . import schedules
@@ -155,4 +156,4 @@ def __getattr__(name: str) -> Any:
         import importlib
 
         return importlib.import_module("densa.optimizers.experimental")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    suggesting(__name__)(name)

@@ -10,11 +10,13 @@ from typing import Any, ClassVar
 import numpy as np
 
 from densa import _core
+from densa._names import Named
 from densa._scope import auto_name, name_scope
 from densa.variables import Variable
 
 from .arguments import (
     OWN_ARGUMENTS,
+    USUAL,
     Check,
     check_argument,
     check_limits,
@@ -22,6 +24,7 @@ from .arguments import (
     number,
     take_decay,
     take_own,
+    warn_of_idle,
 )
 from .parts import (
     GradientReport,
@@ -39,7 +42,7 @@ from .schedules import serialize as serialize_schedule
 from .state import OptimizerState
 
 
-class Optimizer(OptimizerState, OptimizerRate):
+class Optimizer(OptimizerState, OptimizerRate, Named):
     """Changes variables against their gradients.
 
     A subclass gives `slot_names` and `update_step(gradient, variable, learning_rate)`, written
@@ -231,7 +234,7 @@ class Optimizer(OptimizerState, OptimizerRate):
             if not last:
                 return
             grads = [g * (1.0 / every) for g in grads]
-        self._limited_update(grads, variables, self.rate_at(int(self.iterations)))
+        self._limited_update(grads, variables, self.usable_rate(int(self.iterations)))
 
     def _limited_update(self, grads: list[Any], variables: list[Variable], rate: float) -> None:
         above = 0.0 if self.normalize_gradient else self.normalize_above
@@ -396,8 +399,8 @@ class Optimizer(OptimizerState, OptimizerRate):
             return rate
         begin = int(self.iterations)
         if isinstance(rate, LearningRateSchedule):
-            return [self.rate_at(begin + i) for i in range(steps)]
-        return self.rate_at(begin)
+            return [self.usable_rate(begin + i) for i in range(steps)]
+        return self.usable_rate(begin)
 
     # ---- more of the interface -------------------------------------------------------------------
 
@@ -451,6 +454,13 @@ class Optimizer(OptimizerState, OptimizerRate):
             return False
         path = str(getattr(variable, "path", variable.name))
         return not any(re.search(name, path) for name in self._decay_excluded_names)
+
+    def _check_patterns(self, variables: list[Variable]) -> None:
+        paths = [str(getattr(v, "path", v.name)) for v in variables]
+        warn_of_idle("learning_rate_multipliers", self.learning_rate_multipliers, paths)
+        # Lists of the names that go without decay are used for models that have not all of them.
+        rare = [p for p in self._decay_excluded_names if not any(map(re.compile(p).search, USUAL))]
+        warn_of_idle("weight_decay_excluded", rare, paths)
 
     # ---- averages --------------------------------------------------------------------------------
 

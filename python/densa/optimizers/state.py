@@ -86,6 +86,7 @@ class OptimizerState:
         if self.built:
             return
         variables = list(variables)
+        self._check_patterns(variables)
         slots: dict[str, list[Variable]] = {name: [] for name in self.slot_names}
         averages: list[Variable] = []
         accumulated: list[Variable] = []
@@ -103,6 +104,9 @@ class OptimizerState:
         self._trainable_variables = variables
         self._places = None
         self.built = True
+
+    def _check_patterns(self, variables: list[Variable]) -> None:
+        """Looks at the patterns of paths that were given, before the state is made."""
 
     def add_variable_from_reference(
         self, reference_variable: Variable, name: str | None = None, initializer: Any = "zeros"
