@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from densa import ops
@@ -15,6 +16,7 @@ from densa.utils.batches import unpack_x_y_sample_weight
 
 from .compiled import Compiled, arguments_from_config
 from .eager import EagerRunner, Runner
+from .trainable import Trainable
 from .turns import Turns
 
 
@@ -54,6 +56,9 @@ class Steps:
         auto_scale_loss: bool = True,
     ) -> None:
         """Settles how the model is trained and what is reported.
+
+        Which variables are trained is settled, too: where `trainable` of a layer is set later,
+        compile again for that to act. A model that is not built yet settles it when it is.
 
         Args:
             optimizer: Name, `Optimizer`, or configuration.
@@ -98,10 +103,21 @@ class Steps:
             getattr(getattr(self, "dtype_policy", None), "name", None) == "mixed_float16",
         )
         self._count_steps_of(self.optimizer, compiled.optimizer)
+        if getattr(self, "built", False):
+            compiled.trainable = Trainable(self)
         self._compiled = compiled
         self._loss_tracker = Mean(name="loss")
         self._runners = {}
         self.stop_training = False
+
+    def _as_compiled(self) -> AbstractContextManager[None]:
+        """Inside, `trainable` is what it was at `compile`, or when the model was built later."""
+        compiled = self._require_compiled("training")
+        if compiled.trainable is None:
+            if not getattr(self, "built", False):
+                return nullcontext()
+            compiled.trainable = Trainable(self)
+        return compiled.trainable.settled()
 
     def _count_steps_of(self, before: Any, now: Any) -> None:
         if before is not None and before is not now and self._steps_trained is None:

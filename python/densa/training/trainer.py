@@ -144,6 +144,18 @@ class Trainer(Steps):
             validates=validation is not None,
         )
         self.stop_training = False
+        with self._as_compiled():
+            return self._fit(feed, validation, due, callbacks, epochs, initial_epoch)
+
+    def _fit(
+        self,
+        feed: Feed,
+        validation: Feed | None,
+        due: Any,
+        callbacks: CallbackList,
+        epochs: int,
+        initial_epoch: int,
+    ) -> Any:
         backup = callbacks.find_backup(feed, validation)
         runner = self._runner("train")
         logs: dict[str, Any] = {}
@@ -164,7 +176,8 @@ class Trainer(Steps):
                 if backup is not None and backup.in_epoch:
                     backup.restore()
                 backup = None
-                found = dict(runner.run_epoch(feed, callbacks))
+                with self._as_compiled():  # whatever a hook has set
+                    found = dict(runner.run_epoch(feed, callbacks))
                 if feed.gave_nothing:
                     break
                 logs = found
@@ -411,7 +424,8 @@ class Trainer(Steps):
             )
         batch = self._batch(x, y, sample_weight, class_weight)
         self.reset_metrics()
-        logs = self._runner("train").run_batch(batch)
+        with self._as_compiled():
+            logs = self._runner("train").run_batch(batch)
         return logs if return_dict else self._in_order(logs)
 
     @one_at_a_time("train")
