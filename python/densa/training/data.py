@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from densa._numbers import whole_number
+from densa.random import SeedGenerator, global_seed_generator
 from densa.utils import tree
 from densa.utils.batches import unpack_x_y_sample_weight
 
@@ -30,11 +31,8 @@ from .arrays import (
 Batch = tuple[Any, Any, Any]
 
 
-def permutation(rows: int) -> Any:
-    """The next random order of rows; `densa.utils.set_random_seed` makes it repeatable."""
-    from densa.random import global_seed_generator
-
-    generator = global_seed_generator()
+def permutation(rows: int, generator: SeedGenerator) -> Any:
+    """The next random order of rows."""
     seed, count = generator.next()
     rng = np.random.Generator(np.random.Philox(key=[seed, (generator.stream << 40) + count + 1]))
     return rng.permutation(rows)
@@ -51,6 +49,9 @@ class Source:
     drawn_from: list[int] | None = None
     skip = 0  # batches that the next pass leaves out, as they have been
 
+
+    # What gives the generator of the orders; None: the global one.
+    orders: Callable[[], SeedGenerator | None] | None = None
     _draw_from: list[int] | None = None
 
     def batches(self) -> Iterator[Batch]:
@@ -76,17 +77,15 @@ class Source:
         raise NotImplementedError
 
     def _permutation(self, count: int) -> Any:
-        from densa.random import global_seed_generator
-
-        generator = global_seed_generator()
+        generator = (self.orders and self.orders()) or global_seed_generator()
         now = [int(n) for n in generator.state]
         state, self._draw_from = self._draw_from, None
         self.drawn_from = now if state is None else state
         if state is None:
-            return permutation(count)
+            return permutation(count, generator)
         generator.set_state(state)
         try:
-            return permutation(count)
+            return permutation(count, generator)
         finally:
             generator.set_state(now)
 

@@ -11,6 +11,7 @@ from densa import ops
 from densa.config import floatx
 from densa.metrics import Mean, Metric
 from densa.metrics.reduction import row_count
+from densa.random import OrdersOfModel, SeedGenerator
 from densa.utils import tree
 from densa.utils.batches import unpack_x_y_sample_weight
 
@@ -40,6 +41,7 @@ class Steps:
         self.stop_evaluating = False
         self.stop_predicting = False
         self.history: Any = None
+        self._orders: OrdersOfModel | None = None
 
     # ---- compile ---------------------------------------------------------------------------------
 
@@ -118,6 +120,10 @@ class Steps:
                 return nullcontext()
             compiled.trainable = Trainable(self)
         return compiled.trainable.settled()
+
+    def _order_generator(self) -> SeedGenerator | None:
+        """What orders of rows are drawn from; None: the global generator."""
+        return None if self._orders is None else self._orders.generator
 
     def _count_steps_of(self, before: Any, now: Any) -> None:
         if before is not None and before is not now and self._steps_trained is None:

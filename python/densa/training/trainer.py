@@ -122,6 +122,7 @@ class Trainer(Steps):
         if not isinstance(shuffle, bool | np.bool_ | int) and shuffle != "batch":
             raise ValueError(f'`shuffle` must be True, False or "batch"; received {shuffle!r}.')
         source = self._source(x, y, sample_weight, batch_size, shuffle, class_weight)
+        source.orders = self._order_generator
         feed = Feed(source, steps_per_epoch)
         validation = None
         if validation_data is not None:
