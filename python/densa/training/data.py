@@ -27,6 +27,7 @@ from .arrays import (
     to_arrays,
     warn_non_finite,
 )
+from .own_state import OwnState
 
 Batch = tuple[Any, Any, Any]
 
@@ -48,10 +49,11 @@ class Source:
     # The state of the random generator that the order of the pass was drawn from.
     drawn_from: list[int] | None = None
     skip = 0  # batches that the next pass leaves out, as they have been
-
+    own: OwnState | None = None  # what gives the batches, where its state is to be kept
 
     # What gives the generator of the orders; None: the global one.
     orders: Callable[[], SeedGenerator | None] | None = None
+
     _draw_from: list[int] | None = None
 
     def batches(self) -> Iterator[Batch]:
@@ -66,6 +68,9 @@ class Source:
             skip: How many of its batches have been.
         """
         self._draw_from, self.skip = drawn_from, skip
+
+    def keep_own_state(self) -> None:
+        """Told before a training that may be resumed."""
 
     def take_skip(self) -> int:
         """How many batches the pass that begins now leaves out."""
@@ -222,12 +227,18 @@ class StreamSource(Source):
         """Type of what yields the batches, for messages."""
         return type(self.stream).__name__
 
+    def keep_own_state(self) -> None:
+        """Told before a training that may be resumed."""
+        self.own = OwnState(self.stream, by_pass=True)
+
     def batches(self) -> Iterator[Batch]:
         """What is left of the stream, or all of it again."""
         start, skip = 0, self.take_skip()
-        for number, item in enumerate(self.stream):
-            if number < skip:
-                continue
+        if self.own is None:
+            stream: Any = itertools.islice(self.stream, skip, None)
+        else:
+            stream = self.own.begin_pass(self.stream, skip)
+        for number, item in enumerate(stream, skip):
             batch = self.standardize(item, start, number)
             start += batch_rows(batch)
             yield batch
@@ -302,11 +313,15 @@ class PyDatasetSource(StreamSource):
         """Type of the dataset, for messages."""
         return type(self.dataset).__name__
 
+    def keep_own_state(self) -> None:
+        """Told before a training that may be resumed."""
+        self.own = OwnState(self.dataset, by_pass=False)
+
     def batches(self) -> Iterator[Batch]:
         """One pass; without end where the number of batches is unknown."""
         begin = getattr(self.dataset, "on_epoch_begin", None)
         if begin is not None:
-            begin()
+            begin() if self.own is None else self.own.begin_epoch(begin)
         if self.steps is None:
             numbers: Any = itertools.count()
         else:
@@ -419,6 +434,7 @@ class Feed:
             "passes": self._passes - (self._going is not None),
             "goes_on": goes_on,
             "drawn_from": self.source.drawn_from,
+            "own": None if self.source.own is None else self.source.own.get(goes_on),
         }
 
     def set_state(self, state: dict[str, Any]) -> None:
@@ -429,6 +445,8 @@ class Feed:
         self._empty = False
         if self._goes_on:
             self.source.go_on(state["drawn_from"], int(state["in_pass"]))
+        if self.source.own is not None and state.get("own") is not None:
+            self.source.own.set(state["own"], self._goes_on)
 
     def has_more(self) -> bool:
         """Whether another epoch can have batches; where it is known that none can, says so once."""
