@@ -76,11 +76,11 @@ def average_models(models: Sequence[Model], name: str | None = None) -> Model:
                     f"average_models: model '{first.name}' has the {what} {one}, model "
                     f"'{model.name}' has {other}."
                 )
-        one, other = ([x.dtype for x in tree.flatten(m.input)] for m in (first, model))
-        if one != other:
+        types, others = ([x.dtype for x in tree.flatten(m.input)] for m in (first, model))
+        if types != others:
             raise ValueError(
-                f"average_models: model '{first.name}' takes inputs of the types {one}, model "
-                f"'{model.name}' of {other}; one input can have one type only. Make the models "
+                f"average_models: model '{first.name}' takes inputs of the types {types}, model "
+                f"'{model.name}' of {others}; one input can have one type only. Make the models "
                 "with Input(..., dtype=...) alike."
             )
     names = [model.name for model in models]

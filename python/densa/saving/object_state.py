@@ -206,7 +206,7 @@ def _digest(packed: Any, so_far: int = 0) -> int:
     if isinstance(packed, np.ndarray):
         head = f"{packed.dtype.str}{packed.shape}".encode()
         data = np.ascontiguousarray(packed).reshape(-1).view(np.uint8)
-        return zlib.crc32(data, zlib.crc32(head, so_far))
+        return zlib.crc32(memoryview(data), zlib.crc32(head, so_far))
     if isinstance(packed, dict):
         packed = [part for pair in packed.items() for part in pair]
     if isinstance(packed, list | tuple):

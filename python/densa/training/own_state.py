@@ -63,7 +63,7 @@ class OwnState:
             self._began = state
         if state is not None and state["random"] is not None:
             set_random_state(state["random"])
-        batches = iter(stream)
+        batches: Iterator[Any] = iter(stream)
         if state is not None:
             for _ in itertools.islice(batches, skip):
                 pass
