@@ -79,6 +79,8 @@ class Own(callbacks.Callback):
         self.counts = collections.Counter()
         self.nested = {"parts": [(self.rng, None), densa.Variable(1.0)]}
         self.name = lambda: "no state"
+        self.last = collections.deque([1.0], maxlen=3)
+        self.of_epoch = {0: {1}}
 
     def draw(self):
         return (
@@ -88,9 +90,12 @@ class Own(callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         self.factor *= 0.99  # an argument that changes
         self.counts[str(batch)] += 1
+        self.last.append(logs["loss"])
+        self.of_epoch[batch] = self.of_epoch.get(batch, set()) | {self.counts[str(batch)]}
         self.mean.assign(self.mean.value * 0.5 + self.draw())
         self.nested["parts"][1].assign_add(1.0)
         rate = 0.1 * self.factor * float(self.mean.numpy()[0]) / float(self.nested["parts"][1])
+        rate *= sum(self.last) / sum(map(len, self.of_epoch.values()))
         self.model.optimizer.learning_rate = rate
 
     def on_epoch_begin(self, epoch, logs=None):
@@ -112,6 +117,9 @@ def test_variables_generators_and_changed_arguments_of_a_callback_go_on(tmp_path
     assert made[0].counts == made[-1].counts == {str(i): 3 for i in range(6)}
     assert made[0].factor == made[-1].factor == pytest.approx(0.99**18)
     assert type(made[-1].counts) is collections.Counter
+    assert made[0].last == made[-1].last
+    assert made[-1].last.maxlen == 3
+    assert made[0].of_epoch == made[-1].of_epoch == {i: {1, 2, 3} for i in range(6)}
     assert made[-1].nested["parts"][0][0] is made[-1].rng
     assert made[-1].seeds == [3]  # an argument that stays is as it is given
 
@@ -134,7 +142,7 @@ def test_state_that_cannot_be_kept_is_named_once(tmp_path):
     class Rows(densa.utils.PyDataset):
         def __init__(self, x, y):
             super().__init__()
-            self.x, self.y, self.seen = x, y, {1, 2}
+            self.x, self.y, self.seen = x, y, [object()]
 
         def __len__(self):
             return 2
@@ -151,6 +159,37 @@ def test_state_that_cannot_be_kept_is_named_once(tmp_path):
     assert "Rows.seen:" in texts[0]
     assert "get_state() and set_state(state)" in texts[0]
     assert "cannot keep Held.lock:" in texts[1]
+
+
+def test_an_own_get_state_decides_what_is_kept(tmp_path):
+    class Clock(callbacks.Callback):
+        def __init__(self, start=None):
+            super().__init__()
+            self.start = start
+            self.here = self.all = 0
+
+        def on_train_begin(self, logs=None):
+            self.start = "now"
+
+        def on_train_batch_end(self, batch, logs=None):
+            assert self.start == "now"
+            self.here += 1
+            self.all += 1
+
+        def get_state(self):
+            return {"all": self.all}
+
+    clocks = []
+
+    def extra():
+        clocks.append(Clock())
+        return [clocks[-1]]
+
+    def feed(x, y):
+        return {"x": x, "y": y, "batch_size": 8}
+
+    interrupted(tmp_path, lambda: new_model(False), feed, (9,), 1, extra=extra)
+    assert (clocks[-1].here, clocks[-1].all) == (10, 18)
 
 
 class Shuffled(densa.utils.PyDataset):

@@ -27,7 +27,8 @@ class BackupAndRestore(Callback):
     A PyDataset or another object that yields batches is kept as a callback is: by `get_state` and
     `set_state` where it has them, else by its attributes. A generator is expected to begin at its
     first batch; batches that have been are taken from it, with the global random numbers that they
-    had, and dropped. What cannot be kept is named in a warning.
+    had, and dropped. What cannot be kept is named in a warning; variables of functions, of a
+    `LambdaCallback`'s say, are not seen.
 
     Args:
         backup_dir: A folder of its own for the backup.

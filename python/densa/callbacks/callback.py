@@ -65,7 +65,7 @@ class Callback:
         `on_epoch_begin` where an epoch had begun."""
         from densa.saving.object_state import restore
 
-        restore(self, state)
+        restore(self, state, whole=type(self).get_state is Callback.get_state)
 
     def set_params(self, params: dict[str, Any]) -> None:
         """Told once per call of `fit`, `evaluate` or `predict`."""

@@ -1,12 +1,13 @@
 """The state of a user's object, a callback or a dataset: what its attributes hold, and back.
 
-Kept are numbers, texts, arrays, Variables, Tensors, random generators, and lists, tuples and
-dictionaries of these by name. What `__init__` was given is made again by the user, so that an
-argument is kept only where it has changed since `begin`.
+Kept are numbers, texts, arrays, Variables, Tensors, random generators, and lists, tuples,
+dictionaries, sets and deques of these. What `__init__` was given is made again by the user, so that
+an argument is kept only where it has changed since `begin`.
 """
 
 from __future__ import annotations
 
+import collections
 import copy
 import functools
 import inspect
@@ -20,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from densa import _core
+from densa.device import beside
 from densa.random import SeedGenerator
 from densa.variables import Variable
 
@@ -98,14 +100,21 @@ def state_of(thing: Any, skip: Iterable[str] = ()) -> tuple[dict[str, Any], list
     return state, unkept
 
 
-def restore(thing: Any, state: dict[str, Any]) -> None:
-    """Gives an object's attributes what `state_of` found; what is not in it becomes as it began.
+def restore(thing: Any, state: dict[str, Any], whole: bool) -> None:
+    """Gives an object's attributes what `state_of` found.
 
     Variables, random generators and dictionaries of a class of their own stay the same objects.
+
+    Args:
+        thing: The object.
+        state: Its state.
+        whole: Whether arguments of `__init__` that are not in it had not changed, so that they
+            become as they began.
     """
     own = thing.__dict__
+    arguments = inspect.signature(type(thing).__init__).parameters if whole else ()
     for name, (digest, value) in own.get(_RECORD, {}).items():
-        if name not in state and value is not None and name in own:
+        if name in arguments and name not in state and value is not None and name in own:
             packed = _pack(own[name])
             if packed is None or _digest(packed[0]) != digest:
                 setattr(thing, name, _unpack(copy.deepcopy(value), own[name]))
@@ -130,7 +139,7 @@ def _pack(value: Any) -> tuple[Any] | None:
     if isinstance(value, Variable):
         kind, value = "variable", np.array(value.numpy())
     elif isinstance(value, _core.Tensor):
-        kind, value = "tensor", np.array(value)
+        kind, value = "tensor", np.array(value.numpy())
     elif isinstance(value, SeedGenerator):
         kind, value = "seed generator", [value.seed, value.stream, value.count]
     elif isinstance(value, np.random.Generator):
@@ -139,15 +148,22 @@ def _pack(value: Any) -> tuple[Any] | None:
         kind, value = "random state", value.get_state(legacy=False)
     elif type(value) is random.Random:
         kind, value = "random", value.getstate()
+    elif type(value) is set:
+        kind, value = "set", list(value)
+    elif type(value) is collections.deque:
+        kind, value = "deque", [list(value), value.maxlen]
     if kind is not None:
         return ({_MARK: kind, "value": value},) if is_plain(value) else None
     if type(value) in (list, tuple):
         items = [_pack(item) for item in value]
         return None if None in items else (type(value)(item[0] for item in items if item),)
-    if isinstance(value, dict) and all(type(key) is str for key in value):
-        pairs = {key: _pack(item) for key, item in value.items()}
-        if None not in pairs.values():
-            return ({key: item[0] for key, item in pairs.items() if item},)
+    if isinstance(value, dict) and is_plain(list(value)):
+        pairs = [(key, _pack(item)) for key, item in value.items()]
+        found = [(key, item[0]) for key, item in pairs if item is not None]
+        if len(found) == len(pairs):
+            if all(type(key) is str for key in value):
+                return (dict(found),)
+            return ({_MARK: "dict", "value": [list(pair) for pair in found]},)
     return None
 
 
@@ -158,10 +174,13 @@ def _unpack(packed: Any, present: Any) -> Any:
         return type(packed)(_unpack(p, n) for p, n in zip(packed, now, strict=True))
     if not isinstance(packed, dict):
         return packed
+    pairs = packed.items()
     if _MARK in packed:
-        return _remake(packed[_MARK], packed["value"], present)
+        if packed[_MARK] != "dict":
+            return _remake(packed[_MARK], packed["value"], present)
+        pairs = packed["value"]
     same = present if isinstance(present, dict) else {}
-    made = {key: _unpack(value, same.get(key)) for key, value in packed.items()}
+    made = {key: _unpack(value, dict.get(same, key)) for key, value in pairs}
     if type(same) is dict:
         return made
     same.clear()
@@ -175,13 +194,18 @@ def _remake(kind: str, value: Any, present: Any) -> Any:
             return Variable(value, dtype=str(value.dtype))
         present.assign(value)
     elif kind == "tensor":
-        return _core.to_tensor(value)
+        made = _core.to_tensor(value)
+        return beside(made, present) if isinstance(present, _core.Tensor) else made
+    elif kind == "set":
+        return set(value)
+    elif kind == "deque":
+        return collections.deque(*value)
     elif kind == "seed generator":
         present = present if isinstance(present, SeedGenerator) else SeedGenerator(0)
         present.set_state(value)
     elif kind == "generator":
-        made = isinstance(present, np.random.Generator)
-        if not made or present.bit_generator.state["bit_generator"] != value["bit_generator"]:
+        other = not isinstance(present, np.random.Generator)
+        if other or present.bit_generator.state["bit_generator"] != value["bit_generator"]:
             present = np.random.Generator(getattr(np.random, value["bit_generator"])())
         present.bit_generator.state = value
     elif kind == "random state":
@@ -205,8 +229,8 @@ def _bytes(packed: Any) -> int:
 def _digest(packed: Any, so_far: int = 0) -> int:
     if isinstance(packed, np.ndarray):
         head = f"{packed.dtype.str}{packed.shape}".encode()
-        data = np.ascontiguousarray(packed).reshape(-1).view(np.uint8)
-        return zlib.crc32(memoryview(data), zlib.crc32(head, so_far))
+        data: Any = np.ascontiguousarray(packed).reshape(-1).view(np.uint8)
+        return zlib.crc32(data, zlib.crc32(head, so_far))
     if isinstance(packed, dict):
         packed = [part for pair in packed.items() for part in pair]
     if isinstance(packed, list | tuple):

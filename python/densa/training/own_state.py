@@ -64,9 +64,9 @@ class OwnState:
         if state is not None and state["random"] is not None:
             set_random_state(state["random"])
         batches: Iterator[Any] = iter(stream)
+        for _ in itertools.islice(batches, skip):
+            pass
         if state is not None:
-            for _ in itertools.islice(batches, skip):
-                pass
             set_random_state(now)
         return batches
 
@@ -90,7 +90,7 @@ class OwnState:
         if self._writes:
             self._thing.set_state(state)
         elif state:
-            restore(self._thing, state)
+            restore(self._thing, state, whole=True)
 
 
 def _has_hooks(thing: Any) -> bool:

@@ -70,7 +70,7 @@ class PyDataset:
         """Go on from what `get_state` returned: before the next batch, behind `on_epoch_begin`."""
         from densa.saving.object_state import restore
 
-        restore(self, state)
+        restore(self, state, whole=type(self).get_state is PyDataset.get_state)
 
     def on_epoch_begin(self) -> None:
         """Called before each epoch."""
