@@ -50,6 +50,7 @@ def test_a_loaded_model_goes_on_with_the_same_bits(tmp_path, shuffle):
     assert whole.history.history["loss"][-2:] == model.history.history["loss"]
 
 
+@pytest.mark.cpu_only("it starts a process of its own")
 def test_so_does_one_in_another_process(tmp_path):
     whole = model_of()
     whole.fit(X, Y, 8, 4, 0)
