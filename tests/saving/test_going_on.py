@@ -18,12 +18,12 @@ X = RNG.standard_normal((50, 4)).astype("f4")
 Y = X[:, :1] * 2
 
 
-def model_of(seed=5):
+def model_of(seed=5, eager=False):
     densa.utils.set_random_seed(seed)
     made = densa.Sequential(
         [densa.Input((4,)), layers.Dense(8, "relu"), layers.Dropout(0.4), layers.Dense(1)]
     )
-    made.compile(densa.optimizers.Adam(0.01), "mse")
+    made.compile(densa.optimizers.Adam(0.01), "mse", run_eagerly=eager)
     return made
 
 
@@ -32,11 +32,11 @@ def same(a, b):
         np.testing.assert_array_equal(one, other)
 
 
-@pytest.mark.parametrize("shuffle", [True, "batch"])
-def test_a_loaded_model_goes_on_with_the_same_bits(tmp_path, shuffle):
-    whole = model_of()
+@pytest.mark.parametrize(("shuffle", "eager"), [(True, False), ("batch", False), (True, True)])
+def test_a_loaded_model_goes_on_with_the_same_bits(tmp_path, shuffle, eager):
+    whole = model_of(eager=eager)
     whole.fit(X, Y, 8, 6, 0, shuffle=shuffle)
-    model, path = model_of(), tmp_path / "m.densa"
+    model, path = model_of(eager=eager), tmp_path / "m.densa"
     keep = densa.callbacks.ModelCheckpoint(path, "loss")
     model.fit(X, Y, 8, 2, 0, shuffle=shuffle, callbacks=[keep])
     for epoch in (2, 4):

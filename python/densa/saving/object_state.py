@@ -75,7 +75,9 @@ def state_of(thing: Any, skip: Iterable[str] = ()) -> tuple[dict[str, Any], list
     Returns:
         The state by attribute, which `plain_data.encode` takes, and the names.
     """
-    own = getattr(thing, "__dict__", None) or {}
+    own = getattr(thing, "__dict__", None)
+    if not own:  # a list of batches, a generator
+        return {}, []
     record = own.get(_RECORD)
     arguments = inspect.signature(type(thing).__init__).parameters
     left_out = {_RECORD, *skip}
@@ -119,7 +121,13 @@ def restore(thing: Any, state: dict[str, Any], whole: bool) -> None:
             if packed is None or _digest(packed[0]) != digest:
                 setattr(thing, name, _unpack(copy.deepcopy(value), own[name]))
     for name, value in state.items():
-        setattr(thing, name, _unpack(value, own.get(name)))
+        packed = _pack(own[name]) if name in own else None
+        # What is the same is left alone: some objects refuse to be changed.
+        if packed is not None and _digest(packed[0]) == _digest(value):
+            continue
+        made = _unpack(value, own.get(name))
+        if name not in own or made is not own[name]:
+            setattr(thing, name, made)
 
 
 def _changed(began: Any, value: Any, packed: Any) -> bool:
