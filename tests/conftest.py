@@ -51,3 +51,12 @@ def interrupts():
 def same_numbers():
     """Weights, masks and orders are the same in every run, whichever tests run before."""
     densa.utils.set_random_seed(20)
+
+
+@pytest.fixture(autouse=True)
+def same_defaults():
+    """Package-wide settings that a test changes are the defaults again for the next one."""
+    yield
+    densa.config.set_floatx("float32")
+    densa.config.set_dtype_policy(None)
+    densa.config.set_epsilon(1e-7)

@@ -29,6 +29,7 @@ class _Global:
     """Where seeds come from that nobody gave."""
 
     seed: int | None = None
+    times_seeded = 0
     drawn = 0
     streams = 0
     generator: SeedGenerator | None = None
@@ -46,6 +47,7 @@ def make_default_seed() -> int:
 def set_global_seed(seed: int) -> None:
     """Start the global generator anew."""
     _Global.seed = int(seed)
+    _Global.times_seeded += 1
     _Global.drawn = 0
     _Global.streams = 0
     _Global.generator = None
@@ -65,6 +67,24 @@ def set_global_state(state: list[Any]) -> None:
         _Global.generator = None
     else:
         global_seed_generator().set_state(own)
+
+
+class OrdersOfModel:
+    """What a loaded model draws its orders of rows from, until a seed is set.
+
+    Args:
+        state: Seed, stream and count of the generator that it was trained with.
+    """
+
+    def __init__(self, state: list[int]) -> None:
+        self._own = SeedGenerator(0)
+        self._own.set_state(state)
+        self._seeded = _Global.times_seeded
+
+    @property
+    def generator(self) -> SeedGenerator | None:
+        """The generator; None once `set_random_seed` has been called since."""
+        return self._own if self._seeded == _Global.times_seeded else None
 
 
 def next_stream() -> int:

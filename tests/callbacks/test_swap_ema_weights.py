@@ -51,6 +51,15 @@ def test_validation_has_the_averages_and_training_the_weights():
     np.testing.assert_array_equal(model.get_weights()[0], note.inside[2][0])
 
 
+def test_averages_that_are_lent_obey_constraints():
+    model, note = net(use_ema=True, ema_momentum=0.9), Note()
+    model.layers[0].kernel.constraint = densa.constraints.UnitNorm()
+    swap = densa.callbacks.SwapEMAWeights()
+    model.fit(X, Y, 8, 3, 0, validation_data=(X, Y), callbacks=[swap, note])
+    for kernel, _ in note.inside:
+        np.testing.assert_allclose(np.linalg.norm(kernel), 1, rtol=1e-5)
+
+
 def test_epochs_end_with_the_averages_for_callbacks_behind():
     model, note = net(use_ema=True, ema_momentum=0.9), Note()
     plain, alone = net(), Note()

@@ -177,7 +177,6 @@ def test_dense_on_sequences_trains():
         lambda m: setattr(m.optimizer, "clipnorm", 0.01),
         lambda m: setattr(m.optimizer, "momentum", 0.9),
         lambda m: setattr(m.optimizer, "weight_decay", 0.5),
-        lambda m: setattr(m.layers[0], "trainable", False),
     ],
 )
 def test_changes_after_a_fit_are_honoured_as_in_eager_steps(change):

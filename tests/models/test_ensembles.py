@@ -79,6 +79,10 @@ def test_models_that_cannot_be_averaged():
             models.average_models([densa.Model(x, {"y": y}), densa.Model(x, outputs)])
     with pytest.raises(ValueError, match=r"inputs of model .* are an array, those .*\[an array\]"):
         models.average_models([one, densa.Model([x], y)])
+    ids = densa.Input((8,), dtype="int32")
+    table = densa.Model(ids, layers.Dense(1)(layers.Flatten()(layers.Embedding(4, 2)(ids))))
+    with pytest.raises(ValueError, match=r"takes inputs of the types \['float32'\].*\['int32'\]"):
+        models.average_models([one, table])
 
 
 ONE = net()

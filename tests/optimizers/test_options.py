@@ -269,7 +269,7 @@ class policy:
         densa.config.set_dtype_policy(self.name)
 
     def __exit__(self, *args):
-        densa.config.set_dtype_policy("float32")
+        densa.config.set_dtype_policy(None)
 
 
 def test_options_survive_configuration_and_files(tmp_path):

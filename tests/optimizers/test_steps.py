@@ -269,6 +269,31 @@ def test_ema_overwrites_every_so_often():
     assert float(w.numpy()[0]) == 1.5
 
 
+@pytest.mark.parametrize("every", [None, 2])
+def test_averages_obey_constraints(every):
+    options = {"use_ema": True, "ema_momentum": 0.5, "ema_overwrite_frequency": every}
+    optimizer = optimizers.SGD(1.0, **options)
+    one = densa.Variable(np.full(2, 1.0), dtype="float64")
+    one.constraint = densa.constraints.NonNeg()
+    unit = densa.Variable(np.eye(2), dtype="float64")
+    unit.constraint = densa.constraints.UnitNorm()
+    value, average = np.full(2, 1.0), None
+    turn = np.array([[0.9, 0.0], [-0.7, 0.0]])
+    for step in range(4):
+        gradient = np.array([2.0, -0.5]) if step % 2 == 0 else np.array([-1.0, 0.25])
+        given = [densa.ops.convert_to_tensor(g) for g in (gradient, turn)]
+        optimizer.apply(given, [one, unit])
+        value = np.maximum(value - gradient, 0)
+        average = value if average is None else 0.5 * average + 0.5 * value
+        if every and (step + 1) % every == 0:
+            value = average
+        np.testing.assert_allclose(one.numpy(), value, rtol=1e-12)
+        np.testing.assert_allclose(np.linalg.norm(unit.numpy(), axis=0), 1, rtol=1e-6)
+    optimizer.finalize_variable_values([one, unit])
+    np.testing.assert_allclose(one.numpy(), average, rtol=1e-12)
+    np.testing.assert_allclose(np.linalg.norm(unit.numpy(), axis=0), 1, rtol=1e-6)
+
+
 def test_constraints_are_applied_after_the_update():
     w = densa.Variable(np.ones(3), dtype="float64")
     w.constraint = densa.constraints.NonNeg()

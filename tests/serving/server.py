@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -17,14 +18,25 @@ from serving.client import Response
 TESTS = Path(__file__).resolve().parents[1]
 
 
+def free_port() -> int:
+    """A port that nobody listens at, and that no other worker of pytest-xdist gives its server.
+
+    Below those that the system gives to connections, which could take it before the server does.
+    """
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    while True:
+        port = 16 * random.SystemRandom().randrange(20000 // 16, 32000 // 16) + worker % 16
+        with socket.socket() as taken, contextlib.suppress(OSError):
+            taken.bind(("127.0.0.1", port))
+            return port
+
+
 class Server:
     """A process that serves; `stop` ends it as an administrator would."""
 
     def __init__(self, kind: str, app: str) -> None:
         self.kind = kind
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         address = ["--host", "127.0.0.1", "--port", str(self.port)]
         command = {
             "uvicorn": ["uvicorn", app, "--no-access-log", *address],

@@ -6,7 +6,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ import pytest
 
 import densa
 from serving.client import Response, binary_request, json_request
+from serving.server import free_port
 
 pytestmark = pytest.mark.cpu_only("the servers' processes compute on the CPU")
 
@@ -49,9 +49,7 @@ def serve(model):
     def start(module, *command, ready="/v2/models/digits/ready"):
         if importlib.util.find_spec(module) is None:
             pytest.skip(f"{module} is not installed")
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+        port = free_port()
         command = [part.replace("PORT", str(port)) for part in command]
         process = subprocess.Popen(
             [sys.executable, *command],

@@ -37,7 +37,6 @@ SETTINGS = {
     "slope": lambda m: setattr(m.layers[2], "negative_slope", 0.9),
     "activation": lambda m: setattr(m.layers[4], "activation", densa.activations.relu),
     "regularizer": lambda m: setattr(m.layers[0].kernel_regularizer, "l2", 0.5),
-    "frozen": lambda m: setattr(m.layers[1], "trainable", False),
     "reduction": lambda m: setattr(m._compiled.loss.loss, "reduction", "sum"),
 }
 

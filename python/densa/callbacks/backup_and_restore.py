@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import os
+import warnings
 from typing import Any
 
 from densa import _core
@@ -20,8 +22,13 @@ class BackupAndRestore(Callback):
     A run that was killed and started again ends with the same bits as one left alone: weights,
     optimizer, schedule, metrics, random numbers, order of the data and place in it, history, and
     the state of the other callbacks (`Callback.get_state`). Make model, data and callbacks as
-    before and call `fit` with the same arguments. A generator is expected to begin at its first
-    batch; batches that have been are taken from it and dropped.
+    before and call `fit` with the same arguments.
+
+    A PyDataset or another object that yields batches is kept as a callback is: by `get_state` and
+    `set_state` where it has them, else by its attributes. A generator is expected to begin at its
+    first batch; batches that have been are taken from it, with the global random numbers that they
+    had, and dropped. What cannot be kept is named in a warning; variables of functions, of a
+    `LambdaCallback`'s say, are not seen.
 
     Args:
         backup_dir: A folder of its own for the backup.
@@ -72,6 +79,7 @@ class BackupAndRestore(Callback):
         self._epoch = 0
         self._last_batch = -1
         self._since = 0  # batches since the last backup
+        self._looked = False  # for what cannot be kept
 
     @property
     def path(self) -> str:
@@ -82,7 +90,16 @@ class BackupAndRestore(Callback):
 
     def attach(self, feed: Any, validation: Any, callbacks: Any) -> None:
         """Tells what else is to be kept: the data's place and the other callbacks."""
+        from densa.saving.object_state import begin
+
         self._training = (feed, validation, callbacks)
+        self._looked = False
+        for callback in callbacks.callbacks:
+            if isinstance(callback, Callback) and callback._state_names is None:
+                begin(callback, large=False)
+        for some in (feed, validation):
+            if some is not None:
+                some.source.keep_own_state()
 
     def find(self) -> Backup | None:
         """The backup to go on from; None where there is none.
@@ -131,6 +148,11 @@ class BackupAndRestore(Callback):
         from densa.saving.training_state import get_training_state
 
         feed, validation, callbacks = self._training
+        if not self._looked:
+            self._looked = True
+            _warn_of_unkept(feed, validation, callbacks.callbacks, self.model)
+        if validation is not None:
+            validation.restart()  # as the next one does
         state = {
             "epoch": epoch,
             "batch": batch,
@@ -213,7 +235,7 @@ class Backup:
         set_training_state(self._model, state["model"])
         for callback, entry in zip(self._callbacks.callbacks, state["callbacks"], strict=True):
             if _has_state(callback):
-                callback.set_state(entry["state"])
+                callback.set_state(copy.deepcopy(entry["state"]))  # it may change in place
         self._feed.set_state(state["feed"])
         self._feed.logs = self.logs
         if self._validation is not None:
@@ -222,6 +244,33 @@ class Backup:
 
 def _has_state(callback: Any) -> bool:
     return hasattr(callback, "get_state") and hasattr(callback, "set_state")
+
+
+def _warn_of_unkept(feed: Any, validation: Any, callbacks: Any, model: Any) -> None:
+    from densa.saving.object_state import state_of
+
+    found = []
+    for some in (feed, validation):
+        if some is not None and some.source.own is not None:
+            found.append((some.source.kind, some.source.own.unkept()))
+    # What the model holds is kept with it.
+    parts = {id(part) for part in (model, model.optimizer, *model._flatten_layers())}
+    for callback in callbacks:
+        own = isinstance(callback, Callback) and callback._state_names is None
+        if own and type(callback).get_state is Callback.get_state:
+            names = state_of(callback, ("_model", "params"))[1]
+            unkept = [name for name in names if id(vars(callback)[name]) not in parts]
+            found.append((type(callback).__name__, unkept))
+    for kind, names in found:
+        if names:
+            warnings.warn(
+                f"BackupAndRestore cannot keep {', '.join(f'{kind}.{name}' for name in names)}: "
+                "neither numbers, texts, arrays, Variables or random generators, nor lists, tuples "
+                "or dictionaries of these. If it changes during training, a resumed training ends "
+                f"with other numbers: give {kind} the methods get_state() and set_state(state), "
+                "which return and take what it needs as such data.",
+                stacklevel=2,
+            )
 
 
 def _extent(feed: Any) -> list[Any]:

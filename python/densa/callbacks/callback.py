@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import Any, ClassVar
 
 from densa._names import Named
@@ -52,22 +51,23 @@ class Callback(Named):
         """What `set_state` needs for this callback to go on; `BackupAndRestore` keeps it.
 
         Numbers, texts, arrays, and lists, tuples and dictionaries of these by name; of a callback
-        of your own, all attributes that hold such data and are no argument of its `__init__`.
+        of your own, all attributes that hold such data, Variables or random generators. Arguments
+        of its `__init__` count where they have changed since `fit` began. What cannot be kept is
+        named in a warning, unless you write `get_state` and `set_state` yourself.
         """
         names = self._state_names
         if names is None:
-            from densa.saving.plain_data import is_plain
+            from densa.saving.object_state import state_of
 
-            given = {"params", *inspect.signature(type(self).__init__).parameters}
-            own = ((name, value) for name, value in vars(self).items() if name not in given)
-            return {name: value for name, value in own if is_plain(value)}
+            return state_of(self, ("_model", "params"))[0]
         return {name: getattr(self, name) for name in names}
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Goes on from what `get_state` gave: called behind `on_train_begin`, and once more behind
         `on_epoch_begin` where an epoch had begun."""
-        for name, value in state.items():
-            setattr(self, name, value)
+        from densa.saving.object_state import restore
+
+        restore(self, state, whole=type(self).get_state is Callback.get_state)
 
     def set_params(self, params: dict[str, Any]) -> None:
         """Told once per call of `fit`, `evaluate` or `predict`."""

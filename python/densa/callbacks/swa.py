@@ -49,6 +49,19 @@ class SWA(Callback):
         self.averaged = 0
         self._means: list[tuple[Any, Any]] = []
 
+    def get_state(self) -> dict[str, Any]:
+        """How many epochs count so far, and the means of their weights."""
+        return {"averaged": self.averaged, "means": [mean for _, mean in self._means]}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Goes on with the means so far."""
+        self.averaged = state["averaged"]
+        means = state["means"]
+        self._means = list(zip(self._floating(), means, strict=True)) if means else []
+
+    def _floating(self) -> list[Any]:
+        return [v for v in self.model.weights if "float" in str(v.dtype)]
+
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self.averaged, self._means = 0, []
 
@@ -56,8 +69,7 @@ class SWA(Callback):
         if epoch < self.start_epoch or (epoch - self.start_epoch) % self.epochs:
             return
         if not self._means:
-            floating = [v for v in self.model.weights if "float" in str(v.dtype)]
-            self._means = [(v, np.zeros(tuple(v.shape))) for v in floating]
+            self._means = [(v, np.zeros(tuple(v.shape))) for v in self._floating()]
         self.averaged += 1
         for variable, mean in self._means:
             mean += (np.asarray(variable.numpy(), np.float64) - mean) / self.averaged

@@ -54,10 +54,12 @@ class SwapEMAWeights(Callback):
         optimizer = self._optimizer()
         if self.kept is not None or not optimizer.built:
             return
+        from densa.optimizers.parts import put_average
+
         pairs = optimizer.averages()
         self.kept = [np.array(variable.numpy()) for variable, _ in pairs]
         for variable, average in pairs:
-            variable.assign(average.value)
+            put_average(variable, average)
 
     def _take_back(self) -> None:
         if self.kept is None:

@@ -180,6 +180,15 @@ class AdversarialBatches(PyDataset):
 
         return both(x, moved), both(y, y)
 
+    def get_state(self) -> dict[str, Any]:
+        """Return the order and where its random numbers are, for a training that is resumed."""
+        return {"order": self._order, "draws": self._draws.bit_generator.state}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Go on from what `get_state` returned."""
+        self._order = state["order"]
+        self._draws.bit_generator.state = state["draws"]
+
     def on_epoch_end(self) -> None:
         """Draw the next epoch's order."""
         if self.shuffle:

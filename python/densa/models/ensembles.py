@@ -23,7 +23,8 @@ def average_models(models: Sequence[Model], name: str | None = None) -> Model:
 
     Args:
         models: at least two models that know their inputs (Sequential or functional), with inputs
-            and outputs of the same shapes, each with a name of its own.
+            of the same shapes and types and outputs of the same shapes, each with a name of its
+            own.
         name: name of the new model.
 
     Returns:
@@ -31,7 +32,8 @@ def average_models(models: Sequence[Model], name: str | None = None) -> Model:
 
     Raises:
         TypeError: for something that is no model.
-        ValueError: for fewer than two, shapes or structures that differ, or names used twice.
+        ValueError: for fewer than two, for shapes, types or structures that differ, or names used
+            twice.
 
     Example:
         >>> nets = [densa.Sequential([densa.Input((4,)), densa.layers.Dense(2)]) for _ in range(3)]
@@ -74,6 +76,13 @@ def average_models(models: Sequence[Model], name: str | None = None) -> Model:
                     f"average_models: model '{first.name}' has the {what} {one}, model "
                     f"'{model.name}' has {other}."
                 )
+        types, others = ([x.dtype for x in tree.flatten(m.input)] for m in (first, model))
+        if types != others:
+            raise ValueError(
+                f"average_models: model '{first.name}' takes inputs of the types {types}, model "
+                f"'{model.name}' of {others}; one input can have one type only. Make the models "
+                "with Input(..., dtype=...) alike."
+            )
     names = [model.name for model in models]
     twice = sorted({n for n in names if names.count(n) > 1})
     if twice:

@@ -523,7 +523,9 @@ class Model(Trainer, Layer):
         return json.dumps(serialize_with_sharing(self), **kwargs)
 
     def save(self, filepath: Any, overwrite: bool = True, **kwargs: Any) -> None:
-        """Save configuration, weights and optimizer state in one file.
+        """Save configuration, weights, optimizer state and random state in one file.
+
+        The loaded model goes on as this one would: see `densa.saving.save_model`.
 
         Args:
             filepath: a path ending in `.densa`.

@@ -30,7 +30,9 @@ from .parts import (
     GradientReport,
     clip,
     clip_by_global_norm,
+    constrain,
     normalize,
+    put_average,
     scalar,
     shrink,
     without_none,
@@ -57,7 +59,8 @@ class Optimizer(OptimizerState, OptimizerRate, Named):
         global_clipnorm: Largest Euclidean norm of all gradients together.
         use_ema: Whether to keep an exponential moving average of the weights. A batch norm's
             statistics are not averaged with them: `densa.utils.recalibrate_batch_norm` sets those
-            that the averages give.
+            that the averages give. Averages are of weights that obey their constraints, and obey
+            them where they take the weights' place; Keras 3 averages before it constrains.
         ema_momentum: Its momentum.
         ema_overwrite_frequency: After how many steps the weights become their average;
             None: once, at the end of `fit`.
@@ -211,12 +214,10 @@ class Optimizer(OptimizerState, OptimizerRate, Named):
         variables = [v for _, v in pairs]
         with _core.no_grad():
             self._apply(grads, variables)
+            for variable in variables:
+                constrain(variable)
             if self.use_ema:
                 self._update_averages()
-            for variable in variables:
-                constraint = getattr(variable, "constraint", None)
-                if constraint is not None:
-                    variable.assign(constraint(variable.value))
         self._iterations.assign(np.int64(int(self._iterations) + 1))
 
     def _apply(self, grads: list[Any], variables: list[Variable]) -> None:
@@ -474,7 +475,7 @@ class Optimizer(OptimizerState, OptimizerRate, Named):
         every = self.ema_overwrite_frequency
         if every and (done + 1) % every == 0:
             for variable, average in zip(self._trainable_variables, self._averages, strict=True):
-                variable.assign(average.value)
+                put_average(variable, average)
 
     def finalize_variable_values(self, var_list: Iterable[Variable]) -> None:
         """Puts the moving averages in the variables' place; `fit` calls it at its end."""
@@ -483,7 +484,7 @@ class Optimizer(OptimizerState, OptimizerRate, Named):
         wanted = {id(v) for v in var_list}
         for variable, average in zip(self._trainable_variables, self._averages, strict=True):
             if id(variable) in wanted:
-                variable.assign(average.value)
+                put_average(variable, average)
 
     # ---- configuration ---------------------------------------------------------------------------
 

@@ -79,6 +79,20 @@ def shrink(variable: Variable, by: float) -> None:
     variable.assign(variable - ops.clip(variable.value, -by, by))
 
 
+def constrain(variable: Variable) -> None:
+    """Puts a variable back to what its constraint allows, if it has one."""
+    constraint = getattr(variable, "constraint", None)
+    if constraint is not None:
+        variable.assign(constraint(variable.value))
+
+
+def put_average(variable: Variable, average: Variable) -> None:
+    """Puts the average of a variable's values in its place: within its constraint, as a mean of
+    unit vectors, say, is none."""
+    variable.assign(average.value)
+    constrain(variable)
+
+
 class GradientReport:
     """The norms of gradients before they are limited, and how often they were."""
 

@@ -14,12 +14,14 @@ _MARK = "__densa__"
 def is_plain(value: Any) -> bool:
     """Whether `encode` takes a value."""
     if isinstance(value, dict):
-        return all(isinstance(k, str) and is_plain(v) for k, v in value.items())
+        return all(type(k) is str and is_plain(v) for k, v in value.items())
     if type(value) in (list, tuple):
         return all(map(is_plain, value))
     if isinstance(value, np.ndarray):
         return value.dtype.kind in "biuf"
-    return value is None or isinstance(value, bool | int | float | str | np.generic)
+    if isinstance(value, np.generic):
+        return value.dtype.kind in "biuf"
+    return value is None or type(value) in (bool, int, float, str)
 
 
 def encode(value: Any, tensors: dict[str, Any], name: str) -> Any:

@@ -10,7 +10,17 @@ from typing import Any
 
 import numpy as np
 
+from densa.random import OrdersOfModel
 from densa.saving.file_format import VERSION, read_file, strict_json, to_json, write_file
+from densa.saving.model_state import (
+    generator_states,
+    is_history,
+    set_generator_states,
+    set_history,
+    state_of_history,
+    state_of_orders,
+    steps_trained,
+)
 from densa.saving.object_registration import custom_object_scope
 from densa.saving.serialization import (
     deserialize_keras_object,
@@ -23,7 +33,13 @@ _WEIGHTS_SUFFIX = ".weights.densa"
 
 
 def save_model(model: Any, filepath: Any, overwrite: bool = True, **kwargs: Any) -> None:
-    """Save a model's configuration, weights and optimizer state in one file.
+    """Save a model's configuration, weights, optimizer state and random state in one file.
+
+    A loaded model goes on as this one would: after `fit(..., epochs=2)`, `fit(..., initial_epoch=2,
+    epochs=4)` gives the bits that `fit(..., epochs=4)` gives, with the orders of shuffled rows and
+    the masks of dropout. A file that is written within an epoch goes on with the next one's order;
+    `densa.callbacks.BackupAndRestore` goes on within it. The `History` of the last `fit` comes
+    along, as `model.history`.
 
     Args:
         model: the model.
@@ -60,8 +76,10 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True, **kwargs: Any)
     optimizer = getattr(model, "optimizer", None) if include_optimizer else None
     state: dict[str, Any] = {
         "weights": keys,
-        "generators": _generator_states(model),
-        "steps_trained": _steps_trained(model),
+        "generators": generator_states(model),
+        "steps_trained": steps_trained(model),
+        "orders": state_of_orders(model),
+        "history": state_of_history(model),
     }
     if optimizer is not None and getattr(optimizer, "built", False):
         store: dict[str, Any] = {}
@@ -84,6 +102,9 @@ def load_model(
     safe_mode: bool = True,
 ) -> Any:
     """Load a model that `model.save` wrote.
+
+    What it was trained with goes on in its next `fit`, the orders of rows included, whatever else
+    has drawn random numbers; `densa.utils.set_random_seed` called later gives it new orders.
 
     Args:
         filepath: the file.
@@ -137,9 +158,12 @@ def load_model(
         if not hasattr(model, "load_weights"):
             raise ValueError(f"{path!r} describes {model!r}, not a model.")
         _assign(model, {k: tensors[k] for k in keys}, path)
-        _set_generator_states(model, state.get("generators"))
+        set_generator_states(model, state.get("generators"))
         if hasattr(model, "_steps_trained"):
             model._steps_trained = state.get("steps_trained")
+        if hasattr(model, "_orders") and state.get("orders") is not None:
+            model._orders = OrdersOfModel(state["orders"])
+        set_history(model, state.get("history"))
         if compile and compiled:
             model.compile_from_config(compiled)
             optimizer = getattr(model, "optimizer", None)
@@ -167,7 +191,7 @@ def save_weights(model: Any, filepath: Any, overwrite: bool = True, **kwargs: An
             f"Model '{model.name}' is not built and has no weights to save. Call it on data or "
             "call its build() first."
         )
-    state = {"weights": keys, "generators": _generator_states(model)}
+    state = {"weights": keys, "generators": generator_states(model)}
     metadata = {"kind": "weights", "version": str(VERSION), "state": to_json(state)}
     write_file(path, tensors, metadata)
 
@@ -276,40 +300,6 @@ def _match_in_order(own: Mapping[str, Any], arrays: Mapping[str, Any]) -> dict[s
     return dict(zip(own, arrays.values(), strict=True))
 
 
-# ---- seed generators -----------------------------------------------------------------------------
-
-
-def _generators(model: Any) -> list[Any]:
-    from densa.random import SeedGenerator
-
-    found: dict[int, Any] = {}
-    for layer in model._flatten_layers():
-        for item in layer._contents():
-            if isinstance(item, SeedGenerator):
-                found[id(item)] = item
-    return list(found.values())
-
-
-def _generator_states(model: Any) -> list[list[int]]:
-    return [[g.seed, g.stream, g.count] for g in _generators(model)]
-
-
-def _steps_trained(model: Any) -> int | None:
-    # Over all optimizers that the model has had: they number its random draws.
-    steps = getattr(model, "_steps_trained", None)
-    optimizer = getattr(model, "optimizer", None)
-    if steps is None and optimizer is not None:
-        return int(optimizer._iterations)
-    return steps
-
-
-def _set_generator_states(model: Any, states: Any) -> None:
-    generators = _generators(model)
-    if isinstance(states, list) and len(states) == len(generators):
-        for generator, state in zip(generators, states, strict=True):
-            generator.set_state(state)
-
-
 # ---- checks --------------------------------------------------------------------------------------
 
 
@@ -355,10 +345,14 @@ def _check_state(state: Any, tensors: Mapping[str, Any]) -> tuple[list[str], dic
     if len(set(listed)) != len(listed) or set(listed) != set(tensors):
         raise ValueError("its lists of weights do not name each tensor once")
     generators = state.get("generators", [])
+    orders = state.get("orders")
     if not isinstance(generators, list) or not all(
-        isinstance(g, list) and len(g) == 3 and all(type(n) is int for n in g) for g in generators
+        isinstance(g, list) and len(g) == 3 and all(type(n) is int for n in g)
+        for g in (*generators, *([] if orders is None else [orders]))
     ):
         raise ValueError("the states of the random generators are damaged")
+    if not is_history(state.get("history")):
+        raise ValueError("the history is damaged")
     steps = state.get("steps_trained")
     if steps is not None and (type(steps) is not int or steps < 0):
         raise ValueError("the number of steps is damaged")

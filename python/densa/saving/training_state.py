@@ -9,9 +9,27 @@ from typing import Any
 import numpy as np
 
 from densa import _core
-from densa.random import get_global_state, set_global_state
+from densa.random import OrdersOfModel, get_global_state, set_global_state
 
-from .saving_api import _generators, weight_keys
+from .model_state import generator_states, set_generator_states, state_of_generator
+from .saving_api import weight_keys
+
+
+def get_random_state() -> dict[str, Any]:
+    """Where the global random numbers are: densa's, NumPy's old ones and Python's."""
+    kind, keys, *rest = np.random.get_state()  # noqa: NPY002
+    return {
+        "random": get_global_state(),
+        "numpy": (kind, keys, *rest),
+        "python": random.getstate(),
+    }
+
+
+def set_random_state(state: Mapping[str, Any]) -> None:
+    """Goes back to what `get_random_state` gave."""
+    set_global_state(state["random"])
+    np.random.set_state(tuple(state["numpy"]))  # noqa: NPY002
+    random.setstate(state["python"])
 
 
 def get_training_state(model: Any) -> dict[str, Any]:
@@ -25,8 +43,6 @@ def get_training_state(model: Any) -> dict[str, Any]:
     """
     optimizer: dict[str, Any] = {}
     model.optimizer.save_own_variables(optimizer)
-    # Users' generators and augmentations may draw from NumPy's old global state.
-    kind, keys, *rest = np.random.get_state()  # noqa: NPY002
     return {
         "weights": {key: variable.numpy() for key, variable in weight_keys(model).items()},
         "optimizer": optimizer,
@@ -39,10 +55,10 @@ def get_training_state(model: Any) -> dict[str, Any]:
             if hasattr(runner, "_steps")
         },
         "stop_training": bool(model.stop_training),
-        "generators": [[g.seed, g.stream, g.count] for g in _generators(model)],
-        "random": get_global_state(),
-        "numpy": (kind, keys, *rest),
-        "python": random.getstate(),
+        "generators": generator_states(model),
+        "orders": None if (own := model._order_generator()) is None else state_of_generator(own),
+        # Users' generators and augmentations may draw from NumPy's old global state.
+        **get_random_state(),
     }
 
 
@@ -82,11 +98,10 @@ def set_training_state(model: Any, state: Mapping[str, Any]) -> None:
         if hasattr(runner, "_steps"):
             runner._steps = steps
     model.stop_training = state["stop_training"]
-    for generator, own in zip(_generators(model), state["generators"], strict=True):
-        generator.set_state(own)
-    set_global_state(state["random"])
-    np.random.set_state(tuple(state["numpy"]))  # noqa: NPY002
-    random.setstate(state["python"])
+    set_generator_states(model, state["generators"])
+    orders = state.get("orders")
+    model._orders = None if orders is None else OrdersOfModel(orders)
+    set_random_state(state)
 
 
 def _assign(variables: Any, arrays: Any) -> None:

@@ -11,6 +11,7 @@ from densa.saving.serialization import made_again
 
 from .compile_loss import CompileLoss
 from .compile_metrics import CompileMetrics
+from .trainable import Trainable
 
 
 class Compiled:
@@ -67,6 +68,7 @@ class Compiled:
         self.metrics = None
         if metrics is not None or weighted_metrics is not None:
             self.metrics = CompileMetrics(metrics, weighted_metrics, output_names, loss=self.loss)
+        self.trainable: Trainable | None = None  # once the model is built
 
     def get_config(self) -> dict[str, Any]:
         """The arguments of `compile` as plain data."""

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from densa._numbers import whole_number
+from densa.random import SeedGenerator, global_seed_generator
 from densa.utils import tree
 from densa.utils.batches import unpack_x_y_sample_weight
 
@@ -27,16 +28,14 @@ from .arrays import (
     to_arrays,
     warn_non_finite,
 )
+from .own_state import OwnState
 
 Batch = tuple[Any, Any, Any]
 _LOOKED_AT = 1024  # rows at a time, where all of them are looked through
 
 
-def permutation(rows: int) -> Any:
-    """The next random order of rows; `densa.utils.set_random_seed` makes it repeatable."""
-    from densa.random import global_seed_generator
-
-    generator = global_seed_generator()
+def permutation(rows: int, generator: SeedGenerator) -> Any:
+    """The next random order of rows."""
     seed, count = generator.next()
     rng = np.random.Generator(np.random.Philox(key=[seed, (generator.stream << 40) + count + 1]))
     return rng.permutation(rows)
@@ -53,6 +52,10 @@ class Source:
     # The state of the random generator that the order of the pass was drawn from.
     drawn_from: list[int] | None = None
     skip = 0  # batches that the next pass leaves out, as they have been
+    own: OwnState | None = None  # what gives the batches, where its state is to be kept
+
+    # What gives the generator of the orders; None: the global one.
+    orders: Callable[[], SeedGenerator | None] | None = None
 
     _draw_from: list[int] | None = None
 
@@ -73,6 +76,9 @@ class Source:
         """What is not finite: in all rows of arrays, else in the first batch that held such."""
         return None
 
+    def keep_own_state(self) -> None:
+        """Told before a training that may be resumed."""
+
     def take_skip(self) -> int:
         """How many batches the pass that begins now leaves out."""
         skip, self.skip = self.skip, 0
@@ -83,17 +89,15 @@ class Source:
         raise NotImplementedError
 
     def _permutation(self, count: int) -> Any:
-        from densa.random import global_seed_generator
-
-        generator = global_seed_generator()
+        generator = (self.orders and self.orders()) or global_seed_generator()
         now = [int(n) for n in generator.state]
         state, self._draw_from = self._draw_from, None
         self.drawn_from = now if state is None else state
         if state is None:
-            return permutation(count)
+            return permutation(count, generator)
         generator.set_state(state)
         try:
-            return permutation(count)
+            return permutation(count, generator)
         finally:
             generator.set_state(now)
 
@@ -245,12 +249,18 @@ class StreamSource(Source):
         """Type of what yields the batches, for messages."""
         return type(self.stream).__name__
 
+    def keep_own_state(self) -> None:
+        """Told before a training that may be resumed."""
+        self.own = OwnState(self.stream, by_pass=True)
+
     def batches(self) -> Iterator[Batch]:
         """What is left of the stream, or all of it again."""
         start, skip = 0, self.take_skip()
-        for number, item in enumerate(self.stream):
-            if number < skip:
-                continue
+        if self.own is None:
+            stream: Any = itertools.islice(self.stream, skip, None)
+        else:
+            stream = self.own.begin_pass(self.stream, skip)
+        for number, item in enumerate(stream, skip):
             batch = self.standardize(item, start, number)
             start += batch_rows(batch)
             yield batch
@@ -332,11 +342,15 @@ class PyDatasetSource(StreamSource):
         """Type of the dataset, for messages."""
         return type(self.dataset).__name__
 
+    def keep_own_state(self) -> None:
+        """Told before a training that may be resumed."""
+        self.own = OwnState(self.dataset, by_pass=False)
+
     def batches(self) -> Iterator[Batch]:
         """One pass; without end where the number of batches is unknown."""
         begin = getattr(self.dataset, "on_epoch_begin", None)
         if begin is not None:
-            begin()
+            begin() if self.own is None else self.own.begin_epoch(begin)
         if self.steps is None:
             numbers: Any = itertools.count()
         else:
@@ -449,6 +463,7 @@ class Feed:
             "passes": self._passes - (self._going is not None),
             "goes_on": goes_on,
             "drawn_from": self.source.drawn_from,
+            "own": None if self.source.own is None else self.source.own.get(goes_on),
         }
 
     def set_state(self, state: dict[str, Any]) -> None:
@@ -459,6 +474,8 @@ class Feed:
         self._empty = False
         if self._goes_on:
             self.source.go_on(state["drawn_from"], int(state["in_pass"]))
+        if self.source.own is not None and state.get("own") is not None:
+            self.source.own.set(state["own"], self._goes_on)
 
     def has_more(self) -> bool:
         """Whether another epoch can have batches; where it is known that none can, says so once."""

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from densa import ops
 from densa.config import floatx
 from densa.metrics import Mean, Metric
 from densa.metrics.reduction import row_count
+from densa.random import OrdersOfModel, SeedGenerator
 from densa.utils import tree
 from densa.utils.batches import unpack_x_y_sample_weight
 
 from .compiled import Compiled, arguments_from_config
 from .eager import EagerRunner, Runner
+from .trainable import Trainable
 from .turns import Turns
 
 
@@ -38,6 +41,7 @@ class Steps:
         self.stop_evaluating = False
         self.stop_predicting = False
         self.history: Any = None
+        self._orders: OrdersOfModel | None = None
 
     # ---- compile ---------------------------------------------------------------------------------
 
@@ -54,6 +58,9 @@ class Steps:
         auto_scale_loss: bool = True,
     ) -> None:
         """Settles how the model is trained and what is reported.
+
+        Which variables are trained is settled, too: where `trainable` of a layer is set later,
+        compile again for that to act. A model that is not built yet settles it when it is.
 
         Args:
             optimizer: Name, `Optimizer`, or configuration.
@@ -98,10 +105,25 @@ class Steps:
             getattr(getattr(self, "dtype_policy", None), "name", None) == "mixed_float16",
         )
         self._count_steps_of(self.optimizer, compiled.optimizer)
+        if getattr(self, "built", False):
+            compiled.trainable = Trainable(self)
         self._compiled = compiled
         self._loss_tracker = Mean(name="loss")
         self._runners = {}
         self.stop_training = False
+
+    def _as_compiled(self) -> AbstractContextManager[None]:
+        """Inside, `trainable` is what it was at `compile`, or when the model was built later."""
+        compiled = self._require_compiled("training")
+        if compiled.trainable is None:
+            if not getattr(self, "built", False):
+                return nullcontext()
+            compiled.trainable = Trainable(self)
+        return compiled.trainable.settled()
+
+    def _order_generator(self) -> SeedGenerator | None:
+        """What orders of rows are drawn from; None: the global generator."""
+        return None if self._orders is None else self._orders.generator
 
     def _count_steps_of(self, before: Any, now: Any) -> None:
         if before is not None and before is not now and self._steps_trained is None:

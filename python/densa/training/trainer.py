@@ -123,6 +123,7 @@ class Trainer(Steps):
         if not isinstance(shuffle, bool | np.bool_ | int) and shuffle != "batch":
             raise ValueError(f'`shuffle` must be True, False or "batch"; received {shuffle!r}.')
         source = self._source(x, y, sample_weight, batch_size, shuffle, class_weight)
+        source.orders = self._order_generator
         feed = Feed(source, steps_per_epoch)
         validation = None
         if validation_data is not None:
@@ -145,6 +146,18 @@ class Trainer(Steps):
             validates=validation is not None,
         )
         self.stop_training = False
+        with self._as_compiled():
+            return self._fit(feed, validation, due, callbacks, epochs, initial_epoch)
+
+    def _fit(
+        self,
+        feed: Feed,
+        validation: Feed | None,
+        due: Any,
+        callbacks: CallbackList,
+        epochs: int,
+        initial_epoch: int,
+    ) -> Any:
         backup = callbacks.find_backup(feed, validation)
         runner = self._runner("train")
         logs: dict[str, Any] = {}
@@ -152,7 +165,7 @@ class Trainer(Steps):
         try:
             callbacks.on_train_begin()
             if callbacks.probe is not None:
-                callbacks.probe.source = source
+                callbacks.probe.source = feed.source
             if backup is not None:
                 backup.restore()
                 initial_epoch, logs = backup.epoch, dict(backup.logs)
@@ -167,7 +180,8 @@ class Trainer(Steps):
                 if backup is not None and backup.in_epoch:
                     backup.restore()
                 backup = None
-                found = dict(runner.run_epoch(feed, callbacks))
+                with self._as_compiled():  # whatever a hook has set
+                    found = dict(runner.run_epoch(feed, callbacks))
                 if feed.gave_nothing:
                     break
                 logs = found
@@ -414,7 +428,8 @@ class Trainer(Steps):
             )
         batch = self._batch(x, y, sample_weight, class_weight)
         self.reset_metrics()
-        logs = self._runner("train").run_batch(batch)
+        with self._as_compiled():
+            logs = self._runner("train").run_batch(batch)
         return logs if return_dict else self._in_order(logs)
 
     @one_at_a_time("train")

@@ -55,6 +55,25 @@ class PyDataset(Named):
             yield self[index]
             index += 1
 
+    def get_state(self) -> dict[str, Any]:
+        """Return what `set_state` needs for this dataset to go on in a training that is resumed.
+
+        `densa.callbacks.BackupAndRestore` keeps it. By default all attributes that hold numbers,
+        texts, arrays, Variables, random generators, or lists, tuples and dictionaries of these;
+        arguments of `__init__` and what is larger than 1 MB only where they have changed since
+        `fit` began. What cannot be kept is named in a warning, unless the class has a `get_state`
+        and a `set_state` of its own.
+        """
+        from densa.saving.object_state import state_of
+
+        return state_of(self)[0]
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Go on from what `get_state` returned: before the next batch, behind `on_epoch_begin`."""
+        from densa.saving.object_state import restore
+
+        restore(self, state, whole=type(self).get_state is PyDataset.get_state)
+
     def on_epoch_begin(self) -> None:
         """Called before each epoch."""
 
