@@ -70,31 +70,43 @@ emulated_gpu() {
   export DENSA_CUDA_EMULATED
 }
 
+# run_tests ARGUMENTS...: pytest with a worker for each core.
+export PYTEST_XDIST_AUTO_NUM_WORKERS="${PYTEST_XDIST_AUTO_NUM_WORKERS:-$(nproc)}"
+run_tests() { pytest -q -n auto --dist worksteal "$@"; }
+
 # on_gpu ARGUMENTS...: pytest with every new tensor and variable on the GPU.
-on_gpu() { DENSA_TEST_DEVICE=cuda pytest -q "$@"; }
+on_gpu() { DENSA_TEST_DEVICE=cuda run_tests "$@"; }
 
 # native_tests FOLDER CMAKE-ARGUMENTS...: configures, builds and runs tests/native.
 native_tests() {
   local folder=$1
   shift
   cmake -S . -B "$folder" -G Ninja -DDENSA_PYTHON=OFF -DDENSA_NATIVE_TESTS=ON "$@" >/dev/null
-  cmake --build "$folder" -- --quiet
-  UBSAN_OPTIONS=print_stacktrace=1 ctest --test-dir "$folder" --output-on-failure --no-tests=error
+  cmake --build "$folder" --target native_tests -- --quiet
+  UBSAN_OPTIONS=print_stacktrace=1 \
+    ctest --test-dir "$folder" --parallel "$(nproc)" --output-on-failure --no-tests=error
 }
 
-# fuzz SECONDS: the reader of predictors' files, from the corpus in git, under sanitizers.
-fuzz() {
+# need_fuzzer: clang, with libFuzzer.
+need_fuzzer() {
   need_package clang++-14 clang-14
   [ -e "$(clang-14 --print-file-name=libclang_rt.fuzzer-$(uname -m).a)" ] ||
     install_packages libclang-rt-14-dev
-  cmake -S . -B build/fuzz -G Ninja -DDENSA_PYTHON=OFF -DDENSA_FUZZ=ON \
-    -DDENSA_SANITIZE=address,undefined -DDENSA_ISAS="$(best_level)" \
-    -DCMAKE_CXX_COMPILER=clang++-14 >/dev/null
-  cmake --build build/fuzz --target fuzz_net_file -- --quiet
-  mkdir -p build/fuzz/corpus
-  build/fuzz/fuzz_net_file -max_total_time="$1" -max_len=8192 -timeout=10 -rss_limit_mb=2048 \
-    -dict=tests/fuzz/net_file.dict -print_final_stats=1 -verbosity=0 \
-    build/fuzz/corpus tests/fuzz/corpus
+}
+
+# What a build needs that `fuzz` runs; kernels of the machine's best CPU level alone.
+fuzzed() {
+  echo -DDENSA_FUZZ=ON -DDENSA_SANITIZE=address,undefined -DDENSA_ISAS="$(best_level)" \
+    -DCMAKE_CXX_COMPILER=clang++-14
+}
+
+# fuzz FOLDER SECONDS: the reader of predictors' files, from the corpus in git, under sanitizers.
+# FOLDER is configured as `fuzzed` says.
+fuzz() {
+  cmake --build "$1" --target fuzz_net_file -- --quiet
+  mkdir -p "$1/corpus"
+  "$1/fuzz_net_file" -max_total_time="$2" -max_len=8192 -timeout=10 -rss_limit_mb=2048 \
+    -dict=tests/fuzz/net_file.dict -print_final_stats=1 -verbosity=0 "$1/corpus" tests/fuzz/corpus
 }
 
 # The CPU levels that this machine has, the best one last.

@@ -2,7 +2,7 @@
 
     python benchmarks/doctor.py --part tune     # while thresholds are tuned: misses and alarms
     python benchmarks/doctor.py --write docs/doctor.md
-    python benchmarks/doctor.py --speed 15      # what looking costs
+    python benchmarks/doctor.py --speed 15 --write docs/doctor.md  # what looking costs
 
 Thresholds are tuned on the parts "tune" and "check" of `doctor_runs`; the table is of "report".
 """
@@ -20,6 +20,7 @@ import numpy as np
 import common
 import densa
 import doctor_runs
+import machine
 from doctor_runs import DEFECTS, Run, Trial
 
 INTERVAL = 10  # the runs are short
@@ -91,66 +92,119 @@ def _line(
     ]
 
 
-def speed(repeats: int) -> None:
-    """Time per step with a doctor at its default interval, by that without one."""
+# Units of the hidden layers, features, rows in a batch, steps of a training.
+TIMED = (
+    ((64, 64), 64, 32, 1_600),
+    ((64, 64), 64, 32, 20_000),
+    ((300, 100), 784, 32, 1_600),
+    ((300, 100), 784, 128, 1_600),
+)
+CLASSES = 10
+PASS = 400  # steps of an epoch
+
+
+def training(
+    label: str, widths: tuple[int, ...], x: Any, y: Any, epochs: int, doctors: list[Any]
+) -> common.Local:
+    """Whole trainings as a variant to time."""
+    layers = [densa.layers.Dense(n, "relu") for n in widths]
+    head = densa.layers.Dense(CLASSES, "softmax")
+    model = densa.Sequential([densa.Input(x.shape[1:]), *layers, head])
+    model.compile("adam", "sparse_categorical_crossentropy")
+
+    def call(units: int) -> None:
+        for _ in range(units):
+            model.fit(x, y, len(x) // PASS, epochs=epochs, verbose=0, callbacks=doctors)
+
+    return common.Local(label, call)
+
+
+def speed(repeats: int, threads: int) -> list[dict[str, Any]]:
+    """Times trainings with a doctor at its default interval, and without one, in turns."""
+    densa.set_num_threads(threads)
     rng = np.random.default_rng(0)
-    for name, widths, features, batch in (
-        ("784-300-100-10", (300, 100), 784, 32),
-        ("784-300-100-10", (300, 100), 784, 128),
-        ("64-64-64-10", (64, 64), 64, 32),
-    ):
-        steps = 400
-        x = rng.normal(size=(steps * batch, features)).astype("float32")
-        y = rng.integers(0, 10, len(x)).astype("int32")
-
-        def variant(label: str, doctors: list[Any], data: Any) -> common.Local:
-            x, y, batch, widths = data
-            layers = [densa.layers.Dense(n, "relu") for n in widths]
-            head = densa.layers.Dense(10, "softmax")
-            model = densa.Sequential([densa.Input(x.shape[1:]), *layers, head])
-            model.compile("adam", "sparse_categorical_crossentropy")
-
-            def call(units: int) -> None:
-                model.fit(x, y, batch, epochs=units, verbose=0, callbacks=doctors)
-
-            return common.Local(label, call)
-
-        data = (x, y, batch, widths)
+    rows = []
+    for widths, features, batch, steps in TIMED:
+        x = rng.normal(size=(PASS * batch, features)).astype("float32")
+        y = rng.integers(0, CLASSES, len(x)).astype("int32")
+        doctor = densa.callbacks.Doctor(verbose=0)
         rounds = common.interleave(
             [
-                variant("without", [], data),
-                variant("doctor", [densa.callbacks.Doctor(verbose=0)], data),
+                training("without", widths, x, y, steps // PASS, []),
+                training("doctor", widths, x, y, steps // PASS, [doctor]),
             ],
             repeats=repeats,
             slot_seconds=0.4,
+            threads=threads,
         )
-        micros = {k: common.quartiles(v.chosen())[1] / steps for k, v in rounds.samples.items()}
-        print(
-            f"{name}, batch {batch}: {micros['without']:.1f} us a step, with a doctor "
-            f"{micros['doctor']:.1f}; ratio {rounds.ratio('doctor', 'without'):.3f}",
-            flush=True,
+        row: dict[str, Any] = {
+            "network": "-".join(map(str, (features, *widths, CLASSES))),
+            "batch": batch,
+            "steps": steps,
+            "looks": len(doctor.health["step"]),
+            "ratio": rounds.ratio("doctor", "without"),
+        }
+        for name, samples in rounds.samples.items():
+            row[name] = [time / steps for time in common.quartiles(samples.chosen())]
+        rows.append(row)
+        print(row, flush=True)
+    return rows
+
+
+def speed_table(rows: list[dict[str, Any]], threads: int) -> str:
+    """The rows of `speed` as Markdown, and how they were measured."""
+    lines = []
+    for row in rows:
+        without, watched = (
+            "{1:.1f} ({0:.1f} to {2:.1f})".format(*row[name]) for name in ("without", "doctor")
         )
+        look = (row["ratio"] - 1) * row["steps"] / row["looks"]
+        run = [row["network"], str(row["batch"]), f"{row['steps']:,}"]
+        lines.append([*run, without, watched, f"{row['ratio']:.3f}", f"{look:.1f}"])
+    head = ["Network", "Rows", "Steps", "Without, µs a step", "With a doctor", "Ratio"]
+    cpu = machine.cpu_name()
+    about = (
+        f"Medians and quartiles of whole trainings, in turns; {cpu}, {threads} "
+        f"thread{'s' if threads > 1 else ''}. *A look*: what the doctor adds to a training, the "
+        "judgement at its end too, by the number of looks, in steps."
+    )
+    return common.table([*head, "A look, in steps"], lines) + "\n\n" + about
 
 
 def main() -> None:
     """The command."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--part", choices=tuple(doctor_runs.PARTS), default="report")
-    parser.add_argument("--only", help="one defect, or `healthy`")
+    parser.add_argument("--only", help="defects, `,` between them; `healthy` is one")
+    parser.add_argument("--resume", action="store_true", help="keep the runs that --json holds")
     parser.add_argument("--no-apply", action="store_true", help="do not train again")
     parser.add_argument("--speed", type=int, metavar="N", help="only time steps, N slots each")
+    parser.add_argument("--threads", type=int, default=1, help="with --speed")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--write", type=Path, help="Markdown file with the markers of a table")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     if options.speed:
-        speed(options.speed)
+        timed = speed(options.speed, options.threads)
+        if options.json:
+            options.json.write_text(json.dumps(timed, indent=1) + "\n")
+        if options.write:
+            text = speed_table(timed, options.threads)
+            common.write_readme(options.write, text, "doctor-speed")
         return
     rows = []
+    known: list[dict[str, Any]] = []
+    if options.resume and options.json and options.json.exists():
+        known = json.loads(options.json.read_text())
     for run in doctor_runs.runs(options.part):
-        if options.only and options.only != (run.defect or "healthy"):
-            continue
-        row = examine(run, not options.no_apply)
+        row = next((row for row in known if vars(run).items() <= row.items()), None)
+        if row is None:
+            if options.only and (run.defect or "healthy") not in options.only.split(","):
+                continue
+            row = examine(run, not options.no_apply)
+            known.append(row)
+            if options.json:
+                options.json.write_text(json.dumps(known, indent=1, default=float) + "\n")
         rows.append(row)
         if options.part != "report":
             missed = run.defect and run.defect not in row["found"]
@@ -159,8 +213,6 @@ def main() -> None:
             if missed or alarm or worse:
                 what = "missed" if missed else "alarm" if alarm else "no better"
                 print(what, {k: v for k, v in row.items() if k != "part"}, flush=True)
-    if options.json:
-        options.json.write_text(json.dumps(rows, indent=1, default=float) + "\n")
     head = ["Rule", "Runs", "Recall", "False alarms", "Better after apply"]
     text = common.table(head, summary(rows))
     print(f"\n{options.part}: {len(rows)} runs\n{text}", flush=True)

@@ -1,3 +1,4 @@
+#include "base/sanitizers.h"
 #include "base/threads.h"
 #include "bindings/python.h"
 #include "ops/matmul/matmul_precision.h"
@@ -20,9 +21,9 @@ const char* compiler() {
 }
 
 const char* build_type() {
-#if defined(__SANITIZE_ADDRESS__)
+#if DENSA_ASAN
   return "address sanitizer";
-#elif defined(__SANITIZE_THREAD__)
+#elif DENSA_TSAN
   return "thread sanitizer";
 #elif defined(NDEBUG)
   return "release";

@@ -89,7 +89,7 @@ void GpuPlan::launch_one(const Recorded& recorded, const Launch& launch) {
 }
 
 void GpuPlan::launch_updates(const Recorded& recorded) {
-  if (!recorded.groups.empty()) gpu_.update(update_of(recorded));
+  // First, so that the update of a variable that the step assigns starts from what was assigned.
   static const DeviceOp& store = device_op("store");
   for (const Assign& assign : assigns_) {
     void* const from = address(recorded, assign.value);
@@ -99,6 +99,7 @@ void GpuPlan::launch_updates(const Recorded& recorded) {
     const View y{assign.variable->data(), dtype, shape, x.strides};
     store.eval({{&x, 1}, {&y, 1}, {}, nullptr, nullptr, gpu_.stream(device_), device_step()});
   }
+  if (!recorded.groups.empty()) gpu_.update(update_of(recorded));
 }
 
 std::vector<std::uint64_t> GpuPlan::copied_versions() const {

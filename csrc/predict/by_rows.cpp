@@ -13,14 +13,14 @@ namespace {
 // Ops, beside elementwise ones, that give a row of their result from the same row of their inputs
 // as long as the first axis is that of the rows; what would mix rows does not get past their infer.
 constexpr std::string_view kByRows[] = {
-    "all",        "any",           "argmax",        "argmin",      "batch_norm", "broadcast_to",
-    "cast",       "concatenate",   "dense",         "embedding",   "equal",      "floor_divide",
-    "greater",    "greater_equal", "isfinite",      "isinf",       "isnan",      "less",
-    "less_equal", "log_softmax",   "logical_and",   "logical_not", "logical_or", "logical_xor",
-    "logsumexp",  "matmul",        "max",           "mean",        "min",        "mod",
-    "arctan2",    "not_equal",     "one_hot",       "pad_slice",   "prod",       "reshape",
-    "slice",      "softmax",       "stop_gradient", "sum",         "take",       "take_along",
-    "transpose",  "var",           "where",
+    "all",          "any",        "argmax",        "argmin",        "argsort",     "batch_norm",
+    "broadcast_to", "cast",       "concatenate",   "dense",         "embedding",   "equal",
+    "floor_divide", "greater",    "greater_equal", "isfinite",      "isinf",       "isnan",
+    "less",         "less_equal", "log_softmax",   "logical_and",   "logical_not", "logical_or",
+    "logical_xor",  "logsumexp",  "matmul",        "max",           "mean",        "min",
+    "mod",          "arctan2",    "not_equal",     "one_hot",       "pad_slice",   "prod",
+    "reshape",      "slice",      "softmax",       "stop_gradient", "sum",         "take",
+    "take_along",   "transpose",  "var",           "where",
 };
 
 bool is_one_of(std::string_view name, std::initializer_list<std::string_view> names) {

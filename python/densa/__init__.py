@@ -31,8 +31,10 @@ if TYPE_CHECKING:
         regularizers,
         saving,
         serving,
+        sklearn,
         utils,
         viz,
+        wrappers,
     )
     from densa._symbolic import KerasTensor
     from densa.capi import get_include, get_lib
@@ -82,8 +84,10 @@ _MODULES = (
     "regularizers",
     "saving",
     "serving",
+    "sklearn",
     "utils",
     "viz",
+    "wrappers",
 )
 # Public name → module that has it.
 _NAMES = {
@@ -124,11 +128,9 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module(f"densa.{name}")
     module = _NAMES.get(name)
     if module is None:
-        import difflib
+        from densa._names import suggesting
 
-        near = difflib.get_close_matches(name, __all__, 1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise AttributeError(f"module 'densa' has no attribute {name!r}.{hint}")
+        suggesting("densa")(name)
     value = getattr(importlib.import_module(module), name)
     globals()[name] = value
     return value
@@ -198,8 +200,10 @@ __all__ = [
     "set_device",
     "set_num_threads",
     "show_config",
+    "sklearn",
     "utils",
     "value_and_grad",
     "version",
     "viz",
+    "wrappers",
 ]

@@ -60,3 +60,40 @@ def check_decay(name: str, value: Any) -> None:
     check_real_number(name, value)
     if not 0 <= value < 1:
         raise ValueError(f"{name} must be at least 0 and less than 1; received {value!r}.")
+
+
+def finite_number(name: str, value: Any, least: float = -math.inf) -> float:
+    """The value as a float.
+
+    Raises:
+        TypeError: It is no number.
+        ValueError: It is NaN, infinite or below `least`.
+    """
+    check_real_number(name, value, least)
+    if math.isinf(value):
+        raise ValueError(f"{name} must be finite; received {value!r}.")
+    return float(value)
+
+
+def check_share(name: str, value: Any) -> None:
+    """Raise unless a value is a number from 0 to 1.
+
+    Raises:
+        TypeError: It is no number.
+        ValueError: It is NaN or out of range.
+    """
+    check_real_number(name, value)
+    if not 0 <= value <= 1:
+        raise ValueError(f"{name} must lie between 0 and 1; received {value!r}.")
+
+
+def check_axis(axis: Any, argument: str = "axis", owner: str = "") -> int | list[int]:
+    """An axis as an int, or several as a list; TypeError for anything else."""
+    several = isinstance(axis, (list, tuple))
+    given = list(axis) if several else [axis]
+    if any(isinstance(a, bool) or not hasattr(a, "__index__") for a in given):
+        raise TypeError(
+            f"{owner}{': ' if owner else ''}Invalid value for `{argument}` argument: expected an "
+            f"int or a list/tuple of ints. Received: {argument}={axis!r}"
+        )
+    return [int(a.__index__()) for a in given] if several else int(given[0].__index__())

@@ -95,7 +95,8 @@ def matmul(a: Any, b: Any) -> Any:
         b: shape (..., k, n) or (k,).
 
     Returns:
-        A Tensor of shape (..., m, n); axes made from vectors are dropped.
+        A Tensor of shape (..., m, n); axes made from vectors are dropped. Whole numbers stay such:
+        the type of both together, int32 for two of int8.
     """
     a, b = together(a, b)
     if a.ndim == 0 or b.ndim == 0:
@@ -107,7 +108,9 @@ def matmul(a: Any, b: Any) -> Any:
         a = apply("reshape", a, shape=(1, *a.shape))
     if column:
         b = apply("reshape", b, shape=(*b.shape, 1))
-    out = apply("matmul", a, b)
+    dtype = str(_core.result_type(a, b))
+    whole = not dtype.startswith(("float", "bfloat"))
+    out = _matmul_of_integers(a, b, dtype) if whole else apply("matmul", a, b)
     if row or column:
         shape = list(out.shape)
         if column:
@@ -116,6 +119,29 @@ def matmul(a: Any, b: Any) -> Any:
             del shape[-1 if column else -2]
         out = apply("reshape", out, shape=shape)
     return out
+
+
+def _matmul_of_integers(a: Any, b: Any, dtype: str) -> Any:
+    """NumPy's; in a recorded step products of all pairs and their sums, so that it stays exact."""
+    if a.shape[-1] != b.shape[-2]:
+        raise ValueError(
+            f"matmul: the last axis of a and the second to last of b must have one size; got "
+            f"shapes {tuple(a.shape)} and {tuple(b.shape)}."
+        )
+    dtype = "int32" if dtype == "int8" else dtype
+    if not _core.recording():
+        product = np.matmul(_plain(a).astype(dtype), _plain(b).astype(dtype))
+        return _wrap(product, _device_of(a, b))
+    sums = "int32" if dtype == "bool" else dtype
+    left = apply("reshape", apply("cast", a, dtype=sums), shape=_open([*a.shape, 1]))
+    sizes = [*b.shape[:-2], 1, *b.shape[-2:]]
+    right = apply("reshape", apply("cast", b, dtype=sums), shape=_open(sizes))
+    product = apply("sum", apply("multiply", left, right), axis=[-2])
+    return apply("cast", product, dtype=dtype)
+
+
+def _open(sizes: Any) -> list[int]:
+    return [-1 if d is None else int(d) for d in sizes]
 
 
 # ---- methods -------------------------------------------------------------------------------------

@@ -8,11 +8,12 @@ the core are listed by `fused_name`, and dense layers run them inside their own 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from densa import _core, config
+from densa._names import suggesting
 from densa._symbolic import op
 from densa.ops.activation import glu as glu
 from densa.ops.activation import sparse_plus as sparse_plus
@@ -570,3 +571,6 @@ __all__ = [f.__name__ for f in _FUNCTIONS] + [
     "serialize",
     "swish",
 ]
+
+if not TYPE_CHECKING:  # lest type checkers take every name for known
+    __getattr__ = suggesting(__name__)

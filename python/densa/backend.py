@@ -6,11 +6,12 @@ Keras 3 has other names for `get_value` and `set_value`; each says which.
 from __future__ import annotations
 
 import warnings
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from densa import _core
+from densa._names import suggesting
 from densa._scope import clear_session
 from densa._symbolic import is_keras_tensor
 from densa.config import dtype_name, epsilon, floatx, is_float, set_epsilon, set_floatx
@@ -150,3 +151,7 @@ def _deprecated(old: str, new: str) -> None:
     warnings.warn(
         f"backend.{old} is Keras 2's; use {new} instead.", DeprecationWarning, stacklevel=3
     )
+
+
+if not TYPE_CHECKING:  # lest type checkers take every name for known
+    __getattr__ = suggesting(__name__)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from densa._names import Named, suggesting
 
 _FLOATS = ("float32", "float64")
 _MIXED = {"mixed_bfloat16": "bfloat16", "mixed_float16": "float16"}
@@ -72,7 +74,7 @@ def set_epsilon(value: float) -> None:
     _epsilon = number
 
 
-class DTypePolicy:
+class DTypePolicy(Named):
     """Name the type in which a layer computes and the type in which it keeps its variables.
 
     Args:
@@ -258,3 +260,7 @@ def float_limits(dtype: str) -> tuple[float, float]:
 def numpy_float(dtype: str) -> str:
     """Return the dtype that NumPy computes in for a dtype of densa: float32 for bfloat16."""
     return "float32" if dtype == "bfloat16" else dtype
+
+
+if not TYPE_CHECKING:  # lest type checkers take every name for known
+    __getattr__ = suggesting(__name__)

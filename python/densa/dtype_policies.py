@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from densa._names import suggesting
 from densa.config import DTypePolicy, get_policy
 
 __all__ = ["DTypePolicy", "deserialize", "get", "serialize"]
@@ -56,3 +57,7 @@ def get(identifier: Any) -> DTypePolicy:
         'float16'
     """
     return get_policy(identifier)
+
+
+if not TYPE_CHECKING:  # lest type checkers take every name for known
+    __getattr__ = suggesting(__name__)

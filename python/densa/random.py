@@ -10,11 +10,13 @@ from __future__ import annotations
 import math
 import random as _python_random
 import threading
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from densa import _core, config
+from densa._names import suggesting
+from densa._numbers import finite_number
 from densa._philox import Philox
 from densa._scope import call_context
 from densa.device import beside
@@ -59,7 +61,9 @@ def get_global_state() -> list[Any]:
 def set_global_state(state: list[Any]) -> None:
     """Go back to a state of the global generator read earlier."""
     _Global.seed, _Global.drawn, _Global.streams, own = state
-    if own is not None:
+    if own is None:
+        _Global.generator = None
+    else:
         global_seed_generator().set_state(own)
 
 
@@ -232,6 +236,13 @@ def _tensor(array: Any, shape: Any, dtype: Any) -> Any:
     return _core.to_tensor(made, kind)
 
 
+def _check(function: str, least: float = -math.inf, **given: Any) -> None:
+    # Refuses numbers that cannot be meant; Tensors and arrays are taken as they are.
+    for name, value in given.items():
+        if not hasattr(value, "shape"):
+            finite_number(f"random.{function}: {name}", value, least)
+
+
 def normal(
     shape: Any, mean: float = 0.0, stddev: float = 1.0, dtype: Any = None, seed: Any = None
 ) -> Any:
@@ -251,6 +262,8 @@ def normal(
         >>> densa.random.normal((2, 3), seed=1).shape
         (2, 3)
     """
+    _check("normal", mean=mean)
+    _check("normal", 0, stddev=stddev)
     drawn = _recorded("random_normal", shape, dtype, seed, mean=mean, stddev=stddev)
     if drawn is not None:
         return drawn
@@ -269,6 +282,8 @@ def truncated_normal(
         >>> densa.random.truncated_normal((2, 3), seed=1).shape
         (2, 3)
     """
+    _check("truncated_normal", mean=mean)
+    _check("truncated_normal", 0, stddev=stddev)
     _refuse_recording("truncated_normal", seed)
     draw = _source(seed).truncated_normal(math.prod(shape))
     return _tensor(mean + stddev * draw, shape, dtype)
@@ -293,6 +308,7 @@ def uniform(
         >>> densa.random.uniform((2, 3), seed=1).shape
         (2, 3)
     """
+    _check("uniform", minval=minval, maxval=maxval)
     if not config.is_float(config.dtype_name(dtype)):
         return randint(shape, int(minval), int(maxval), dtype, seed)
     drawn = _recorded("random_uniform", shape, dtype, seed, low=minval, high=maxval)
@@ -322,6 +338,7 @@ def randint(shape: Any, minval: int, maxval: int, dtype: Any = "int32", seed: An
         >>> densa.random.randint((4,), 0, 10, seed=1).dtype
         'int32'
     """
+    _check("randint", minval=minval, maxval=maxval)
     if not maxval > minval:
         raise ValueError(f"randint needs minval < maxval; got {minval} and {maxval}.")
     count = int(maxval) - int(minval)
@@ -331,6 +348,110 @@ def randint(shape: Any, minval: int, maxval: int, dtype: Any = "int32", seed: An
         return _core.apply("cast", whole + int(minval), dtype=str(config.dtype_name(dtype)))
     draw = np.floor(_source(seed).uniform(math.prod(shape)) * count)
     return _tensor(int(minval) + draw, shape, dtype)
+
+
+def _parameter(function: str, name: str, given: Any, shape: Any, above: float = 0.0) -> Any:
+    """Return a parameter of a distribution, for each sample; ValueError unless above a bound."""
+    array = np.asarray(given, dtype=np.float64)
+    if not np.all((array > above) & (array < np.inf)):
+        raise ValueError(f"{function}: {name} must be finite and above {above:g}; got {given!r}.")
+    return _for_each(function, name, array, shape)
+
+
+def _for_each(function: str, name: str, array: Any, shape: Any) -> Any:
+    try:
+        return np.broadcast_to(array, tuple(shape))
+    except ValueError:
+        raise ValueError(
+            f"{function}: {name} of shape {array.shape} does not stretch to shape={tuple(shape)}."
+        ) from None
+
+
+def gamma(shape: Any, alpha: Any, dtype: Any = None, seed: Any = None) -> Any:
+    """Draw from a gamma distribution of scale 1: a density of x^(alpha - 1)·e^(-x) / Γ(alpha).
+
+    Args:
+        shape: shape of the result.
+        alpha: a number above 0, or an array of them that stretches to `shape`.
+        dtype: floating type; None means floatx.
+        seed: integer or `SeedGenerator`; None uses the global one.
+
+    Returns:
+        A Tensor.
+
+    Raises:
+        ValueError: for an alpha that is not above 0 or does not fit, and where a model is recorded.
+
+    Example:
+        >>> densa.random.gamma((2, 3), 0.5, seed=1).shape
+        (2, 3)
+    """
+    _refuse_recording("gamma", seed)
+    draw = _source(seed).log_gamma(_parameter("gamma", "alpha", alpha, shape))
+    return _tensor(np.exp(draw), shape, dtype)
+
+
+def beta(shape: Any, alpha: Any, beta: Any, dtype: Any = None, seed: Any = None) -> Any:
+    """Draw from a beta distribution: a density in proportion to x^(alpha - 1)·(1 - x)^(beta - 1).
+
+    Args:
+        shape: shape of the result.
+        alpha: a number above 0, or an array of them that stretches to `shape`.
+        beta: the same for the other parameter.
+        dtype: floating type; None means floatx.
+        seed: integer or `SeedGenerator`; None uses the global one.
+
+    Returns:
+        A Tensor of numbers from 0 to 1.
+
+    Raises:
+        ValueError: for a parameter that is not above 0 or does not fit, and where a model is
+            recorded.
+
+    Example:
+        >>> densa.random.beta((2, 3), 2.0, [1.0, 2.0, 3.0], seed=1).shape
+        (2, 3)
+    """
+    _refuse_recording("beta", seed)
+    a = _parameter("beta", "alpha", alpha, shape)
+    b = _parameter("beta", "beta", beta, shape)
+    return _tensor(_source(seed).beta(a, b), shape, dtype)
+
+
+def binomial(
+    shape: Any, counts: Any, probabilities: Any, dtype: Any = None, seed: Any = None
+) -> Any:
+    """Draw how many of `counts` independent trials succeed.
+
+    Args:
+        shape: shape of the result.
+        counts: a whole number from 0, or an array of them that stretches to `shape`.
+        probabilities: the probability of success, or an array of them that stretches to `shape`.
+        dtype: floating type; None means floatx.
+        seed: integer or `SeedGenerator`; None uses the global one.
+
+    Returns:
+        A Tensor of whole numbers.
+
+    Raises:
+        ValueError: for counts that are no whole numbers from 0, probabilities outside [0, 1],
+            arrays that do not fit, and where a model is recorded.
+
+    Example:
+        >>> float(densa.random.binomial((), 10, 1.0, seed=1))
+        10.0
+    """
+    _refuse_recording("binomial", seed)
+    n, p = np.asarray(counts, dtype=np.float64), np.asarray(probabilities, dtype=np.float64)
+    if not np.all((n >= 0) & (n < 2.0**53) & (n == np.floor(n))):
+        raise ValueError(f"binomial: counts must be whole numbers from 0; got {counts!r}.")
+    if not np.all((p >= 0) & (p <= 1)):
+        raise ValueError(
+            f"binomial: probabilities must lie between 0 and 1; got {probabilities!r}."
+        )
+    n = _for_each("binomial", "counts", n, shape).astype(np.int64)
+    p = _for_each("binomial", "probabilities", p, shape)
+    return _tensor(_source(seed).binomial(n, p), shape, dtype)
 
 
 def categorical(logits: Any, num_samples: int, dtype: Any = "int32", seed: Any = None) -> Any:
@@ -418,6 +539,7 @@ def dropout(inputs: Any, rate: float, noise_shape: Any = None, seed: Any = None)
         >>> densa.random.dropout(np.ones((2, 3), "float32"), 0.5, seed=1).shape
         (2, 3)
     """
+    _check("dropout", rate=rate)
     if not 0 <= rate < 1:
         raise ValueError(f"dropout needs 0 <= rate < 1; got {rate}.")
     if seed is None:
@@ -436,11 +558,17 @@ def dropout(inputs: Any, rate: float, noise_shape: Any = None, seed: Any = None)
 
 __all__ = [
     "SeedGenerator",
+    "beta",
+    "binomial",
     "categorical",
     "dropout",
+    "gamma",
     "normal",
     "randint",
     "shuffle",
     "truncated_normal",
     "uniform",
 ]
+
+if not TYPE_CHECKING:  # lest type checkers take every name for known
+    __getattr__ = suggesting(__name__)

@@ -31,6 +31,7 @@ NEEDS = {
     "densa.onnx": "onnx",
     "densa.convert.keras_models": "keras",
     "densa.convert.torch_modules": "torch",
+    "densa.sklearn.": "sklearn",
 }
 
 

@@ -185,12 +185,33 @@ def test_golden_rate_pick():  # G27
     assert finder.suggestion == 0.01
 
 
+@pytest.mark.parametrize("rule", ["decay", "cycle", "function"])
+def test_a_schedule_rests_while_it_searches(eager, rule):
+    schedules = densa.optimizers.schedules
+    made = {
+        "decay": lambda: schedules.PowerDecay(0.1, 10),
+        "cycle": lambda: schedules.OneCycle(0.1, 40),  # it moves the momentum, too
+        "function": lambda: lambda: 0.05,
+    }[rule]
+    x, y = data()
+
+    def trained(*callbacks):
+        model = new_model(eager, densa.optimizers.SGD(made(), momentum=0.9))
+        model.fit(x, y, 8, 1, 0)
+        for callback in callbacks:
+            model.fit(x, y, 8, 2, 0, callbacks=[callback])
+        found = [model.optimizer.learning_rate, len(model.optimizer.variables)]
+        model.fit(x, y, 8, 1, 0)
+        return [*found, *model.get_weights()]
+
+    finder = LRFinder(1e-4, 1e-2, 20, diverged=1e9)
+    for a, b in zip(trained(finder), trained(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    np.testing.assert_allclose(finder.rates, np.geomspace(1e-4, 1e-2, 20), rtol=1e-6)
+
+
 def test_what_it_cannot_search_with_is_refused():
     x, y = data()
-    schedule = densa.optimizers.schedules.PowerDecay(0.1, 10)
-    model = new_model(False, densa.optimizers.SGD(schedule))
-    with pytest.raises(ValueError, match="not a schedule"):
-        model.fit(x, y, callbacks=[LRFinder()], verbose=0)
     unbuilt = densa.Sequential([layers.Dense(1)])
     unbuilt.compile("sgd", "mse")
     with pytest.raises(ValueError, match="build the model first"):

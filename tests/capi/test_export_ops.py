@@ -182,6 +182,18 @@ def test_reductions(dtype, tmp_path):
     check(tmp_path, calls, [x], dtype=dtype if dtype in FLOATS else "float32")
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int32", "int64", "uint64"])
+def test_orders(dtype, tmp_path):
+    rng = np.random.default_rng(6)
+    x = numbers(rng, dtype, (9, 3, 7))
+    x[:, :, 1], x[:, 0, 5] = x[:, :, 4], x[:, 0, 2]  # equal ones
+    if dtype in FLOATS:
+        x[0, 0, 3], x[1, :, 2], x[2], x[3, 0, :2] = np.nan, np.nan, np.nan, (-np.inf, np.inf)
+    calls = {str(d): of("argsort", descending=d) for d in (False, True)}
+    calls["one"] = lambda x: apply("argsort", x[:, :, :1])
+    check(tmp_path, calls, [x], dtype=dtype if dtype in FLOATS else "float32")
+
+
 def test_several_of_a_kind(tmp_path):
     """Results of one number, whose loops are left out, beside each other."""
     rng = np.random.default_rng(11)

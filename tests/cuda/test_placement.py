@@ -47,6 +47,9 @@ MAKING = {
 DRAWING = {
     "normal": lambda dtype: densa.random.normal((2, 3), dtype=dtype, seed=1),
     "truncated_normal": lambda dtype: densa.random.truncated_normal((2, 3), dtype=dtype, seed=1),
+    "gamma": lambda dtype: densa.random.gamma((2, 3), 2.0, dtype=dtype, seed=1),
+    "beta": lambda dtype: densa.random.beta((2, 3), 2.0, 3.0, dtype=dtype, seed=1),
+    "binomial": lambda dtype: densa.random.binomial((2, 3), 9, 0.5, dtype=dtype, seed=1),
     "uniform": lambda dtype: densa.random.uniform((2, 3), dtype=dtype, seed=1),
     "dropout": lambda dtype: densa.random.dropout(ops.ones((2, 3), dtype), 0.5, seed=1),
     "shuffle": lambda dtype: densa.random.shuffle(ops.ones((2, 3), dtype), seed=1),
@@ -215,6 +218,9 @@ LAYERS = {
     "Dropout": lambda: layers.Dropout(0.5),
     "GaussianDropout": lambda: layers.GaussianDropout(0.5),
     "GaussianNoise": lambda: layers.GaussianNoise(0.5),
+    "EinsumDense": lambda: layers.EinsumDense("ab,bc->ac", 3),
+    "GroupNormalization": lambda: layers.GroupNormalization(1),
+    "SpectralNormalization": lambda: layers.SpectralNormalization(layers.Dense(3)),
     "RepeatVector": lambda: layers.RepeatVector(2),
     "Lambda": lambda: layers.Lambda(lambda x: x * 2),
     "Permute": lambda: layers.Permute((1,)),
@@ -237,6 +243,8 @@ ALL = [
 
 def layer_call(name, **kwargs):
     layer = LAYERS[name]() if name in LAYERS else None
+    if name == "TimeDistributed":
+        return layers.TimeDistributed(layers.Dense(3)), X[None]
     if name == "Embedding":
         return layers.Embedding(4, 3), IDS
     if isinstance(getattr(layers, name), type) and layer is None:

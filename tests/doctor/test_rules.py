@@ -88,7 +88,7 @@ CASES = {
         lambda: model_of(*(L.Dense(16, "sigmoid") for _ in range(8))),
         {},
         {},
-        lambda m: m.layers[3].activation is densa.activations.relu,
+        lambda m: m.layers[3].activation is densa.activations.silu,
     ),
     "exploding_gradients": (
         lambda: model_of(
@@ -194,16 +194,52 @@ def test_tiny_batches_are_mended_by_larger_ones():
     assert "batch_norm_of_tiny_batches" not in [f.id for f in doctor.findings]
 
 
-def test_weight_decay_for_an_l2_penalty_has_a_bound():
+def penalized(**arguments):
+    l2 = densa.regularizers.L1L2(1e-3, 0.03)
+    return relu(kernel_regularizer=l2, name="pulled", **arguments)
+
+
+def test_weight_decay_is_about_as_strong_as_the_l2_penalty():
     x, y = data()
-    for l2, decay in ((1e-3, 0.03), (0.03, 0.3)):
-        finding = examined(
-            model_of(relu(kernel_regularizer=densa.regularizers.L2(l2)), optimizer="adam"), x, y
-        )["l2_with_adam"]
-        made = finding.apply(
-            model_of(relu(kernel_regularizer=densa.regularizers.L2(l2)), optimizer="adam")
-        )
-        assert made.optimizer.weight_decay == pytest.approx(decay)
+    doctor = Doctor(3, verbose=0)
+    model = model_of(penalized(), relu(name="free"))
+    model.fit(x, y, epochs=4, verbose=0, callbacks=[doctor])
+    finding = next(f for f in doctor.findings if f.id == "l2_with_adam")
+    norms = doctor.health["layers"]["pulled"]["gradient_norm"]
+    size = np.median(norms) / np.sqrt(8 * 16 + 16)  # root mean square of a gradient's numbers
+    made = finding.apply(model)
+    assert made.optimizer.weight_decay == pytest.approx(0.7 * 2 * 0.03 / size, rel=0.05)
+    decayed = [v.path for v in made.trainable_variables if made.optimizer._use_weight_decay(v)]
+    assert [path.rsplit("/", 2)[1:] for path in decayed] == [["pulled", "kernel"]]
+    assert isinstance(made.layers[0].kernel_regularizer, densa.regularizers.L1)
+
+
+def test_weight_decay_for_an_l2_penalty_where_nothing_was_seen():
+    model = model_of(penalized(), optimizer=densa.optimizers.AdamW(weight_decay=0.1))
+    (finding,) = [f for f in examine(Case(model)) if f.id == "l2_with_adam"]
+    made = finding.apply(model)
+    assert made.optimizer.weight_decay == pytest.approx(0.1 + 0.3)
+    assert all(made.optimizer._use_weight_decay(v) for v in made.trainable_variables)
+
+
+def test_the_optimizer_inside_a_loss_scale_is_changed():
+    scaled = densa.optimizers.LossScaleOptimizer(densa.optimizers.Adam(0.01))
+    model = model_of(penalized(), optimizer=scaled)
+    (finding,) = [f for f in examine(Case(model)) if f.id == "l2_with_adam"]
+    made = finding.apply(model)
+    assert type(made.optimizer) is densa.optimizers.LossScaleOptimizer
+    assert made.optimizer.inner_optimizer.weight_decay == pytest.approx(0.3)
+
+
+def test_selu_without_its_batch_norm_has_biases():
+    dense = L.Dense(16, use_bias=False)
+    model = model_of(dense, L.BatchNormalization(), L.Activation("selu"))
+    (finding,) = [f for f in examine(Case(model)) if f.id == "selu_setup"]
+    made = finding.apply(model)
+    assert made.layers[0].use_bias
+    assert isinstance(made.layers[0].kernel_initializer, densa.initializers.LecunNormal)
+    assert isinstance(made.layers[1], L.Identity)
+    assert isinstance(made.layers[-1].kernel_initializer, densa.initializers.GlorotUniform)
 
 
 @pytest.mark.parametrize(
@@ -218,16 +254,27 @@ def test_health_says_what_clipping_cuts(clipping, rows):
     assert doctor.health["clipped"] == [rows] * len(doctor.health["step"])
 
 
+@pytest.mark.parametrize("depth", [11, 12, 30])
+def test_no_gradient_vanishes_in_the_copy(depth):
+    x, y = data()
+    model = model_of(*(L.Dense(16, "sigmoid") for _ in range(depth)))
+    finding = next(f for f in model.diagnose(x, y) if f.id == "vanishing_gradients")
+    made = finding.apply(model)
+    assert "vanishing_gradients" not in [f.id for f in made.diagnose(x, y)]
+
+
 def test_dropout_on_the_output():
     densa.utils.set_random_seed(1)
-    model = densa.Sequential([densa.Input((8,)), relu(), L.Dense(1), L.Dropout(0.5)])
+    net = [relu(), L.Dropout(0.2), L.Dense(1), L.Dropout(0.5), L.Activation("tanh")]
+    model = densa.Sequential([densa.Input((8,)), *net])
     model.compile("adam", "mse")
     x, _ = data()
     found = examined(model, x, x[:, :1])
-    assert found["dropout_on_output"].layer == model.layers[-1].name
+    assert found["dropout_on_output"].layer == model.layers[3].name
     made = found["dropout_on_output"].apply(model)
-    assert isinstance(made.layers[-1], L.Identity)
-    assert isinstance(model.layers[-1], L.Dropout)
+    assert isinstance(made.layers[3], L.Identity)
+    assert isinstance(made.layers[1], L.Dropout)
+    assert isinstance(model.layers[3], L.Dropout)
 
 
 def test_a_rate_left_unchanged_after_unfreezing_keeps_the_weights():

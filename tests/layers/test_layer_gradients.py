@@ -37,6 +37,15 @@ CASES = {
         lambda: L.LayerNormalization(1, beta_initializer="uniform"),
         data(4, 3, 5),
     ),
+    "GroupNormalization": (
+        lambda: L.GroupNormalization(2, 1, gamma_initializer="uniform"),
+        data(3, 4, 5),
+    ),
+    "EinsumDense": (lambda: L.EinsumDense("abc,dcb->acd", (None, 4), "tanh", "d"), data(2, 3, 4)),
+    "TimeDistributed": (
+        lambda: L.TimeDistributed(L.LayerNormalization(dtype="float64")),
+        data(2, 3, 4),
+    ),
     "RMSNormalization": (lambda: L.RMSNormalization(epsilon=0.1), X),
     "RMSNormalization, axis 1": (lambda: L.RMSNormalization(1), data(4, 3, 5)),
     "UnitNormalization": (lambda: L.UnitNormalization(), X),

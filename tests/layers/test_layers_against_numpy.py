@@ -79,6 +79,26 @@ def layer_norm_reference(layer, x, axis):
     return gamma * y + beta
 
 
+def group_norm_reference(layer, x, axis, groups):
+    moved = np.moveaxis(x, axis, 1)
+    parts = moved.reshape(len(x), groups, -1)
+    mean, var = parts.mean(2, keepdims=True), parts.var(2, keepdims=True)
+    y = np.moveaxis(((parts - mean) / np.sqrt(var + 1e-2)).reshape(moved.shape), 1, -1)
+    for weight, how in zip(layer.weights, (np.multiply, np.add), strict=False):
+        y = how(y, weight.numpy())
+    return np.moveaxis(y, -1, axis)
+
+
+def einsum_reference(layer, x):
+    kernel, *bias = (w.numpy() for w in layer.weights)
+    y = np.einsum(layer.equation, x, kernel)
+    return np.tanh(y + bias[0]) if bias else np.tanh(y)
+
+
+def einsum_dense(*args, **kwargs):
+    return L.EinsumDense(*args, activation="tanh", bias_initializer="uniform", **kwargs)
+
+
 def rms_reference(layer, x, axis):
     scale = layer.scale.numpy()
     if axis == 1:
@@ -151,6 +171,43 @@ CASES = {
         X,
         lambda layer, x: (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + 1e-3),
     ),
+    "GroupNormalization": (
+        lambda: L.GroupNormalization(2, epsilon=1e-2, gamma_initializer="uniform"),
+        X,
+        lambda layer, x: group_norm_reference(layer, x, -1, 2),
+    ),
+    "GroupNormalization, axis 1": (
+        lambda: L.GroupNormalization(3, 1, 1e-2, beta_initializer="uniform"),
+        data(4, 6, 5, 2),
+        lambda layer, x: group_norm_reference(layer, x, 1, 3),
+    ),
+    "GroupNormalization, each channel": (
+        lambda: L.GroupNormalization(-1, -1, 1e-2, center=False, scale=False),
+        data(4, 6, 3),
+        lambda layer, x: group_norm_reference(layer, x, -1, 3),
+    ),
+    "EinsumDense": (lambda: einsum_dense("ab,bc->ac", 4, bias_axes="c"), X, einsum_reference),
+    "EinsumDense, axes": (
+        lambda: einsum_dense("abc,cde->abde", (None, 4, 2), bias_axes="e"),
+        data(5, 3, 6),
+        einsum_reference,
+    ),
+    "EinsumDense, turned": (
+        lambda: einsum_dense("abc,dcb->ad", 4, bias_axes="d"),
+        data(5, 3, 6),
+        einsum_reference,
+    ),
+    "EinsumDense, dots before": (
+        lambda: einsum_dense("...x,xy->...y", 4, bias_axes="y"),
+        data(5, 2, 3, 6),
+        einsum_reference,
+    ),
+    "EinsumDense, dots behind": (
+        lambda: einsum_dense("ab...,bc->ac...", 4, bias_axes="c"),
+        data(5, 3, 6),
+        einsum_reference,
+    ),
+    "EinsumDense, no bias": (lambda: einsum_dense("ab,cb->ac", [4]), X, einsum_reference),
     "RMSNormalization": (
         lambda: L.RMSNormalization(),
         X,
@@ -461,11 +518,11 @@ def test_merge_functions():
         (lambda: L.Dense(2, dtype="float16"), "mixed_float16"),
         (lambda: L.Dropout(1.5), "between 0 and 1"),
         (lambda: L.GaussianNoise(float("nan")), "float value >= 0"),
-        (lambda: L.LeakyReLU(-1.0), "cannot be None or negative"),
-        (lambda: L.ReLU(-1.0), "cannot be a negative"),
+        (lambda: L.LeakyReLU(-1.0), "`negative_slope` must be at least 0"),
+        (lambda: L.ReLU(-1.0), "`max_value` must be at least 0"),
         (lambda: L.Permute((1, 3)), "consecutive"),
         (lambda: L.Reshape((-1, -1)), "one may be -1"),
-        (lambda: L.Embedding(0, 2), "positive"),
+        (lambda: L.Embedding(0, 2), "`input_dim` must be at least 1"),
         (lambda: L.Add()(PAIR[0]), "list of inputs"),
         (lambda: L.Subtract()([*PAIR, PAIR[0]]), "exactly 2"),
         (lambda: L.Add()([data(2, 3), data(2, 4)]), "incompatible shapes"),
@@ -520,6 +577,25 @@ def test_merge_functions():
         (lambda: L.Dot(1)([data(2, 3), data(2, 4)]), "must be known and equal"),
         (lambda: L.Dense(2)(np.array([["a"]])), "cannot take an array"),
         (lambda: L.Dense(2)(densa.KerasTensor((None, None))), "must be known"),
+        (lambda: L.GroupNormalization(0), "`groups`"),
+        (lambda: L.GroupNormalization(4)(X), "must divide the number of channels, which is 6"),
+        (lambda: L.GroupNormalization(2, axis=0)(X), "axis=0 does not fit samples"),
+        (lambda: L.GroupNormalization(2)(densa.KerasTensor((None, None, 4))), "a known size"),
+        (lambda: L.EinsumDense("ab->b", 4), "Invalid einsum equation"),
+        (lambda: L.EinsumDense("...ab,bc->ac", 4), "Invalid einsum equation"),
+        (lambda: L.EinsumDense("ab,bd->ac", 4), "does not fit"),
+        (lambda: L.EinsumDense("ab,bc->ac", 4, bias_axes="b"), "'b' does not fit"),
+        (lambda: L.EinsumDense("abc,cd->abd", 4)(data(2, 3, 4)), "must have 2 sizes"),
+        (lambda: L.EinsumDense("ab,bc->ac", 4)(data(2, 3, 4)), "has not the axes 'ab'"),
+        (lambda: L.EinsumDense("ab,bc->ac", None)(X), "size of axis 'c'"),
+        (lambda: L.EinsumDense("abc,cd->abd", (2, 4))(data(2, 3, 4)), "has size 3 in the input"),
+        (lambda: L.TimeDistributed(L.Dense(2))(X), "at least three axes"),
+        (
+            lambda: L.TimeDistributed(L.Dense(2))(densa.KerasTensor((None, None, 4))),
+            "a known number of steps",
+        ),
+        (lambda: L.SpectralNormalization(L.ReLU())(X), "neither `kernel` nor `embeddings`"),
+        (lambda: L.SpectralNormalization(L.Dense(2), 0), "power_iterations"),
     ],
 )
 def test_errors(make, words):
@@ -536,6 +612,7 @@ def test_errors(make, words):
         lambda: L.BatchNormalization(True),
         lambda: L.PReLU(shared_axes="1"),
         lambda: L.Dot("all"),
+        lambda: L.GroupNormalization(2, axis=[1, 2]),
     ],
 )
 def test_axes_are_integers(make):

@@ -62,6 +62,19 @@ def test_normalization_axes(axis):
     np.testing.assert_allclose(back(layer(x)).numpy(), x, rtol=1e-9, atol=1e-9)
 
 
+def test_of_tuples_the_first_part_is_what_is_adapted_to():
+    rows, labels = [[1.0, 2.0], [3.0, 6.0]], [0, 1]
+    for data in (((rows, labels) for _ in range(2)), [(np.array(rows), None)], [(rows, 1)]):
+        layer = densa.layers.Normalization()
+        layer.adapt(data)
+        np.testing.assert_allclose(layer.mean.numpy(), [2.0, 4.0])
+    for several in ({"a": np.ones(2)}, ((np.ones(2), np.ones(2)), 1)):
+        with pytest.raises(TypeError, match="batch 0 of adapt.. has several inputs"):
+            densa.layers.Normalization().adapt(batch for batch in [several])
+    with pytest.raises(ValueError, match="its rows differ in shape"):
+        densa.layers.Normalization().adapt(batch for batch in [[[1.0], [2.0, 3.0]]])
+
+
 def test_adapting_again_forgets():
     layer = L.Normalization()
     layer.adapt(X)

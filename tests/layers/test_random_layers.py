@@ -220,3 +220,61 @@ def test_functions():
     a = r.normal((3,)).numpy()
     densa.utils.set_random_seed(4)
     np.testing.assert_array_equal(a, r.normal((3,)).numpy())
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        *(("gamma", (a,)) for a in (0.05, 0.7, 1.0, 30.0)),
+        *(("beta", pair) for pair in ((0.3, 0.2), (1.0, 1.0), (50.0, 3.0))),
+        *(("binomial", pair) for pair in ((7, 0.3), (100, 0.02), (10**6, 0.4), (50, 0.0), (50, 1))),
+    ],
+)
+def test_distributions(name, arguments):
+    """By the distance of distributions (Kolmogorov, Smirnov), or by counts; the seed is fixed."""
+    from scipy import special
+
+    draw = getattr(densa.random, name)
+    x = draw((4000,), *arguments, dtype="float64", seed=5).numpy()
+    np.testing.assert_array_equal(x, draw((4000,), *arguments, dtype="float64", seed=5).numpy())
+    if name != "binomial":
+        below = {"gamma": special.gammainc, "beta": special.betainc}[name](*arguments, np.sort(x))
+        ranks = np.arange(4001) / 4000
+        far = max((ranks[1:] - below).max(), (below - ranks[:-1]).max())
+        assert far < 1.63 / np.sqrt(4000)  # what 99 of 100 samples keep
+        return
+    n, p = arguments
+    mean, spread = n * p, np.sqrt(n * p * (1 - p))
+    assert (x == np.floor(x)).all()
+    for at in np.floor([mean, mean + spread]):  # shares of 4000 vary by 0.008
+        share = special.bdtr(at, n, p) if at < n else 1.0
+        assert (x <= at).mean() == pytest.approx(share, abs=0.03)
+    assert x.mean() == pytest.approx(mean, abs=4 * spread / np.sqrt(4000) + 1e-9)
+    assert x.var() == pytest.approx(spread**2, rel=0.1, abs=1e-9)
+
+
+def test_parameters_of_distributions():
+    r = densa.random
+    x = r.binomial((2000, 3), [0, 5, 200], [[0.5, 1.0, 0.1]], seed=1).numpy()
+    assert x.dtype == "float32"
+    assert (x[:, 0] == 0).all()
+    assert (x[:, 1] == 5).all()
+    assert x[:, 2].mean() == pytest.approx(20, abs=0.5)
+    x = r.gamma((3, 2000), [[0.5], [2.0], [9.0]], seed=2).numpy()
+    np.testing.assert_allclose(x.mean(1), [0.5, 2.0, 9.0], rtol=0.1)
+    for a in (1e-4, 1e4):
+        tiny = r.beta((1000,), a, a, seed=3).numpy()
+        assert ((tiny >= 0) & (tiny <= 1)).all()
+        assert tiny.mean() == pytest.approx(0.5, abs=0.05)
+    assert r.gamma((0,), 2.0, seed=1).shape == (0,)
+    generator = r.SeedGenerator(1)
+    assert (r.gamma((4,), 2.0, seed=generator) != r.gamma((4,), 2.0, seed=generator)).numpy().any()
+    for match, call in [
+        ("alpha must be finite and above 0", lambda: r.gamma((2,), [1.0, 0.0])),
+        ("beta must be finite and above 0", lambda: r.beta((2,), 1.0, np.nan)),
+        (r"alpha of shape \(3,\) does not stretch", lambda: r.gamma((2,), [1.0, 1.0, 1.0])),
+        ("whole numbers from 0", lambda: r.binomial((2,), 1.5, 0.5)),
+        ("between 0 and 1", lambda: r.binomial((2,), 2, 1.5)),
+    ]:
+        with pytest.raises(ValueError, match=match):
+            call()

@@ -11,6 +11,7 @@ import pytest
 
 import densa
 
+pytestmark = pytest.mark.filterwarnings("ignore:A layer's `input_shape`:DeprecationWarning")
 tf = types.SimpleNamespace(keras=densa)
 RNG = np.random.default_rng(11)
 CLASSES = 4

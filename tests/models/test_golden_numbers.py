@@ -22,7 +22,8 @@ def _fresh_names():
 def after():
     return densa.Sequential(
         [
-            L.Flatten(input_shape=[28, 28]),
+            densa.Input((28, 28)),
+            L.Flatten(),
             L.BatchNormalization(),
             L.Dense(300, activation="relu", kernel_initializer="he_normal"),
             L.BatchNormalization(),
@@ -73,7 +74,8 @@ def test_normalization_after_each_layer():
 def test_normalization_before_the_activation():
     model = densa.Sequential(
         [
-            L.Flatten(input_shape=[28, 28]),
+            densa.Input((28, 28)),
+            L.Flatten(),
             L.Dense(300, kernel_initializer="he_normal", use_bias=False),
             L.BatchNormalization(),
             L.Activation("relu"),
@@ -99,7 +101,13 @@ def test_regularized_model():
         kernel_regularizer=densa.regularizers.l2(0.01),
     )
     model = densa.Sequential(
-        [L.Flatten(input_shape=[28, 28]), dense(100), dense(100), dense(10, activation="softmax")]
+        [
+            densa.Input((28, 28)),
+            L.Flatten(),
+            dense(100),
+            dense(100),
+            dense(10, activation="softmax"),
+        ]
     )
     assert [layer.count_params() for layer in model.layers] == [0, 78_500, 10_100, 1_010]
     assert model.count_params() == 89_610  # G07

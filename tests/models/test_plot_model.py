@@ -75,9 +75,47 @@ def test_boxes_stand_apart_and_arrows_go_around_them(rankdir):
                 assert not inside.any()
 
 
+@pytest.mark.parametrize("rankdir", ["TB", "LR"])
+def test_models_inside_are_drawn_in_boxes_beside_which_arrows_go(tmp_path, rankdir):
+    layers = densa.layers
+    x = densa.Input((4,))
+    deep = densa.Sequential([densa.Input((4,)), layers.Dense(2, name="deep")], name="deepest")
+    tall = densa.Sequential([densa.Input((4,)), layers.Dense(4), deep], name="tall")
+    model = densa.Model(x, layers.Add()([tall(x), layers.Dense(2, name="beside")(x)]))
+    path = tmp_path / "model.svg"
+    options = {"show_layer_names": True, "rankdir": rankdir}
+    densa.utils.plot_model(model, path, **options)
+    assert len(boxes(path.read_text())) == 4
+    densa.utils.plot_model(model, path, expand_nested=True, **options)
+    text = path.read_text()
+    root = ET.fromstring(text)
+    frames = [r for r in root.iter(f"{SVG}rect") if r.get("stroke-dasharray")]
+    outer, inner = (
+        np.array([float(r.get(k)) for k in ("x", "y", "width", "height")]) for r in frames
+    )
+    found = boxes(text)
+    within = (found[:, :2] > outer[:2]).all(1) & (
+        found[:, :2] + found[:, 2:] < outer[:2] + outer[2:]
+    ).all(1)
+    assert (len(found), within.sum()) == (9, 5)  # input, Dense, frame, input and Dense in it
+    assert any((b == inner).all() for b in found[within])
+    assert len(arrows(text)) == 4 + 2 + 1
+    # The arrow to the layer beside does not cross the frame.
+    low, high = outer[:2] + 0.2, outer[:2] + outer[2:] - 0.2
+    crossing = [p for p in map(points, arrows(text)) if ((p > low) & (p < high)).all(1).any()]
+    assert len(crossing) == 3  # those inside it
+    dot = densa.utils.model_to_dot(model, expand_nested=True)
+    assert dot.count("subgraph cluster_") == 2
+    assert dot.count("lhead") == 2
+    assert dot.count("ltail") == 1
+    assert dot.count("{") == dot.count("}")
+
+
 def test_svg_refuses():
     with pytest.raises(ValueError, match='must be "TB" or "LR"'):
         graph_svg([["a"]], [], "BT")
+    with pytest.raises(TypeError, match="Expected a model to draw; received 3"):
+        densa.utils.plot_model(3)
     with pytest.raises(ValueError, match="cycle"):
         graph_svg([["a"], ["b"]], [(0, 1), (1, 0)])
 

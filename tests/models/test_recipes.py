@@ -89,6 +89,10 @@ def test_every_recipe_trains_natively_and_explains_itself(recipe, depth, tmp_pat
     model.explain(lines.append)
     assert len(lines) == 2 * len(model.advice)
     assert all(" because " in line for line in lines[1::2])
+    decay = f"weight decay {model.optimizer.weight_decay:g}" if model.optimizer.weight_decay else ""
+    told = model.advice["regularization"][0]
+    assert decay in told
+    assert bool(decay) == ("weight decay" in told)
     model.save(tmp_path / "m.densa")
     again = densa.models.load_model(tmp_path / "m.densa")
     assert again.advice == model.advice

@@ -45,6 +45,7 @@ def test_deferred_build():
     )
 
 
+@pytest.mark.filterwarnings("ignore:A layer's `input_shape`:DeprecationWarning")
 @pytest.mark.parametrize(
     "start",
     [
@@ -61,6 +62,20 @@ def test_immediate_build(start):
     assert model.built
     assert len(model.layers) == 1
     assert model.count_params() == 15
+
+
+def test_keras_2s_input_shape_is_taken_with_a_note_where_it_is_written():
+    class Own(L.Layer):
+        def __init__(self, units, **kwargs):
+            super().__init__(**kwargs)
+            self.units = units
+
+    for make in (lambda: L.Dense(3, input_dim=4), lambda: Own(3, input_shape=(4,))):
+        with pytest.warns(DeprecationWarning, match=r"densa\.Input\(shape\)") as seen:
+            layer = make()
+        assert [w.filename for w in seen] == [__file__]
+    assert "input_shape" in layer.get_config()
+    Own.from_config(layer.get_config())  # says nothing: who loads cannot mend it
 
 
 def test_add_and_pop():

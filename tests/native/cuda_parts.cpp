@@ -38,7 +38,8 @@ void check_parts(std::int64_t rows, bool collected, std::uint64_t seed) {
   Backend& gpu = cuda::cuda_backend();
   Program program;
   const TypeInfo type{DType::kFloat32, {kRows, kCols}};
-  program.add_input("x", type);
+  program.values.push_back({.type = type, .source = Source::kInput, .name = "x"});
+  program.inputs = {0};
   program.values.push_back({type});
   const std::vector<int> results = collected ? std::vector<int>{1} : std::vector<int>{};
   GpuParts parts(gpu, kGpu, program, results);

@@ -177,7 +177,7 @@ void check_int8(const char* level, const NarrowKernels& kernels, const Case& c) 
     float s = c.scale > 0 ? c.scale : part - other;
     const bool zeros = !(s >= 1e-30f);
     const float inverse = zeros ? 0 : 1 / s;
-    const int zero = c.scale > 0
+    const int zero = c.scale > 0 || !finite
                          ? c.zero
                          : static_cast<int>(std::clamp(std::nearbyint(-low * inverse), 0.f, 255.f));
     if (zeros) s = 0;

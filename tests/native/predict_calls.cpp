@@ -3,7 +3,9 @@
 // malloc and its kin are counted here; operator new goes through them.
 #include <cstdlib>
 
-#if defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#include "base/sanitizers.h"
+
+#if defined(__GLIBC__) && !DENSA_ASAN && !DENSA_TSAN
 #define DENSA_COUNTS 1
 #else
 #define DENSA_COUNTS 0  // a sanitizer has these functions itself

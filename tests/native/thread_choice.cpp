@@ -1,7 +1,9 @@
 // How a plan chooses between one thread and all, on simulated times.
-#include <cstdio>
+#include "graph/thread_choice.h"
 
-#include "graph/plan.h"
+#include <cstdint>
+#include <cstdio>
+#include <initializer_list>
 
 namespace {
 

@@ -1,6 +1,7 @@
 // The thread pool: teams, barriers, a second caller, fork. Exit code 1 on failure. Run under TSan
 // by the long checks.
 #include "base/threads.h"
+#include "base/sanitizers.h"
 
 #include <sys/wait.h>
 #include <unistd.h>
@@ -106,7 +107,7 @@ int main() {
   sizes_change();
   nested_runs_alone();
   many_callers();
-#if !defined(__SANITIZE_THREAD__)
+#if !DENSA_TSAN
   forked();  // TSan does not follow threads made after a fork
 #endif
   std::printf("threads: %d failures\n", failures);

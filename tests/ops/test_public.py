@@ -353,7 +353,41 @@ def test_gelu_forms():
     np.testing.assert_allclose(ops.gelu(X).numpy(), X * ndtr(X), atol=1e-3)
 
 
+WHOLE = ["int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "bool"]
+
+
+@pytest.mark.parametrize("dtype", WHOLE)
+def test_products_of_whole_numbers(dtype):
+    rng = np.random.default_rng(7)
+    a, b = (rng.integers(0, 2 if dtype == "bool" else 100, s).astype(dtype)
+            for s in ((2, 3, 4), (4, 5)))  # fmt: skip
+    if dtype == "int64":
+        a[0, 0], b[:, 0] = 2**31 + 1, 2**30 + 1  # beyond what floats hold
+    wide = "int32" if dtype == "int8" else dtype
+    want = np.matmul(a.astype(wide), b.astype(wide))  # which wraps around, as sums do
+
+    def check(got, expected):
+        assert got.dtype == wide
+        np.testing.assert_array_equal(got.numpy(), expected)
+
+    x, y = densa.asarray(a), densa.asarray(b)
+    check(ops.matmul(x, y), want)
+    check(x @ y, want)
+    check(ops.einsum("abc,cd->abd", x, y), want)
+    check(ops.tensordot(x, y, 1), want)
+    check(ops.matmul(x[0], y[:, 0]), want[0, :, 0])
+    check(ops.dot(x[0, 0], y[:, 0]), want[0, 0, 0])
+    assert ops.matmul(x, y).device == x.device
+    if dtype in ("int32", "int64"):  # recorded
+        inputs = densa.Input((3, 4), dtype=dtype)
+        model = densa.Model(inputs, [ops.matmul(inputs, b), ops.matmul(inputs, b[:, 0])])
+        for got, expected in zip(model.freeze()(a), (want, want[:, :, 0]), strict=True):
+            np.testing.assert_array_equal(np.asarray(got), expected)
+
+
 def test_dtypes():
+    assert ops.matmul(np.ones((2, 2), "int16"), np.ones((2, 2), "uint8")).dtype == "int16"
+    assert ops.matmul(np.ones((2, 2), "int32"), np.ones((2, 2), "float16")).dtype == "float16"
     whole = np.array([1, 2], "int64")
     assert ops.add(whole, X[0, :2]).dtype == "float32"
     assert ops.add(whole, 1.5).dtype == "float32"
@@ -379,6 +413,7 @@ def test_dtypes():
         ("even size", lambda: ops.glu(X[:, :3])),
         ("mode", lambda: ops.pad(X, 1, mode="reflect")),
         ("sparse", lambda: ops.one_hot([0], 2, sparse=True)),
+        ("one size", lambda: ops.matmul(np.ones((2, 3), int), np.ones((2, 3), int))),
         ("operands", lambda: ops.einsum("ab,bc->ac", X)),
         ("does not name", lambda: ops.einsum("abc,cd->ad", X, Y)),
         ("has size", lambda: ops.einsum("ab,bc->ac", X, Y)),

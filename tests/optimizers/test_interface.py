@@ -13,7 +13,7 @@ from densa.optimizers import schedules
 
 ALL = [
     *("SGD", "RMSprop", "Adagrad", "Adadelta", "Adam", "AdamW", "Adamax", "Nadam", "Lion"),
-    *("Ftrl", "Lamb"),
+    *("Ftrl", "Lamb", "Adafactor", "Muon", "ScheduleFreeAdamW"),
 ]
 
 
@@ -252,6 +252,12 @@ OUT_OF_RANGE = [
     ("Ftrl", "l1_regularization_strength", -1.0),
     ("Lamb", "beta_1", 1.0),
     ("Lamb", "epsilon", float("inf")),
+    ("Adafactor", "beta_2_decay", 0.1),
+    ("Adafactor", "clip_threshold", 0.0),
+    ("Muon", "ns_steps", 1.5),
+    ("Muon", "momentum", 1.0),
+    ("ScheduleFreeAdamW", "beta_1", 0.0),
+    ("ScheduleFreeAdamW", "warmup_steps", -1),
 ]
 
 

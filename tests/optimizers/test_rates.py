@@ -98,3 +98,56 @@ def test_a_schedule_of_epochs_in_a_callback():
     given = callbacks.LearningRateScheduler(schedules.PowerDecay(0.1, 2))
     _, history = trained(optimizers.SGD(0.1), False, [given], epochs=3)
     assert history.history["learning_rate"] == pytest.approx([0.1, 0.1 / 1.5, 0.05])
+
+
+@pytest.mark.parametrize("eager", [False, True], ids=["plan", "eager"])
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), -0.1, None])
+def test_a_schedule_that_gives_no_rate_is_named_before_the_step(bad, eager):
+    class Odd(schedules.LearningRateSchedule):
+        def __call__(self, step):
+            return 0.1 if step < 2 else bad
+
+    densa.utils.set_random_seed(3)
+    model = densa.Sequential([densa.Input((3,)), layers.Dense(1)])
+    model.compile(optimizers.SGD(Odd()), "mse", run_eagerly=eager)
+    x = np.ones((32, 3), "f4")
+    with pytest.raises(ValueError, match=f"SGD: Odd gave no .*update 2 .*{bad}"):
+        model.fit(x, x[:, :1], 8, verbose=0)
+    assert all(np.isfinite(w).all() for w in model.get_weights())
+    model.compile(optimizers.SGD(lambda: bad), "mse")
+    with pytest.raises(ValueError, match="<lambda> gave no"):
+        model.fit(x, x[:, :1], 8, verbose=0)
+
+
+def test_patterns_of_no_variable_are_told():
+    model = densa.Sequential([densa.Input((3,)), layers.Dense(1, name="head")])
+    for argument, hint in (
+        ({"learning_rate_multipliers": {"haed/kernel": 0.1, "head": 1.0}}, "head/kernel"),
+        ({"weight_decay_excluded": ["heda", "gamma", "head/bias"]}, "head"),
+    ):
+        optimizer = optimizers.AdamW(**argument)
+        name = next(iter(argument))
+        with pytest.warns(UserWarning, match=f"{name}: .*Did you mean '.*{hint}'") as seen:
+            optimizer.build(model.trainable_variables)
+        assert len(seen) == 1  # nothing of `gamma`, which other models have
+
+
+@pytest.mark.parametrize("eager", [False, True], ids=["plan", "eager"])
+def test_what_a_schedule_gives_behind_the_last_update_is_no_error(eager):
+    class Falling(schedules.LearningRateSchedule):
+        def __call__(self, step):
+            return 0.1 - 0.01 * step if step < 6 else -1.0
+
+    seen = []
+    log = callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: seen.append(float(model.optimizer.learning_rate)),
+        on_train_batch_end=lambda batch, logs: None,
+    )
+    model = densa.Sequential([densa.Input((3,)), layers.Dense(1)])
+    x = np.ones((24, 3), "f4")
+    for each, group in (([log], 1), ([log], 2), ([], 1)):
+        model.compile(
+            optimizers.SGD(Falling()), "mse", run_eagerly=eager, steps_per_execution=group
+        )
+        model.fit(x, x[:, :1], 8, 2, 0, callbacks=each)
+    assert seen == pytest.approx([0.07, -1.0] * 2)

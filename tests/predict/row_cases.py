@@ -173,6 +173,12 @@ CASES = {
     "one_hot of another axis": lambda i: ops.one_hot(i, 3, axis=1),
     "multi_hot": lambda i: ops.multi_hot(i, 3),
     "in_top_k": lambda x, j: ops.in_top_k(j, x, 2),
+    "argsort": lambda m: ops.argsort(m, axis=1),
+    "argsort of the batch": lambda x: ops.argsort(x, axis=0),
+    "sort": lambda m: ops.sort(m),
+    "top_k": lambda x: ops.top_k(x, 2),
+    "median": lambda m: ops.median(m, axis=2),
+    "quantile over the batch": lambda x: ops.quantile(x, 0.3, axis=0),
     # ---- products ----
     "dense": lambda m: apply("dense", m, SQUARE, LINE),
     "matmul": lambda m: ops.matmul(m, SQUARE),

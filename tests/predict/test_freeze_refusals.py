@@ -99,6 +99,7 @@ def test_dropout_where_it_predicts():
     "draw",
     [
         lambda: densa.random.truncated_normal((5,)),
+        lambda: densa.random.gamma((5,), 2.0),
         lambda: densa.random.shuffle(np.arange(5.0)),
         lambda: densa.random.categorical(np.zeros((1, 3)), 5),
     ],

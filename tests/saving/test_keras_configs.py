@@ -14,6 +14,12 @@ EXTRA = {
     "Embedding": {"input_dim": 3, "output_dim": 2, "quantization_config": None},
     "BatchNormalization": {"renorm": False, "renorm_clipping": None, "renorm_momentum": 0.99},
     "LayerNormalization": {"rms_scaling": False},
+    "EinsumDense": {
+        "equation": "ab,bc->ac",
+        "output_shape": [4],
+        "lora_alpha": None,
+        "gptq_unpacked_column_size": None,
+    },
 }
 ASKED = {
     "Dense": {"units": 3, "lora_rank": 2},

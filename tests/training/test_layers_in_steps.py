@@ -46,6 +46,21 @@ CASES = {
     "Dot": (dots, X),
     "PReLU, shared": (lambda x: L.PReLU(shared_axes=[1])(L.Dense(4)(x)), X),
     "Swish": (lambda x: L.Swish()(L.Dense(4)(x)), X),
+    "GroupNormalization": (lambda x: L.GroupNormalization(2)(L.Dense(6)(x)), X),
+    "EinsumDense": (
+        lambda x: L.EinsumDense("ab,bcd->acd", (2, 3), "tanh", "cd")(L.Dense(4)(x)),
+        X,
+    ),
+    "TimeDistributed": (
+        lambda x: L.TimeDistributed(L.BatchNormalization(momentum=0.9))(
+            L.TimeDistributed(L.Dense(3, "tanh"))(L.Reshape((2, 2))(L.Dense(4)(x)))
+        ),
+        X,
+    ),
+    "SpectralNormalization": (
+        lambda x: L.SpectralNormalization(L.Dense(5, "tanh"), 2)(L.Dense(4)(x)),
+        X,
+    ),
     "RReLU": (lambda x: L.RReLU(seed=1)(L.Dense(5)(x)), X),
 }
 
@@ -145,3 +160,29 @@ def test_class_numbers_outside_fail_before_the_step():
         model.fit(wrong, Y, batch_size=32, verbose=0)
     for a, b in zip(before, model.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+class Halving(L.Layer):
+    """Halves its weights at each call in training."""
+
+    def build(self, shape):
+        self.w = self.add_weight(shape=(shape[-1],), initializer="ones", name="w")
+
+    def call(self, x, training=False):
+        if training:
+            self.w.assign(self.w + densa.ops.stop_gradient(self.w * -0.5))
+        return x * self.w
+
+
+@pytest.mark.parametrize("eager", [False, True])
+def test_the_update_of_a_weight_that_the_step_assigns_begins_from_what_was_assigned(eager):
+    model = densa.Sequential([densa.Input((2,)), Halving()])
+    model.compile(densa.optimizers.SGD(0.1), "mse", run_eagerly=eager)
+    x = np.array([[1.0, 2.0]] * 4, "f4")
+    model.fit(x, 0 * x, batch_size=2, epochs=1, shuffle=False, verbose=0)
+    assert eager or ran_natively(model)
+    w = np.ones(2)
+    for _ in range(2):
+        w = w / 2
+        w = w - 0.1 * w * np.array([1.0, 4.0])
+    np.testing.assert_allclose(model.get_weights()[0], w, rtol=1e-6)

@@ -50,6 +50,15 @@ def test_history_with_nan_marks_the_best_that_is_known():
     np.testing.assert_array_equal(best, [[3, 1.5]])
 
 
+def test_a_panel_without_a_finite_value_says_so():
+    nan = float("nan")
+    history = {"loss": [nan, float("inf")], "val_loss": [nan, nan], "mae": [nan, 1.0]}
+    loss, mae = plot_history(history).axes
+    assert "no finite value of loss" in loss.texts[0].get_text()
+    assert loss.get_xlim() == (0.5, 2.5)
+    assert not mae.texts
+
+
 def test_history_draws_a_learning_rate_that_changed():
     values = {"loss": [1.0, 2.0], "learning_rate": [0.1, 0.1]}
     assert len(plot_history(values).axes) == 1
@@ -155,6 +164,16 @@ def test_activations_of_one_layer():
 def test_activations_refuse_a_model_without_a_graph():
     with pytest.raises(ValueError, match="that is built, got Sequential"):
         plot_activations(densa.Sequential([LAYERS.Dense(2)]), np.ones((2, 4)))
+
+
+def test_confusion_of_one_column_cuts_probabilities_at_a_half():
+    truth, p = [0, 1, 1, 0], np.array([0.5, 0.51, 0.2, 0.0])
+    for given in (p, p[:, None]):
+        figure = plot_confusion(truth, given, normalize=False)
+        np.testing.assert_array_equal(figure.axes[0].images[0].get_array(), [[2, 0], [1, 1]])
+    assert len(plot_confusion([0, 0], [[0.2], [0.3]]).axes[0].get_xticks()) == 2
+    with pytest.raises(ValueError, match=r"from -1 to 2.5. For logits"):
+        plot_confusion([0, 1], [[-1.0], [2.5]])
 
 
 def test_confusion_counts():

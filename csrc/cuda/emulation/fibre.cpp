@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <new>
 
+#include "base/sanitizers.h"
+
 // densa_fibre_swap(void** from, void* to): pushes the registers that a call preserves, keeps the
 // stack pointer in *from, takes `to` as stack pointer and pops. A new fibre's stack is laid out as
 // if it had been stopped at the start of densa_fibre_start, which calls the entry function that
@@ -95,7 +97,7 @@ densa_fibre_start:
 #error "the CUDA emulation switches fibres on x86-64 and aarch64 only"
 #endif
 
-#if defined(__SANITIZE_ADDRESS__)
+#if DENSA_ASAN
 #include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
 #endif
@@ -108,7 +110,7 @@ void densa_fibre_start();
 namespace densa::emulation {
 
 Fibre::Fibre() {
-#if defined(__SANITIZE_ADDRESS__)
+#if DENSA_ASAN
   pthread_attr_t attributes;
   void* lowest = nullptr;
   if (pthread_getattr_np(pthread_self(), &attributes) == 0) {
@@ -131,7 +133,7 @@ Fibre::~Fibre() {
 }
 
 void Fibre::prepare(void (*entry)(void*), void* argument) {
-#if defined(__SANITIZE_ADDRESS__)
+#if DENSA_ASAN
   ASAN_UNPOISON_MEMORY_REGION(stack_, bytes_);  // frames that were forgotten
 #endif
   auto* top = reinterpret_cast<std::uint64_t*>(stack_ + bytes_);  // page-aligned
@@ -155,17 +157,17 @@ void Fibre::prepare(void (*entry)(void*), void* argument) {
 }
 
 void Fibre::swap(Fibre& from, Fibre& to) {
-#if defined(__SANITIZE_ADDRESS__)
+#if DENSA_ASAN
   __sanitizer_start_switch_fiber(&from.fake_stack_, to.stack_, to.bytes_);
 #endif
   densa_fibre_swap(&from.place_, to.place_);
-#if defined(__SANITIZE_ADDRESS__)
+#if DENSA_ASAN
   __sanitizer_finish_switch_fiber(from.fake_stack_, nullptr, nullptr);
 #endif
 }
 
 void Fibre::arrived() {
-#if defined(__SANITIZE_ADDRESS__)
+#if DENSA_ASAN
   __sanitizer_finish_switch_fiber(nullptr, nullptr, nullptr);
 #endif
 }

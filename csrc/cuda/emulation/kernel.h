@@ -42,14 +42,14 @@ class Global {
   requires(std::is_convertible_v<U*, T*> && !std::is_same_v<U, T>) Global(const Global<U>& other)
       : p_(other.pointer()), bounds_(other.bounds()) {}
 
-  T& operator[](std::ptrdiff_t i) const { return *check(p_ + i); }
+  T& operator[](std::ptrdiff_t i) const { return *check(moved(p_, i)); }
   T& operator*() const { return *check(p_); }
   T* operator->() const { return check(p_); }
-  Global operator+(std::ptrdiff_t n) const { return {p_ + n, bounds_}; }
-  Global operator-(std::ptrdiff_t n) const { return {p_ - n, bounds_}; }
+  Global operator+(std::ptrdiff_t n) const { return {moved(p_, n), bounds_}; }
+  Global operator-(std::ptrdiff_t n) const { return {moved(p_, -n), bounds_}; }
   std::ptrdiff_t operator-(const Global& other) const { return p_ - other.p_; }
-  Global& operator+=(std::ptrdiff_t n) { return p_ += n, *this; }
-  Global& operator++() { return ++p_, *this; }
+  Global& operator+=(std::ptrdiff_t n) { return p_ = moved(p_, n), *this; }
+  Global& operator++() { return p_ = moved(p_, 1), *this; }
   explicit operator bool() const { return p_ != nullptr; }
   bool operator==(std::nullptr_t) const { return p_ == nullptr; }
 
@@ -58,6 +58,11 @@ class Global {
 
  private:
   Global(T* p, emulation::Bounds bounds) : p_(p), bounds_(bounds) {}
+  // In whole numbers: null, and addresses outside of the memory, are fine until they are read.
+  static T* moved(T* p, std::ptrdiff_t n) {
+    return reinterpret_cast<T*>(reinterpret_cast<std::intptr_t>(p) +
+                                n * static_cast<std::ptrdiff_t>(sizeof(T)));
+  }
   T* check(T* p) const {
     const auto* low = reinterpret_cast<const std::byte*>(p);
     if (low < bounds_.low || low + sizeof(T) > bounds_.high ||

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from densa._names import suggesting
+
 from .backup_and_restore import BackupAndRestore
 from .callback import Callback
 from .callback_list import CallbackList
@@ -12,6 +16,7 @@ from .history import History
 from .lambda_callback import LambdaCallback
 from .learning_rate_scheduler import LearningRateScheduler
 from .lr_finder import LRFinder
+from .magnitude_pruning import MagnitudePruning
 from .model_checkpoint import ModelCheckpoint
 from .monitor import MonitorCallback
 from .progbar_logger import ProgbarLogger
@@ -33,6 +38,7 @@ __all__ = [
     "LRFinder",
     "LambdaCallback",
     "LearningRateScheduler",
+    "MagnitudePruning",
     "ModelCheckpoint",
     "MonitorCallback",
     "ProgbarLogger",
@@ -41,3 +47,6 @@ __all__ = [
     "TensorBoard",
     "TerminateOnNaN",
 ]
+
+if not TYPE_CHECKING:  # lest type checkers take every name for known
+    __getattr__ = suggesting(__name__)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import inspect
 from typing import Any, ClassVar
 
+from densa._names import Named
 
-class Callback:
+
+class Callback(Named):
     """What `fit`, `evaluate` and `predict` call at their turning points.
 
     `self.model` is the model, `self.params` a dictionary with `verbose`, `epochs` and `steps`.

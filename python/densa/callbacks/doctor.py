@@ -134,16 +134,23 @@ class Doctor(Callback):
         from densa.doctor import Case, examine
 
         probe = self._probe
+        size = int((self.params or {}).get("batch_size") or 0)
+        source = probe.source
         case = Case(
             self.model,
             loss=self._loss,
             val_loss=self._val_loss,
-            batch_size=int((self.params or {}).get("batch_size") or 0),
+            batch_size=size or probe.rows,
+            streamed=not size,
             samples=probe.series,
             inputs=probe.inputs,
             kinds=probe.kinds,
             targets=probe.targets,
             before=self._before,
+            heads=probe.heads,
+            non_finite=source.non_finite()
+            if source is not None and source.met_non_finite
+            else None,
         )
         self.health = case.health
         return examine(case)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from densa._names import nearest
+
 from .callback import Callback
 
 _HOOKS = tuple(name for name in vars(Callback) if name.startswith("on_"))
@@ -54,5 +56,10 @@ class LambdaCallback(Callback):
             if function is None:
                 continue
             if name not in _HOOKS:
-                raise TypeError(f"LambdaCallback: {name!r} is no hook; there are {list(_HOOKS)}.")
+                raise TypeError(
+                    f"LambdaCallback: {name!r} is no hook.{nearest(name, _HOOKS)} There are "
+                    f"{list(_HOOKS)}."
+                )
+            if not callable(function):
+                raise TypeError(f"LambdaCallback: {name} must be a function; got {function!r}.")
             setattr(self, name, function)

@@ -22,7 +22,8 @@ class LRFinder(Callback):
     running mean, corrected for its start; the first few means count for nothing. The search ends
     after `num_steps` batches, or where the mean is above `diverged` times the smallest one. At the
     end of `fit` weights, optimizer and random state are, bit for bit, what they were before,
-    whatever other callbacks have done to them. A `fit` that ends too early for `max_lr` warns.
+    whatever other callbacks have done to them. A schedule of the optimizer's rate rests meanwhile.
+    A `fit` that ends too early for `max_lr` warns.
 
     `rates` and `losses` hold the curve, `suggestion` a rate a bit below the one at which the loss
     shoots up: `below` times the one of the smallest mean; None where there is none.
@@ -37,8 +38,7 @@ class LRFinder(Callback):
 
     Raises:
         TypeError: A number is none.
-        ValueError: The rates do not grow, or a number is out of range. In `fit`: the optimizer's
-            rate comes from a schedule.
+        ValueError: The rates do not grow, or a number is out of range.
 
     Example:
 
@@ -91,6 +91,7 @@ class LRFinder(Callback):
         self.rates: list[float] = []
         self.losses: list[float] = []  # the running mean
         self._start: Any = None
+        self._put_rate_back: Any = None
         self._mean = 0.0
         self._done = False
         self._totals: tuple[float, float] = (0.0, 0.0)
@@ -129,11 +130,6 @@ class LRFinder(Callback):
         from densa.saving.training_state import get_training_state
 
         optimizer = self.model.optimizer
-        if optimizer.follows_schedule:
-            raise ValueError(
-                "LRFinder sets the learning rate itself: compile with an optimizer whose "
-                "`learning_rate` is a number, not a schedule or function."
-            )
         if not getattr(self.model, "built", False):
             raise ValueError(
                 "LRFinder puts the weights back as they were, so there must be some: build the "
@@ -141,6 +137,7 @@ class LRFinder(Callback):
             )
         optimizer.build(self.model.trainable_variables)
         self._start = get_training_state(self.model)
+        self._put_rate_back = optimizer.hold_rate(self.min_lr)
         self.rates, self.losses = [], []
         self._mean, self._totals, self._done = 0.0, (0.0, 0), False
 
@@ -173,6 +170,7 @@ class LRFinder(Callback):
             self._warn_of_the_rest()
         start, self._start = self._start, None
         if start is not None:
+            self._put_rate_back()
             with _core.no_grad():
                 _fit_metrics(start, self.model)
                 set_training_state(self.model, start)

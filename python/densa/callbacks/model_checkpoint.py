@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from densa._numbers import check_real_number
+
 from .monitor import MonitorCallback
 
 
@@ -43,6 +45,8 @@ class ModelCheckpoint(MonitorCallback):
         save_freq: str | int = "epoch",
         initial_value_threshold: float | None = None,
     ) -> None:
+        if initial_value_threshold is not None:
+            check_real_number("ModelCheckpoint: `initial_value_threshold`", initial_value_threshold)
         super().__init__(monitor, mode, best=initial_value_threshold)
         if save_freq != "epoch" and (not isinstance(save_freq, int) or save_freq < 1):
             raise ValueError(

@@ -36,6 +36,11 @@ class MonitorCallback(Callback):
         min_delta: float = 0.0,
     ) -> None:
         check_real_number(f"{type(self).__name__}: `min_delta`", min_delta)
+        if not isinstance(monitor, str):
+            raise TypeError(
+                f"{type(self).__name__}: `monitor` must be a name of the logs, such as 'val_loss'; "
+                f"received {monitor!r}."
+            )
         super().__init__()
         if mode not in ("auto", "min", "max"):
             warnings.warn(

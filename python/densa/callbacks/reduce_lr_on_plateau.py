@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from densa._numbers import check_real_number
+from densa._numbers import check_real_number, finite_number
 
 from .monitor import MonitorCallback
 
@@ -51,8 +51,8 @@ class ReduceLROnPlateau(MonitorCallback):
     ) -> None:
         check_real_number("ReduceLROnPlateau: `patience`", patience, least=0)
         check_real_number("ReduceLROnPlateau: `cooldown`", cooldown, least=0)
-        check_real_number("ReduceLROnPlateau: `factor`", factor)
-        check_real_number("ReduceLROnPlateau: `min_lr`", min_lr)
+        check_real_number("ReduceLROnPlateau: `factor`", factor, least=0)
+        finite_number("ReduceLROnPlateau: `min_lr`", min_lr)
         super().__init__(monitor, mode, min_delta=min_delta)
         if factor >= 1.0:
             raise ValueError(

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from densa import _core, config
-from densa._numbers import check_real_number
+from densa._names import Named, suggesting
+from densa._numbers import check_axis, check_real_number
 from densa.saving.registry import Family
 
 
-class Constraint:
+class Constraint(Named):
     """A function from a weight to the nearest allowed weight.
 
     Subclasses give `__call__` and `get_config`.
@@ -69,7 +70,7 @@ class MaxNorm(Constraint):
         axis: axis or axes along which norms are taken; 0 for a dense kernel (in, out).
 
     Raises:
-        TypeError: if max_value is no number.
+        TypeError: if max_value is no number, or the axis none.
         ValueError: if it is negative or NaN.
 
     Example:
@@ -80,7 +81,7 @@ class MaxNorm(Constraint):
     def __init__(self, max_value: float = 2, axis: Any = 0) -> None:
         check_real_number("MaxNorm: `max_value`", max_value, least=0)
         self.max_value = max_value
-        self.axis = axis
+        self.axis = check_axis(axis, owner="MaxNorm")
 
     def __call__(self, w: Any) -> Any:
         norms = _norm(w, self.axis)
@@ -108,13 +109,16 @@ class UnitNorm(Constraint):
     Args:
         axis: axis or axes along which norms are taken; 0 for a dense kernel (in, out).
 
+    Raises:
+        TypeError: if the axis is none.
+
     Example:
         >>> densa.constraints.UnitNorm()(np.array([[3.0], [4.0]])).numpy().round(3).tolist()
         [[0.6], [0.8]]
     """
 
     def __init__(self, axis: Any = 0) -> None:
-        self.axis = axis
+        self.axis = check_axis(axis, owner="UnitNorm")
 
     def __call__(self, w: Any) -> Any:
         return _core.apply("divide", w, _core.apply("add", _norm(w, self.axis), config.epsilon()))
@@ -133,7 +137,7 @@ class MinMaxNorm(Constraint):
         axis: axis or axes along which norms are taken; 0 for a dense kernel (in, out).
 
     Raises:
-        TypeError: if one of the numbers is none.
+        TypeError: if one of the numbers or the axis is none.
         ValueError: if one is out of range.
 
     Example:
@@ -152,7 +156,7 @@ class MinMaxNorm(Constraint):
         self.min_value = min_value
         self.max_value = max_value
         self.rate = rate
-        self.axis = axis
+        self.axis = check_axis(axis, owner="MinMaxNorm")
 
     def __call__(self, w: Any) -> Any:
         norms = _norm(w, self.axis)
@@ -237,3 +241,6 @@ __all__ = [
     "serialize",
     "unit_norm",
 ]
+
+if not TYPE_CHECKING:  # lest type checkers take every name for known
+    __getattr__ = suggesting(__name__)

@@ -9,7 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from densa.training.arrays import NonFinite
 from densa.training.probe import STEEPEST, Series, curve_of
+
+from .heads import output_layers
 
 MANY_ROWS = 4  # dead: silent in all of the last looks, and at least as many
 
@@ -72,6 +75,7 @@ class Case:
         loss: Training loss per epoch.
         val_loss: Validation loss per epoch; empty without validation.
         batch_size: Rows in a batch; 0 where it is not known.
+        streamed: Whether the data comes in batches, so that `fit` takes no `batch_size`.
         samples: What a probe has seen.
         inputs: Some rows of each input.
         kinds: The inputs without rows, in the form that the model is given; None where it is not
@@ -79,17 +83,22 @@ class Case:
         targets: Some rows of the targets, where there is one array of them.
         before: What an earlier training with a doctor has left: names of the frozen variables, and
             the last rate.
+        heads: Names of the layers that a probe has seen to give the outputs.
+        non_finite: What is not finite in the data, where its source says.
     """
 
     model: Any
     loss: list[float] = field(default_factory=list)
     val_loss: list[float] = field(default_factory=list)
     batch_size: int = 0
+    streamed: bool = False
     samples: Series = field(default_factory=Series)
     inputs: list[Any] = field(default_factory=list)
     kinds: Any = None
     targets: Any = None
     before: tuple[frozenset[str], float] | None = None
+    heads: list[str] = field(default_factory=list)
+    non_finite: NonFinite | None = None
 
     def __post_init__(self) -> None:
         samples = self.samples
@@ -98,6 +107,10 @@ class Case:
             gradients = samples.kinds.get("gradient", {})
             self.gradient_norms = np.sqrt(_total(samples, "gradient", gradients)[1]).tolist()
             self.clipping = _clipping(self.model, samples, self.gradient_norms)
+        if self.non_finite is None:
+            found = NonFinite.of("x", None, (self.inputs, self.targets, None))
+            if found.inputs + found.targets:
+                self.non_finite = found
         _, losses = samples.kinds.get("loss", {}).get("", (None, np.zeros((0, 1))))
         self.looks = [float(loss) for loss in losses[:, 0]]
         self.rates = samples.rate
@@ -141,10 +154,7 @@ class Case:
     @property
     def outputs(self) -> set[str]:
         """Names of the layers that give the model's outputs."""
-        made = getattr(self.model, "outputs", None)
-        if made:
-            return {x._keras_history[0].name for x in made if x._keras_history}
-        return {layer.name for layer in self.model.layers[-1:]}
+        return {layer.name for layer in output_layers(self.model, self.heads)}
 
     def hidden(self, kind: type) -> list[Any]:
         """The layers of a type, models inside included."""

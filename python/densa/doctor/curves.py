@@ -13,6 +13,7 @@ from densa.regularizers import L2
 
 from .case import Case
 from .finding import Finding
+from .heads import output_layers
 from .remedies import at_rate, rebuilt, with_arguments
 
 # Tuned by benchmarks/doctor.py on its half of the data. Losses are in units of `Case.chance`.
@@ -50,7 +51,7 @@ def _rate(case: Case) -> float:
 
 def divergence(case: Case) -> Finding | None:
     """The loss grows, or is no number any more (A5-02, A5-07)."""
-    if not case.loss or (case.inputs and not all(np.isfinite(x).all() for x in case.inputs)):
+    if not case.loss or case.non_finite is not None:
         return None
     last, chance = case.loss[-1], case.chance
     finite = math.isfinite(last)
@@ -198,7 +199,10 @@ def underfitting(case: Case) -> Finding | None:
             "Weaken the penalty on the kernels to 1e-4.",
             remedy=with_arguments(strong, model, kernel_regularizer=weak),
         )
-    narrow = [x for x in dense[:-1] if x.units <= 2 < dense[-1].units or x.units == 1]
+    heads = output_layers(model, case.heads)
+    hidden = [x for x in dense if x not in heads]
+    widest = max((x.units for x in dense if x in heads), default=1)
+    narrow = [x for x in hidden if x.units <= 2 < widest or x.units == 1]
     if narrow:
         return Finding(
             "underfitting",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import islice
 from typing import Any
 
-from densa.training.data import Feed, batch_rows
+from densa.training.data import ArraySource, Feed, batch_rows
 from densa.training.probe import Probe
 from densa.training.recording import kinds, rows_of
 
@@ -30,9 +30,12 @@ def diagnose(model: Any, feed: Feed, steps: int) -> list[Finding]:
         loss=list(history.get("loss", [])),
         val_loss=list(history.get("val_loss", [])),
         batch_size=size,
+        streamed=not isinstance(feed.source, ArraySource),
         samples=probe.series,
         inputs=probe.inputs,
         kinds=probe.kinds,
         targets=probe.targets,
+        heads=probe.heads,
+        non_finite=feed.source.non_finite(),
     )
     return examine(case)

@@ -36,6 +36,8 @@ class Finding:
     def apply(self, model: Any) -> Any:
         """Makes the change in a copy of the model; the model itself stays as it is.
 
+        The activations of the layers that give the outputs stay, too.
+
         Args:
             model: The compiled model that was diagnosed, a copy that another finding has changed,
                 or one built like it.

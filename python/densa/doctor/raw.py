@@ -10,6 +10,7 @@ from .case import Case
 
 _SCALING = (
     "BatchNormalization",
+    "GroupNormalization",
     "LayerNormalization",
     "Normalization",
     "RMSNormalization",

@@ -9,6 +9,8 @@ from typing import Any
 
 from densa.saving.serialization import made_again
 
+from .heads import output_layers
+
 ADAPTIVE = ("Adagrad", "Adadelta", "RMSprop", "Adam", "AdamW", "Adamax", "Nadam", "Lion")
 RECTIFIERS = ("relu", "relu6", "leaky_relu", "elu", "gelu", "silu", "mish", "swish")
 
@@ -83,7 +85,13 @@ def compiled_like(model: Any, made: Any, optimizer: Callable[[Any], Any] | None 
     """Compiles `made` as `model` is, with a fresh optimizer."""
     arguments = model._compiled.arguments()
     if optimizer is not None:
-        arguments["optimizer"] = optimizer(arguments["optimizer"])
+        given = arguments["optimizer"]
+        inner = getattr(given, "inner_optimizer", None)
+        arguments["optimizer"] = (
+            optimizer(given)
+            if inner is None
+            else with_config(given, inner_optimizer=optimizer(inner))
+        )
     made.compile(**arguments)
     return made
 
@@ -96,23 +104,21 @@ def with_config(old: Any, **changes: Any) -> Any:
 # ---- the optimizer ---------------------------------------------------------------------------
 
 
-def at_rate(rate: Any) -> Callable[[Any], Any]:
+def at(rate: float) -> Callable[[Any], Any]:
+    """From an optimizer to one that differs in its learning rate."""
+    return functools.partial(with_config, learning_rate=rate)
+
+
+def at_rate(rate: float) -> Callable[[Any], Any]:
     """The remedy that sets the learning rate."""
-
-    def change(optimizer: Any) -> Any:
-        if isinstance(rate, float):
-            return with_config(optimizer, learning_rate=rate)
-        optimizer.learning_rate = rate
-        return optimizer
-
-    return functools.partial(rebuilt, optimizer=change)
+    return functools.partial(rebuilt, optimizer=at(rate))
 
 
 def at_rate_with_weights(rate: float) -> Callable[[Any], Any]:
     """The remedy that sets the learning rate of a training that goes on."""
 
     def remedy(model: Any) -> Any:
-        made = rebuilt(model, optimizer=lambda old: with_config(old, learning_rate=rate))
+        made = rebuilt(model, optimizer=at(rate))
         for copy, layer in zip(made._flatten_layers(), model._flatten_layers(), strict=True):
             copy._trainable = layer._trainable
         made.set_weights(model.get_weights())
@@ -164,6 +170,44 @@ def with_layers(
         return made
 
     return remedy
+
+
+def in_hidden_layers(
+    change: Callable[[Any], Any],
+    head: Callable[[Any], Any],
+    optimizer: Callable[[Any], Any] | None = None,
+) -> Callable[[Any], Any]:
+    """The remedy that puts other layers into the places of hidden ones.
+
+    Args:
+        change: From a hidden layer to the one that takes its place; None copies it.
+        head: The same for the layers that give the outputs, whose activations belong to the task.
+        optimizer: As for `rebuilt`.
+    """
+
+    def remedy(model: Any) -> Any:
+        outputs = set(output_layers(model))
+
+        def either(old: Any) -> Any:
+            return head(old) if old in outputs else change(old)
+
+        simple = [x for x in model._flatten_layers() if not x._own_layers()]
+        return with_layers(either, [x for x in simple if either(x) is not None], model, optimizer)(
+            model
+        )
+
+    return remedy
+
+
+def with_activation(old: Any, activation: str, suited: bool = False, **changes: Any) -> Any:
+    """A fresh layer with another activation; `suited`: its kernel begins as that one wants it."""
+    from densa import layers
+
+    if not hasattr(old, "activation"):
+        return layers.Activation(activation, name=old.name)
+    if suited and hasattr(old, "kernel_initializer"):
+        changes["kernel_initializer"] = best_initializer(activation)
+    return with_config(old, activation=activation, **changes)
 
 
 def _finder(model: Any, layers: Sequence[Any]) -> Callable[[Any], set[int]]:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from densa.regularizers import L1
 from densa.training.probe import curve_of
 
 from .case import Case
 from .finding import Finding
+from .heads import output_layers
 from .raw import raw_inputs
 from .remedies import (
     ADAPTIVE,
     at_rate_with_weights,
+    in_hidden_layers,
     rebuilt,
     scaled_inputs,
     with_config,
@@ -24,8 +29,10 @@ from .remedies import (
 LARGEST_FEATURE = 5.0  # root mean square
 SMALLEST_FEATURE = 0.02  # of the largest feature
 TINY_BATCH, GOOD_BATCH = 8, 32
-DECAY = 30.0  # weight decay for an l2 factor of 1; 1e-4 gives about Keras' default of AdamW
-MOST_DECAY = 0.3  # Adam's own scaling hides how strong an l2 penalty was meant to be
+DECAY = 30.0  # weight decay for an l2 factor of 1, where no gradients were seen; ...
+USUAL_DECAY = 0.3  # ... and no more than this
+STRENGTH = 0.7  # of a weight decay by that of the penalty: an adaptive one pulls unevenly
+MOST_DECAY = 10.0
 
 
 def _optimizer(case: Case) -> Any:
@@ -33,9 +40,15 @@ def _optimizer(case: Case) -> Any:
     return getattr(optimizer, "inner_optimizer", optimizer)
 
 
+def _penalized(layer: Any) -> dict[str, float]:
+    # The l2 factors of its variables.
+    found = {part: getattr(layer, f"{part}_regularizer", None) for part in ("kernel", "bias")}
+    factors = {part: float(getattr(r, "l2", 0.0) or 0.0) for part, r in found.items()}
+    return {part: factor for part, factor in factors.items() if factor}
+
+
 def _l2(layer: Any) -> float:
-    found = [getattr(layer, f"{part}_regularizer", None) for part in ("kernel", "bias")]
-    return max(float(getattr(r, "l2", 0.0) or 0.0) for r in found)
+    return max(_penalized(layer).values(), default=0.0)
 
 
 def l2_with_adam(case: Case) -> Finding | None:
@@ -44,27 +57,58 @@ def l2_with_adam(case: Case) -> Finding | None:
     strengths = [_l2(layer) for layer in case.model._flatten_layers()]
     if kind not in ADAPTIVE or not any(strengths):
         return None
-    decay = float(f"{min(MOST_DECAY, DECAY * max(strengths)):.1g}")
     penalized = [x for x in case.model._flatten_layers() if _l2(x)]
+    decay = float(f"{_equal_decay(case, penalized):.2g}")
 
     def layer(old: Any) -> Any:
-        return with_config(old, kernel_regularizer=None, bias_regularizer=None)
+        parts = ("kernel_regularizer", "bias_regularizer")
+        return with_config(old, **{part: _without_l2(getattr(old, part, None)) for part in parts})
 
-    def optimizer(old: Any) -> Any:
-        from densa.optimizers import AdamW
+    def remedy(model: Any) -> Any:
+        # A decay of an optimizer's own stays, and acts on all that it has acted on.
+        pulled = "|".join(
+            re.escape(f"{x.name}/{part}") for x in model._flatten_layers() for part in _penalized(x)
+        )
 
-        if kind != "Adam":
-            return with_config(old, weight_decay=decay)
-        return AdamW.from_config({**old.get_config(), "weight_decay": decay, "name": "adamw"})
+        def optimizer(old: Any) -> Any:
+            from densa.optimizers import AdamW
+
+            before = getattr(old, "weight_decay", None) or 0.0
+            more: dict[str, Any] = {"weight_decay": before + decay}
+            if not before:
+                more["weight_decay_excluded"] = [f"^(?!(.*/)?({pulled})$)"]
+            if kind != "Adam":
+                return with_config(old, **more)
+            return AdamW.from_config({**old.get_config(), **more, "name": "adamw"})
+
+        return with_layers(layer, penalized, case.model, optimizer)(model)
 
     wanted = "AdamW" if kind == "Adam" else f"{kind} with weight_decay"
     return Finding(
         "l2_with_adam",
         {"l2": max(strengths), "layers": len(penalized)},
         "A8-06",
-        f"Take the l2 penalty away and use {wanted} of {decay:g}.",
-        remedy=with_layers(layer, penalized, case.model, optimizer),
+        f"Take the l2 penalty away and use {wanted} of {decay:g} for what it was on.",
+        remedy=remedy,
     )
+
+
+def _equal_decay(case: Case, penalized: list[Any]) -> float:
+    # An adaptive optimizer pulls a weight by rate * 2 * l2 * w / size of its gradients, decoupled
+    # decay by rate * decay * w.
+    numbers = {x.name: sum(math.prod(v.shape) for v in x.variables) for x in penalized}
+    seen = [x for x in case.layers if x.gradient_norm and numbers.get(x.name)]
+    sizes = [np.median(x.gradient_norm) / math.sqrt(numbers[x.name]) for x in seen]
+    l2 = float(np.mean([_l2(x) for x in penalized]))
+    size = float(np.mean(sizes)) if sizes else math.nan
+    if not 0 < size < math.inf:
+        return min(USUAL_DECAY, DECAY * l2)
+    return min(MOST_DECAY, STRENGTH * 2 * l2 / size)
+
+
+def _without_l2(regularizer: Any) -> Any:
+    l1 = float(getattr(regularizer, "l1", 0.0) or 0.0)
+    return L1(l1) if l1 else None
 
 
 def selu_setup(case: Case) -> Finding | None:
@@ -89,9 +133,15 @@ def selu_setup(case: Case) -> Finding | None:
     if not (norms or dropped or starts or penalties):
         return None
 
+    own = all(hasattr(x, "kernel_initializer") for x in selu)  # none behind a linear layer
+    dense = ("selu",) if own else ("selu", "")
+    more = {"use_bias": True} if norms else {}  # in place of what a batch norm adds
+
     def change(old: Any) -> Any:
-        if curve_of(old) == "selu" and hasattr(old, "kernel_initializer"):
-            return with_config(old, kernel_initializer="lecun_normal", kernel_regularizer=None)
+        if hasattr(old, "kernel_initializer") and curve_of(old) in dense:
+            return with_config(
+                old, kernel_initializer="lecun_normal", kernel_regularizer=None, **more
+            )
         if isinstance(old, layers.BatchNormalization):
             return layers.Identity(name=old.name)
         if isinstance(old, layers.Dropout):
@@ -108,7 +158,7 @@ def selu_setup(case: Case) -> Finding | None:
         },
         "A2-12",
         "With SELU use lecun_normal, no batch norm, no penalty, and AlphaDropout of 0.1 at most.",
-        remedy=with_layers(change),
+        remedy=in_hidden_layers(change, lambda old: None),
     )
 
 
@@ -116,13 +166,10 @@ def dropout_on_output(case: Case) -> Finding | None:
     """Output units are never dropped (A9-01)."""
     from densa import layers
 
-    flat = [x for x in case.model._flatten_layers(include_self=False) if not x._own_layers()]
-    weighted = [i for i, x in enumerate(flat) if x.variables]
     kinds = (layers.Dropout, layers.AlphaDropout, layers.GaussianDropout)
-    behind = flat[weighted[-1] + 1 :] if weighted else []
-    found = [x for x in behind if isinstance(x, kinds) and x.rate > 0]
-    hidden = [x for x in behind if curve_of(x) not in ("", "softmax", "sigmoid")]
-    if not found or hidden:
+    outputs = output_layers(case.model, case.heads)
+    found = [x for x in outputs if isinstance(x, kinds) and x.rate > 0]
+    if not found or not any(x.variables for x in outputs):
         return None
     return Finding(
         "dropout_on_output",
@@ -193,10 +240,18 @@ def batch_norm_of_tiny_batches(case: Case) -> Finding | None:
     norms = case.hidden(layers.BatchNormalization)
     if not norms or not 0 < case.batch_size < TINY_BATCH:
         return None
-
+    evidence: dict[str, float] = {"rows": case.batch_size, "layers": len(norms)}
+    if case.streamed:
+        return Finding(
+            "batch_norm_of_tiny_batches",
+            evidence,
+            "A3-15",
+            f"Let the data give batches of {GOOD_BATCH} rows; where they have to be small, use "
+            "LayerNormalization.",
+        )
     return Finding(
         "batch_norm_of_tiny_batches",
-        {"rows": case.batch_size, "layers": len(norms)},
+        evidence,
         "A3-15",
         f"Use a batch_size of {GOOD_BATCH}; where batches have to be small, LayerNormalization.",
         fit={"batch_size": GOOD_BATCH},

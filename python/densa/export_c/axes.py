@@ -155,3 +155,21 @@ def arg(body: Body, node: Node) -> None:
             nan = f" || ({z} != {z} && {top} == {top})" if body.floating(x) else ""
             code.add(f"if ({z} {sign} {top}{nan}) best = k;")
         code.add(f"{to}[{at['y']}] = best;")
+
+
+def argsort(body: Body, node: Node) -> None:
+    """Each element's place is the number of those that come before it; NaN comes last."""
+    (x,), out, code = node["in"], node["out"][0], body.code
+    sign = ">" if node["attrs"].get("descending", False) else "<"
+    shape, source = body.whole(x), body.array(x)
+    outer, _, _ = _along(body, x, [len(shape) - 1])
+    to = body.make(out)
+    with code.scoped(outer) as at, code.block(f"for (int k = 0; k < {shape[-1]}; ++k)"):
+        code.add("int rank = 0;")
+        a, b = (f"{source}[{add(at['x'], 1, name)}]" for name in ("j", "k"))
+        before = f"{a} {sign} {b} || ({a} == {b} && j < k)"
+        if body.floating(x):
+            before = f"{b} != {b} ? {a} == {a} || j < k : {before}"
+        with code.block(f"for (int j = 0; j < {shape[-1]}; ++j)"):
+            code.add(f"if ({before}) ++rank;")
+        code.add(f"{to}[{add(at['x'], 1, 'rank')}] = k;")

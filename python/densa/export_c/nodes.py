@@ -17,6 +17,7 @@ _WRITERS: dict[str, Callable[[Body, Node], None]] = {
     **dict.fromkeys(("softmax", "log_softmax"), axes.softmax),
     **dict.fromkeys(axes.REDUCTIONS, axes.reduce),
     **dict.fromkeys(("argmax", "argmin"), axes.arg),
+    "argsort": axes.argsort,
     **dict.fromkeys(("reshape", "stop_gradient"), moving.alias),
     "concatenate": moving.concatenate,
     "slice": moving.cut,

@@ -16,12 +16,20 @@ class Constant(Initializer):
     Args:
         value: number or array.
 
+    Raises:
+        TypeError: if it is neither.
+
     Example:
         >>> densa.initializers.Constant(2.0)((2,)).numpy()
         array([2., 2.], dtype=float32)
     """
 
     def __init__(self, value: Any = 0.0) -> None:
+        if np.asarray(value).dtype.kind not in "fiub":
+            raise TypeError(
+                "Constant: `value` must be a number or an array of numbers; received "
+                f"{value!r} of type {type(value).__name__}."
+            )
         self.value = value
 
     def array(self, shape: Any, dtype: str) -> Any:

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 
 from densa import _core, config
+from densa._names import Named
 from densa._symbolic import standardize_shape
 
 
-class Initializer:
+class Initializer(Named):
     """Makes the first value of a variable.
 
     Subclasses may override `__call__(shape, dtype=None)`, as in Keras, and `get_config`.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from densa._names import suggesting
 from densa.layers.activation import Activation
 from densa.layers.activity_regularization import ActivityRegularization
 from densa.layers.add import Add, add
@@ -17,11 +18,13 @@ from densa.layers.dense import Dense
 from densa.layers.discretization import Discretization
 from densa.layers.dot import Dot, dot
 from densa.layers.dropout import Dropout
+from densa.layers.einsum_dense import EinsumDense
 from densa.layers.elu import ELU
 from densa.layers.embedding import Embedding
 from densa.layers.flatten import Flatten
 from densa.layers.gaussian_dropout import GaussianDropout
 from densa.layers.gaussian_noise import GaussianNoise
+from densa.layers.group_normalization import GroupNormalization
 from densa.layers.identity import Identity
 from densa.layers.input_layer import Input, InputLayer
 from densa.layers.input_spec import InputSpec
@@ -50,9 +53,12 @@ from densa.layers.reshape import Reshape
 from densa.layers.rms_normalization import RMSNormalization
 from densa.layers.rrelu import RReLU
 from densa.layers.softmax import Softmax
+from densa.layers.spectral_normalization import SpectralNormalization
 from densa.layers.subtract import Subtract, subtract
 from densa.layers.swish import Swish
+from densa.layers.time_distributed import TimeDistributed
 from densa.layers.unit_normalization import UnitNormalization
+from densa.layers.weight_normalization import WeightNormalization
 from densa.layers.wrapper import Wrapper
 from densa.saving.serialization import deserialize_keras_object, serialize_keras_object
 
@@ -112,10 +118,12 @@ __all__ = [
     "Dot",
     "Dropout",
     "ELU",
+    "EinsumDense",
     "Embedding",
     "Flatten",
     "GaussianDropout",
     "GaussianNoise",
+    "GroupNormalization",
     "Identity",
     "Input",
     "InputLayer",
@@ -145,9 +153,12 @@ __all__ = [
     "RepeatVector",
     "Reshape",
     "Softmax",
+    "SpectralNormalization",
     "Subtract",
     "Swish",
+    "TimeDistributed",
     "UnitNormalization",
+    "WeightNormalization",
     "Wrapper",
     "add",
     "average",
@@ -160,3 +171,6 @@ __all__ = [
     "serialize",
     "subtract",
 ]
+
+if not TYPE_CHECKING:  # lest type checkers take every name for known
+    __getattr__ = suggesting(__name__)

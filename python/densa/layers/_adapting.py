@@ -32,12 +32,27 @@ def batches_of(data: Any, steps: int | None, layer: str) -> Iterator[Any]:
             f"Layer '{layer}': adapt() takes an array or an iterable of batches; received "
             f"{type(data).__name__}."
         )
-    parts = [data] if is_data(data) and not _holds_arrays(data) else data
+    whole = is_data(data) and not _holds_arrays(data) and not _holds_pairs(data)
+    parts = [data] if whole else data
     empty = True
     for i, part in enumerate(itertools.islice(parts, steps)):
-        if isinstance(part, (tuple, list)) and _holds_arrays(part):
+        what = f"Layer '{layer}': batch {i} of adapt()"
+        if _holds_arrays(part) or _is_pair(part):
             part = part[0]
-        batch = to_array(part, f"adapt: batch {i}")
+        if isinstance(part, dict) or _holds_arrays(part):
+            raise TypeError(
+                f"{what} has several inputs ({type(part).__name__}); a layer is adapted to one: "
+                "pass that array of each batch."
+            )
+        try:
+            batch = to_array(part, what)
+        except ValueError as error:
+            if "inhomogeneous" not in str(error):
+                raise
+            raise ValueError(
+                f"{what}, of type {type(part).__name__}, is no array: its rows differ in shape. "
+                "Pass arrays, or tuples (x, y), of which the x is taken."
+            ) from None
         if batch.size:
             empty = False
             yield batch
@@ -46,6 +61,15 @@ def batches_of(data: Any, steps: int | None, layer: str) -> Iterator[Any]:
             f"Layer '{layer}': adapt() was given no data; pass at least one row. A generator that "
             "was used before is used up: make a new one."
         )
+
+
+def _is_pair(part: Any) -> bool:
+    """Whether it is x with what belongs to it: a tuple, but not of numbers alone."""
+    return isinstance(part, tuple) and bool(part) and not isinstance(part[0], (int, float))
+
+
+def _holds_pairs(data: Any) -> bool:
+    return isinstance(data, (list, tuple)) and bool(data) and all(map(_is_pair, data))
 
 
 def _holds_arrays(data: Any) -> bool:

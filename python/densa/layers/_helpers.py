@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from typing import Any
 
-import numpy as np
-
 from densa import _core, random
+from densa._names import nearest
+from densa._numbers import whole_number
 from densa.device import beside
 
 _SMALLEST = 1e-12  # length that a vector is divided by
@@ -16,6 +15,7 @@ _SMALLEST = 1e-12  # length that a vector is divided by
 # Arguments of Keras' layers that densa has not, with the values that say so: they stand in the
 # configurations that Keras writes. `renorm_momentum` says nothing without `renorm`.
 _OFF: dict[str, tuple[Any, ...]] = {
+    "gptq_unpacked_column_size": (None,),
     "lora_alpha": (None,),
     "lora_rank": (None,),
     "quantization_config": (None,),
@@ -57,16 +57,11 @@ def last_size(input_shape: Any, name: str) -> int:
     return int(size)
 
 
-def check_axis(axis: Any, argument: str = "axis") -> int | list[int]:
-    """Return an axis as int, or several as list; TypeError for anything else."""
-    several = isinstance(axis, (list, tuple))
-    given = list(axis) if several else [axis]
-    if any(isinstance(a, bool) or not isinstance(a, (int, np.integer)) for a in given):
-        raise TypeError(
-            f"Invalid value for `{argument}` argument: expected an int or a list/tuple of ints. "
-            f"Received: {argument}={axis!r}"
-        )
-    return [int(a) for a in given] if several else int(given[0])
+def sizes_from(name: str, value: Any) -> tuple[int, ...]:
+    """Return a tuple of whole numbers, of any sign; TypeError for anything else."""
+    if isinstance(value, (str, bytes)) or not isinstance(value, Iterable):
+        raise TypeError(f"{name} must be a tuple of whole numbers; received {value!r}.")
+    return tuple(whole_number(name, v, least=-(2**62)) for v in value)
 
 
 def axes_of(axis: int | list[int], rank: int, name: str, first: int = 0) -> list[int]:
@@ -112,10 +107,9 @@ def one_of(value: Any, known: Iterable[str], argument: str, layer: str) -> str:
     names = list(known)
     if isinstance(value, str) and value in names:
         return value
-    near = difflib.get_close_matches(str(value), names, 1)
     raise ValueError(
         f"{layer}: `{argument}` must be one of {names}. Received: {argument}={value!r}."
-        + (f" Did you mean {near[0]!r}?" if near else "")
+        f"{nearest(str(value), names)}"
     )
 
 

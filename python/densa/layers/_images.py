@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from densa import _core, random
+from densa._numbers import finite_number
 from densa._symbolic import infer_outputs
 from densa.device import beside
 from densa.layers._helpers import as_float, one_of, uniform
@@ -147,7 +148,7 @@ class SampledImageLayer(ImageLayer):
         name = type(self).__name__
         self.fill_mode = one_of(fill_mode, FILL_MODES, "fill_mode", name)
         self.interpolation = one_of(interpolation, INTERPOLATIONS, "interpolation", name)
-        self.fill_value = float(fill_value)
+        self.fill_value = finite_number(f"{name}: `fill_value`", fill_value)
 
     @property
     def _how(self) -> dict[str, Any]:

@@ -214,6 +214,11 @@ class Tracked:
             ValueError: if number or shapes differ; nothing is changed then.
         """
         own = self.weights
+        if not hasattr(weights, "__len__"):
+            raise TypeError(
+                f"set_weights: expected a list of arrays, as `get_weights` gives; received "
+                f"{weights!r} of type {type(weights).__name__}."
+            )
         if len(own) != len(weights):
             raise ValueError(
                 f"You called `set_weights(weights)` on layer '{self.name}' with a weight list of "

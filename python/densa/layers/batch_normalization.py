@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from densa import _core, config, constraints, initializers, ops, regularizers
+from densa._numbers import check_axis, check_share, finite_number
 from densa._scope import in_symbolic_scope
-from densa.layers._helpers import along, as_float, axes_of, check_axis, reshape_rows, sizes_of
+from densa.layers._helpers import along, as_float, axes_of, reshape_rows, sizes_of
 from densa.layers.input_spec import InputSpec
 from densa.layers.layer import Layer
 
@@ -69,12 +70,9 @@ class BatchNormalization(Layer):
     ) -> None:
         super().__init__(**kwargs)
         self.axis = check_axis(axis)
+        check_share("BatchNormalization: `momentum`", momentum)
         self.momentum = float(momentum)
-        self.epsilon = float(epsilon)
-        if not 0 <= self.momentum <= 1:
-            raise ValueError(f"`momentum` must lie between 0 and 1; received {momentum!r}.")
-        if not self.epsilon >= 0:
-            raise ValueError(f"`epsilon` must be at least 0; received {epsilon!r}.")
+        self.epsilon = finite_number("BatchNormalization: `epsilon`", epsilon, least=0)
         self.center = center
         self.scale = scale
         self.beta_initializer = initializers.get(beta_initializer)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from densa import _core, ops
+from densa._numbers import check_axis
 from densa.layers.merge import Merge, check_masks, to_rank
 
 
@@ -15,6 +16,7 @@ class Concatenate(Merge):
         axis: the axis; not the batch.
 
     Raises:
+        TypeError: if the axis is no int.
         ValueError: if sizes differ along another axis.
 
     Example:
@@ -27,7 +29,9 @@ class Concatenate(Merge):
 
     def __init__(self, axis: int = -1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.axis = int(axis)
+        if isinstance(axis, (list, tuple)):
+            raise TypeError(f"Concatenate: `axis` must be one int; received {axis!r}.")
+        self.axis = cast(int, check_axis(axis, owner="Concatenate"))
 
     def call(self, inputs: Any) -> Any:
         self._check(inputs)

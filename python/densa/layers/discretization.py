@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from densa import _core
-from densa._numbers import whole_number
+from densa._numbers import finite_number, whole_number
 from densa._symbolic import KerasTensor
 from densa.device import beside
 from densa.layers._adapting import batches_of
@@ -62,7 +62,7 @@ class Discretization(Layer):
         if bin_boundaries is not None:
             self.bin_boundaries = _boundaries(bin_boundaries)
         self.num_bins = None if num_bins is None else whole_number("num_bins", num_bins)
-        self.epsilon = float(epsilon)
+        self.epsilon = finite_number("Discretization: `epsilon`", epsilon, least=0)
         self.output_mode = one_of(output_mode, ("int", *MODES), "output_mode", "Discretization")
         self.sparse = False
         self.built = True
@@ -161,7 +161,10 @@ class Discretization(Layer):
 
 
 def _boundaries(given: Any) -> list[float]:
-    array = np.asarray(given, dtype=np.float64)
+    try:
+        array = np.asarray(given, dtype=np.float64)
+    except (TypeError, ValueError):
+        array = np.array(np.nan)
     if array.ndim != 1 or not np.isfinite(array).all() or (np.diff(array) < 0).any():
         raise ValueError(
             "`bin_boundaries` must be a list of finite numbers that do not fall. Received: "

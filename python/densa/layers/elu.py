@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from densa import activations
+from densa._numbers import finite_number
 from densa.layers.layer import Layer
 
 
@@ -13,6 +14,10 @@ class ELU(Layer):
 
     Args:
         alpha: minus the limit for large negative x.
+
+    Raises:
+        TypeError: if alpha is no number.
+        ValueError: if it is not finite.
 
     Example:
         >>> densa.layers.ELU()(np.array([[0.0, 2.0]], "float32")).numpy()
@@ -23,11 +28,11 @@ class ELU(Layer):
 
     def __init__(self, alpha: float = 1.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.alpha = alpha
+        self.alpha = finite_number("ELU: `alpha`", alpha)
         self.built = True
 
     def call(self, inputs: Any) -> Any:
-        return activations.elu(inputs, alpha=float(self.alpha))
+        return activations.elu(inputs, alpha=self.alpha)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return input_shape

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 from densa import _core, constraints, initializers, regularizers
+from densa._numbers import whole_number
 from densa._symbolic import KerasTensor
 from densa.layers._helpers import as_float
 from densa.layers.layer import Layer
@@ -45,13 +46,8 @@ class Embedding(Layer):
     ) -> None:
         kwargs.pop("input_length", None)
         super().__init__(**kwargs)
-        if input_dim <= 0 or output_dim <= 0:
-            raise ValueError(
-                "Embedding needs positive sizes. Received: "
-                f"input_dim={input_dim}, output_dim={output_dim}"
-            )
-        self.input_dim = int(input_dim)
-        self.output_dim = int(output_dim)
+        self.input_dim = whole_number("Embedding: `input_dim`", input_dim)
+        self.output_dim = whole_number("Embedding: `output_dim`", output_dim)
         self.embeddings_initializer = initializers.get(embeddings_initializer)
         self.embeddings_regularizer = regularizers.get(embeddings_regularizer)
         self.embeddings_constraint = constraints.get(embeddings_constraint)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -41,9 +42,9 @@ class GaussianNoise(Layer):
 
     def __init__(self, stddev: float, seed: int | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        if not isinstance(stddev, (int, float, np.number)) or not stddev >= 0:
+        if not isinstance(stddev, (int, float, np.number)) or not 0 <= stddev < math.inf:
             raise ValueError(
-                "Invalid value received for argument `stddev`. Expected a float value >= 0. "
+                "Invalid value received for argument `stddev`. Expected a finite float value >= 0. "
                 f"Received: stddev={stddev}"
             )
         self.stddev = float(stddev)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from densa import config
+from densa._names import Named
+from densa._numbers import whole_number
 from densa._symbolic import standardize_shape
 from densa.utils import tree
 
 
-class InputSpec:
+class InputSpec(Named):
     """Rank, shape and type that a layer expects of one input.
 
     Args:
@@ -24,6 +26,7 @@ class InputSpec:
         optional: whether None may come.
 
     Raises:
+        TypeError: for ranks that are no whole numbers, or axes that are no dict.
         ValueError: for contradicting arguments.
 
     Example:
@@ -48,6 +51,11 @@ class InputSpec:
         self.ndim = len(self.shape) if self.shape is not None else ndim
         self.max_ndim = max_ndim
         self.min_ndim = min_ndim
+        if axes is not None and not isinstance(axes, dict):
+            raise TypeError(f"InputSpec: `axes` must map axes to sizes; received {axes!r}.")
+        for what, rank in (("ndim", ndim), ("max_ndim", max_ndim), ("min_ndim", min_ndim)):
+            if rank is not None:
+                whole_number(f"InputSpec: `{what}`", rank, least=0)
         self.axes = {int(k): v for k, v in (axes or {}).items()}
         self.allow_last_axis_squeeze = allow_last_axis_squeeze
         self.name = name

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 import inspect
+import sys
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 
 from densa import _core, config, regularizers
 from densa._masks import any_known, carried
+from densa._names import Named, arguments_of, nearest
 from densa._scope import (
     CallContext,
     auto_name,
@@ -38,7 +40,7 @@ from densa.utils import tree
 from densa.variables import Variable
 
 
-class Layer(Masks, Tracked, Operation):
+class Layer(Masks, Tracked, Operation, Named):
     """A computation with variables of its own; the base of all layers and models.
 
     A subclass makes its variables in `build(input_shape)` with `add_weight` and computes in
@@ -71,7 +73,7 @@ class Layer(Masks, Tracked, Operation):
     _keeps_dtype = False
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
-        self = super().__new__(cls)
+        self = super().__new__(cls, *args, **kwargs)
         self._auto_config = _auto_config(cls, args, kwargs)
         return self
 
@@ -94,6 +96,8 @@ class Layer(Masks, Tracked, Operation):
         name: str | None = None,
         **kwargs: Any,
     ) -> None:
+        if "input_shape" in kwargs or "input_dim" in kwargs:
+            _warn_of_shape(self)
         shape = kwargs.pop("input_shape", None)
         if "input_dim" in kwargs:
             shape = (kwargs.pop("input_dim"),)
@@ -101,9 +105,10 @@ class Layer(Masks, Tracked, Operation):
             shape = tuple(kwargs.pop("batch_input_shape"))[1:]
         kwargs = without_what_is_off(kwargs)
         if kwargs:
+            known = {*arguments_of(type(self)), "input_shape"}
             raise ValueError(
                 f"Unrecognized keyword arguments passed to {type(self).__name__}: {kwargs}."
-                f"{_nearest_argument(type(self), kwargs)}"
+                f"{nearest(next(iter(kwargs)), known)}"
             )
         if name is not None and (not isinstance(name, str) or "/" in name):
             raise ValueError(
@@ -497,6 +502,22 @@ def _wrap_build(function: Callable[..., None]) -> Callable[..., None]:
     return build
 
 
+def _warn_of_shape(layer: Layer) -> None:
+    """Warn of Keras 2's way to give a shape, where it is written; configurations may have it."""
+    frame, level = sys._getframe(1), 2
+    while frame.f_code.co_name == "__init__" and frame.f_locals.get("self") is layer:
+        if frame.f_back is None:
+            break
+        frame, level = frame.f_back, level + 1
+    if frame.f_code.co_name != "from_config":
+        warnings.warn(
+            "A layer's `input_shape` and `input_dim` are Keras 2's: put densa.Input(shape) before "
+            f"the first layer, {type(layer).__name__}, of a Sequential model instead.",
+            DeprecationWarning,
+            stacklevel=level,
+        )
+
+
 def _auto_config(cls: type, args: Any, kwargs: dict[str, Any]) -> dict[str, Any] | None:
     """Return the arguments of `__init__` by name if all are plain data, else None."""
     names = list(inspect.signature(cls.__init__).parameters)[1:]  # type: ignore[misc]
@@ -504,15 +525,6 @@ def _auto_config(cls: type, args: Any, kwargs: dict[str, Any]) -> dict[str, Any]
     given.pop("dtype", None)  # get_config gives the policy
     plain = all(isinstance(x, PLAIN) for x in tree.flatten(list(given.values())))
     return given if plain else None
-
-
-def _nearest_argument(cls: type, unknown: dict[str, Any]) -> str:
-    known = {"activity_regularizer", "autocast", "dtype", "input_shape", "name", "trainable"}
-    for base in cls.__mro__:
-        if "__init__" in base.__dict__:
-            known.update(inspect.signature(base.__init__).parameters)  # type: ignore[misc]
-    near = difflib.get_close_matches(next(iter(unknown)), known - {"self", "kwargs", "args"}, 1)
-    return f" Did you mean {near[0]!r}?" if near else ""
 
 
 def _rows(x: Any) -> Any:

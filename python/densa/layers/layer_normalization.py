@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from densa import _core, constraints, initializers, regularizers
-from densa.layers._helpers import along, as_float, axes_of, check_axis, sizes_of
+from densa._numbers import check_axis, finite_number
+from densa.layers._helpers import along, as_float, axes_of, sizes_of
 from densa.layers.input_spec import InputSpec
 from densa.layers.layer import Layer
 
@@ -53,9 +54,7 @@ class LayerNormalization(Layer):
     ) -> None:
         super().__init__(**kwargs)
         self.axis = check_axis(axis)
-        self.epsilon = float(epsilon)
-        if not self.epsilon >= 0:
-            raise ValueError(f"`epsilon` must be at least 0; received {epsilon!r}.")
+        self.epsilon = finite_number(f"{type(self).__name__}: `epsilon`", epsilon, least=0)
         self.center = center
         self.scale = scale
         self.beta_initializer = initializers.get(beta_initializer)

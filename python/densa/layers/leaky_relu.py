@@ -6,6 +6,7 @@ import warnings
 from typing import Any
 
 from densa import activations
+from densa._numbers import finite_number
 from densa.layers.layer import Layer
 
 
@@ -16,7 +17,8 @@ class LeakyReLU(Layer):
         negative_slope: slope below zero.
 
     Raises:
-        ValueError: if it is None or negative.
+        TypeError: if it is no number.
+        ValueError: if it is None, negative or not finite.
 
     Example:
         >>> densa.layers.LeakyReLU(0.5)(np.array([[-1.0, 2.0]], "float32")).numpy()
@@ -32,16 +34,13 @@ class LeakyReLU(Layer):
                 "Argument `alpha` is deprecated. Use `negative_slope` instead.", stacklevel=2
             )
         super().__init__(**kwargs)
-        if negative_slope is None or negative_slope < 0:
-            raise ValueError(
-                "The negative_slope value of a Leaky ReLU layer cannot be None or negative value. "
-                f"Expected a float. Received: negative_slope={negative_slope}"
-            )
-        self.negative_slope = negative_slope
+        if negative_slope is None:
+            raise ValueError("LeakyReLU: `negative_slope` must be a number; received None.")
+        self.negative_slope = finite_number("LeakyReLU: `negative_slope`", negative_slope, least=0)
         self.built = True
 
     def call(self, inputs: Any) -> Any:
-        return activations.leaky_relu(inputs, negative_slope=float(self.negative_slope))
+        return activations.leaky_relu(inputs, negative_slope=self.negative_slope)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return input_shape

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from densa import _core, config
+from densa._numbers import check_axis
 from densa.device import beside
 from densa.layers._adapting import batches_of
-from densa.layers._helpers import along, as_float, axes_of, check_axis, sizes_of
+from densa.layers._helpers import along, as_float, axes_of, sizes_of
 from densa.layers._moments import Moments
 from densa.layers.input_spec import InputSpec
 from densa.layers.layer import Layer

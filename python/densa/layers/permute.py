@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from densa import _core
+from densa.layers._helpers import sizes_from
 from densa.layers.input_spec import InputSpec
 from densa.layers.layer import Layer
 
@@ -27,7 +28,7 @@ class Permute(Layer):
 
     def __init__(self, dims: Any, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.dims = tuple(int(d) for d in dims)
+        self.dims = sizes_from("Permute: `dims`", dims)
         if sorted(self.dims) != list(range(1, len(self.dims) + 1)):
             raise ValueError(
                 "Invalid permutation argument `dims` for Permute Layer. The set of indices in "

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from densa import _core, constraints, initializers, regularizers
-from densa.layers._helpers import as_float, axes_of, check_axis, sizes_of
+from densa._numbers import check_axis
+from densa.layers._helpers import as_float, axes_of, sizes_of
 from densa.layers.input_spec import InputSpec
 from densa.layers.layer import Layer
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from densa import activations
+from densa._numbers import check_real_number, finite_number
 from densa.layers.layer import Layer
 
 
@@ -37,16 +38,12 @@ class ReLU(Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if max_value is not None and max_value < 0.0:
-            raise ValueError(
-                f"max_value of a ReLU layer cannot be a negative value. Received: "
-                f"max_value={max_value}"
-            )
+        if max_value is not None:
+            check_real_number("ReLU: `max_value`", max_value, least=0)
         for name, value in (("negative_slope", negative_slope), ("threshold", threshold)):
-            if value is None or value < 0.0:
-                raise ValueError(
-                    f"{name} of a ReLU layer cannot be a negative value. Received: {name}={value}"
-                )
+            if value is None:
+                raise ValueError(f"ReLU: `{name}` must be a number of at least 0; received None.")
+            finite_number(f"ReLU: `{name}`", value, least=0)
         self.max_value = max_value
         self.negative_slope = negative_slope
         self.threshold = threshold

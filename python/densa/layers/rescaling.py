@@ -35,6 +35,8 @@ class Rescaling(Layer):
                     f"Rescaling: `{argument}` must be a number or an array of numbers; received "
                     f"{value!r} of type {type(value).__name__}."
                 )
+            if not np.isfinite(np.asarray(value)).all():
+                raise ValueError(f"Rescaling: `{argument}` must be finite; received {value!r}.")
         self.scale = scale
         self.offset = offset
         self.built = True

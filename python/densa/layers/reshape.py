@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from densa._symbolic import Shape
-from densa.layers._helpers import reshape_rows
+from densa.layers._helpers import reshape_rows, sizes_from
 from densa.layers._shapes import merge_shape_product
 from densa.layers.layer import Layer
 
@@ -29,7 +29,7 @@ class Reshape(Layer):
 
     def __init__(self, target_shape: Any, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.target_shape = tuple(int(d) for d in target_shape)
+        self.target_shape = sizes_from("Reshape: `target_shape`", target_shape)
         if self.target_shape.count(-1) > 1 or any(d < -1 for d in self.target_shape):
             raise ValueError(
                 f"`target_shape` must hold sizes, of which one may be -1; got {self.target_shape}."

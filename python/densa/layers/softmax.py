@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from densa import _core, activations, config
+from densa._numbers import check_axis
+from densa.layers._helpers import axes_of
 from densa.layers.layer import Layer
 
 
@@ -13,6 +15,10 @@ class Softmax(Layer):
 
     Args:
         axis: the axis, or several.
+
+    Raises:
+        TypeError: if the axis is none.
+        ValueError: if the input has no such axis, already when a model is built.
 
     Example:
         >>> densa.layers.Softmax()(np.zeros((1, 4), "float32")).numpy()
@@ -24,7 +30,7 @@ class Softmax(Layer):
 
     def __init__(self, axis: Any = -1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.axis = list(axis) if isinstance(axis, (list, tuple)) else axis
+        self.axis = check_axis(axis, owner="Softmax")
         self.built = True
 
     def call(self, inputs: Any, mask: Any = None) -> Any:
@@ -41,6 +47,7 @@ class Softmax(Layer):
         return _core.apply("exp", _core.apply("subtract", inputs, total))
 
     def compute_output_shape(self, input_shape: Any) -> Any:
+        axes_of(self.axis, len(input_shape), self.name)
         return input_shape
 
     def get_config(self) -> dict[str, Any]:

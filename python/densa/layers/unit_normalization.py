@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from densa.layers._helpers import as_float, axes_of, check_axis, of_length_one
+from densa._numbers import check_axis
+from densa.layers._helpers import as_float, axes_of, of_length_one
 from densa.layers.layer import Layer
 
 

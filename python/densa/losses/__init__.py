@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from densa._names import suggesting
 from densa.saving.registry import Family
 
 from .classes import (
@@ -193,3 +194,7 @@ def get(identifier: Any) -> Callable[..., Any] | None:
     """
     found: Callable[..., Any] | None = _family.get(identifier)
     return found
+
+
+if not TYPE_CHECKING:  # lest type checkers take every name for known
+    __getattr__ = suggesting(__name__)

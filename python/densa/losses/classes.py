@@ -311,7 +311,7 @@ class BinaryCrossentropy(LossFunctionWrapper):
             name,
             dtype,
             from_logits=bool(from_logits),
-            label_smoothing=ce._check_smoothing(label_smoothing),
+            label_smoothing=label_smoothing,
             axis=axis,
         )
 
@@ -352,7 +352,7 @@ class CategoricalCrossentropy(LossFunctionWrapper):
             name,
             dtype,
             from_logits=bool(from_logits),
-            label_smoothing=ce._check_smoothing(label_smoothing),
+            label_smoothing=label_smoothing,
             axis=axis,
         )
 

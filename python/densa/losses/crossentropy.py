@@ -6,6 +6,7 @@ import warnings
 from typing import Any
 
 from densa import _core, ops
+from densa._numbers import check_share, whole_number
 from densa.config import epsilon
 from densa.ops._public import whole
 
@@ -23,13 +24,13 @@ def logits_behind(y_pred: Any, op: str) -> Any:
 
 
 def _check_smoothing(label_smoothing: float) -> float:
-    if not 0.0 <= float(label_smoothing) <= 1.0:
-        raise ValueError(f"label_smoothing must lie between 0 and 1; received {label_smoothing!r}.")
+    check_share("label_smoothing", label_smoothing)
     return float(label_smoothing)
 
 
 def to_last(x: Any, axis: int) -> Any:
     """`x` with this axis moved to the end."""
+    axis = whole_number("axis", axis, least=-(2**31))
     rank = len(x.shape)
     axis = axis % rank if -rank <= axis < rank else axis
     if axis >= rank or axis < 0:

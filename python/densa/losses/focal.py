@@ -169,11 +169,6 @@ def _power(x: Any, exponent: float) -> Any:
     return ops.square(x) if exponent == 2 else ops.power(x, exponent)
 
 
-def _check_focus(name: str, gamma: float, label_smoothing: float) -> float:
-    check_real_number(f"{name}: `gamma`", gamma, least=0)
-    return _check_smoothing(label_smoothing)
-
-
 class BinaryFocalCrossentropy(LossFunctionWrapper):
     """`binary_focal_crossentropy` of a batch: labels 0 and 1, easy samples weigh less.
 
@@ -210,7 +205,6 @@ class BinaryFocalCrossentropy(LossFunctionWrapper):
         name: str | None = "binary_focal_crossentropy",
         dtype: Any = None,
     ) -> None:
-        label_smoothing = _check_focus("BinaryFocalCrossentropy", gamma, label_smoothing)
         super().__init__(
             binary_focal_crossentropy,
             reduction,
@@ -260,7 +254,6 @@ class CategoricalFocalCrossentropy(LossFunctionWrapper):
         name: str | None = "categorical_focal_crossentropy",
         dtype: Any = None,
     ) -> None:
-        label_smoothing = _check_focus("CategoricalFocalCrossentropy", gamma, label_smoothing)
         super().__init__(
             categorical_focal_crossentropy,
             reduction,

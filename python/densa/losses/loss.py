@@ -7,9 +7,11 @@ from typing import Any
 
 from densa import ops
 from densa._masks import get_mask
+from densa._names import Named, nearest
 from densa._scope import to_snake_case
 from densa.config import floatx
-from densa.saving.registry import nearest
+
+from .arguments import check_arguments
 
 REDUCTIONS = (None, "none", "sum", "sum_over_batch_size", "mean", "mean_with_sample_weight")
 
@@ -189,7 +191,7 @@ def reduce_weighted_values(
     return ops.mean(values)
 
 
-class Loss:
+class Loss(Named):
     """Base class of losses: write `call(y_true, y_pred)`, which gives one value per sample.
 
     Args:
@@ -273,6 +275,7 @@ class LossFunctionWrapper(Loss):
         dtype: Any = None,
         **kwargs: Any,
     ) -> None:
+        check_arguments(type(self).__name__, fn, kwargs)
         super().__init__(name or getattr(fn, "__name__", None), reduction, dtype)
         self.fn = fn
         self._fn_kwargs = kwargs

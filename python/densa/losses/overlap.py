@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from densa import ops
-from densa._numbers import check_real_number
+from densa._numbers import finite_number
 from densa.config import epsilon
 
 from .loss import LossFunctionWrapper
@@ -100,8 +100,8 @@ class Tversky(LossFunctionWrapper):
         axis: Any = None,
         dtype: Any = None,
     ) -> None:
-        check_real_number("Tversky: `alpha`", alpha, least=0)
-        check_real_number("Tversky: `beta`", beta, least=0)
+        finite_number("Tversky: `alpha`", alpha, least=0)
+        finite_number("Tversky: `beta`", beta, least=0)
         super().__init__(tversky, reduction, name, dtype, alpha=alpha, beta=beta, axis=axis)
 
 

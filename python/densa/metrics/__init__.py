@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from densa._names import suggesting
 from densa._scope import to_snake_case
 from densa.losses import (
     binary_crossentropy,
@@ -255,3 +256,7 @@ def get(identifier: Any) -> Any:
         made = _METRIC_OF.get(identifier)
         found = found if made is None else made()
     return found
+
+
+if not TYPE_CHECKING:  # lest type checkers take every name for known
+    __getattr__ = suggesting(__name__)

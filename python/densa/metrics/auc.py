@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from densa import ops
+from densa._names import nearest
 from densa._numbers import whole_number
-from densa.saving.registry import nearest
 
 from .confusion import Counting, check_thresholds, count, even_thresholds, labels_and_scores
 

@@ -6,10 +6,10 @@ import warnings
 from typing import Any
 
 from densa import ops
+from densa._names import nearest
 from densa._numbers import whole_number
 from densa.losses.loss import as_floating, check_shapes, same_rank
 from densa.losses.regression import pair
-from densa.saving.registry import nearest
 from densa.variables import Variable
 
 from .metric import Metric

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from densa import ops
-from densa._numbers import check_real_number
-from densa.saving.registry import nearest
+from densa._names import nearest
+from densa._numbers import check_real_number, finite_number
 
 from .confusion import labels_and_scores
 from .metric import Metric
@@ -57,7 +57,7 @@ class FBetaScore(Metric):
                 f"`average` must be None or one of {known}; received {average!r}."
                 f"{nearest(str(average), known)}"
             )
-        check_real_number("beta", beta)
+        finite_number("beta", beta)
         if not beta > 0:
             raise ValueError(f"beta must be above 0; received {beta!r}.")
         if threshold is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from densa import ops
@@ -52,6 +52,10 @@ class IoU(Metric):
     ) -> None:
         super().__init__(name=name, dtype=dtype)
         self.num_classes = whole_number("num_classes", num_classes)
+        if not isinstance(target_class_ids, Iterable):
+            raise TypeError(
+                f"target_class_ids must be a list of whole numbers; received {target_class_ids!r}."
+            )
         ids = [whole_number("target_class_ids", c, least=0) for c in target_class_ids]
         if not ids or max(ids) >= self.num_classes:
             raise ValueError(
@@ -59,10 +63,12 @@ class IoU(Metric):
                 f"{list(target_class_ids)}."
             )
         self.target_class_ids = ids
+        if ignore_class is not None:
+            whole_number("ignore_class", ignore_class, least=-(2**31))
         self.ignore_class = ignore_class
         self.sparse_y_true = bool(sparse_y_true)
         self.sparse_y_pred = bool(sparse_y_pred)
-        self.axis = axis
+        self.axis = whole_number("axis", axis, least=-(2**31))
         shape = (self.num_classes,)
         self.intersection = self.add_variable(shape, "zeros", name="intersection")
         self.labelled = self.add_variable(shape, "zeros", name="labelled")

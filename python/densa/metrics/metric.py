@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from densa._names import Named
 from densa._scope import auto_name, name_scope
 from densa.config import dtype_name, floatx
 from densa.variables import Variable
 
 
-class Metric:
+class Metric(Named):
     """A number gathered over many batches.
 
     A subclass makes its variables with `add_variable` in `__init__`, adds a batch to them in

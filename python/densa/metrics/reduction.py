@@ -7,6 +7,7 @@ from typing import Any
 
 from densa import _core, ops
 from densa._masks import get_mask
+from densa.losses.arguments import check_arguments
 from densa.losses.loss import as_floating, same_rank, weights_of_mask
 
 from .metric import Metric
@@ -143,6 +144,7 @@ class MeanMetricWrapper(Mean):
     def __init__(
         self, fn: Callable[..., Any], name: str | None = None, dtype: Any = None, **kwargs: Any
     ) -> None:
+        check_arguments(type(self).__name__, fn, kwargs)
         super().__init__(name=name or getattr(fn, "__name__", None), dtype=dtype)
         self._fn = fn
         self._fn_kwargs = kwargs

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from densa._names import suggesting
 from densa.models.adversarial import AdversarialBatches, adversarial_examples
 from densa.models.cloning import clone_model
 from densa.models.ensembles import average_models, bagging
@@ -57,3 +58,6 @@ __all__ = [
     "pretrain",
     "save_model",
 ]
+
+if not TYPE_CHECKING:  # lest type checkers take every name for known
+    __getattr__ = suggesting(__name__)

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 
 from densa import _core
+from densa._names import nearest
+from densa._numbers import whole_number
 from densa._scope import auto_name, call_context
 from densa._symbolic import KerasTensor, infer_outputs
 from densa.layers._shapes import is_shape, tree_of_shapes
@@ -420,18 +422,18 @@ class Model(Trainer, Layer):
             raise ValueError("Provide either a layer name or a layer index, not both and not none.")
         layers = self.layers
         if index is not None:
+            index = whole_number("get_layer: index", index, least=-len(layers) - 1)
             if not -len(layers) <= index < len(layers):
                 raise ValueError(
                     f"Was asked to retrieve layer at index {index} but model only has "
                     f"{len(layers)} layers."
                 )
             return layers[index]
-        for layer in layers:
-            if layer.name == name:
-                return layer
-        raise ValueError(
-            f"No such layer: {name}. Existing layers are: {[layer.name for layer in layers]}."
-        )
+        named = {layer.name: layer for layer in reversed(layers)}
+        if name in named:
+            return named[name]
+        hint = nearest(str(name), named)
+        raise ValueError(f"No such layer: {name}.{hint} Existing layers are: {list(named)[::-1]}.")
 
     def summary(
         self,

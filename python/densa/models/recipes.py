@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from densa import callbacks, optimizers, regularizers
+from densa._names import nearest
 from densa._numbers import check_real_number, whole_number
 from densa.layers.activation import Activation
 from densa.layers.alpha_dropout import AlphaDropout
@@ -18,11 +19,11 @@ from densa.layers.dense import Dense
 from densa.layers.dropout import Dropout
 from densa.layers.input_layer import Input
 from densa.models.sequential import Sequential
-from densa.saving.registry import nearest
 
 RECIPES = ("default", "self_normalizing", "low_latency", "sparse", "uncertain")
 TASKS = ("regression", "classification")
 _SHALLOW = 3  # hidden layers up to which a network counts as shallow
+_DECAY = 0.004  # what AdamW takes off, as its default
 
 
 class MLP(Sequential):
@@ -197,7 +198,7 @@ def mlp(
     if learning_rate is None:
         learning_rate = 1e-3 if adamw else 1e-2
     optimizer: Any = (
-        optimizers.AdamW(learning_rate)
+        optimizers.AdamW(learning_rate, weight_decay=_DECAY)
         if adamw
         else optimizers.SGD(learning_rate, momentum=0.9, nesterov=True)
     )
@@ -241,20 +242,23 @@ def _advice(recipe: str, depth: int, dropout: float) -> dict[str, list[str]]:
             if deep
             else ["none", f"{size}: gradients reach every layer without it (Table 11-3)"]
         )
+        decay = f"weight decay {_DECAY:g}"
         out["regularization"] = {
             "sparse": [
                 "l1 penalty, early stopping",
                 "l1 drives weights to zero; set the small ones to zero after training",
             ],
             "uncertain": [
-                f"dropout {dropout:g} behind the last hidden layers",
+                f"dropout {dropout:g} behind the last hidden layers, {decay}",
                 "predict(x, mc_samples=100) draws from it: better probabilities, and how sure",
             ],
         }.get(
             recipe,
             [
-                f"dropout {dropout:g}, early stopping" if dropout else "early stopping",
-                "weight decay and dropout are for networks that overfit (Table 11-3)",
+                f"dropout {dropout:g}, {decay}, early stopping"
+                if dropout
+                else f"{decay}, early stopping",
+                "AdamW's usual decay is light; more, and dropout, are for overfitting (Table 11-3)",
             ],
         )
         out["optimizer"] = (

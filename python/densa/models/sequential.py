@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterable
 from typing import Any
 
 from densa._symbolic import KerasTensor, is_keras_tensor, standardize_shape
@@ -40,6 +41,8 @@ class Sequential(Model):
         if layers is not None:
             if isinstance(layers, Layer):
                 layers = [layers]
+            if not isinstance(layers, Iterable):
+                raise TypeError(f"Sequential: `layers` must be a list; received {layers!r}.")
             for layer in layers:
                 self._append(layer)
             self._rebuild()

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from densa._numbers import whole_number
 from densa._symbolic import KerasTensor
 from densa.utils import tree
 
@@ -162,6 +163,8 @@ def print_summary(
     """Print the table of a model's layers and its parameter counts."""
     from densa.models.sequential import Sequential
 
+    if line_length is not None:
+        line_length = whole_number("summary: line_length", line_length)
     graph = model._graph
     with_links = graph is not None and not isinstance(model, Sequential) and not graph.is_chain
     header = ["Layer (type)", "Output Shape", "Param #"]

@@ -128,6 +128,13 @@ def _argument(g: GraphWriter, use: Use) -> str:
     return g.reshape(y, use.y.shape) if keep or use.attributes.get("flat", False) else y
 
 
+def _argsort(g: GraphWriter, use: Use) -> str:
+    """All of a line by TopK, which keeps equal elements as they lie; where NaN goes is open."""
+    descending, n = int(use.attributes.get("descending", False)), use.x[0].shape[-1]
+    ids = g.emit_second("TopK", use.x[0].name, g.number([n]), axis=-1, largest=descending)
+    return g.cast(ids, use.y.dtype)
+
+
 # ---- networks ------------------------------------------------------------------------------------
 
 
@@ -277,6 +284,7 @@ _OPS: dict[str, Callable[[GraphWriter, Use], str]] = {
     "var": _var,
     "argmax": _argument,
     "argmin": _argument,
+    "argsort": _argsort,
     "matmul": _matmul,
     "dense": _dense,
     "softmax": _softmax,

@@ -46,6 +46,13 @@ class GraphWriter:
         self.nodes.append(library().helper.make_node(op, inputs, [name], name=name, **attributes))
         return name
 
+    def emit_second(self, op: str, *inputs: str, **attributes: Any) -> str:
+        """Append a node of two results; return the name of the second."""
+        name = self.emit(op, *inputs, **attributes)
+        second = self.unique(f"{name}/1")
+        self.nodes[-1].output.append(second)
+        return second
+
     def add_constant(self, array: Any, name: str, dtype: str) -> str:
         """Append a constant under this name or one like it; return the name."""
         name = self.unique(name)

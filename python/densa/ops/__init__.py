@@ -5,6 +5,9 @@ are differentiable where that means something, and record themselves when an arg
 tensor of the functional API.
 """
 
+from typing import TYPE_CHECKING
+
+from densa._names import suggesting
 from densa.ops.activation import (
     celu,
     elu,
@@ -468,3 +471,6 @@ __all__ = [
     "trace",
     "tri",
 ]
+
+if not TYPE_CHECKING:  # lest type checkers take every name for known
+    __getattr__ = suggesting(__name__)

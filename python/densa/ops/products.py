@@ -18,7 +18,8 @@ def matmul(x1: Any, x2: Any) -> Any:
         x2: shape (..., k, n) or (k,).
 
     Returns:
-        Shape (..., m, n); the axis of a vector is dropped.
+        Shape (..., m, n); the axis of a vector is dropped. Of whole numbers, whole numbers: int32
+        for two of int8.
 
     Example:
         >>> densa.ops.matmul([[1.0, 2.0]], [[3.0], [4.0]]).numpy().tolist()

@@ -10,6 +10,7 @@ from densa import _core, config
 from densa.device import together
 from densa.ops._public import apply, floating, known_size, place, public, reshaped, scalar, tensor
 from densa.ops.picking import take_along_axis
+from densa.ops.shapes import moveaxis
 
 
 def _at(x: Any, where: int, *between: int | None) -> Any:
@@ -121,13 +122,27 @@ def trapezoid(y: Any, x: Any = None, dx: float = 1.0, axis: int = -1) -> Any:
     return apply("sum", middle * diff(x, axis=where), axis=[where])
 
 
-def _order(x: Any, where: int, name: str) -> Any:
-    if _core.recording():
-        raise TypeError(
-            f"{name}: the order of values has no kernel, so it cannot be part of a recorded step "
-            "or a frozen model; compile with run_eagerly=True, or call it outside the model."
-        )
-    return np.argsort(np.asarray(x.numpy()), axis=where, kind="stable").astype(np.int32)
+# What sorts bools, small integers and 16-bit floats: a type that holds all their numbers.
+_SORTED_AS = {
+    **dict.fromkeys(("bool", "int8", "int16", "uint8", "uint16"), "int32"),
+    **dict.fromkeys(("float16", "bfloat16"), "float32"),
+    "uint32": "int64",
+}
+
+# A GPU compares each element with all of its line: longer lines are sorted on the CPU where the
+# values are at hand.
+_LONGEST_ON_GPU = 16384
+
+
+def _order(x: Any, where: int, descending: bool = False) -> Any:
+    """Return the int32 indices that sort x along an axis; NaN last, equal elements as they lie."""
+    if x.dtype in _SORTED_AS:
+        x = apply("cast", x, dtype=_SORTED_AS[x.dtype])
+    if where != x.ndim - 1:
+        return moveaxis(_order(moveaxis(x, where, -1), x.ndim - 1, descending), -1, where)
+    far = x.device != "cpu" and not _core.recording() and x.shape[-1] > _LONGEST_ON_GPU
+    ids = apply("argsort", x.to("cpu") if far else x, descending=descending)
+    return ids.to(x.device) if far else ids
 
 
 @public
@@ -138,15 +153,12 @@ def argsort(x: Any, axis: int | None = -1) -> Any:
         x: numbers.
         axis: the axis to sort along; None flattens x.
 
-    Raises:
-        TypeError: in a recorded step or a frozen model.
-
     Example:
         >>> densa.ops.argsort([3.0, 1.0, 2.0]).numpy().tolist()
         [1, 2, 0]
     """
     x, where = _flat(x, axis, "argsort")
-    return together(x, _order(x, where, "argsort"))[1]
+    return _order(x, where)
 
 
 @public
@@ -157,15 +169,12 @@ def sort(x: Any, axis: int | None = -1) -> Any:
         x: numbers.
         axis: the axis to sort along; None flattens x.
 
-    Raises:
-        TypeError: in a recorded step or a frozen model.
-
     Example:
         >>> densa.ops.sort([3.0, 1.0, 2.0]).numpy().tolist()
         [1.0, 2.0, 3.0]
     """
     x, where = _flat(x, axis, "sort")
-    return take_along_axis(x, _order(x, where, "sort"), axis=where)
+    return take_along_axis(x, _order(x, where), axis=where)
 
 
 @public
@@ -182,7 +191,6 @@ def top_k(x: Any, k: int, sorted: bool = True) -> Any:
 
     Raises:
         ValueError: if there are no k elements.
-        TypeError: in a recorded step or a frozen model.
 
     Example:
         >>> values, where = densa.ops.top_k([1.0, 3.0, 2.0], 2)
@@ -194,8 +202,7 @@ def top_k(x: Any, k: int, sorted: bool = True) -> Any:
         raise ValueError(
             f"top_k: x of shape {tuple(x.shape)} has no {k} elements in its last axis."
         )
-    ids = _order(apply("negative", floating(x)), x.ndim - 1, "top_k")[..., :k]
-    ids = together(x, np.ascontiguousarray(ids))[1]
+    ids = _order(x, x.ndim - 1, descending=True)[..., :k]
     return take_along_axis(x, ids, axis=-1), ids
 
 
@@ -214,7 +221,6 @@ def quantile(
 
     Raises:
         ValueError: if a share is outside [0, 1] or the method unknown.
-        TypeError: in a recorded step or a frozen model.
 
     Example:
         >>> float(densa.ops.quantile([1.0, 2.0, 3.0, 4.0], 0.5))
@@ -261,9 +267,6 @@ def median(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
         x: numbers.
         axis: the axis to look along; None flattens x.
         keepdims: keep the axis with size one.
-
-    Raises:
-        TypeError: in a recorded step or a frozen model.
 
     Example:
         >>> float(densa.ops.median([3.0, 1.0, 2.0]))

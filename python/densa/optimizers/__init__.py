@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from densa._names import suggesting
 from densa.saving.registry import Family
 
 from . import schedules
 from .adadelta import Adadelta
+from .adafactor import Adafactor
 from .adagrad import Adagrad
 from .adam import Adam
 from .adamax import Adamax
@@ -17,9 +19,11 @@ from .ftrl import Ftrl
 from .lamb import Lamb
 from .lion import Lion
 from .loss_scale_optimizer import LossScaleOptimizer
+from .muon import Muon
 from .nadam import Nadam
 from .optimizer import Optimizer
 from .rmsprop import RMSprop
+from .schedule_free_adamw import ScheduleFreeAdamW
 from .sgd import SGD
 
 _CLASSES: tuple[type[Optimizer], ...] = (
@@ -34,6 +38,9 @@ _CLASSES: tuple[type[Optimizer], ...] = (
     Lion,
     Ftrl,
     Lamb,
+    Adafactor,
+    Muon,
+    ScheduleFreeAdamW,
     LossScaleOptimizer,
 )
 _family = Family(
@@ -126,14 +133,17 @@ __all__ = [
     "RMSprop",
     "Adagrad",
     "Adadelta",
+    "Adafactor",
     "Adam",
     "AdamW",
     "Adamax",
+    "Muon",
     "Nadam",
     "Ftrl",
     "Lamb",
     "Lion",
     "LossScaleOptimizer",
+    "ScheduleFreeAdamW",
     "deserialize",
     "get",
     "schedules",
@@ -146,4 +156,4 @@ def __getattr__(name: str) -> Any:
         import importlib
 
         return importlib.import_module("densa.optimizers.experimental")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    suggesting(__name__)(name)

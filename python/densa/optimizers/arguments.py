@@ -8,8 +8,8 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from densa._numbers import check_real_number, whole_number
-from densa.saving.registry import nearest
+from densa._names import nearest
+from densa._numbers import check_real_number, check_share, finite_number, whole_number
 
 from .schedules.decay import PowerDecay
 from .schedules.schedule import check_rates
@@ -43,6 +43,8 @@ OWN_ARGUMENTS: Mapping[str, Any] = {
 def number(value: Any) -> float:
     """A learning rate as a number; ValueError if it is none, negative or not finite."""
     try:
+        if isinstance(value, str | bytes | bool):
+            raise TypeError
         rate = float(value)
     except (TypeError, ValueError):
         raise ValueError(
@@ -110,18 +112,9 @@ def check_above_zero(name: str, value: Any) -> None:
         raise ValueError(f"{name} must be above 0; received {value!r}.")
 
 
-def check_share(name: str, value: Any) -> None:
-    """Refuses what is no number from 0 to 1."""
-    check_real_number(name, value)
-    if not 0 <= value <= 1:
-        raise ValueError(f"{name} must lie between 0 and 1; received {value!r}.")
-
-
 def check_from_zero(name: str, value: Any) -> None:
     """Refuses what is no finite number of at least 0."""
-    check_real_number(name, value, least=0)
-    if value == math.inf:
-        raise ValueError(f"{name} must be finite; received {value!r}.")
+    finite_number(name, value, least=0)
 
 
 def _check_frequency(name: str, value: Any) -> None:
@@ -197,16 +190,37 @@ def check_pattern(name: str, pattern: Any) -> None:
         raise ValueError(f"{name}: {pattern!r} is no regular expression: {error}.") from None
 
 
-def check_excluded(patterns: Any) -> list[str]:
-    """The regular expressions of what weight decay leaves out."""
+def check_patterns(name: str, patterns: Any) -> list[str]:
+    """The regular expressions that an argument gives; none for None."""
     if patterns is None:
         return []
     if isinstance(patterns, str) or not isinstance(patterns, Iterable):
         raise TypeError(
-            "`weight_decay_excluded` must be a list of regular expressions, searched for in the "
-            f"variables' paths; received {patterns!r}."
+            f"`{name}` must be a list of regular expressions, searched for in the variables' "
+            f"paths; received {patterns!r}."
         )
     found = list(patterns)
     for pattern in found:
-        check_pattern("`weight_decay_excluded`", pattern)
+        check_pattern(f"`{name}`", pattern)
     return found
+
+
+# Names of variables that layers have.
+USUAL = ("alpha", "beta", "bias", "embeddings", "gamma", "kernel")
+
+
+def warn_of_idle(name: str, patterns: Iterable[str], paths: list[str]) -> None:
+    """Warns of each regular expression that is found in none of the variables' paths."""
+    for pattern in patterns:
+        if not any(re.search(pattern, path) for path in paths):
+            runs = pattern.count("/") + 1  # so many parts of a path are of its length
+            split = [path.split("/") for path in paths]
+            parts = ["/".join(p[i : i + runs]) for p in split for i in range(len(p))]
+            shown = ", ".join(paths[:6]) + (", …" if len(paths) > 6 else "")
+            warnings.warn(
+                f"{name}: {pattern!r} is found in the path of none of the {len(paths)} variables "
+                f"that are trained, so it does nothing.{nearest(pattern, parts)} Their paths: "
+                f"{shown}.",
+                UserWarning,
+                stacklevel=2,
+            )

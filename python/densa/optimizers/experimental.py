@@ -6,13 +6,14 @@ import warnings
 from typing import Any
 
 from densa import optimizers
+from densa._names import suggesting
 
 _NAMES = ("SGD", "RMSprop", "Adagrad", "Adadelta", "Adam", "AdamW", "Adamax", "Nadam")
 
 
 def __getattr__(name: str) -> Any:
     if name not in _NAMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        suggesting(__name__)(name)
     warnings.warn(
         f"optimizers.experimental.{name} is Keras 2's; use optimizers.{name} instead.",
         DeprecationWarning,

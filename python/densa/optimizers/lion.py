@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from densa import ops
-from densa._numbers import check_decay
+from densa._numbers import check_decay, check_share
 from densa.variables import Variable
 
-from .arguments import Check, check_share
+from .arguments import Check
 from .optimizer import Optimizer
 
 

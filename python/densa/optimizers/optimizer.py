@@ -10,18 +10,21 @@ from typing import Any, ClassVar
 import numpy as np
 
 from densa import _core
+from densa._names import Named
 from densa._scope import auto_name, name_scope
 from densa.variables import Variable
 
 from .arguments import (
     OWN_ARGUMENTS,
+    USUAL,
     Check,
     check_argument,
-    check_excluded,
     check_limits,
+    check_patterns,
     number,
     take_decay,
     take_own,
+    warn_of_idle,
 )
 from .parts import (
     GradientReport,
@@ -39,7 +42,7 @@ from .schedules import serialize as serialize_schedule
 from .state import OptimizerState
 
 
-class Optimizer(OptimizerState, OptimizerRate):
+class Optimizer(OptimizerState, OptimizerRate, Named):
     """Changes variables against their gradients.
 
     A subclass gives `slot_names` and `update_step(gradient, variable, learning_rate)`, written
@@ -120,7 +123,7 @@ class Optimizer(OptimizerState, OptimizerRate):
                 **own,
             }
         )
-        excluded = check_excluded(own["weight_decay_excluded"])
+        excluded = check_patterns("weight_decay_excluded", own["weight_decay_excluded"])
         self.name = name or auto_name(type(self).__name__)
         self.weight_decay = weight_decay
         self.clipnorm = clipnorm
@@ -231,7 +234,7 @@ class Optimizer(OptimizerState, OptimizerRate):
             if not last:
                 return
             grads = [g * (1.0 / every) for g in grads]
-        self._limited_update(grads, variables, self.rate_at(int(self.iterations)))
+        self._limited_update(grads, variables, self.usable_rate(int(self.iterations)))
 
     def _limited_update(self, grads: list[Any], variables: list[Variable], rate: float) -> None:
         above = 0.0 if self.normalize_gradient else self.normalize_above
@@ -314,10 +317,9 @@ class Optimizer(OptimizerState, OptimizerRate):
             )
             return
         grads = clip(grads, self.clipnorm, self.global_clipnorm, self.clipvalue)
-        if self.weight_decay:
-            for variable in variables:
-                if self._use_weight_decay(variable):
-                    variable.assign(variable - variable * (self.weight_decay * rate))
+        for variable in variables:
+            if decay := self._decay_of(variable):
+                variable.assign(variable - variable * (decay * rate))
         for gradient, variable in zip(grads, variables, strict=True):
             self.update_step(gradient, variable, rate)
 
@@ -397,8 +399,8 @@ class Optimizer(OptimizerState, OptimizerRate):
             return rate
         begin = int(self.iterations)
         if isinstance(rate, LearningRateSchedule):
-            return [self.rate_at(begin + i) for i in range(steps)]
-        return self.rate_at(begin)
+            return [self.usable_rate(begin + i) for i in range(steps)]
+        return self.usable_rate(begin)
 
     # ---- more of the interface -------------------------------------------------------------------
 
@@ -442,11 +444,23 @@ class Optimizer(OptimizerState, OptimizerRate):
         found = [*self._decay_excluded_names, *(f"^{re.escape(path)}$" for path in paths)]
         return found or None
 
+    def _decay_of(self, variable: Variable) -> float:
+        """The part of a variable that each update takes off, times the rate; 0 for none."""
+        decay = self.weight_decay or 0.0
+        return decay if decay and self._use_weight_decay(variable) else 0.0
+
     def _use_weight_decay(self, variable: Variable) -> bool:
         if any(v is variable for v in self._decay_excluded):
             return False
         path = str(getattr(variable, "path", variable.name))
         return not any(re.search(name, path) for name in self._decay_excluded_names)
+
+    def _check_patterns(self, variables: list[Variable]) -> None:
+        paths = [str(getattr(v, "path", v.name)) for v in variables]
+        warn_of_idle("learning_rate_multipliers", self.learning_rate_multipliers, paths)
+        # Lists of the names that go without decay are used for models that have not all of them.
+        rare = [p for p in self._decay_excluded_names if not any(map(re.compile(p).search, USUAL))]
+        warn_of_idle("weight_decay_excluded", rare, paths)
 
     # ---- averages --------------------------------------------------------------------------------
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from densa._numbers import check_real_number
 from densa._scope import name_scope
 from densa.variables import Variable
 
-from .arguments import number
+from .arguments import check_from_zero, number
 from .parts import scalar
 from .schedules import LearningRateSchedule
 
@@ -81,6 +81,22 @@ class OptimizerRate:
         found = rate(iteration) if isinstance(rate, LearningRateSchedule) else rate()
         return float(found) * self.learning_rate_factor
 
+    def usable_rate(self, iteration: int) -> float:
+        """`rate_at` for an update that will be made; ValueError where that is no rate.
+
+        Behind the last update a schedule may give what it likes: reading it is no error.
+        """
+        try:
+            found = self.rate_at(iteration)
+            return number(found)
+        except (TypeError, ValueError) as error:
+            rule = self._learning_rate
+            kind = rule if hasattr(rule, "__name__") else type(rule)
+            raise ValueError(
+                f"{type(self).__name__}: {kind.__name__} gave no learning rate for update "
+                f"{iteration} (counted from 0); expected a finite number of at least 0. {error}"
+            ) from error
+
     def _follow(self, rule: Any) -> None:
         # A schedule or function, with a factor of its own, which is saved with the state.
         self._learning_rate = rule
@@ -88,6 +104,17 @@ class OptimizerRate:
             with name_scope(self.name.replace("/", "_")):
                 self._rate_factor = scalar(np.float64(1.0), "learning_rate_factor")
             self._own.append(self._rate_factor)
+
+    def hold_rate(self, value: float) -> Callable[[], None]:
+        """Puts a number in the place of the rate, a schedule's too; returns what undoes that."""
+        before = self._learning_rate
+        with name_scope(self.name.replace("/", "_")):
+            self._learning_rate = scalar(np.float64(number(value)), "learning_rate")
+
+        def put_back() -> None:
+            self._learning_rate = before
+
+        return put_back
 
     @property
     def follows_schedule(self) -> bool:
@@ -106,7 +133,7 @@ class OptimizerRate:
                 "This optimizer's learning rate is a number: set `learning_rate` itself; a factor "
                 "goes with a `LearningRateSchedule` or a function."
             )
-        check_real_number("learning_rate_factor", value, least=0)
+        check_from_zero("learning_rate_factor", value)
         self._rate_factor.assign(np.float64(value))
 
     def learning_rate_multiplier(self, variable: Variable) -> float:

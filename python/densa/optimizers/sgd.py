@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from densa._numbers import check_share
 from densa.variables import Variable
 
-from .arguments import Check, check_share
+from .arguments import Check
 from .optimizer import Optimizer
 
 

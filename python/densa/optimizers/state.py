@@ -35,6 +35,18 @@ class OptimizerState:
         """What a new slot is filled with."""
         return 0.0
 
+    def slot_value(self, variable: Variable, name: str) -> Any:
+        """What a new slot holds, also where its shape is another than the variable's.
+
+        Args:
+            variable: The trained variable.
+            name: One of `slot_names`.
+
+        Returns:
+            An array, or a number for one in the variable's shape: by default `slot_start(name)`.
+        """
+        return self.slot_start(name)
+
     def slot(self, variable: Variable, name: str) -> Variable:
         """The state called `name` of a trained variable; ValueError if `slot_names` lacks it."""
         return self._slots_of(name)[self._place(variable)]
@@ -48,7 +60,7 @@ class OptimizerState:
                     f"{self.slot_names}."
                 )
             # An argument set after building (momentum, amsgrad) can ask for more state.
-            found = [self._like(v, name, self.slot_start(name)) for v in self._trainable_variables]
+            found = [self._slot_like(v, name) for v in self._trainable_variables]
             self._slots[name] = found
         return found
 
@@ -74,12 +86,13 @@ class OptimizerState:
         if self.built:
             return
         variables = list(variables)
+        self._check_patterns(variables)
         slots: dict[str, list[Variable]] = {name: [] for name in self.slot_names}
         averages: list[Variable] = []
         accumulated: list[Variable] = []
         for variable in variables:
             for name, made in slots.items():
-                made.append(self._like(variable, name, self.slot_start(name)))
+                made.append(self._slot_like(variable, name))
             if self.use_ema:
                 average = self._like(variable, "average", 0.0)
                 average.assign(variable.value)
@@ -91,6 +104,9 @@ class OptimizerState:
         self._trainable_variables = variables
         self._places = None
         self.built = True
+
+    def _check_patterns(self, variables: list[Variable]) -> None:
+        """Looks at the patterns of paths that were given, before the state is made."""
 
     def add_variable_from_reference(
         self, reference_variable: Variable, name: str | None = None, initializer: Any = "zeros"
@@ -124,12 +140,16 @@ class OptimizerState:
         """Subtracts from a variable."""
         variable.assign_sub(value)
 
-    def _like(self, variable: Variable, name: str, start: float) -> Variable:
+    def _slot_like(self, variable: Variable, name: str) -> Variable:
+        return self._like(variable, name, self.slot_value(variable, name))
+
+    def _like(self, variable: Variable, name: str, start: Any) -> Variable:
+        shape = start.shape if isinstance(start, np.ndarray) else tuple(variable.shape)
         path = getattr(variable, "path", None) or variable.name
         rows = bool(getattr(variable, "_rows", False))
         with name_scope(self.name.replace("/", "_")):
             return Variable(
-                np.full(tuple(variable.shape), start, str(variable.dtype)),
+                np.full(shape, start, str(variable.dtype)),
                 dtype=str(variable.dtype),
                 trainable=False,
                 name=f"{str(path).replace('/', '_')}_{name}",

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from densa import _core
+from densa._names import Named, suggesting
 from densa.saving.registry import Family
 
 
-class Regularizer:
+class Regularizer(Named):
     """A function from a weight to a penalty; subclasses give `__call__` and `get_config`.
 
     Example:
@@ -242,3 +243,6 @@ __all__ = [
     "orthogonal_regularizer",
     "serialize",
 ]
+
+if not TYPE_CHECKING:  # lest type checkers take every name for known
+    __getattr__ = suggesting(__name__)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from densa._names import suggesting
 from densa.saving.object_registration import (
     CustomObjectScope,
     custom_object_scope,
@@ -27,3 +30,6 @@ __all__ = [
     "save_weights",
     "serialize_keras_object",
 ]
+
+if not TYPE_CHECKING:  # lest type checkers take every name for known
+    __getattr__ = suggesting(__name__)

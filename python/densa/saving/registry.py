@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
+from densa._names import nearest
 from densa.saving.object_registration import get_registered_object
 from densa.saving.serialization import deserialize_keras_object, serialize_keras_object
 
@@ -87,14 +87,3 @@ class Family:
             f"Could not interpret {self.kind} identifier: {identifier!r}. Expected a name, a "
             "config, an instance or a callable."
         )
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """Return ` Did you mean 'x'?` for the known name closest to `name`, or an empty string."""
-    folded: dict[str, str] = {}
-    for k in known:
-        # Of names that differ in case alone, the one written like `name`.
-        if k.islower() == name.islower() or k.lower().replace("_", "") not in folded:
-            folded[k.lower().replace("_", "")] = k
-    close = difflib.get_close_matches(name.lower().replace("_", ""), folded, n=1, cutoff=0.5)
-    return f" Did you mean {folded[close[0]]!r}?" if close else ""

@@ -49,6 +49,11 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True, **kwargs: Any)
         raise ValueError("densa writes a model as one file; leave zipped=False out.")
     if kwargs:
         raise ValueError(f"The following arguments are not supported: {sorted(kwargs)}")
+    if not hasattr(model, "weights"):
+        raise TypeError(
+            f"save_model: expected a model, then the file; received {model!r} of type "
+            f"{type(model).__name__}."
+        )
     path = _path(filepath, _SUFFIX, overwrite)
     data = serialize_with_sharing(model)
     keys, tensors = _weight_arrays(model)

@@ -6,7 +6,6 @@ handed over in `custom_objects` can be made.
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import math
 import types
@@ -16,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from densa._names import nearest
 from densa.config import DTypePolicy
 from densa.saving.object_registration import (
     custom_object_scope,
@@ -412,7 +412,7 @@ def find_class(config: Mapping[str, Any]) -> Any:
             found = getattr(_import(place), name, None) if place in _PUBLIC else None
             if isinstance(found, type):
                 return found
-        raise ValueError(f"densa has no {public}.{name}.{_nearest(name, public)}")
+        raise ValueError(f"densa has no {public}.{name}.{nearest(name, _import(public).__all__)}")
     raise ValueError(
         f"Could not locate class '{name}' (module {module!r}). A file is data and is not allowed "
         "to import code: decorate the class with @densa.saving.register_keras_serializable() "
@@ -437,12 +437,6 @@ def _public_name(module: str) -> str | None:
 
 def _import(module: str) -> Any:
     return importlib.import_module(module)
-
-
-def _nearest(name: str, module: str) -> str:
-    names = [n for n in dir(_import(module)) if not n.startswith("_")]
-    near = difflib.get_close_matches(name, names, 1)
-    return f" Did you mean {near[0]!r}?" if near else ""
 
 
 def _find_function(config: Mapping[str, Any]) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -230,6 +231,48 @@ def first_non_finite(array: Any) -> int | None:
         return None
     bad = ~np.isfinite(array).reshape(array.shape[0], -1).all(axis=1)
     return int(bad.argmax()) if bad.any() else None
+
+
+@dataclass(frozen=True)
+class NonFinite:
+    """Numbers in the data that are NaN or infinite.
+
+    Attributes:
+        name: What the array with the first of them is called.
+        row: Its row; None where it is not known.
+        inputs: How many there are in the inputs.
+        targets: ... in the targets.
+        weights: ... in the weights of the rows.
+    """
+
+    name: str
+    row: int | None
+    inputs: int
+    targets: int
+    weights: int
+
+    @classmethod
+    def of(cls, name: str, row: int | None, batch: tuple[Any, Any, Any]) -> NonFinite:
+        """Counts them in inputs, targets and weights."""
+        counts = [
+            sum(
+                int((~np.isfinite(x)).sum())
+                for x in (tree.flatten(part) if part is not None else ())
+                if x is not None and x.dtype.kind == "f"
+            )
+            for part in batch
+        ]
+        return cls(name, row, *counts)
+
+    def __add__(self, later: NonFinite) -> NonFinite:
+        """All of them, by the first."""
+        return NonFinite(
+            self.name,
+            self.row,
+            self.inputs + later.inputs,
+            self.targets + later.targets,
+            self.weights + later.weights,
+        )
 
 
 def warn_non_finite(name: str, row: int, value: Any = None) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from densa import _core
 from densa import losses as losses_module
-from densa._numbers import check_real_number
+from densa._numbers import finite_number
 from densa.losses import SparseCategoricalCrossentropy
 from densa.losses._labels import check_labels_of
 from densa.losses.loss import Loss, LossFunctionWrapper
@@ -156,8 +156,8 @@ def _check_loss_weights(given: Any, names: list[str] | None) -> None:
     if isinstance(given, list | tuple) and names:
         per_output("`loss_weights`", given, names)
     for weight in tree.flatten(given):
-        if weight is not None:
-            check_real_number("loss_weights", weight)
+        if weight is not None and not hasattr(weight, "shape"):
+            finite_number("`loss_weights`: a weight", weight)
 
 
 def _check_all_named(losses: dict[str, Any], names: list[str]) -> None:

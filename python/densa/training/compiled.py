@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from densa import losses, metrics, optimizers
+from densa._numbers import whole_number
 from densa.saving.serialization import made_again
 
 from .compile_loss import CompileLoss
@@ -46,10 +47,7 @@ class Compiled:
         output_names: list[str] | None,
         float16: bool = False,
     ) -> None:
-        if isinstance(steps_per_execution, bool) or int(steps_per_execution) < 1:
-            raise ValueError(
-                f"`steps_per_execution` must be at least 1; received {steps_per_execution!r}."
-            )
+        whole_number("`steps_per_execution`", steps_per_execution)
         if jit_compile not in (True, False, None, "auto"):
             raise ValueError(
                 f'`jit_compile` must be True, False or "auto"; received {jit_compile!r}.'

@@ -18,6 +18,7 @@ from densa.utils.batches import unpack_x_y_sample_weight
 
 from .arrays import (
     DataTypes,
+    NonFinite,
     check_rows,
     class_weights,
     first_non_finite_of,
@@ -28,6 +29,7 @@ from .arrays import (
 )
 
 Batch = tuple[Any, Any, Any]
+_LOOKED_AT = 1024  # rows at a time, where all of them are looked through
 
 
 def permutation(rows: int) -> Any:
@@ -47,6 +49,7 @@ class Source:
     rows: int | None = None
     batch_size: int | None = None
     restarts = True  # whether batches() can be called again for the same data
+    met_non_finite = False  # whether a batch held a NaN or an infinity
     # The state of the random generator that the order of the pass was drawn from.
     drawn_from: list[int] | None = None
     skip = 0  # batches that the next pass leaves out, as they have been
@@ -65,6 +68,10 @@ class Source:
             skip: How many of its batches have been.
         """
         self._draw_from, self.skip = drawn_from, skip
+
+    def non_finite(self) -> NonFinite | None:
+        """What is not finite: in all rows of arrays, else in the first batch that held such."""
+        return None
 
     def take_skip(self) -> int:
         """How many batches the pass that begins now leaves out."""
@@ -135,6 +142,8 @@ class ArraySource(Source):
             *leaf_names(sample_weight, "sample_weight"),
         ]
         self._unchecked = True
+        self._non_finite: NonFinite | None = None
+        self._looked_through = False
 
     @property
     def arrays(self) -> list[Any]:
@@ -183,13 +192,23 @@ class ArraySource(Source):
             return
         # Batches come in any order; the row that is named is the smallest one, on every path.
         self._unchecked = False
-        size = self._extent[1]
-        for begin in range(0, self.rows or 0, size):
-            rows = slice(begin, begin + size)
-            found = first_non_finite_of(self.names, self._take(rows))
-            if found is not None:
-                warn_non_finite(found[0], begin + found[1])
-                return
+        self.met_non_finite = True
+        found = self.non_finite()
+        if found is not None and found.row is not None:
+            warn_non_finite(found.name, found.row)
+
+    def non_finite(self) -> NonFinite | None:
+        """What is not finite in all rows; they are looked through once."""
+        if not self._looked_through:
+            self._looked_through = True
+            step = max(self._extent[1], _LOOKED_AT)
+            for begin in range(0, self._extent[0], step):
+                batch = self._take(slice(begin, begin + step))
+                found = first_non_finite_of(self.names, batch)
+                if found is not None:
+                    here = NonFinite.of(found[0], begin + found[1], batch)
+                    self._non_finite = here if self._non_finite is None else self._non_finite + here
+        return self._non_finite
 
 
 class StreamSource(Source):
@@ -216,10 +235,10 @@ class StreamSource(Source):
         self.types = types or DataTypes(dtype="float32")
         self.class_weight = class_weight
         self.names = names
+        self._non_finite: NonFinite | None = None
         self.restarts = iter(stream) is not stream
         if self.restarts and hasattr(stream, "__len__"):
             self.steps = len(stream)
-        self._warned = False
 
     @property
     def kind(self) -> str:
@@ -270,13 +289,18 @@ class StreamSource(Source):
                 "least one. Leave empty batches out."
             )
         cast = self.types.cast(x, y, weight)
-        if not self._warned:
+        if not self.met_non_finite:
             names = [*leaf_names(x, "x", self.names), *leaf_names(y, "y")]
             found = first_non_finite_of(names, cast[:2])
             if found is not None:
-                self._warned = True
+                self.met_non_finite = True
+                self._non_finite = NonFinite.of(found[0], start + found[1], cast)
                 warn_non_finite(found[0], start + found[1])
         return cast
+
+    def non_finite(self) -> NonFinite | None:
+        """What is not finite in the first batch that held such."""
+        return self._non_finite
 
 
 class PyDatasetSource(StreamSource):
@@ -301,7 +325,7 @@ class PyDatasetSource(StreamSource):
         count = getattr(dataset, "num_batches", None)
         count = count() if callable(count) else count
         self.steps = int(count) if count is not None else None
-        self._warned = False
+        self._non_finite: NonFinite | None = None
 
     @property
     def kind(self) -> str:

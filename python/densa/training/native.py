@@ -298,7 +298,7 @@ class NativeRunner:
         )
         bound.source = source
         steps = source.steps
-        rates = self._rates(bound, steps)
+        rates = self._rates(bound, max(steps - at, 0))
         stopped = kind == "train" and at > 0 and model.stop_training  # before it was interrupted
 
         def read() -> Logs:
@@ -311,7 +311,7 @@ class NativeRunner:
         while not (plan.done or stopped):
             if every:
                 begin(at)
-                now = self._rates(bound, group)
+                now = self._rates(bound, min(group, steps - at))
                 if isinstance(now, list):
                     # The plan counts rates from begin() on, so those of a schedule go one by one.
                     for rate in now[: steps - at]:
@@ -492,6 +492,7 @@ class NativeRunner:
     def _say_non_finite(self, plan: Any, source: ArraySource) -> None:
         bad = plan.nonfinite
         if bad is not None and source._unchecked:
+            source.met_non_finite = True
             warn_non_finite(source.names[int(bad[0][1:])], bad[1])
         source._unchecked = False
 

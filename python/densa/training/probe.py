@@ -23,7 +23,7 @@ from densa.utils import tree
 from densa.variables import Variable
 
 from .arrays import DataTypes
-from .data import Batch
+from .data import Batch, Source
 from .recording import symbols
 
 # Activations whose mean slope over a batch follows from the means of y and y²: sigmoid's is
@@ -88,13 +88,18 @@ class Probe:
         self.seen = False
         self.inputs: list[Any] = []  # some rows of the inputs
         self.targets: Any = None  # ... and of the targets, if they are one array
+        self.heads: list[str] = []  # names of the layers that give the outputs
+        self.rows = 0  # of the largest batch looked at
+        self.source: Source | None = None  # of the batches
         self._kinds: Batch = (None, None, None)
 
     def record(self, model: Any, kinds: Batch, rows: int) -> Recorded | None:
         """The programs for batches of these kinds; None, and a reason, where there can be none."""
         self._kinds = kinds
         try:
-            return Recorded(model, kinds, rows)
+            recorded = Recorded(model, kinds, rows)
+            self.heads = recorded.heads
+            return recorded
         except Exception as error:  # whatever a model's own code raises on symbols
             self.failure = f"{type(error).__name__}: {error}"
             return None
@@ -116,6 +121,8 @@ class Probe:
             "looks": [look.get_state() for look in self._looks],
             "wait": self.wait,
             "failure": self.failure,
+            "heads": self.heads,
+            "rows": self.rows,
             "data": data if self.seen and is_plain(data) else None,
         }
 
@@ -128,6 +135,8 @@ class Probe:
         """
         self._looks = [Look.from_state(look, names) for look in state["looks"]]
         self.wait, self.failure = int(state["wait"]), str(state["failure"])
+        self.heads = [names.get(name, name) for name in state.get("heads", ())]
+        self.rows = int(state.get("rows", 0))
         data = state["data"]
         self.seen = data is not None
         if data is not None:
@@ -138,6 +147,7 @@ class Probe:
         self, recorded: Recorded | None, arrays: Any, order: Any, first: int, rows: int
     ) -> Look | None:
         """Takes the statistics of a batch: these rows of the arrays."""
+        self.rows = max(self.rows, rows)
         if not self.seen:
             self._keep(arrays, order, first, rows)
         if recorded is None:
@@ -193,6 +203,7 @@ class Recorded:
     def __init__(self, model: Any, kinds: Batch, rows: int) -> None:
         self.model = model
         self.inner: dict[str, int] = {}  # positions in a row that a unit gives a number for
+        self.heads: list[str] = []  # names of the layers that give the outputs
         self._kernels: list[tuple[Variable, Variable]] = []  # each with a copy
         with Uses() as uses:
             program = self._record(kinds)
@@ -230,7 +241,10 @@ class Recorded:
             program.drop_assignments()  # moving averages and metrics are the step's own
             gradients = program.gradients(loss, variables)
             found.add("loss", "", loss)
+            self.heads = _heads(outputs, tree.flatten(y_pred))
             for layer, (curve, output) in outputs.items():
+                if curve in ("", "softmax"):
+                    continue
                 values = ops.cast(output, "float32")
                 self.inner[layer.name] = math.prod(size or 1 for size in values.shape[1:-1])
                 axes = 0 if len(values.shape) < 3 else tuple(range(len(values.shape) - 1))
@@ -388,7 +402,7 @@ def curve_of(layer: Any) -> str:
 
 @contextmanager
 def _outputs(model: Any) -> Iterator[dict[Any, tuple[str, Any]]]:
-    # What the layers with an activation give while the model is called: the first time each.
+    # What layers with an activation or a kernel give as the model is called: the first time each.
     found: dict[Any, tuple[str, Any]] = {}
     changed = []
 
@@ -408,10 +422,18 @@ def _outputs(model: Any) -> Iterator[dict[Any, tuple[str, Any]]]:
 
     for layer in model._flatten_layers():
         curve = curve_of(layer)
-        if curve and curve != "softmax" and "call" not in layer.__dict__:
+        if (curve or hasattr(layer, "kernel_initializer")) and "call" not in layer.__dict__:
             watch(layer, curve)
     try:
         yield found
     finally:
         for layer in changed:
             del layer.__dict__["call"]
+
+
+def _heads(outputs: dict[Any, tuple[str, Any]], given: list[Any]) -> list[str]:
+    # The layers whose outputs are the model's; where one is none of theirs, the last called, too.
+    found = [layer for layer, (_, output) in outputs.items() if any(output is x for x in given)]
+    if len(found) < len(given):
+        found += list(outputs)[-1:]
+    return [layer.name for layer in found]

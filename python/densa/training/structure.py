@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Container
 from typing import Any
 
-from densa.saving.registry import nearest
+from densa._names import nearest
 
 
 def outputs_of(y_pred: Any, names: list[str] | None) -> tuple[list[str], list[Any]]:

@@ -151,6 +151,8 @@ class Trainer(Steps):
         outer, self._fitting = self._fitting, True
         try:
             callbacks.on_train_begin()
+            if callbacks.probe is not None:
+                callbacks.probe.source = source
             if backup is not None:
                 backup.restore()
                 initial_epoch, logs = backup.epoch, dict(backup.logs)

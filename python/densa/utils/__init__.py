@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from densa._names import suggesting
 from densa._scope import clear_session
 from densa.saving.object_registration import (
     CustomObjectScope,
@@ -62,3 +63,7 @@ def is_keras_tensor(x: Any) -> bool:
     from densa._symbolic import is_keras_tensor as symbolic  # it needs this module
 
     return symbolic(x)
+
+
+if not TYPE_CHECKING:  # lest type checkers take every name for known
+    __getattr__ = suggesting(__name__)

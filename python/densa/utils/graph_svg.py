@@ -4,27 +4,43 @@ from __future__ import annotations
 
 import itertools
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from html import escape
+from typing import NamedTuple
 
 _LINE, _LETTER = 15.0, 7.6  # pixels: height of a line of text, mean width of a letter
 _PAD, _GAP, _BETWEEN = 8.0, 24.0, 34.0  # inside a box, beside boxes, between layers
 _SWEEPS = 8  # passes that order the boxes of each layer
 
 
+class Graph(NamedTuple):
+    """Node i has the lines `labels[i]`, an edge goes from source to target, and what stands in a
+    node of its own is drawn in its box."""
+
+    labels: Sequence[Sequence[str]]
+    edges: Iterable[tuple[int, int]]
+    inner: Mapping[int, Graph] = {}
+
+
 def graph_svg(
-    labels: Sequence[Sequence[str]], edges: Iterable[tuple[int, int]], rankdir: str = "TB"
+    labels: Sequence[Sequence[str]],
+    edges: Iterable[tuple[int, int]],
+    rankdir: str = "TB",
+    inner: Mapping[int, Graph] | None = None,
 ) -> str:
-    """The picture of a graph: node i has the lines `labels[i]`, an edge goes from source to target.
+    """The picture of a graph.
 
     A node lies one layer behind the last of its sources (longest path). An edge over several
     layers bends around their boxes through places of its own. The order within a layer follows the
-    mean place of the neighbours (Sugiyama, Tagawa and Toda, 1981).
+    mean place of the neighbours (Sugiyama, Tagawa and Toda, 1981). A node that holds a graph is a
+    box around the picture of that.
 
     Args:
         labels: Lines of text of each box.
         edges: Pairs of numbers of nodes; no cycles.
         rankdir: `"TB"` layers from top to bottom, `"LR"` from left to right.
+        inner: Graphs that stand in nodes, by the nodes' numbers.
 
     Returns:
         An SVG document as text.
@@ -34,7 +50,42 @@ def graph_svg(
     """
     if rankdir not in ("TB", "LR"):
         raise ValueError(f'rankdir must be "TB" or "LR", got {rankdir!r}')
-    edges = list(dict.fromkeys(edges))
+    layout = _lay(Graph(labels, edges, inner or {}), rankdir == "LR")
+    width, height = (size + 2 * _GAP for size in layout.size)
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height:.0f}" '
+        f'viewBox="{-_GAP:.0f} {-_GAP:.0f} {width:.0f} {height:.0f}">',
+        '<defs><marker id="arrow" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" '
+        'markerHeight="7" orient="auto"><path d="M0,0L8,4L0,8z" fill="#555"/></marker></defs>',
+        '<rect x="-1000" y="-1000" width="100000" height="100000" fill="white"/>',
+        *_draw(layout, 0.0, 0.0),
+        "</svg>",
+        "",
+    ]
+    return "\n".join(parts)
+
+
+@dataclass
+class _Layout:
+    """Where everything of a graph stands, from (0, 0) to `size`."""
+
+    across: bool  # from left to right: layers lie along x
+    labels: Sequence[Sequence[str]]
+    widths: list[float]
+    heights: list[float]
+    level: list[int]
+    routes: list[list[int]]
+    thick: list[float]  # of each layer, along
+    # Centres (side, along): x and y from top to bottom, y and x from left to right.
+    side: dict[int, float]
+    along: dict[int, float]
+    size: tuple[float, float]
+    inner: dict[int, _Layout] = field(default_factory=dict)
+
+
+def _lay(graph: Graph, across: bool) -> _Layout:
+    labels, edges = graph.labels, list(dict.fromkeys(graph.edges))
+    inner = {n: _lay(held, across) for n, held in graph.inner.items()}
     level = _levels(len(labels), edges)
     routes = _routes(len(labels), edges, level)
     layers = _order(level, routes)
@@ -42,51 +93,57 @@ def graph_svg(
         max((len(line) for line in lines), default=0) * _LETTER + 2 * _PAD for lines in labels
     ]
     heights = [max(1, len(lines)) * _LINE + 2 * _PAD for lines in labels]
-    across = rankdir == "LR"
+    for n, held in inner.items():
+        widths[n] = max(widths[n], held.size[0] + 2 * _PAD)
+        heights[n] += held.size[1] + _PAD
     along_size = widths if across else heights
     side_size = heights if across else widths
     thick = [max(along_size[n] for n in layer if n < len(labels)) for layer in layers]
     side, along = _places(layers, side_size, thick)
     depth = sum(thick) + _BETWEEN * max(0, len(thick) - 1)
-    # Places are (side, along): x and y from top to bottom, y and x from left to right.
     breadth = max((side[n] + size / 2 for n, size in _sized(layers, side_size)), default=0.0)
     size = (depth, breadth) if across else (breadth, depth)
+    return _Layout(across, labels, widths, heights, level, routes, thick, side, along, size, inner)
+
+
+def _draw(layout: _Layout, left: float, top: float) -> list[str]:
+    """Arrows and boxes with the layout's corner at a place."""
+    side, along = layout.side, layout.along
+    along_size = layout.widths if layout.across else layout.heights
 
     def at(place: tuple[float, float]) -> str:
-        x, y = (place[1], place[0]) if across else place
-        return f"{x:.1f},{y:.1f}"
+        x, y = (place[1], place[0]) if layout.across else place
+        return f"{left + x:.1f},{top + y:.1f}"
 
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{size[0] + 2 * _GAP:.0f}" '
-        f'height="{size[1] + 2 * _GAP:.0f}" viewBox="{-_GAP:.0f} {-_GAP:.0f} '
-        f'{size[0] + 2 * _GAP:.0f} {size[1] + 2 * _GAP:.0f}">',
-        '<defs><marker id="arrow" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" '
-        'markerHeight="7" orient="auto"><path d="M0,0L8,4L0,8z" fill="#555"/></marker></defs>',
-        '<rect x="-1000" y="-1000" width="100000" height="100000" fill="white"/>',
-    ]
-    for route in routes:
+    parts = []
+    for route in layout.routes:
         start, end = route[0], route[-1]
-        here = (side[start], along[start] + along_size[start] / 2)
-        path = f"M{at(here)}"
-        # Straight beside the boxes of a layer that it passes, bent between layers.
-        for n in route[1:]:
-            half = (along_size[n] if n == end else thick[level[n]]) / 2
-            there = (side[n], along[n] - half)
+        path = f"M{at((side[start], along[start] + along_size[start] / 2))}"
+        # Straight beside the boxes of a layer, bent between layers.
+        for before, n in itertools.pairwise(route):
+            here = (side[before], along[before] + layout.thick[layout.level[before]] / 2)
+            there = (side[n], along[n] - layout.thick[layout.level[n]] / 2)
             middle = (here[1] + there[1]) / 2
-            path += f"C{at((here[0], middle))} {at((there[0], middle))} {at(there)}"
-            here = (side[n], along[n] + half)
-            if n != end:
-                path += f"L{at(here)}"
+            path += f"L{at(here)}C{at((here[0], middle))} {at((there[0], middle))} {at(there)}"
+        if along_size[end] < layout.thick[layout.level[end]]:  # else an arrow of length 0 behind it
+            path += f"L{at((side[end], along[end] - along_size[end] / 2))}"
         parts.append(
             f'<path d="{path}" fill="none" stroke="#555" stroke-width="1.2" '
             'marker-end="url(#arrow)"/>'
         )
-    for n, lines in enumerate(labels):
-        x, y = (along[n], side[n]) if across else (side[n], along[n])
-        width, height = widths[n], heights[n]
+    for n, lines in enumerate(layout.labels):
+        x, y = (along[n], side[n]) if layout.across else (side[n], along[n])
+        width, height = layout.widths[n], layout.heights[n]
+        x, y = left + x, top + y
+        held = layout.inner.get(n)
+        look = (
+            'fill="#eef3fa" stroke="#2a6fbb"'
+            if held is None
+            else 'fill="#fafafa" stroke="#888" stroke-dasharray="5 3"'
+        )
         parts.append(
             f'<rect x="{x - width / 2:.1f}" y="{y - height / 2:.1f}" width="{width:.1f}" '
-            f'height="{height:.1f}" rx="4" fill="#eef3fa" stroke="#2a6fbb"/>'
+            f'height="{height:.1f}" rx="4" {look}/>'
         )
         for i, line in enumerate(lines):
             base = y - height / 2 + _PAD + _LINE * (i + 0.75)
@@ -95,7 +152,9 @@ def graph_svg(
                 f'<text x="{x:.1f}" y="{base:.1f}" text-anchor="middle" font-size="12" '
                 f'font-family="sans-serif"{weight}>{escape(line)}</text>'
             )
-    return "\n".join([*parts, "</svg>", ""])
+        if held is not None:
+            parts += _draw(held, x - held.size[0] / 2, y + height / 2 - _PAD - held.size[1])
+    return parts
 
 
 def _levels(count: int, edges: list[tuple[int, int]]) -> list[int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from densa.utils.graph_svg import graph_svg
+from densa.utils.graph_svg import Graph, graph_svg
 
 
 def model_to_dot(
@@ -26,6 +26,7 @@ def model_to_dot(
     Args: as for `plot_model`.
 
     Raises:
+        TypeError: if it is no model.
         ValueError: if the model is not built.
 
     Example:
@@ -33,15 +34,45 @@ def model_to_dot(
         >>> densa.utils.model_to_dot(model).startswith("digraph")
         True
     """
-    labels, edges = _boxes(
-        model, show_shapes, show_dtype, show_layer_names, show_layer_activations, show_trainable
+    graph = _boxes(
+        model,
+        show_shapes,
+        show_dtype,
+        show_layer_names,
+        expand_nested,
+        show_layer_activations,
+        show_trainable,
     )
-    lines = ["digraph {", f"  rankdir={rankdir}; dpi={int(dpi)};", "  node [shape=box];"]
-    for i, label in enumerate(labels):
+    lines = [f"  rankdir={rankdir}; dpi={int(dpi)}; compound=true;", "  node [shape=box];"]
+    lines += _dot_lines(graph, "n")
+    return "\n".join(["digraph {", *lines, "}"])
+
+
+def _dot_lines(graph: Graph, prefix: str) -> list[str]:
+    lines = []
+    for i, label in enumerate(graph.labels):
         text = "\\n".join(line.replace('"', "'") for line in label)
-        lines.append(f'  n{i} [label="{text}"];')
-    lines += [f"  n{source} -> n{target};" for source, target in edges]
-    return "\n".join([*lines, "}"])
+        if i in graph.inner:
+            held = _dot_lines(graph.inner[i], f"{prefix}{i}_")
+            lines += [f'  subgraph cluster_{prefix}{i} {{ label="{text}"; style=dashed;', *held]
+            lines.append("  }")
+        else:
+            lines.append(f'  {prefix}{i} [label="{text}"];')
+    for source, target in graph.edges:
+        # Graphviz draws between boxes; an edge of a cluster is cut off at its border.
+        ends = [f"ltail=cluster_{prefix}{source}"] if source in graph.inner else []
+        ends += [f"lhead=cluster_{prefix}{target}"] if target in graph.inner else []
+        a, b = _box_in(graph, source, prefix, -1), _box_in(graph, target, prefix, 0)
+        lines.append(f"  {a} -> {b}{' [' + ', '.join(ends) + ']' if ends else ''};")
+    return lines
+
+
+def _box_in(graph: Graph, node: int, prefix: str, which: int) -> str:
+    """The first (0) or last (-1) plain box in a node, the node itself where it holds none."""
+    while node in graph.inner:
+        graph, prefix = graph.inner[node], f"{prefix}{node}_"
+        node = range(len(graph.labels))[which]
+    return f"{prefix}{node}"
 
 
 def _boxes(
@@ -49,10 +80,15 @@ def _boxes(
     show_shapes: bool,
     show_dtype: bool,
     show_layer_names: bool,
+    expand_nested: bool,
     show_layer_activations: bool,
     show_trainable: bool,
-) -> tuple[list[list[str]], list[tuple[int, int]]]:
-    """The lines of each layer's box, and from which box to which data go."""
+) -> Graph:
+    """The lines of each layer's box, from which box to which data go, and boxes in boxes."""
+    if not hasattr(model, "operations"):
+        raise TypeError(
+            f"Expected a model to draw; received {model!r} of type {type(model).__name__}."
+        )
     if not model.built:
         raise ValueError(
             "This model has not yet been built. Build the model first by calling `build()` or by "
@@ -75,15 +111,23 @@ def _boxes(
             lines.append("trainable" if operation.trainable else "frozen")
         return lines
 
-    operations = model.operations
-    number = {id(operation): i for i, operation in enumerate(operations)}
-    edges = [
-        (number[id(x._keras_history[0])], number[id(node.operation)])
-        for node in (model._graph.nodes if model._graph is not None else ())
-        for x in node.inputs
-        if id(x._keras_history[0]) in number and id(node.operation) in number
-    ]
-    return [label(operation) for operation in operations], edges
+    def graph_of(model: Any) -> Graph:
+        operations = model.operations
+        number = {id(operation): i for i, operation in enumerate(operations)}
+        edges = [
+            (number[id(x._keras_history[0])], number[id(node.operation)])
+            for node in (model._graph.nodes if model._graph is not None else ())
+            for x in node.inputs
+            if id(x._keras_history[0]) in number and id(node.operation) in number
+        ]
+        inner = {
+            i: graph_of(operation)
+            for i, operation in enumerate(operations)
+            if expand_nested and getattr(operation, "_graph", None) is not None
+        }
+        return Graph([label(operation) for operation in operations], edges, inner)
+
+    return graph_of(model)
 
 
 def plot_model(
@@ -109,12 +153,13 @@ def plot_model(
         show_dtype: write types.
         show_layer_names: write names beside classes.
         rankdir: `"TB"` from top to bottom, `"LR"` from left to right.
-        expand_nested: accepted for Keras.
+        expand_nested: draw the layers of models inside in boxes around them.
         dpi: resolution of a picture.
         show_layer_activations: write activations.
         show_trainable: write what is frozen.
 
     Raises:
+        TypeError: if it is no model.
         ValueError: if the model is not built, or `rankdir` is another.
         ImportError: if a picture other than SVG is wanted and Graphviz is not installed.
 
@@ -129,10 +174,16 @@ def plot_model(
     path = os.fspath(to_file)
     kind = os.path.splitext(path)[1].lstrip(".").lower() or "png"
     if kind == "svg":
-        labels, edges = _boxes(
-            model, show_shapes, show_dtype, show_layer_names, show_layer_activations, show_trainable
+        labels, edges, inner = _boxes(
+            model,
+            show_shapes,
+            show_dtype,
+            show_layer_names,
+            expand_nested,
+            show_layer_activations,
+            show_trainable,
         )
-        _write(path, graph_svg(labels, edges, rankdir))
+        _write(path, graph_svg(labels, edges, rankdir, inner))
         return
     text = model_to_dot(
         model,
@@ -140,6 +191,7 @@ def plot_model(
         show_dtype=show_dtype,
         show_layer_names=show_layer_names,
         rankdir=rankdir,
+        expand_nested=expand_nested,
         dpi=dpi,
         show_layer_activations=show_layer_activations,
         show_trainable=show_trainable,

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from densa._names import Named
 
-class PyDataset:
+
+class PyDataset(Named):
     """Batches by number; a subclass gives `__len__` and `__getitem__`.
 
     Args:

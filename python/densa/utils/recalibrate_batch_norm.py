@@ -33,6 +33,7 @@ def recalibrate_batch_norm(
         steps: batches to look at; None is all.
 
     Raises:
+        TypeError: for what is no model.
         ValueError: for a model that is not built or without a batch norm to set, data that does not
             fit it or cannot be read again, and statistics that are not finite. The model is then
             as it was.
@@ -43,7 +44,12 @@ def recalibrate_batch_norm(
         >>> model.layers[0].moving_mean.numpy(), model.layers[0].moving_variance.numpy()
         (array([2.], dtype=float32), array([1.], dtype=float32))
     """
-    if not getattr(model, "built", False):
+    if not hasattr(model, "_source"):
+        raise TypeError(
+            f"recalibrate_batch_norm: expected a model, then the data; received {model!r} of type "
+            f"{type(model).__name__}."
+        )
+    if not model.built:
         raise ValueError(
             f"recalibrate_batch_norm: model '{model.name}' is not built; call it once first."
         )

@@ -69,7 +69,7 @@ def split_dataset(
 def _rows(size: float | None, total: int, name: str) -> int | None:
     if size is None:
         return None
-    if isinstance(size, bool) or not isinstance(size, (int, float)) or size < 0:
+    if isinstance(size, bool) or not isinstance(size, (int, float)) or not size >= 0:
         raise ValueError(f"`{name}` must be a number >= 0; got {size!r}.")
     if isinstance(size, float):
         if size > 1:

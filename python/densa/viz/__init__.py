@@ -4,6 +4,10 @@ Every function returns a `matplotlib.figure.Figure` and, given `path`, writes it
 and no global state of pyplot is touched.
 """
 
+from typing import TYPE_CHECKING
+
+from densa._names import suggesting
+
 from ._figure import check_installed
 from .classification import plot_calibration, plot_confusion
 from .distributions import plot_activations, plot_weights
@@ -23,3 +27,6 @@ __all__ = [
     "plot_schedule",
     "plot_weights",
 ]
+
+if not TYPE_CHECKING:  # lest type checkers take every name for known
+    __getattr__ = suggesting(__name__)

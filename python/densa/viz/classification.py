@@ -28,7 +28,8 @@ def plot_confusion(
 
     Args:
         y_true: `(n,)` class ids.
-        y_pred: `(n,)` class ids, or `(n, classes)` scores, whose largest counts.
+        y_pred: `(n,)` class ids, or `(n, classes)` scores, whose largest counts, or `(n, 1)` or
+            `(n,)` probabilities of class 1, which is the answer above 0.5.
         path: The picture to write; its ending names the format. None: none.
         class_names: One for each class; None: their ids.
         normalize: Shares of each true class instead of counts.
@@ -40,7 +41,7 @@ def plot_confusion(
     Raises:
         TypeError: `class_names` is no list.
         ValueError: Lengths that differ, nothing to draw, ids that are negative, predictions that
-            are not finite, too few names, or more classes than fit.
+            are not finite or no probabilities, too few names, or more classes than fit.
         ImportError: matplotlib is not installed.
 
     Example:
@@ -55,14 +56,24 @@ def plot_confusion(
         raise ValueError(
             f"plot_confusion: y_pred holds NaN or inf, first in row {bad}: such a row has no answer"
         )
-    given = scores.argmax(1) if scores.ndim == 2 and scores.shape[1] > 1 else scores
+    given = scores
+    if scores.ndim == 2 and scores.shape[1] > 1:
+        given = scores.argmax(1)
+    elif scores.dtype.kind == "f" and (scores % 1).any():
+        if scores.min() < 0 or scores.max() > 1:
+            raise ValueError(
+                "plot_confusion: y_pred of one column must hold class ids or probabilities of "
+                f"class 1; got numbers from {scores.min():g} to {scores.max():g}. For logits pass "
+                "densa.activations.sigmoid(y_pred)"
+            )
+        given = (scores > 0.5).astype(np.int64)
     guess = _ids("plot_confusion: y_pred", given)
     if truth.size != guess.size or truth.size == 0:
         raise ValueError(
             f"plot_confusion: y_true has {truth.size} rows, y_pred {guess.size}; as many of both "
             "are expected, at least one"
         )
-    classes = int(max(truth.max(), guess.max())) + 1
+    classes = int(max(truth.max(), guess.max(), given is not scores)) + 1
     if scores.ndim == 2:
         classes = max(classes, scores.shape[1])
     if classes > _MOST_CLASSES:

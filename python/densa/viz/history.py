@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ._figure import GRID, TRAINING, VALIDATION, finish, panels
+import numpy as np
+
+from ._figure import FOUND, GRID, TRAINING, VALIDATION, finish, panels
 
 
 def plot_history(
@@ -17,7 +19,8 @@ def plot_history(
 ) -> Any:
     """Learning curves, one panel for each quantity, training and validation in it.
 
-    A mark stands at the best epoch of the validation loss, where there is one. A learning rate
+    A mark stands at the best epoch of the validation loss, where there is one. A panel without a
+    finite value says so. A learning rate
     that changed gets a panel of its own with a logarithmic axis.
 
     Args:
@@ -70,6 +73,12 @@ def plot_history(
             ax.plot(along, curve, marker=".", color=color, label=label)
             if key == "val_loss" and best is not None:
                 ax.plot(along[best], curve[best], "o", mfc="none", color=color, label="best")
+        if not any(np.isfinite(line.get_ydata()).any() for line in ax.lines):
+            words = f"no finite value of {name}:\nNaN or inf in every epoch"
+            ax.text(0.5, 0.5, words, ha="center", color=FOUND, transform=ax.transAxes)
+            known = [epoch for line in ax.lines for epoch in line.get_xdata()]
+            ax.set_xlim(min(known) - 0.5, max(known) + 0.5)
+            ax.set_yticks([])
         ax.set_xlabel("epoch")
         ax.set_ylabel(name)
         ax.xaxis.get_major_locator().set_params(integer=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from densa._numbers import check_real_number
+from densa._numbers import finite_number
 
 from .schedule import LearningRateSchedule, check_positive, check_rates, step_of
 
@@ -42,7 +42,7 @@ class CosineDecay(LearningRateSchedule):
     ) -> None:
         check_positive("CosineDecay", "decay_steps", decay_steps)
         check_rates("CosineDecay", initial_learning_rate=initial_learning_rate, alpha=alpha)
-        check_real_number("CosineDecay: warmup_steps", warmup_steps, least=0)
+        finite_number("CosineDecay: warmup_steps", warmup_steps, least=0)
         if warmup_target is not None:
             check_rates("CosineDecay", warmup_target=warmup_target)
         self.initial_learning_rate = initial_learning_rate
@@ -113,9 +113,7 @@ class CosineDecayRestarts(LearningRateSchedule):
             m_mul=m_mul,
             alpha=alpha,
         )
-        check_real_number("CosineDecayRestarts: t_mul", t_mul)
-        if t_mul < 1.0:
-            raise ValueError(f"CosineDecayRestarts: t_mul must be at least 1; received {t_mul!r}.")
+        finite_number("CosineDecayRestarts: t_mul", t_mul, least=1)
         self.initial_learning_rate = initial_learning_rate
         self.first_decay_steps = first_decay_steps
         self._t_mul = t_mul

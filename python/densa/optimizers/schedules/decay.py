@@ -260,6 +260,11 @@ class PiecewiseConstantDecay(LearningRateSchedule):
         values: Sequence[float],
         name: str = "PiecewiseConstant",
     ) -> None:
+        for what, given in (("boundaries", boundaries), ("values", values)):
+            if isinstance(given, str) or not hasattr(given, "__len__"):
+                raise TypeError(
+                    f"PiecewiseConstantDecay: {what} must be a list of numbers; received {given!r}."
+                )
         if len(boundaries) != len(values) - 1:
             raise ValueError(
                 "PiecewiseConstantDecay: values must hold one item more than boundaries; received "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from densa._numbers import check_real_number
+from densa._numbers import check_real_number, whole_number
 
 from .schedule import LearningRateSchedule, check_positive, check_rates, step_of
 
@@ -56,8 +56,10 @@ class OneCycle(LearningRateSchedule):
         min_momentum: float = 0.85,
         name: str = "OneCycle",
     ) -> None:
-        check_rates("OneCycle", max_learning_rate=max_learning_rate)
-        check_positive("OneCycle", "total_steps", total_steps)
+        check_positive("OneCycle", "max_learning_rate", max_learning_rate)
+        whole_number("OneCycle: total_steps", total_steps)
+        if initial_learning_rate is not None:
+            check_rates("OneCycle", initial_learning_rate=initial_learning_rate)
         if initial_learning_rate is None:
             initial_learning_rate = max_learning_rate / 10
         if final_learning_rate is None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from densa._names import Named
 from densa._numbers import check_real_number
 
 
-class LearningRateSchedule:
+class LearningRateSchedule(Named):
     """A learning rate as a function of the step: write `__call__(step)`.
 
     The optimizer calls it with the number of updates done so far, from 0.
