@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import densa
-from densa.training.data import ArraySource, Feed, StreamSource, make_source
+from densa.training.data import ArraySource, StreamSource, make_source
+from densa.training.feed import Feed
 
 
 def numbers(batches):

@@ -5,7 +5,8 @@ from __future__ import annotations
 from itertools import islice
 from typing import Any
 
-from densa.training.data import ArraySource, Feed, batch_rows
+from densa.training.data import ArraySource, batch_rows
+from densa.training.feed import Feed
 from densa.training.probe import Probe
 from densa.training.recording import kinds, rows_of
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from densa._symbolic import OpCall
+from densa.models.inputs import symbols_of
 
 from .case import Case
 
@@ -26,7 +27,9 @@ def raw_inputs(case: Case) -> list[Any]:
     """The rows of those inputs that reach a layer's weights as they are."""
     model, rows = case.model, case.inputs
     if getattr(model, "_graph", None) is not None:
-        symbols = model._graph.inputs if case.kinds is None else model._match(case.kinds)
+        symbols = (
+            model._graph.inputs if case.kinds is None else symbols_of(model._graph, case.kinds)
+        )
         if symbols is not None and len(symbols) == len(rows):
             found = [_readers(model._graph, [symbol]) == {True} for symbol in symbols]
             return [x for x, raw in zip(rows, found, strict=True) if raw]

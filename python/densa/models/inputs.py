@@ -13,6 +13,7 @@ from densa._masks import carried, set_mask
 from densa._scope import asked
 from densa._symbolic import KerasTensor, is_keras_tensor
 from densa.layers.input_spec import InputSpec, assert_input_compatibility
+from densa.models.graph import Graph
 from densa.utils import tree
 
 
@@ -21,6 +22,45 @@ def same_shape(x: Any, symbol: KerasTensor) -> bool:
     return tuple(x.shape)[1:] == symbol.shape[1:] and (
         symbol.shape[:1] == (None,) == tuple(x.shape)[:1]
     )
+
+
+def symbols_of(graph: Graph, inputs: Any) -> list[KerasTensor] | None:
+    """Return the symbolic tensor for each leaf of the inputs, None where they do not fit."""
+    symbols = graph.inputs
+    if isinstance(inputs, dict) and not isinstance(graph.inputs_struct, dict):
+        names = {s.name: s for s in symbols}
+        keys = sorted(inputs)
+        return [names[k] for k in keys] if all(k in names for k in keys) else None
+    leaves = tree.flatten(inputs)
+    return symbols if len(leaves) == len(symbols) else None
+
+
+def in_order(graph: Graph, inputs: Any, name: str) -> list[Any]:
+    """Return the inputs of the model `name` in the order of its graph's, with their ranks."""
+    symbols, struct = graph.inputs, graph.inputs_struct
+    if isinstance(inputs, dict):
+        keys = list(struct) if isinstance(struct, dict) else [s.name for s in symbols]
+        missing = [k for k in keys if k not in inputs]
+        if missing:
+            raise ValueError(
+                f"Model '{name}' misses the input {missing[0]!r}: it received a dict with "
+                f"keys {sorted(inputs)}, and expects {keys}."
+            )
+        values = (
+            tree.flatten({k: inputs[k] for k in keys})
+            if isinstance(struct, dict)
+            else [inputs[k] for k in keys]
+        )
+    else:
+        values = tree.flatten(inputs)
+    check_tensors(name, values)
+    if len(values) != len(symbols):
+        raise ValueError(
+            f"Model '{name}' expects {len(symbols)} input(s) "
+            f"({[s.name for s in symbols]}), but it received {len(values)}. "
+            f"Shapes received: {[tuple(getattr(v, 'shape', ())) for v in values]}"
+        )
+    return [_fit_rank(v, s, name, i) for i, (v, s) in enumerate(zip(values, symbols, strict=True))]
 
 
 def check_tensors(name: str, values: list[Any]) -> None:
@@ -59,7 +99,7 @@ def in_dtype_of(symbol: KerasTensor, x: Any, placed: Callable[[Any], Any]) -> An
     return carried(x, made)
 
 
-def fit_rank(x: Any, symbol: KerasTensor, name: str, index: int) -> Any:
+def _fit_rank(x: Any, symbol: KerasTensor, name: str, index: int) -> Any:
     """Add or drop a last axis of size one, as Keras does, then check the shape."""
     shape, wanted = tuple(x.shape), symbol.shape
     if shape[1:] == wanted[1:] and shape:

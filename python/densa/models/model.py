@@ -16,7 +16,14 @@ from densa._symbolic import KerasTensor, infer_outputs
 from densa.layers._shapes import is_shape, tree_of_shapes
 from densa.layers.layer import Layer, is_numbers
 from densa.models.graph import Graph, graph_from_config
-from densa.models.inputs import check_tensors, fit_rank, in_dtype_of, same_shape, with_masks
+from densa.models.inputs import (
+    check_tensors,
+    in_dtype_of,
+    in_order,
+    same_shape,
+    symbols_of,
+    with_masks,
+)
 from densa.models.summary import flat_shapes, print_summary
 from densa.training import Trainer
 from densa.utils import tree
@@ -125,7 +132,7 @@ class Model(Trainer, Layer):
             inputs = np.asarray(inputs)
         if isinstance(inputs, (list, tuple)) and len(self._graph.inputs) == 1 and len(inputs) != 1:
             return inputs
-        symbols = self._match(inputs)
+        symbols = symbols_of(self._graph, inputs)
         if symbols is None:
             return inputs
 
@@ -138,51 +145,12 @@ class Model(Trainer, Layer):
 
     def _input_dtypes(self, inputs: Any) -> list[str] | None:
         """Return the type that each leaf of the inputs is cast to, None where that is not known."""
-        symbols = None if self._graph is None else self._match(inputs)
+        symbols = None if self._graph is None else symbols_of(self._graph, inputs)
         return None if symbols is None else [symbol.dtype for symbol in symbols]
 
-    def _match(self, inputs: Any) -> list[KerasTensor] | None:
-        """Return the symbolic tensor for each leaf of the inputs, None where they do not fit."""
-        assert self._graph is not None
-        symbols = self._graph.inputs
-        if isinstance(inputs, dict) and not isinstance(self._graph.inputs_struct, dict):
-            names = {s.name: s for s in symbols}
-            keys = sorted(inputs)
-            return [names[k] for k in keys] if all(k in names for k in keys) else None
-        leaves = tree.flatten(inputs)
-        return symbols if len(leaves) == len(symbols) else None
-
     def _standardize_inputs(self, inputs: Any) -> list[Any]:
-        """Return the inputs as a list in the order of the graph's, with their ranks."""
         assert self._graph is not None
-        symbols = self._graph.inputs
-        struct = self._graph.inputs_struct
-        if isinstance(inputs, dict):
-            keys = list(struct) if isinstance(struct, dict) else [s.name for s in symbols]
-            missing = [k for k in keys if k not in inputs]
-            if missing:
-                raise ValueError(
-                    f"Model '{self.name}' misses the input {missing[0]!r}: it received a dict with "
-                    f"keys {sorted(inputs)}, and expects {keys}."
-                )
-            values = (
-                tree.flatten({k: inputs[k] for k in keys})
-                if isinstance(struct, dict)
-                else [inputs[k] for k in keys]
-            )
-        else:
-            values = tree.flatten(inputs)
-        check_tensors(self.name, values)
-        if len(values) != len(symbols):
-            raise ValueError(
-                f"Model '{self.name}' expects {len(symbols)} input(s) "
-                f"({[s.name for s in symbols]}), but it received {len(values)}. "
-                f"Shapes received: {[tuple(getattr(v, 'shape', ())) for v in values]}"
-            )
-        return [
-            fit_rank(v, s, self.name, i)
-            for i, (v, s) in enumerate(zip(values, symbols, strict=True))
-        ]
+        return in_order(self._graph, inputs, self.name)
 
     @property
     def layers(self) -> list[Layer]:

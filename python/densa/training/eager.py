@@ -20,7 +20,8 @@ from densa.utils import tree
 from densa.utils.batches import pack_x_y_sample_weight
 
 from .check import check_labels
-from .data import Batch, Feed, batch_rows
+from .data import Batch, batch_rows
+from .feed import Feed
 from .interrupt import DeferInterrupt
 from .probe import Probe, Recorded
 from .recording import kinds, rows_of, signature

@@ -21,8 +21,9 @@ from densa.utils import tree
 from . import constraining
 from .arrays import DataTypes, array_dtype, warn_non_finite
 from .check import check_devices, check_labels, shapes_for_labels
-from .data import ArraySource, Batch, Feed, batch_rows
+from .data import ArraySource, Batch, batch_rows
 from .eager import EagerRunner, Logs, groups, report_of, to_numbers
+from .feed import Feed
 from .gradients import Gradients, GradientSteps
 from .probe import Probe, Recorded
 from .recording import has_fixed_batch, kinds, rows_of, signature, symbols

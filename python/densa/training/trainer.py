@@ -14,7 +14,8 @@ from densa.utils.batches import unpack_x_y_sample_weight
 
 from .arrays import DataTypes, check_rows, class_weights, is_data, to_arrays
 from .check import check_input_shapes, check_labels, classes_of
-from .data import ArraySource, Feed, Source, make_source
+from .data import ArraySource, Source, make_source
+from .feed import Feed
 from .steps import Steps
 from .turns import one_at_a_time
 
