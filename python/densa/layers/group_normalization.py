@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from densa import _core, constraints, initializers, regularizers
-from densa._numbers import whole_number
-from densa._numbers import check_axis
+from densa._numbers import check_axis, whole_number
 from densa.layers._helpers import along, as_float, axes_of, reshape_rows, sizes_of
 from densa.layers.input_spec import InputSpec
 from densa.layers.layer import Layer
@@ -41,6 +40,8 @@ class GroupNormalization(Layer):
         >>> layer(np.array([[1.0, 3.0, 10.0, 30.0]], "float32")).numpy().round(4).tolist()
         [[-1.0, 1.0, -1.0, 1.0]]
     """
+
+    _passes_masks = True
 
     def __init__(
         self,
