@@ -57,6 +57,8 @@ def test_masks_live_as_long_as_their_tensors():
         layers.Dropout(0.5),
         layers.LayerNormalization(),
         layers.BatchNormalization(),
+        layers.GroupNormalization(3),
+        layers.TimeDistributed(layers.Dense(2)),
         layers.Lambda(lambda x: x * 2, mask=lambda x, mask: mask),
         densa.Sequential([layers.Dense(3, "relu"), layers.Dense(2)]),
     ],
@@ -134,6 +136,17 @@ def test_moments_of_what_counts():
     np.testing.assert_allclose(layer(x, mask=KEPT), layer(x))
     with pytest.raises(ValueError, match="one axis less than the input"):
         layer(x, training=True, mask=KEPT[:, 0])
+
+
+def test_steps_of_a_sequence_have_their_part_of_the_mask():
+    class Counted(layers.Layer):
+        _passes_masks = True
+
+        def call(self, inputs, mask=None):
+            return inputs * densa.ops.expand_dims(densa.ops.cast(mask, "float32"), -1)
+
+    out = layers.TimeDistributed(Counted())(X + 1.0, mask=KEPT)
+    np.testing.assert_allclose(out.numpy(), (X + 1.0) * KEPT[..., None])
 
 
 def weights(reduction, sample_weight):

@@ -41,6 +41,8 @@ class GroupNormalization(Layer):
         [[-1.0, 1.0, -1.0, 1.0]]
     """
 
+    _passes_masks = True
+
     def __init__(
         self,
         groups: int = 32,

@@ -27,6 +27,8 @@ class TimeDistributed(Wrapper):
         (5, 7, 2)
     """
 
+    _passes_masks = True
+
     def _step_shape(self, input_shape: Any) -> tuple[Any, ...]:
         shape = tuple(input_shape)
         if len(shape) < 3 or not shape[1]:
@@ -40,9 +42,13 @@ class TimeDistributed(Wrapper):
     def build(self, input_shape: Any = None) -> None:
         super().build(self._step_shape(input_shape))
 
-    def call(self, inputs: Any, training: bool | None = None) -> Any:
+    def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
+        """Call the layer for each step, with that step's part of the mask if it takes one."""
         self._step_shape(inputs.shape)
-        return ops.stack([self.layer(inputs[:, t]) for t in range(inputs.shape[1])], axis=1)
+        masked = mask is not None and "mask" in self.layer._call_signature.parameters
+        steps = range(inputs.shape[1])
+        kwargs = [{"mask": mask[:, t]} if masked else {} for t in steps]
+        return ops.stack([self.layer(inputs[:, t], **kwargs[t]) for t in steps], axis=1)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         rows, *rest = self.layer.compute_output_shape(self._step_shape(input_shape))
