@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from densa._names import suggesting
+
 if TYPE_CHECKING:
     from densa.sklearn import SKLearnClassifier, SKLearnRegressor, SKLearnTransformer
 
@@ -12,7 +14,7 @@ __all__ = ["SKLearnClassifier", "SKLearnRegressor", "SKLearnTransformer"]
 
 def __getattr__(name: str) -> Any:
     if name not in __all__:
-        raise AttributeError(f"module 'densa.wrappers' has no attribute {name!r}.")
+        suggesting(__name__)(name)
     from densa import sklearn
 
     return getattr(sklearn, name)

@@ -414,8 +414,12 @@ STATIC = graph([("Relu", "c", "y", {})], [("x", F, ["n", 3])], [("y", F, [4, 3])
 @pytest.mark.parametrize(
     ("words", "proto"),
     [
-        (r"node 0 \(TopK, giving", graph([("TopK", "x k", "y i", {})], [("x", F, ["n", 3])],
-                                         [("y", F, ["n", 2])], {"k": np.int64([2])})),
+        (r"node 0 \(TopK, giving.*takes 4 elements of an axis of 3",
+         graph([("TopK", "x k", "y i", {})], [("x", F, ["n", 3])],
+               [("y", F, ["n", 4])], {"k": np.int64([4])})),
+        (r"node 0 \(TopK, giving.*sorts the rows",
+         graph([("TopK", "x k", "y i", {"axis": 0})], [("x", F, ["n", 3])],
+               [("y", F, [2, 3])], {"k": np.int64([2])})),
         ("LRN, giving y.*no counterpart", one("LRN", {"size": 1}, shape=("n", 3, 2, 2))),
         ("'shape' of 'type' is required", NO_SHAPE),
         ("'x' is of type float16", HALF),

@@ -75,6 +75,8 @@ CASES = {
     "embedding": [(L.Embedding(5, 2), IDS)],
     "take": [(lambda x: ops.take(x, [2, 0], axis=1), X)],
     "take_along": [(lambda x, i: ops.take_along_axis(x, i, axis=1), X[:2], IDS)],
+    "argsort": [(lambda x: ops.argsort(x, axis=1), X), (lambda x: ops.top_k(x, 3)[0], X),
+                (lambda x: ops.sort(ops.reshape(x, (-1, 2, 3)), axis=1), X)],
     "one_hot": [(lambda x: ops.one_hot(x, 4), IDS)],
     "slice": [(lambda x: x[:, 1:5:2], X), (lambda x: x[:, ::-1], X)],
     "reshape": [(lambda x: ops.reshape(x, (-1, 2, 3)), X)],

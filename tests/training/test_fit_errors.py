@@ -174,9 +174,9 @@ def test_weights_of_losses_that_do_not_exist():
         ValueError, match=r"`loss_weights` has 2 entries but the model has 1 output"
     ):
         model.compile("sgd", "mse", loss_weights=[1, 2])
-    with pytest.raises(ValueError, match="loss_weights must be a number, not NaN"):
+    with pytest.raises(ValueError, match="`loss_weights`: a weight must be a number, not NaN"):
         model.compile("sgd", "mse", loss_weights=float("nan"))
-    with pytest.raises(TypeError, match="loss_weights must be a number"):
+    with pytest.raises(TypeError, match="`loss_weights`: a weight must be a number"):
         two_outputs().compile("sgd", "mse", loss_weights={"main": "a"})
     assert model.optimizer is None
 

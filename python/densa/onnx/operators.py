@@ -333,6 +333,25 @@ def _argument(r: GraphReader, node: OnnxNode) -> Any:
     return r.call(ops.cast, y, "int64")
 
 
+def _top_k(r: GraphReader, node: OnnxNode) -> Any:
+    x, count = r.tensor(node), node.get("k")  # an attribute in files before opset 10
+    given = r.array(node, 1, "k") if count is None else count
+    k, axis = int(np.asarray(given).reshape(())), node.get("axis", -1) % x.ndim
+    if x.shape[axis] is None:
+        raise Refusal("sorts the rows of the batch")
+    if k > x.shape[axis]:
+        raise Refusal(f"takes {k} elements of an axis of {x.shape[axis]}")
+    inner = axis != x.ndim - 1
+    lines = r.call(ops.swapaxes, x, axis, -1) if inner else x
+    if node.get("largest", 1):
+        values, ids = r.call(ops.top_k, lines, k)
+    else:
+        ids = r.call(get_item, r.call(ops.argsort, lines), (..., slice(k)))
+        values = r.call(ops.take_along_axis, lines, ids, axis=-1)
+    found = [values, r.call(ops.cast, ids, "int64")]
+    return [r.call(ops.swapaxes, y, axis, -1) for y in found] if inner else found
+
+
 def _softmax(r: GraphReader, node: OnnxNode) -> Any:
     x = r.tensor(node)
     function = ops.softmax if node.op == "Softmax" else ops.log_softmax
@@ -370,6 +389,7 @@ OPERATORS: dict[str, Callable[[GraphReader, OnnxNode], Any]] = {
     "Softmax": _softmax,
     "Split": _split,
     "Squeeze": _squeeze,
+    "TopK": _top_k,
     "Transpose": _transpose,
     "Unsqueeze": _unsqueeze,
 }

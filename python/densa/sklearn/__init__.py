@@ -12,6 +12,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from densa._names import suggesting
+
 if TYPE_CHECKING:
     from densa.sklearn.mlp import DensaClassifier, DensaRegressor
     from densa.sklearn.wrapped import SKLearnClassifier, SKLearnRegressor, SKLearnTransformer
@@ -27,7 +29,7 @@ _NAMES = {
 
 def __getattr__(name: str) -> Any:
     if name not in _NAMES:
-        raise AttributeError(f"module 'densa.sklearn' has no attribute {name!r}.")
+        suggesting(__name__)(name)
     try:
         importlib.import_module("sklearn")
     except ImportError as error:
