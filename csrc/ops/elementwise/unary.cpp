@@ -97,41 +97,41 @@ void map_filled(const View& out, const std::array<View, N>& in, const F& f) {
   });
 }
 
-template <UnaryIndex kIndex>
-struct UnaryOp {
-  static const UnaryKernel& kernel() { return unary_table().kernels[kIndex]; }
+// One body for all of them: each would be some kB of code.
+std::vector<TypeInfo> infer_unary(UnaryIndex index, std::span<const TypeInfo> in,
+                                  const Attrs& attrs) {
+  const UnaryKernel& kernel = unary_table().kernels[index];
+  check_inputs(in, 1, kernel.name);
+  if (!(is_integer(in[0].dtype) && knows_integers(index))) check_floating(in[0], kernel.name);
+  parameter(kernel, attrs);
+  return {in[0]};
+}
 
-  static std::vector<TypeInfo> infer(std::span<const TypeInfo> in, const Attrs& attrs) {
-    check_inputs(in, 1, kernel().name);
-    if (!(is_integer(in[0].dtype) && knows_integers(kIndex))) check_floating(in[0], kernel().name);
-    parameter(kernel(), attrs);
-    return {in[0]};
-  }
+std::vector<Value> grad_unary(UnaryIndex index, const GradCall& call) {
+  if (call.dy[0] == nullptr) return {nullptr};
+  const UnaryKernel& kernel = unary_table().kernels[index];
+  // As two casts would: the gradient comes through 16 bits too.
+  if (rounds_to_half(index)) return {call.build.apply(kernel.name, {call.dy[0]})};
+  if (kernel.saved == Saved::kNone) return {nullptr};
+  Attrs attrs = call.attrs;
+  attrs.set("fn", std::string(kernel.name));
+  const Value& saved = kernel.saved == Saved::kInput ? call.in[0] : call.out[0];
+  return {call.build.apply("unary_slope", {saved, call.dy[0]}, attrs)};
+}
 
-  static std::vector<Value> grad(const GradCall& call) {
-    if (call.dy[0] == nullptr) return {nullptr};
-    // As two casts would: the gradient comes through 16 bits too.
-    if (rounds_to_half(kIndex)) return {call.build.apply(kernel().name, {call.dy[0]})};
-    if (kernel().saved == Saved::kNone) return {nullptr};
-    Attrs attrs = call.attrs;
-    attrs.set("fn", std::string(kernel().name));
-    const Value& saved = kernel().saved == Saved::kInput ? call.in[0] : call.out[0];
-    return {call.build.apply("unary_slope", {saved, call.dy[0]}, attrs)};
-  }
-
-  static void eval(const EvalCall& call) {
-    const View& y = call.out[0];
-    if (!is_floating(y.dtype)) return eval_integers(kIndex, y, call.in[0]);
-    const double number = parameter(kernel(), call.attrs);
-    for_float(y.dtype, [&](auto zero) {
-      using T = decltype(zero);
-      const auto value = kernel().template fns<T>().value;
-      map_filled<T, 1>(y, {call.in[0]}, [&](T* dst, const auto& src, std::size_t n) {
-        value(dst, src[0], n, &number);
-      });
+void eval_unary(UnaryIndex index, const EvalCall& call) {
+  const View& y = call.out[0];
+  if (!is_floating(y.dtype)) return eval_integers(index, y, call.in[0]);
+  const UnaryKernel& kernel = unary_table().kernels[index];
+  const double number = parameter(kernel, call.attrs);
+  for_float(y.dtype, [&](auto zero) {
+    using T = decltype(zero);
+    const auto value = kernel.template fns<T>().value;
+    map_filled<T, 1>(y, {call.in[0]}, [&](T* dst, const auto& src, std::size_t n) {
+      value(dst, src[0], n, &number);
     });
-  }
-};
+  });
+}
 
 const UnaryKernel& kernel_of(const Attrs& attrs, const char* op) {
   const std::string name = attrs.get_string("fn", "");
@@ -194,8 +194,12 @@ std::vector<TypeInfo> infer_curve(std::span<const TypeInfo> in, const Attrs& att
 
 template <UnaryIndex kIndex>
 Op unary_op(const char* name) {
-  using This = UnaryOp<kIndex>;
-  Op op{name, &This::infer, &This::grad, &This::eval};
+  Op op{name,
+        [](std::span<const TypeInfo> in, const Attrs& attrs) {
+          return infer_unary(kIndex, in, attrs);
+        },
+        [](const GradCall& call) { return grad_unary(kIndex, call); },
+        [](const EvalCall& call) { eval_unary(kIndex, call); }};
   op.any_strides = true;
   return op;
 }
