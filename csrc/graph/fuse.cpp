@@ -14,6 +14,11 @@ bool is(const ProgramNode& node, std::string_view op) {
   return node.kind == NodeKind::kOp && op == node.op->name;
 }
 
+// Pairs have stages for rows of numbers alone; other shapes run op by op.
+bool rows_of_numbers(const TypeInfo& type) {
+  return type.shape.rank() == 2 && type.shape[0] != 0 && type.shape[1] > 0;
+}
+
 // The attributes of an activation without the name of the activation itself.
 Attrs without(const Attrs& attrs, std::string_view name) {
   Attrs rest;
@@ -45,7 +50,8 @@ void pair_activations(Program& program) {
   Rewriter rewriter(program);
   rewriter.run([&](const ProgramNode& node) {
     if (node.kind != NodeKind::kOp) return false;
-    if (node.in.size() == 1 && find_unary(node.op->name) != nullptr) {
+    if (node.in.size() == 1 && find_unary(node.op->name) != nullptr &&
+        rows_of_numbers(program.values[node.in[0]].type)) {
       const std::string key = cat(node.op->name, '|', node.attrs.text(), '|', node.in[0]);
       if (!wanted.count(key)) return false;
       Attrs attrs = node.attrs;
@@ -74,6 +80,7 @@ void pair_losses(Program& program) {
     for (std::size_t g = 0; g < program.nodes.size(); ++g) {
       if (!is(program.nodes[g], grad_name)) continue;
       const ProgramNode grad = program.nodes[g];
+      if (!rows_of_numbers(program.values[grad.in[0]].type)) continue;
       for (std::size_t l = 0; l < g; ++l) {
         const ProgramNode& loss = program.nodes[l];
         if (!is(loss, name) || loss.in[0] != grad.in[0] || loss.in[1] != grad.in[1] ||
