@@ -9,6 +9,9 @@
 enable_testing()
 add_custom_target(native_tests) # these programs and what they need, no more
 file(GLOB native_tests CONFIGURE_DEPENDS tests/native/*.cpp)
+if(DENSA_NATIVE_TESTS_EXCEPT) # a regular expression
+  list(FILTER native_tests EXCLUDE REGEX "${DENSA_NATIVE_TESTS_EXCEPT}")
+endif()
 
 file(GLOB densa_emulation CONFIGURE_DEPENDS csrc/cuda/emulation/*.cpp)
 add_library(densa_emulation STATIC ${densa_emulation} csrc/cuda/launch.cpp
