@@ -226,6 +226,34 @@ def test_csv_logger(tmp_path):
     assert path.read_text() == "epoch;loss\n0;0.5\n"
 
 
+def test_the_history_of_a_file_holds_its_epoch(tmp_path):
+    class Own(Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            logs["own"] = 10.0 + epoch
+            self.model.history.history.setdefault("beside", []).append(epoch)
+            if epoch == 2:
+                raise RuntimeError("stop")
+
+    model = densa.Sequential([densa.Input((1,)), densa.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    x = np.ones((4, 1), "f4")
+    save = ModelCheckpoint(str(tmp_path / "{epoch}.densa"))
+    with pytest.raises(RuntimeError, match="stop"):
+        model.fit(x, x, epochs=3, callbacks=[Own(), save], verbose=0)
+    # The epoch that an error ended is not kept.
+    history = model.history
+    assert history.epoch == [0, 1]
+    assert len(history.history["loss"]) == 2
+    assert history.history["own"] == [10.0, 11.0]
+    assert history.history["beside"] == [0, 1, 2]
+    for epoch in (1, 2):
+        found = densa.models.load_model(tmp_path / f"{epoch}.densa").history
+        assert found.epoch == history.epoch[:epoch]
+        for name, column in found.history.items():
+            assert column == history.history[name][:epoch]
+        assert found.history.keys() == history.history.keys()
+
+
 def test_history():
     history = History()
     drive(history, [2.0, 1.0], "loss")

@@ -70,3 +70,31 @@ def test_a_mixed_policy_rounds_the_kernel_alone():
     v = dense.kernel.numpy().astype("f8")
     # The scale is the length that was drawn, so the kernel is v, rounded once to 8 bits.
     np.testing.assert_allclose(np.asarray(y.numpy(), "f8"), v, rtol=2.0**-8)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("eager", [False, True], ids=["plan", "eager"])
+def test_a_column_of_zeros_gives_zeros(dtype, eager):
+    model = net(dtype)
+    model.compile(densa.optimizers.SGD(0.1), "mse", run_eagerly=eager)
+    g, v, b = model.get_weights()
+    g[1], v[:, 1] = 0, 0
+    model.set_weights([g, v, b])
+    x, y = X.astype(dtype), Y.astype(dtype)
+    want = x.astype("f8") @ (g * v / np.maximum(np.linalg.norm(v, axis=0), 1e-9)) + b
+    np.testing.assert_allclose(model.predict(x, verbose=0), want, rtol=1e-5, atol=1e-5)
+    model.fit(x, y, verbose=0)
+    assert all(np.isfinite(w).all() for w in model.get_weights())
+    np.testing.assert_array_equal(model.get_weights()[1][:, 1], 0)
+
+
+@pytest.mark.cpu_only("a predictor of the CPU")
+def test_a_column_of_zeros_frozen():
+    model = net("float32")
+    g, v, b = model.get_weights()
+    v[:, 1] = 0  # and a scale that is not
+    model.set_weights([g, v, b])
+    x = X.astype("f4")
+    due = model.predict(x, verbose=0)
+    np.testing.assert_array_equal(due[:, 1], 0)
+    np.testing.assert_allclose(model.freeze()(x), due, rtol=1e-5, atol=1e-6)

@@ -33,8 +33,8 @@ def test_every_type(dtype):
         assert ordered.dtype == dtype
         np.testing.assert_array_equal(ordered.numpy(), np.sort(x, axis))
     np.testing.assert_array_equal(ops.argsort(t, axis=None), np.argsort(x, None, kind="stable"))
-    # Largest first: NaN last here too, and the first of equal ones first.
-    line = [(v != v, -float(v) if v == v else 0.0, i) for i, v in enumerate(x[2, 1])]
+    # Largest first: NaN before them, and the first of equal ones first.
+    line = [(v == v, -float(v) if v == v else 0.0, i) for i, v in enumerate(x[2, 1])]
     if dtype not in ("int64", "uint64"):  # whose largest are no floats
         values, places = ops.top_k(t[2, 1], 4)
         assert places.numpy().tolist() == [i for *_, i in sorted(line)][:4]
@@ -106,3 +106,64 @@ def test_errors():
         _core.apply("argsort", densa.asarray(np.zeros(3, "int8")))
     with pytest.raises(ValueError, match="argsort: a scalar"):
         _core.apply("argsort", densa.asarray(np.float32(1)))
+
+
+METHODS = ["linear", "lower", "higher", "midpoint", "nearest"]
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("axis", [None, 0, 1, -1])
+def test_quantiles_of_lines_with_nan(axis, method):
+    x = np.random.default_rng(8).normal(size=(4, 5, 3)).astype("f4")
+    x[1, 2, 0] = x[3, 0, 0] = x[3, 4, 1] = np.nan
+    for q in (0.0, 0.3, 1.0, [0.2, 0.5]):
+        got = ops.quantile(x, q, axis=axis, method=method, keepdims=True)
+        want = np.quantile(x, q, axis=axis, method=method, keepdims=True)
+        np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(ops.median(x, axis), np.median(x, axis), rtol=1e-5, atol=1e-6)
+
+
+def test_quantiles_of_no_elements():
+    x = np.zeros((3, 0, 2), "f4")
+    for axis in (None, 1):
+        for keep in (False, True):
+            got = ops.median(x, axis, keepdims=keep).numpy()
+            want = np.full(np.sum(x, axis, keepdims=keep).shape, np.nan)
+            np.testing.assert_array_equal(got, want, strict=False)
+            assert got.shape == want.shape
+        with pytest.raises(ValueError, match="quantile: there are no elements"):
+            ops.quantile(x, 0.5, axis=axis)
+    assert ops.median(x, axis=0).shape == (0, 2)
+    assert ops.median(np.zeros((0,), "i4")).dtype == "float32"
+
+
+class Middle(densa.Model):
+    def call(self, x):
+        return ops.concatenate(
+            [ops.median(x, axis=1, keepdims=True), ops.quantile(x, 0.3, axis=1, keepdims=True)], 1
+        )
+
+
+@pytest.mark.filterwarnings("ignore:x holds a non-finite number")
+def test_a_recorded_step_gives_nan_for_a_line_with_nan():
+    x = np.random.default_rng(9).normal(size=(4, 5)).astype("f4")
+    x[2, 1] = np.nan
+    model = Middle()
+    model.compile("sgd", "mse")
+    got = model.predict(x, verbose=0)
+    want = np.stack([np.median(x, 1), np.quantile(x, 0.3, axis=1)], 1)
+    np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-6)
+
+
+def test_places_of_nan():
+    nan = np.float32("nan")
+    x = np.array([[nan, 0], [2, 9]], "f4")
+    for edges in (np.array([1, 2, 3], "f4"), np.array([1, 2, nan, nan], "f4")):
+        for side in ("left", "right"):
+            got = ops.searchsorted(edges, x, side=side)
+            np.testing.assert_array_equal(got, np.searchsorted(edges, x, side=side))
+        np.testing.assert_array_equal(ops.searchsorted(edges, np.float16("nan")), sum(edges > 0))
+    np.testing.assert_array_equal(ops.digitize(x, [1.0, 3.0]), np.digitize(x, [1.0, 3.0]))
+    values, ids = ops.top_k(np.array([1, nan, 3, 3, nan], "f4"), 4)
+    np.testing.assert_array_equal(values, [nan, nan, 3, 3])
+    assert ids.numpy().tolist() == [1, 4, 2, 3]

@@ -16,6 +16,7 @@ X = np.ones((8, 2), "f4")
         ("epochs", -1, ValueError),
         ("initial_epoch", -1, ValueError),
         ("initial_epoch", "a", TypeError),
+        ("validation_batch_size", 0, ValueError),
         ("validation_split", "a", TypeError),
         ("validation_split", float("nan"), ValueError),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from typing import Any
 
 from .backup_and_restore import Backup, BackupAndRestore
@@ -195,8 +196,15 @@ class CallbackList:
             callback.on_epoch_begin(epoch, {} if logs is None else logs)
 
     def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
+        logs = {} if logs is None else logs
+        history = self._history
         for callback in self.callbacks:
-            callback.on_epoch_end(epoch, {} if logs is None else logs)
+            if callback is history:
+                history = None
+            # A file that a callback writes before History's turn holds this epoch too. History
+            # keeps its place, for callbacks add to the logs.
+            with nullcontext() if history is None else history.knowing(epoch, logs):
+                callback.on_epoch_end(epoch, logs)
 
     def _all(self, hook: str, logs: Logs) -> None:
         for callback in self.callbacks:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from .callback import Callback
@@ -62,6 +64,28 @@ class History(Callback):
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self.epoch = []
         self.history = _Epochs()
+
+    @contextmanager
+    def knowing(self, epoch: int, logs: dict[str, Any]) -> Iterator[None]:
+        """Holds an epoch's logs for a while, before `on_epoch_end` keeps them for good.
+
+        Args:
+            epoch: Its number.
+            logs: What it gave so far; callbacks may add to it.
+        """
+        history, epochs = self.history, self.epoch
+        columns = {key: history.setdefault(key, []) for key in logs}
+        epochs.append(epoch)
+        for key, column in columns.items():
+            column.append(logs[key])
+        try:
+            yield
+        finally:
+            epochs.pop()
+            for key, column in columns.items():
+                column.pop()
+                if not column:
+                    del history[key]
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self.epoch.append(epoch)

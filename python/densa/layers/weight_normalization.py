@@ -63,7 +63,9 @@ class WeightNormalization(Wrapper):
         try:
             v = variable.value
             squares = _core.apply("sum", _core.apply("square", v), axis=[0], keepdims=True)
-            return v * (self.scale / _core.apply("sqrt", squares))
+            # A column of zeros stays one: not 0/0.
+            lengths = _core.apply("sqrt", _core.apply("maximum", squares, 1e-30))
+            return v * (self.scale / lengths)
         finally:
             _core.set_autocast(variables_as)
 

@@ -17,6 +17,9 @@ def tversky(
 ) -> Any:
     """`1 - TP / (TP + α·FP + β·FN)` with `TP = Σ y·p`, `FP = Σ (1-y)·p`, `FN = Σ y·(1-p)`.
 
+    Alpha weights false positives and beta false negatives, as Keras' text says; Keras' own code
+    (3.15) computes the opposite, so exchange the two where they come from there.
+
     Args:
         y_true: Labels 0 and 1, `(rows, …)`.
         y_pred: Probabilities, the same shape.
@@ -71,6 +74,9 @@ def dice(y_true: Any, y_pred: Any, axis: Any = None) -> Any:
 
 class Tversky(LossFunctionWrapper):
     """`1 - TP / (TP + α·FP + β·FN)` of labels 0 and 1 and probabilities.
+
+    Alpha weights false positives and beta false negatives, as Keras' text says; Keras' own code
+    (3.15) computes the opposite, so exchange the two where they come from there.
 
     Args:
         alpha: `α`, weight of false positives.

@@ -187,7 +187,8 @@ def top_k(x: Any, k: int, sorted: bool = True) -> Any:
         sorted: accepted for Keras; they always come largest first.
 
     Returns:
-        `(values, indices)`, both with k elements along the last axis.
+        `(values, indices)`, both with k elements along the last axis; NaN before numbers, as in
+        NumPy's order backwards, and equal elements as they lie.
 
     Raises:
         ValueError: if there are no k elements.
@@ -202,7 +203,11 @@ def top_k(x: Any, k: int, sorted: bool = True) -> Any:
         raise ValueError(
             f"top_k: x of shape {tuple(x.shape)} has no {k} elements in its last axis."
         )
-    ids = _order(x, x.ndim - 1, descending=True)[..., :k]
+    if config.is_float(x.dtype):
+        # Rising order puts NaN last; backwards twice, equal elements stay as they lie.
+        ids = (x.shape[-1] - 1) - _order(x[..., ::-1], x.ndim - 1)[..., ::-1][..., :k]
+    else:
+        ids = _order(x, x.ndim - 1, descending=True)[..., :k]
     return take_along_axis(x, ids, axis=-1), ids
 
 
@@ -219,8 +224,11 @@ def quantile(
         method: between two elements: "linear", "lower", "higher", "midpoint" or "nearest".
         keepdims: keep the axis with size one.
 
+    Returns:
+        The values; NaN where there is NaN among the elements.
+
     Raises:
-        ValueError: if a share is outside [0, 1] or the method unknown.
+        ValueError: if a share is outside [0, 1], the method unknown, or there are no elements.
 
     Example:
         >>> float(densa.ops.quantile([1.0, 2.0, 3.0, 4.0], 0.5))
@@ -231,8 +239,15 @@ def quantile(
         raise ValueError(f"quantile: q must lie between 0 and 1; got {q!r}.")
     rank = tensor(x).ndim
     x, where = _flat(x, axis, "quantile")
+    if x.shape[where] == 0:
+        raise ValueError(f"quantile: there are no elements along axis {axis} of shape {x.shape}.")
     ordered = sort(floating(x), axis=where)
     parts = [_quantile(ordered, where, float(share), method) for share in shares.ravel()]
+    if config.is_float(x.dtype):
+        # Not by the last one in order: ONNX leaves open where NaN is sorted to.
+        holes = apply("cast", apply("isnan", x), dtype="int32")
+        whole = apply("equal", apply("sum", holes, axis=[where]), 0)
+        parts = [apply("where", whole, part, scalar(float("nan"), part)) for part in parts]
     if keepdims:
         shape = [1] * rank if axis is None else [*x.shape[:where], 1, *x.shape[where + 1 :]]
         parts = [reshaped(part, shape) for part in parts]
@@ -268,10 +283,18 @@ def median(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
         axis: the axis to look along; None flattens x.
         keepdims: keep the axis with size one.
 
+    Returns:
+        The medians; NaN where there is NaN among the elements, or no element.
+
     Example:
         >>> float(densa.ops.median([3.0, 1.0, 2.0]))
         2.0
     """
+    x = tensor(x)
+    axes = range(x.ndim) if axis is None else [place(axis, x.ndim, "median")]
+    if 0 in [x.shape[i] for i in axes]:
+        none = apply("sum", floating(x), axis=list(axes), keepdims=keepdims)
+        return none + float("nan")
     return quantile(x, 0.5, axis=axis, keepdims=keepdims)
 
 
@@ -303,7 +326,15 @@ def searchsorted(sorted_sequence: Any, values: Any, side: str = "left") -> Any:
         )
     each = reshaped(x, [*x.shape, 1])
     below = apply("less" if side == "left" else "less_equal", edges, each)
-    return apply("sum", apply("cast", below, dtype="int32"), axis=[x.ndim])
+    found = apply("sum", apply("cast", below, dtype="int32"), axis=[x.ndim])
+    if not config.is_float(x.dtype):
+        return found
+    # NaN belongs behind all numbers, and before or behind other NaN.
+    if side == "left":
+        last = apply("sum", apply("cast", apply("equal", edges, edges), dtype="int32"))
+    else:
+        last = scalar(known_size(edges, 0, "searchsorted"), found)
+    return apply("where", apply("isnan", x), last, found)
 
 
 @public

@@ -116,6 +116,8 @@ class Trainer(Steps):
         self._require_compiled("calling `fit()`")
         epochs = whole_number("epochs", epochs, least=0)
         initial_epoch = whole_number("initial_epoch", initial_epoch, least=0)
+        if validation_batch_size is not None:
+            validation_batch_size = whole_number("`validation_batch_size`", validation_batch_size)
         if validation_split is not None:
             check_real_number("validation_split", validation_split)
         x, y, sample_weight, validation_data = _split_off(
@@ -128,7 +130,7 @@ class Trainer(Steps):
         feed = Feed(source, steps_per_epoch)
         validation = None
         if validation_data is not None:
-            size = validation_batch_size or batch_size
+            size = batch_size if validation_batch_size is None else validation_batch_size
             validation = Feed(
                 self._source(*_validation_parts(validation_data), batch_size=size),
                 validation_steps,
