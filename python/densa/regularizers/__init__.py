@@ -179,18 +179,7 @@ class OrthogonalRegularizer(Regularizer):
 # Keras' names in small letters.
 l1, l2, l1_l2, orthogonal_regularizer = L1, L2, L1L2, OrthogonalRegularizer
 
-
-class _Regularizers(Family):
-    def _made(self, kind: type, name: str) -> Any:
-        if kind is L1L2:
-            raise ValueError(
-                f"The regularizer {name!r} by its name alone penalises nothing: both of its "
-                "factors are 0. Pass densa.regularizers.L1L2(l1=..., l2=...)."
-            )
-        return super()._made(kind, name)
-
-
-_family = _Regularizers(
+_family = Family(
     "regularizer",
     "densa.regularizers",
     {
