@@ -221,6 +221,7 @@ LAYERS = {
     "EinsumDense": lambda: layers.EinsumDense("ab,bc->ac", 3),
     "GroupNormalization": lambda: layers.GroupNormalization(1),
     "SpectralNormalization": lambda: layers.SpectralNormalization(layers.Dense(3)),
+    "WeightNormalization": lambda: layers.WeightNormalization(layers.Dense(3)),
     "RepeatVector": lambda: layers.RepeatVector(2),
     "Lambda": lambda: layers.Lambda(lambda x: x * 2),
     "Permute": lambda: layers.Permute((1,)),
