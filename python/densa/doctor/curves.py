@@ -72,7 +72,7 @@ def _falls(case: Case) -> bool:
     # Far above chance and on the way down: a bad start, not a divergence. A fall that follows a
     # rise within the first epoch is none; a first look is one batch, and its loss is noisy.
     loss = case.loss
-    first = case.looks[0] if case.looks else loss[0]
+    first = case.start[0]
     if loss[0] > ROSE * max(first, case.chance):
         return _halfway([first, *loss])
     down = float(np.mean(np.diff(loss) < 0))

@@ -46,8 +46,8 @@ def non_finite(case: Case) -> Finding | None:
     losses = [*case.looks, *case.loss]
     bad_losses = sum(not math.isfinite(value) for value in losses)
     bad = [layer for layer in case.layers if sum(layer.nonfinite)]
-    if not (data or bad_losses or bad):
-        return None
+    if not (data or bad_losses or bad or case.lost):
+        return _held_out(case)
     evidence = {"losses": float(bad_losses), "layers": float(len(bad))}
     if data is not None:
         counts = {"inputs": data.inputs, "targets": data.targets, "sample weights": data.weights}
@@ -62,6 +62,17 @@ def non_finite(case: Case) -> Finding | None:
             "A13-07",
             f"Mend or drop the rows of the data that hold NaN or infinity{which}.",
         )
+    rate = case.rates[0] if case.rates else float(case.model.optimizer.learning_rate)
+    if case.lost:
+        return Finding(
+            "non_finite",
+            {**evidence, "weights": float(len(case.lost))},
+            "A5-02",
+            "The weights themselves hold NaN or infinity: load or re-make them, and train with a "
+            f"learning rate of {0.01 * rate:.2g}.",
+            layer=case.lost[0],
+            remedy=at_rate(0.01 * rate),
+        )
     if bad and bad[0].nonfinite and bad[0].nonfinite[0]:
         return Finding(
             "non_finite",
@@ -72,13 +83,26 @@ def non_finite(case: Case) -> Finding | None:
             layer=bad[0].name,
             remedy=in_hidden_layers(_safe, _restart_head),
         )
-    rate = case.rates[0] if case.rates else float(case.model.optimizer.learning_rate)
     return Finding(
         "non_finite",
         evidence,
         "A5-02",
         f"Start with a learning rate of {0.01 * rate:.2g}.",
         remedy=at_rate(0.01 * rate),
+    )
+
+
+def _held_out(case: Case) -> Finding | None:
+    # Training is sound, so that it is the rows, not the model.
+    bad = sum(not math.isfinite(value) for value in case.val_loss)
+    if not bad:
+        return None
+    return Finding(
+        "non_finite",
+        {"validation losses": float(bad)},
+        "A13-07",
+        "Mend or drop the rows of the validation data that hold NaN or infinity, or are so large "
+        "that the outputs overflow.",
     )
 
 
