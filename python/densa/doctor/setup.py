@@ -22,6 +22,7 @@ from .remedies import (
     in_hidden_layers,
     rebuilt,
     scaled_inputs,
+    takes_scaling,
     with_config,
     with_layers,
 )
@@ -192,7 +193,7 @@ def unscaled_inputs(case: Case) -> Finding | None:
     if not sizes.size or (SMALLEST_FEATURE < sizes.max() <= LARGEST_FEATURE):
         return None
     remedy = None
-    if len(rows) == 1 and len(case.model.inputs if hasattr(case.model, "inputs") else [0]) == 1:
+    if len(rows) == 1 and takes_scaling(case.model):
         ((mean, spread),) = moments
         spread[~(spread > 0)] = 1
         remedy = scaled_inputs(1 / spread, -mean / spread)
