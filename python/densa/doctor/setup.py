@@ -60,13 +60,13 @@ def l2_with_adam(case: Case) -> Finding | None:
         return None
     penalized = [x for x in case.model._flatten_layers() if _l2(x)]
     decay = float(f"{_equal_decay(case, penalized):.2g}")
+    own = getattr(_optimizer(case), "weight_decay", None) or 0.0
 
     def layer(old: Any) -> Any:
         parts = ("kernel_regularizer", "bias_regularizer")
         return with_config(old, **{part: _without_l2(getattr(old, part, None)) for part in parts})
 
     def remedy(model: Any) -> Any:
-        # A decay of an optimizer's own stays, and acts on all that it has acted on.
         pulled = "|".join(
             re.escape(f"{x.name}/{part}") for x in model._flatten_layers() for part in _penalized(x)
         )
@@ -74,22 +74,24 @@ def l2_with_adam(case: Case) -> Finding | None:
         def optimizer(old: Any) -> Any:
             from densa.optimizers import AdamW
 
+            # An optimizer has one decay: what it had for the others would become far too strong.
             before = getattr(old, "weight_decay", None) or 0.0
             more: dict[str, Any] = {"weight_decay": before + decay}
-            if not before:
-                more["weight_decay_excluded"] = [f"^(?!(.*/)?({pulled})$)"]
+            more["weight_decay_excluded"] = [f"^(?!(.*/)?({pulled})$)"]
             if kind != "Adam":
                 return with_config(old, **more)
             return AdamW.from_config({**old.get_config(), **more, "name": "adamw"})
 
         return with_layers(layer, penalized, case.model, optimizer)(model)
 
-    wanted = "AdamW" if kind == "Adam" else f"{kind} with weight_decay"
+    wanted = "AdamW" if kind in ("Adam", "AdamW") else f"{kind} with weight_decay"
+    rest = f", without the {own:g} that was on all weights" if own else ""
     return Finding(
         "l2_with_adam",
         {"l2": max(strengths), "layers": len(penalized)},
         "A8-06",
-        f"Take the l2 penalty away and use {wanted} of {decay:g} for what it was on.",
+        f"Take the l2 penalty away and use {wanted} of {own + decay:g} for what it was on alone"
+        f"{rest}.",
         remedy=remedy,
     )
 
@@ -116,11 +118,13 @@ def selu_setup(case: Case) -> Finding | None:
     """SELU keeps mean 0 and deviation 1 under its conditions only (A2-12)."""
     from densa import initializers, layers
 
-    selu = [x for x in case.model._flatten_layers() if curve_of(x) == "selu"]
+    outputs = output_layers(case.model, case.heads)  # they stay as they are
+    hidden = [x for x in case.model._flatten_layers() if x not in outputs]
+    selu = [x for x in hidden if curve_of(x) == "selu"]
     if not selu:
         return None
-    norms = case.hidden(layers.BatchNormalization)
-    dropped = [x for x in case.hidden(layers.Dropout) if x.rate > 0]
+    norms = [x for x in hidden if isinstance(x, layers.BatchNormalization)]
+    dropped = [x for x in hidden if isinstance(x, layers.Dropout) and x.rate > 0]
     penalties = [x for x in selu if _l2(x)]
 
     def wrong(layer: Any) -> bool:
