@@ -78,6 +78,7 @@ class Case:
         streamed: Whether the data comes in batches, so that `fit` takes no `batch_size`.
         samples: What a probe has seen.
         inputs: Some rows of each input.
+        rows: All of them where they are arrays, else empty: what is large or small in sorted data.
         kinds: The inputs without rows, in the form that the model is given; None where it is not
             known.
         targets: Some rows of the targets, where there is one array of them.
@@ -96,6 +97,7 @@ class Case:
     streamed: bool = False
     samples: Series = field(default_factory=Series)
     inputs: list[Any] = field(default_factory=list)
+    rows: list[Any] = field(default_factory=list)
     kinds: Any = None
     targets: Any = None
     before: tuple[frozenset[str], float] | None = None

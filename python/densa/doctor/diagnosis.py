@@ -14,6 +14,7 @@ from densa.training.probe import Probe
 from densa.training.recording import kinds, rows_of
 
 from . import Case, Finding, examine
+from .raw import all_rows
 
 
 def diagnose(model: Any, feed: Feed, steps: int) -> list[Finding]:
@@ -39,6 +40,7 @@ def diagnose(model: Any, feed: Feed, steps: int) -> list[Finding]:
         streamed=not isinstance(feed.source, ArraySource),
         samples=probe.series,
         inputs=probe.inputs,
+        rows=all_rows(feed.source),
         kinds=probe.kinds,
         targets=probe.targets,
         heads=probe.heads,
