@@ -216,9 +216,9 @@ def test_layers_and_functions_that_are_not_registered(make, name):
 def test_a_subclass_is_copied_whole_or_says_what_to_change_by_hand():
     model = Sum()
     model.compile("adam", "mse")
-    for name in ("unscaled_inputs", "l2_with_adam"):
+    for name, reason in (("unscaled_inputs", "Standardize"), ("l2_with_adam", "'sum.*by hand")):
         found = finding(model, name)
-        with pytest.raises(ValueError, match=rf"'{name}'.*'sum.*by hand") as error:
+        with pytest.raises(ValueError, match=rf"'{name}'.*{reason}") as error:
             found.apply(model)
         assert found.change in str(error.value)
     made = densa.doctor.remedies.at_rate(0.25)(model)
@@ -242,6 +242,44 @@ def test_a_subclass_with_a_step_of_its_own_takes_no_layer_in_front():
     x = densa.Input((4,))
     model = Own(x, L.Dense(1)(penalized()(x)))
     model.compile("adam", "mse")
+    found = finding(model, "unscaled_inputs")
+    assert not found.can_apply
+    with pytest.raises(ValueError, match=r"cannot be applied.*Standardize"):
+        found.apply(model)
+    plain = compiled(penalized())
     with pytest.raises(ValueError, match=r"no layer in front.*by hand"):
-        finding(model, "unscaled_inputs").apply(model)
+        finding(plain, "unscaled_inputs").apply(model)
     assert isinstance(finding(model, "l2_with_adam").apply(model), Own)
+
+
+def test_a_recipe_cannot_be_applied_where_no_layer_can_stand_in_front():
+    model = densa.models.mlp(4, 1)
+    assert not finding(model, "unscaled_inputs").can_apply
+
+
+@pytest.mark.parametrize("dictionary", [False, True])
+def test_names_of_inputs_and_outputs_stay(dictionary):
+    i = densa.Input((4,), name="i")
+    h = penalized()(i)
+    outputs = [L.Dense(1, "sigmoid", name="a")(h), L.Dense(1, name="b")(h * 2.0)]
+    model = densa.Model({"i": i} if dictionary else i, outputs, name="two")
+    model.compile("adam", {"a": "binary_crossentropy", "b": "mse"})
+    x, y = data()
+    targets = {"a": (y > 0).astype("float32"), "b": y}
+    found = finding(model, "unscaled_inputs", {"i": x}, targets)
+    made = found.apply(model)
+    assert (made.input_names, made.output_names) == (["i"], ["a", "b"])
+    assert made.name == "two"
+    made.fit({"i": x}, targets, epochs=1, verbose=0)
+    again = finding(model, "l2_with_adam", {"i": x}, targets).apply(made)
+    again.fit({"i": x}, targets, epochs=1, verbose=0)
+    assert "unscaled_inputs" not in [f.id for f in made.diagnose({"i": x}, targets)]
+
+
+def test_the_name_of_a_stack_s_input_stays():
+    model = densa.Sequential([densa.Input((4,), name="i"), penalized(), L.Dense(1)], name="stack")
+    model.compile("adam", "mse")
+    x, y = data()
+    made = finding(model, "unscaled_inputs", {"i": x}, y).apply(model)
+    assert (made.input_names, made.name) == (["i"], "stack")
+    made.fit({"i": x}, y, epochs=1, verbose=0)

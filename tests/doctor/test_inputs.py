@@ -117,3 +117,21 @@ def test_rows_that_are_not_finite_are_left_out(what, share):
         kept = [0, 3] if share == "a number" else [0, 2, 3]
         np.testing.assert_allclose(scaled[:, kept].std(0), 1, atol=1e-4)
         assert np.isfinite(scaled).all()
+
+
+@pytest.mark.parametrize("how", ["diagnose", "fit"])
+def test_sorted_rows_are_all_looked_at(how):
+    rng = np.random.default_rng(1)
+    x = np.sort(rng.exponential(size=(3000, 4)) ** 4, axis=0).astype("float32")
+    y = (x[:, 0] > 1).astype("int32")
+    model = sequential((4,), L.Dense(4, "relu"))
+    if how == "fit":
+        doctor = Doctor(1, verbose=0)
+        model.fit(x, y, epochs=1, verbose=0, shuffle=False, callbacks=[doctor])
+        findings = doctor.findings
+    else:
+        findings = model.diagnose(x, y)
+    (found,) = [finding for finding in findings if finding.id == "unscaled_inputs"]
+    scaled = np.asarray(found.apply(model).layers[0](x), "float64")
+    np.testing.assert_allclose(scaled.mean(0), 0, atol=1e-5)  # float32
+    np.testing.assert_allclose(scaled.std(0), 1, rtol=1e-5)

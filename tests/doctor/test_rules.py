@@ -219,7 +219,9 @@ def test_weight_decay_for_an_l2_penalty_where_nothing_was_seen():
     (finding,) = [f for f in examine(Case(model)) if f.id == "l2_with_adam"]
     made = finding.apply(model)
     assert made.optimizer.weight_decay == pytest.approx(0.1 + 0.3)
-    assert all(made.optimizer._use_weight_decay(v) for v in made.trainable_variables)
+    decayed = [v.path for v in made.trainable_variables if made.optimizer._use_weight_decay(v)]
+    assert [path.rsplit("/", 2)[1:] for path in decayed] == [["pulled", "kernel"]]
+    assert "AdamW of 0.4 for what it was on alone, without the 0.1" in finding.change
 
 
 def test_the_optimizer_inside_a_loss_scale_is_changed():
@@ -252,6 +254,42 @@ def test_health_says_what_clipping_cuts(clipping, rows):
     doctor = Doctor(interval=2, verbose=0)
     model.fit(x, y, verbose=0, callbacks=[doctor])
     assert doctor.health["clipped"] == [rows] * len(doctor.health["step"])
+
+
+def clipped_training(limit, optimizer=None):
+    densa.utils.set_random_seed(0)
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(600, 8)).astype("float32")
+    y = 20 * (x[:, 0] * x[:, 1] + x[:, 2])
+    model = densa.Sequential([densa.Input((8,)), relu(32), L.Dense(1)])
+    model.compile(optimizer or SGD(0.1, global_clipnorm=limit), "mse")
+    found = examined(model, x, y, epochs=20)
+    return model, x, y, found
+
+
+def test_clipping_that_a_training_does_well_with_is_left_alone():
+    assert "clipped_too_often" not in clipped_training(1.0)[-1]
+
+
+def test_a_higher_threshold_comes_with_a_rate_that_it_allows():
+    model, x, y, found = clipped_training(0.01)
+    before = model.history.history["val_loss"][-1]
+    made = found["clipped_too_often"].apply(model)
+    assert float(made.optimizer.learning_rate) < 0.02
+    after = made.fit(x, y, epochs=20, batch_size=16, validation_split=0.25, verbose=0)
+    assert after.history["val_loss"][-1] < 0.3 * before
+
+
+def test_the_rate_asked_for_is_one_that_the_optimizer_can_use():
+    found = clipped_training(None, densa.optimizers.Adadelta(1e-4))[-1]
+    assert float(found["update_ratio"].change.split()[-1].rstrip(".")) > 0.05
+
+
+def test_an_output_layer_with_selu_is_none_to_change():
+    hidden = L.Dense(4, "selu", kernel_initializer="lecun_normal")
+    model = densa.Sequential([densa.Input((8,)), hidden, L.Dense(1, "selu")])
+    model.compile("sgd", "mse")
+    assert "selu_setup" not in [f.id for f in examine(Case(model))]
 
 
 @pytest.mark.parametrize("depth", [11, 12, 30])

@@ -117,7 +117,7 @@ class Doctor(Callback):
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         from densa.doctor import table
 
-        self.findings = self._examine()
+        self.findings = self._examine(whole=True)
         model = self.model
         frozen = frozenset(v.path for v in model.variables if not v.trainable)
         rate = float(model.optimizer.rate_at(int(model.optimizer.iterations)))
@@ -130,8 +130,10 @@ class Doctor(Callback):
                 print(f"  no statistics of the steps: {self._probe.failure}")
         self._probe = None
 
-    def _examine(self) -> list[Finding]:
+    def _examine(self, whole: bool = False) -> list[Finding]:
+        # `whole`: all rows are looked through, which would cost too much after each epoch.
         from densa.doctor import Case, examine
+        from densa.doctor.raw import all_rows
 
         probe = self._probe
         size = int((self.params or {}).get("batch_size") or 0)
@@ -144,6 +146,7 @@ class Doctor(Callback):
             streamed=not size,
             samples=probe.series,
             inputs=probe.inputs,
+            rows=all_rows(source) if whole else [],
             kinds=probe.kinds,
             targets=probe.targets,
             before=self._before,

@@ -78,6 +78,7 @@ class Case:
         streamed: Whether the data comes in batches, so that `fit` takes no `batch_size`.
         samples: What a probe has seen.
         inputs: Some rows of each input.
+        rows: All of them where they are arrays, else empty: what is large or small in sorted data.
         kinds: The inputs without rows, in the form that the model is given; None where it is not
             known.
         targets: Some rows of the targets, where there is one array of them.
@@ -85,6 +86,8 @@ class Case:
             the last rate.
         heads: Names of the layers that a probe has seen to give the outputs.
         non_finite: What is not finite in the data, where its source says.
+        trained: Whether the looks came after the training that the curves are of.
+        lost: Names of variables that held NaN or infinity before the first look.
     """
 
     model: Any
@@ -94,11 +97,14 @@ class Case:
     streamed: bool = False
     samples: Series = field(default_factory=Series)
     inputs: list[Any] = field(default_factory=list)
+    rows: list[Any] = field(default_factory=list)
     kinds: Any = None
     targets: Any = None
     before: tuple[frozenset[str], float] | None = None
     heads: list[str] = field(default_factory=list)
     non_finite: NonFinite | None = None
+    trained: bool = False
+    lost: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         samples = self.samples
@@ -114,6 +120,9 @@ class Case:
         _, losses = samples.kinds.get("loss", {}).get("", (None, np.zeros((0, 1))))
         self.looks = [float(loss) for loss in losses[:, 0]]
         self.rates = samples.rate
+        if not self.lost:
+            norms = {layer.name: layer.weight_norm for layer in self.layers}
+            self.lost = [name for name, values in norms.items() if values and np.isnan(values[0])]
 
     @property
     def health(self) -> dict[str, Any]:
@@ -148,8 +157,13 @@ class Case:
                 return float(-(means * np.log(means)).sum())
             if loss in ("mse", "mean_squared_error"):
                 return float(y.var(0).mean())
-        first = [value for value in (*self.looks[:1], *self.loss[:1]) if np.isfinite(value)]
+        first = [value for value in self.start if np.isfinite(value)]
         return first[0] if first else 1.0
+
+    @property
+    def start(self) -> list[float]:
+        """The loss of the first batch and that of the first epoch, as far as they are known."""
+        return [*([] if self.trained else self.looks[:1]), *self.loss[:1], *self.looks[:1]][:2]
 
     @property
     def outputs(self) -> set[str]:

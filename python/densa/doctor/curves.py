@@ -22,6 +22,7 @@ OVERFIT_RISE_ABOVE = 0.06  # ... and at least so much
 OVERFIT_GAP = 0.3  # between validation and training
 OVERFIT_EPOCHS = 5  # since the lowest, so that a training which stops in time is none; ...
 OVERFIT_SHARE = 0.2  # ... and at least such a share of the epochs
+FLAT = 1.01  # a validation loss by its lowest
 UNDERFIT_LOSS = 0.2
 PLATEAU_CHANGE = 0.01  # of the loss over the second half
 PLATEAU_LOSS = 0.02
@@ -72,7 +73,7 @@ def _falls(case: Case) -> bool:
     # Far above chance and on the way down: a bad start, not a divergence. A fall that follows a
     # rise within the first epoch is none; a first look is one batch, and its loss is noisy.
     loss = case.loss
-    first = case.looks[0] if case.looks else loss[0]
+    first = case.start[0]
     if loss[0] > ROSE * max(first, case.chance):
         return _halfway([first, *loss])
     down = float(np.mean(np.diff(loss) < 0))
@@ -130,6 +131,15 @@ def plateau(case: Case) -> Finding | None:
             f"The rate has fallen to {now:.2g}: keep it at {first:.2g} for longer.",
             remedy=at_rate(first),
         )
+    if half[-1] > DIVERGED_LOSS * case.chance and divergence(case) is None:
+        return Finding(
+            "plateau",
+            {**evidence, "chance": case.chance},
+            "A5-10",
+            f"The loss is far above {case.chance:.3g}, that of the best constant: standardize the "
+            f"targets, or start with a learning rate of {10 * _rate(case):.2g}.",
+            remedy=at_rate(10 * _rate(case)),
+        )
     return Finding(
         "plateau",
         evidence,
@@ -151,6 +161,8 @@ def overfitting(case: Case) -> Finding | None:
     gap = held - train > OVERFIT_GAP * chance and train < 0.5 * held
     fell = train < 0.5 * case.loss[0]
     epochs = 1 + int(np.argmin(case.val_loss))
+    if gap:  # one that creeps on far above the training loss has as good as stopped
+        epochs = 1 + int(np.argmax(np.array(case.val_loss) <= FLAT * best))
     since = len(case.val_loss) - epochs
     if since < max(OVERFIT_EPOCHS, OVERFIT_SHARE * len(case.val_loss)):
         return None

@@ -5,12 +5,16 @@ from __future__ import annotations
 from itertools import islice
 from typing import Any
 
-from densa.training.data import ArraySource, batch_rows
+import numpy as np
+
+from densa.training.check import check_labels
+from densa.training.data import ArraySource, Batch, batch_rows
 from densa.training.feed import Feed
 from densa.training.probe import Probe
 from densa.training.recording import kinds, rows_of
 
 from . import Case, Finding, examine
+from .raw import all_rows
 
 
 def diagnose(model: Any, feed: Feed, steps: int) -> list[Finding]:
@@ -24,6 +28,8 @@ def diagnose(model: Any, feed: Feed, steps: int) -> list[Finding]:
             model.predict_on_batch(batch[0])
         if rows > size:
             recorded, size = probe.record(model, kinds(batch), rows), rows
+            if recorded is None:
+                _ask_loss(model, batch)
         probe.look(recorded, rows_of(batch), None, 0, rows)
     history = getattr(getattr(model, "history", None), "history", None) or {}
     case = Case(
@@ -34,9 +40,27 @@ def diagnose(model: Any, feed: Feed, steps: int) -> list[Finding]:
         streamed=not isinstance(feed.source, ArraySource),
         samples=probe.series,
         inputs=probe.inputs,
+        rows=all_rows(feed.source),
         kinds=probe.kinds,
         targets=probe.targets,
         heads=probe.heads,
         non_finite=feed.source.non_finite(),
+        trained=True,
+        lost=[v.path for v in model.variables if _is_lost(v)],
     )
     return examine(case)
+
+
+def _ask_loss(model: Any, batch: Batch) -> None:
+    # What cannot be recorded goes on by curves and set-up; what no training takes is an error.
+    from densa import Model
+
+    if type(model).train_step is Model.train_step:
+        x, y, sample_weight = batch
+        check_labels(model, y)
+        y_pred = model(x, training=False)
+        model.compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=False)
+
+
+def _is_lost(variable: Any) -> bool:
+    return "float" in str(variable.dtype) and not np.isfinite(np.sum(variable.numpy(), dtype="f8"))

@@ -6,6 +6,8 @@ from typing import Any
 
 from densa._symbolic import OpCall
 from densa.models.inputs import symbols_of
+from densa.training.data import ArraySource
+from densa.utils import tree
 
 from .case import Case
 
@@ -23,9 +25,16 @@ _UNKNOWN = ("Lambda",)  # may scale
 _MOVING = ("cast", "concatenate", "expand_dims", "reshape", "squeeze", "stack", "transpose")
 
 
+def all_rows(source: Any) -> list[Any]:
+    """All rows of each input of a source, where it holds them as arrays."""
+    found = tree.flatten(source.x) if isinstance(source, ArraySource) else []
+    return [x for x in found if x is not None]
+
+
 def raw_inputs(case: Case) -> list[Any]:
     """The rows of those inputs that reach a layer's weights as they are."""
-    model, rows = case.model, case.inputs
+    model = case.model
+    rows = case.rows if len(case.rows) == len(case.inputs) else case.inputs
     if getattr(model, "_graph", None) is not None:
         symbols = (
             model._graph.inputs if case.kinds is None else symbols_of(model._graph, case.kinds)

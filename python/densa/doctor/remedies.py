@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from densa.saving.serialization import made_again
+from densa.utils import tree
 
 from .heads import output_layers
 
@@ -249,6 +250,15 @@ def with_arguments(layers: Sequence[Any], of: Any, **changes: Any) -> Callable[[
     return with_layers(lambda old: with_config(old, **changes), layers, of)
 
 
+def takes_scaling(model: Any) -> bool:
+    """Whether a layer can be put in front: of a subclass the input, or own steps, would be lost."""
+    from densa import Model, Sequential
+
+    if type(model) is Sequential:
+        return bool(model.built)
+    return type(model) is Model and model._graph is not None and len(model.inputs) == 1
+
+
 def scaled_inputs(scale: Any, offset: Any) -> Callable[[Any], Any]:
     """The remedy that puts x · scale + offset before the model."""
 
@@ -256,15 +266,26 @@ def scaled_inputs(scale: Any, offset: Any) -> Callable[[Any], Any]:
         from densa import Input, Model, Sequential
         from densa.layers import Rescaling
 
-        if type(model) not in (Model, Sequential):  # whose input, or own steps, would be lost
-            raise ValueError(f"'{model.name}' is a subclass, which takes no layer in front")
+        if not takes_scaling(model):
+            raise ValueError(f"'{model.name}' takes no layer in front")
         first = Rescaling(scale.tolist(), offset.tolist(), name="standardize")
         inner = _copied(model)
         if isinstance(model, Sequential):
-            made: Any = Sequential([Input(model.input_shape[1:]), first, *inner.layers])
+            start = getattr(inner, "_graph", None)
+            x = _input_like(start.inputs[0]) if start else Input(model.input_shape[1:])
+            made: Any = Sequential([x, first, *inner.layers], name=model.name)
         else:
-            x = Input(model.input_shape[1:])
-            made = Model(x, inner(first(x)))
+            graph = inner._graph  # the copy's layers are called again, so that names stay
+            x = _input_like(graph.inputs[0])
+            outputs = graph.run([first(x)])
+            made = Model(tree.pack_like(graph.inputs_struct, [x]), outputs, name=model.name)
         return compiled_like(model, made)
 
     return remedy
+
+
+def _input_like(symbol: Any) -> Any:
+    from densa import Input
+
+    name = symbol._keras_history[0].name
+    return Input(batch_shape=symbol.shape, dtype=symbol.dtype, name=name)

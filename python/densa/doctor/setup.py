@@ -22,12 +22,14 @@ from .remedies import (
     in_hidden_layers,
     rebuilt,
     scaled_inputs,
+    takes_scaling,
     with_config,
     with_layers,
 )
 
 LARGEST_FEATURE = 5.0  # root mean square
 SMALLEST_FEATURE = 0.02  # of the largest feature
+ROWS = 1024  # of inputs that are summed up at a time
 TINY_BATCH, GOOD_BATCH = 8, 32
 DECAY = 30.0  # weight decay for an l2 factor of 1, where no gradients were seen; ...
 USUAL_DECAY = 0.3  # ... and no more than this
@@ -59,13 +61,13 @@ def l2_with_adam(case: Case) -> Finding | None:
         return None
     penalized = [x for x in case.model._flatten_layers() if _l2(x)]
     decay = float(f"{_equal_decay(case, penalized):.2g}")
+    own = getattr(_optimizer(case), "weight_decay", None) or 0.0
 
     def layer(old: Any) -> Any:
         parts = ("kernel_regularizer", "bias_regularizer")
         return with_config(old, **{part: _without_l2(getattr(old, part, None)) for part in parts})
 
     def remedy(model: Any) -> Any:
-        # A decay of an optimizer's own stays, and acts on all that it has acted on.
         pulled = "|".join(
             re.escape(f"{x.name}/{part}") for x in model._flatten_layers() for part in _penalized(x)
         )
@@ -73,22 +75,24 @@ def l2_with_adam(case: Case) -> Finding | None:
         def optimizer(old: Any) -> Any:
             from densa.optimizers import AdamW
 
+            # An optimizer has one decay: what it had for the others would become far too strong.
             before = getattr(old, "weight_decay", None) or 0.0
             more: dict[str, Any] = {"weight_decay": before + decay}
-            if not before:
-                more["weight_decay_excluded"] = [f"^(?!(.*/)?({pulled})$)"]
+            more["weight_decay_excluded"] = [f"^(?!(.*/)?({pulled})$)"]
             if kind != "Adam":
                 return with_config(old, **more)
             return AdamW.from_config({**old.get_config(), **more, "name": "adamw"})
 
         return with_layers(layer, penalized, case.model, optimizer)(model)
 
-    wanted = "AdamW" if kind == "Adam" else f"{kind} with weight_decay"
+    wanted = "AdamW" if kind in ("Adam", "AdamW") else f"{kind} with weight_decay"
+    rest = f", without the {own:g} that was on all weights" if own else ""
     return Finding(
         "l2_with_adam",
         {"l2": max(strengths), "layers": len(penalized)},
         "A8-06",
-        f"Take the l2 penalty away and use {wanted} of {decay:g} for what it was on.",
+        f"Take the l2 penalty away and use {wanted} of {own + decay:g} for what it was on alone"
+        f"{rest}.",
         remedy=remedy,
     )
 
@@ -115,11 +119,13 @@ def selu_setup(case: Case) -> Finding | None:
     """SELU keeps mean 0 and deviation 1 under its conditions only (A2-12)."""
     from densa import initializers, layers
 
-    selu = [x for x in case.model._flatten_layers() if curve_of(x) == "selu"]
+    outputs = output_layers(case.model, case.heads)  # they stay as they are
+    hidden = [x for x in case.model._flatten_layers() if x not in outputs]
+    selu = [x for x in hidden if curve_of(x) == "selu"]
     if not selu:
         return None
-    norms = case.hidden(layers.BatchNormalization)
-    dropped = [x for x in case.hidden(layers.Dropout) if x.rate > 0]
+    norms = [x for x in hidden if isinstance(x, layers.BatchNormalization)]
+    dropped = [x for x in hidden if isinstance(x, layers.Dropout) and x.rate > 0]
     penalties = [x for x in selu if _l2(x)]
 
     def wrong(layer: Any) -> bool:
@@ -186,13 +192,13 @@ def unscaled_inputs(case: Case) -> Finding | None:
     rows = [x for x in raw_inputs(case) if np.ndim(x) > 1]
     if not rows:
         return None
-    moments = [_moments(np.asarray(x, np.float64)) for x in rows]
+    moments = [_moments(x) for x in rows]
     sizes = np.concatenate([np.hypot(mean, spread).reshape(-1) for mean, spread in moments])
     sizes = sizes[np.isfinite(sizes) & (sizes > 0)]
     if not sizes.size or (SMALLEST_FEATURE < sizes.max() <= LARGEST_FEATURE):
         return None
     remedy = None
-    if len(rows) == 1 and len(case.model.inputs if hasattr(case.model, "inputs") else [0]) == 1:
+    if len(rows) == 1 and takes_scaling(case.model):
         ((mean, spread),) = moments
         spread[~(spread > 0)] = 1
         remedy = scaled_inputs(1 / spread, -mean / spread)
@@ -206,12 +212,23 @@ def unscaled_inputs(case: Case) -> Finding | None:
 
 
 def _moments(x: Any) -> tuple[Any, Any]:
-    # Mean and deviation of each feature's finite values; 0 where there is none.
-    known = np.isfinite(x)
-    count = np.maximum(known.sum(axis=0), 1)
+    # Mean and deviation of each feature's finite values; 0 where there is none. Some rows at a
+    # time, merged as Chan, Golub and LeVeque do: no second pass, and no copy of all rows.
+    count, mean, square = (np.zeros(x.shape[1:]) for _ in range(3))
+    for begin in range(0, len(x), ROWS):
+        part = np.asarray(x[begin : begin + ROWS], np.float64)
+        known = np.isfinite(part)
+        here = known.sum(axis=0)
+        with np.errstate(all="ignore"):
+            middle = np.where(known, part, 0).sum(axis=0) / np.maximum(here, 1)
+            total = np.maximum(count + here, 1)
+            far = middle - mean
+            square += (np.where(known, part - middle, 0) ** 2).sum(axis=0)
+            square += far**2 * (count * here / total)
+            mean += far * (here / total)
+        count += here
     with np.errstate(all="ignore"):
-        mean = np.where(known, x, 0).sum(axis=0) / count
-        return mean, np.sqrt((np.where(known, x - mean, 0) ** 2).sum(axis=0) / count)
+        return mean, np.sqrt(square / np.maximum(count, 1))
 
 
 def rate_after_unfreezing(case: Case) -> Finding | None:

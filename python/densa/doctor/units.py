@@ -36,8 +36,11 @@ FLAT = 0.5  # ... or the share of output units that are flat from the start: no 
 GROWTH = 8.0  # the largest spread of a layer over that of the first
 SLOW, FAST = 2e-5, 0.3  # updates over weights, the median of the first looks
 WANTED = 3e-3
+MOST_RATE = {"Adadelta": 1.0, "Adagrad": 0.1}  # their steps shrink by themselves
 CLIPPED = 0.9  # share of the looks
 CLIPPED_BY = 5.0  # median norm over the threshold
+CLIPPED_WELL = 0.3  # the last loss by that of the first epoch, where clipping does no harm
+FREE, WANTED_FREE = 0.3, 0.1  # updates over weights as they would be unclipped: at most; aimed at
 
 
 def non_finite(case: Case) -> Finding | None:
@@ -46,8 +49,8 @@ def non_finite(case: Case) -> Finding | None:
     losses = [*case.looks, *case.loss]
     bad_losses = sum(not math.isfinite(value) for value in losses)
     bad = [layer for layer in case.layers if sum(layer.nonfinite)]
-    if not (data or bad_losses or bad):
-        return None
+    if not (data or bad_losses or bad or case.lost):
+        return _held_out(case)
     evidence = {"losses": float(bad_losses), "layers": float(len(bad))}
     if data is not None:
         counts = {"inputs": data.inputs, "targets": data.targets, "sample weights": data.weights}
@@ -62,6 +65,17 @@ def non_finite(case: Case) -> Finding | None:
             "A13-07",
             f"Mend or drop the rows of the data that hold NaN or infinity{which}.",
         )
+    rate = case.rates[0] if case.rates else float(case.model.optimizer.learning_rate)
+    if case.lost:
+        return Finding(
+            "non_finite",
+            {**evidence, "weights": float(len(case.lost))},
+            "A5-02",
+            "The weights themselves hold NaN or infinity: load or re-make them, and train with a "
+            f"learning rate of {0.01 * rate:.2g}.",
+            layer=case.lost[0],
+            remedy=at_rate(0.01 * rate),
+        )
     if bad and bad[0].nonfinite and bad[0].nonfinite[0]:
         return Finding(
             "non_finite",
@@ -72,13 +86,26 @@ def non_finite(case: Case) -> Finding | None:
             layer=bad[0].name,
             remedy=in_hidden_layers(_safe, _restart_head),
         )
-    rate = case.rates[0] if case.rates else float(case.model.optimizer.learning_rate)
     return Finding(
         "non_finite",
         evidence,
         "A5-02",
         f"Start with a learning rate of {0.01 * rate:.2g}.",
         remedy=at_rate(0.01 * rate),
+    )
+
+
+def _held_out(case: Case) -> Finding | None:
+    # Training is sound, so that it is the rows, not the model.
+    bad = sum(not math.isfinite(value) for value in case.val_loss)
+    if not bad:
+        return None
+    return Finding(
+        "non_finite",
+        {"validation losses": float(bad)},
+        "A13-07",
+        "Mend or drop the rows of the validation data that hold NaN or infinity, or are so large "
+        "that the outputs overflow.",
     )
 
 
@@ -244,6 +271,10 @@ def exploding_gradients(case: Case) -> Finding | None:
     )
 
 
+def _inner(case: Case) -> Any:
+    return getattr(case.model.optimizer, "inner_optimizer", case.model.optimizer)
+
+
 def update_ratio(case: Case) -> Finding | None:
     """A step is to change the weights by about a hundredth to a thousandth (A5-06)."""
     rates = case.rates
@@ -254,8 +285,8 @@ def update_ratio(case: Case) -> Finding | None:
     middle = float(np.median(flat))
     if SLOW <= middle <= FAST or middle == 0:
         return None
-    kind = type(case.model.optimizer).__name__
-    most = 0.003 if kind in ADAPTIVE else 0.1
+    kind = type(_inner(case)).__name__
+    most = MOST_RATE.get(kind, 0.003 if kind in ADAPTIVE else 0.1)
     rate = min(rates[0] * WANTED / middle, most)
     rate = float(f"{rate:.1g}")
     return Finding(
@@ -281,13 +312,23 @@ def clipped_too_often(case: Case) -> Finding | None:
     by = float(np.median(norms)) / limit
     if name != "clipvalue" and by < CLIPPED_BY:
         return None
+    loss = case.loss
+    if len(loss) > 1 and loss[-1] < CLIPPED_WELL * loss[0]:
+        return None
     wanted = float(f"{2 * np.quantile(norms, 0.9):.1g}")
+    changes, also = {name: wanted}, ""
+    ratios = [value for x in _kernels(case) for value in x.update_ratio if math.isfinite(value)]
+    free = by * float(np.median(ratios)) if ratios else 0.0
+    if free > FREE and type(_inner(case)).__name__ not in ADAPTIVE:
+        rate = case.rates[0] if case.rates else float(case.model.optimizer.learning_rate)
+        changes["learning_rate"] = float(f"{rate * WANTED_FREE / free:.1g}")
+        also = f", with a learning rate of {changes['learning_rate']:g}"
     return Finding(
         "clipped_too_often",
         {"clipped": share, "norm over threshold": by},
         "A4-03",
-        f"Raise {name} to {wanted:g}.",
-        remedy=with_optimizer(**{name: wanted}),
+        f"Raise {name} to {wanted:g}{also}.",
+        remedy=with_optimizer(**changes),
     )
 
 
