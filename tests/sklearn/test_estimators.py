@@ -217,6 +217,11 @@ def test_a_clone_keeps_what_no_training_changes():
         (DensaRegressor(recipe="fast"), ValueError, "recipe must be one of"),
         (DensaRegressor(epochs=1.5), TypeError, "epochs must be a whole number"),
         (DensaRegressor(early_stopping=True, patience=0), ValueError, "patience"),
+        (
+            DensaRegressor(early_stopping=True, validation_fraction=0),
+            ValueError,
+            "validation_fraction must be above 0 and below 1; received 0. .* validation_data",
+        ),
     ],
 )
 def test_what_cannot_be_meant_is_refused(net, error, match):
