@@ -145,16 +145,44 @@ def _plain(value: Any) -> Any:
 
 
 def generate(predictor: Any, probe: Any, rows: int = _ROWS) -> list[Any]:
-    """Normal numbers, and whole ones drawn evenly from what `probe`, of the same inputs, takes."""
+    """Normal numbers, and whole ones drawn evenly from what `probe`, of the same inputs, takes.
+
+    A floating input gets whole ones, too, where the network refuses others: ids may be floats.
+
+    Raises:
+        ValueError: if it refuses these as well.
+    """
     rng = np.random.default_rng(0)
-    arrays = []
+    arrays, floats = [], []
     for i, spec in enumerate(predictor.inputs):
         shape, dtype = (rows, *spec.shape[1:]), np.dtype(spec.dtype)
         if dtype.kind == "f":
+            floats.append(i)
             arrays.append(rng.standard_normal(shape).astype(dtype))
         else:
             arrays.append(rng.integers(0, _ids(probe, i), shape).astype(dtype))
+    if _refusal(probe, arrays) is None:
+        return arrays
+    for i in floats:
+        others = [np.zeros_like(a) for a in arrays]
+        if _refusal(probe, [*others[:i], arrays[i], *others[i + 1 :]]) is not None:
+            made = rng.integers(0, _ids(probe, i), arrays[i].shape)
+            arrays[i] = made.astype(arrays[i].dtype)
+    error = _refusal(probe, arrays)
+    if error is not None:
+        raise ValueError(
+            "freeze: the network refuses the rows that were made up to measure it "
+            f"({str(error).rstrip('.')}). Pass some of your own: freeze(calibration=rows)."
+        ) from error
     return arrays
+
+
+def _refusal(probe: Any, arrays: list[Any]) -> Exception | None:
+    try:
+        probe.run(arrays)
+    except (IndexError, ValueError) as error:
+        return error
+    return None
 
 
 def _ids(probe: Any, index: int) -> int:
@@ -166,13 +194,11 @@ def _ids(probe: Any, index: int) -> int:
 
     def takes(number: int) -> bool:
         row[index].fill(number)
-        try:
-            probe.run(row)
-        except IndexError:
-            return False
-        return True
+        return _refusal(probe, row) is None
 
-    low, high = 0, min(_MOST_IDS, int(np.iinfo(dtype).max))
+    # The largest number up to which a floating type has all whole ones.
+    last = 2 << np.finfo(dtype).nmant if dtype.kind == "f" else int(np.iinfo(dtype).max)
+    low, high = 0, min(_MOST_IDS, last)
     if takes(high):
         return min(256, high + 1)
     while high - low > 1:

@@ -85,6 +85,38 @@ def test_constraints_come_back_after_an_error():
     assert model.layers[0].kernel.constraint is None
 
 
+@pytest.mark.parametrize("eager", [False, True], ids=["plan", "eager"])
+def test_a_model_is_built_for_it(eager):
+    def fit(*front, data=(X, Y), steps=None):
+        densa.utils.set_random_seed(3)
+        model = densa.Sequential([*front, layers.Dense(4), layers.Dense(5)])
+        model.compile("sgd", "mse", run_eagerly=eager)
+        prune = MagnitudePruning(0.5)
+        model.fit(
+            *data, epochs=3, steps_per_epoch=steps, shuffle=False, callbacks=[prune], verbose=0
+        )
+        return model.get_weights()
+
+    wanted = fit(densa.Input((6,)))
+    assert [(w == 0).mean() for w in wanted[::2]] == [0.5, 0.5]
+    stream = ((X[i : i + 32], Y[i : i + 32]) for _ in range(3) for i in (0, 32))
+    for found in (fit(), fit(data=(stream,), steps=2)):
+        assert all((a == b).all() for a, b in zip(found, wanted, strict=True))
+
+
+def test_layers_of_one_name_in_models_inside_are_all_pruned():
+    def inner():
+        return densa.Sequential([densa.Input((6,)), layers.Dense(6, name="same")])
+
+    for names in (None, ["same"]):
+        model = densa.Sequential([densa.Input((6,)), inner(), inner(), layers.Dense(5)])
+        model.compile("sgd", "mse")
+        prune = MagnitudePruning(0.5, layers=names)
+        model.fit(X, Y, epochs=3, callbacks=[prune], verbose=0)
+        zeros = [(w == 0).mean() for w in model.get_weights()[::2]]
+        assert zeros == [0.5, 0.5, 0.0 if names else 0.5]
+
+
 @pytest.mark.parametrize(
     ("arguments", "error", "match"),
     [

@@ -50,6 +50,14 @@ def test_fast_gradient_signs_against_numpy(eager):
     assert all(variable.grad is None for variable in model.trainable_variables)
 
 
+@pytest.mark.parametrize("units", [None, 8], ids=["none", "not built"])
+def test_a_model_that_has_no_weights(units):
+    model = densa.Sequential([layers.Dense(units) if units else layers.Activation("tanh")])
+    model.compile("sgd", "mse")
+    moved = models.adversarial_examples(model, X, np.zeros((160, 8)), 0.1)
+    np.testing.assert_allclose(np.abs(moved - X), 0.1, rtol=1e-4)
+
+
 def test_several_inputs_and_outputs():
     a, b = densa.Input((3,), name="a"), densa.Input((5,), name="b")
     joined = layers.Concatenate()([a, b])
@@ -102,7 +110,18 @@ def test_batches_of_both():
             TypeError,
             "epsilon must be a number",
         ),
+        (lambda m: models.adversarial_examples(m, X, Y, np.inf), ValueError, "must be finite"),
         (lambda m: models.adversarial_examples(m, X, Y[:3], 0.1), ValueError, "160"),
+        (
+            lambda m: models.adversarial_examples(m, X, Y, 0.1, bounds=5),
+            ValueError,
+            r"\(least, largest\), such as \(0, 1\); received 5",
+        ),
+        (
+            lambda m: models.AdversarialBatches(m, X, Y, 0.1, bounds=(0, "a")),
+            TypeError,
+            "the largest value must be a number",
+        ),
         (
             lambda m: models.adversarial_examples(m, X, Y, 0.1, bounds=(1, 0)),
             ValueError,

@@ -303,6 +303,26 @@ def test_generated_ids_are_all_that_the_tables_take():
     assert (numbers.dtype, numbers.min(), numbers.max()) == ("int8", 0, 127)
 
 
+def test_ids_may_be_floats():
+    ids, plain = densa.Input((3,)), densa.Input((2,))
+    parts = [layers.Flatten()(layers.Embedding(37, 4)(ids)), layers.CategoryEncoding(50)(ids)]
+    model = densa.Model([ids, plain], layers.Dense(2)(layers.Concatenate()([*parts, plain])))
+    probe = model.freeze("float64", fold=False)
+    drawn, numbers = generate(probe, probe)
+    assert (drawn.dtype, len(np.unique(drawn)), drawn.max()) == ("float32", 37, 36)
+    assert numbers.min() < -1
+    assert (numbers % 1).all()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "int32"])
+def test_rows_that_cannot_be_made_up_are_asked_for(dtype):
+    front = [densa.Input((3,), dtype=dtype), layers.Lambda(lambda x: x - 1)]
+    model = densa.Sequential([*front, layers.Embedding(9, 4)])
+    with pytest.raises(ValueError, match=r"id -1 .* ids go from 0 to 8\).*calibration=rows"):
+        model.freeze()
+    assert model.freeze(calibration=np.array([[1, 9, 3]])).certificate.same_bits
+
+
 def test_answers_that_are_not_finite_stay_with_the_file(tmp_path):
     model = densa.Sequential([densa.Input((6,)), layers.Lambda(densa.ops.log), layers.Dense(3)])
     predictor = model.freeze()

@@ -194,6 +194,20 @@ def compiled(net):
     return model
 
 
+def test_a_clone_keeps_what_no_training_changes():
+    scale = layers.Normalization()
+    scale.adapt(10 * X + 3)
+    frozen = layers.Dense(4, "tanh", trainable=False)
+    given = densa.Sequential([densa.Input((5,)), scale, frozen, layers.Dense(1)])
+    given.compile("sgd", "mse")
+    made = SKLearnRegressor(given, fit_kwargs={"epochs": 0, "verbose": 0}).fit(X, Y).model_
+    for old, new in zip(given.layers[:2], made.layers[:2], strict=True):
+        assert new is not old
+        for a, b in zip(old.get_weights(), new.get_weights(), strict=True):
+            np.testing.assert_array_equal(a, b)
+    assert (made.layers[2].kernel.numpy() != given.layers[2].kernel.numpy()).all()
+
+
 @pytest.mark.parametrize(
     ("net", "error", "match"),
     [
@@ -203,6 +217,11 @@ def compiled(net):
         (DensaRegressor(recipe="fast"), ValueError, "recipe must be one of"),
         (DensaRegressor(epochs=1.5), TypeError, "epochs must be a whole number"),
         (DensaRegressor(early_stopping=True, patience=0), ValueError, "patience"),
+        (
+            DensaRegressor(early_stopping=True, validation_fraction=0),
+            ValueError,
+            "validation_fraction must be above 0 and below 1; received 0. .* validation_data",
+        ),
     ],
 )
 def test_what_cannot_be_meant_is_refused(net, error, match):

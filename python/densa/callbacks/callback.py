@@ -34,6 +34,8 @@ class Callback(Named):
     _encloses = False
     # Whether `on_train_end` is called behind an error, too.
     _ends_after_errors = False
+    # Whether the model is built, by a batch, before `on_train_begin`.
+    _needs_weights = False
     # The attributes that change while it works; None: all that hold plain data.
     _state_names: ClassVar[tuple[str, ...] | None] = None
 

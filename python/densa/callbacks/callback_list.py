@@ -112,6 +112,11 @@ class CallbackList:
         """What looks into steps for a callback (`densa.callbacks.Doctor`); None without one."""
         return next((p for c in self.callbacks if (p := getattr(c, "_probe", None))), None)
 
+    @property
+    def needs_weights(self) -> bool:
+        """Whether a callback looks at weights before the first batch."""
+        return any(getattr(c, "_needs_weights", False) for c in self.callbacks)
+
     def wants_every_batch(self, kind: str) -> bool:
         """Whether a callback must hear of every batch of `"train"`, `"test"` or `"predict"`."""
         return self._every[kind]

@@ -46,7 +46,8 @@ class MagnitudePruning(Callback):
         end_epoch: epoch from which the share is the final one; None: two thirds of the way from
             `begin_epoch` to the end of `fit`, so that the rest of the epochs mends the network.
         block: neighbouring outputs whose weights go together.
-        layers: names of the layers to prune; None: all dense ones.
+        layers: names of the layers to prune; one that several models inside use means all of its
+            layers. None: all dense ones.
 
     Raises:
         TypeError: a number is none.
@@ -67,6 +68,7 @@ class MagnitudePruning(Callback):
 
     _wants_batches = False
     _ends_after_errors = True
+    _needs_weights = True
     _state_names = ()  # a mask follows from the weights: what is zero is smallest
 
     def __init__(
@@ -118,8 +120,7 @@ class MagnitudePruning(Callback):
                 f"(counted from 0), and fit has {epochs} epochs. Train for longer, or begin or "
                 "end earlier."
             )
-        if self.model.built:
-            self._chosen()
+        self._chosen()
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         if epoch < self.begin_epoch:
@@ -149,20 +150,27 @@ class MagnitudePruning(Callback):
 
     def _chosen(self) -> list[Any]:
         """Return the kernels to prune."""
-        every = {layer.name: layer for layer in self.model._flatten_layers()}
-        dense = {name: layer for name, layer in every.items() if isinstance(layer, Dense)}
-        names = list(dense) if self.layers is None else self.layers
-        for name in names:
-            if name not in dense:
-                what = "is no Dense layer" if name in every else "is not in the model"
+        every = self.model._flatten_layers()
+        dense = [layer for layer in every if isinstance(layer, Dense)]
+        # Models inside may use a name again: it means all layers that have it.
+        known = {layer.name for layer in dense}
+        for name in self.layers or ():
+            if name not in known:
+                inside = any(layer.name == name for layer in every)
+                what = "is no Dense layer" if inside else "is not in the model"
                 raise ValueError(
-                    f"MagnitudePruning: layer {name!r} {what}; its dense layers are {list(dense)}."
+                    f"MagnitudePruning: layer {name!r} {what}; its dense layers are "
+                    f"{list(dict.fromkeys(layer.name for layer in dense))}."
                 )
-        if not names:
+        if self.layers is not None:
+            dense = [layer for layer in dense if layer.name in self.layers]
+        if not dense:
             raise ValueError(
                 "MagnitudePruning: the model has no Dense layer, and nothing else is pruned."
             )
-        return [dense[name].kernel for name in names if dense[name].trainable]
+        return [
+            x.kernel for x in dense if x.trainable and x.kernel is not None
+        ]  # None: never called
 
 
 def _mask(kernel: Any) -> _Masked:

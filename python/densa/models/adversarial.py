@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from densa import _core, ops
-from densa._numbers import check_real_number, whole_number
+from densa import ops
+from densa._numbers import check_real_number, finite_number, whole_number
 from densa.random import global_seed_generator
 from densa.tensor import value_and_grad
 from densa.utils import tree
@@ -31,7 +31,7 @@ def adversarial_examples(
         model: a compiled model.
         x: inputs `(rows, …)`: a floating array, or a list or dict of them.
         y: targets.
-        epsilon: how far each number moves, above 0.
+        epsilon: how far each number moves, above 0 and finite.
         bounds: least and largest value of an input, such as (0, 1) for images; None: no bounds.
         batch_size: rows at a time.
 
@@ -88,7 +88,7 @@ def _moved(model: Any, loss: Any, x: Any, y: Any, epsilon: float, bounds: Any) -
     def value(leaves: list[Any]) -> Any:
         return loss(y, model(tree.pack_like(x, leaves), training=False))
 
-    leaves = [_core.to_tensor(a).to(model.weights[0].device) for a in tree.flatten(x)]
+    leaves = [model._placed(np.ascontiguousarray(a)) for a in tree.flatten(x)]
     _, slopes = value_and_grad(value)(leaves)
     out = []
     for leaf, slope in zip(leaves, slopes, strict=True):
@@ -98,10 +98,17 @@ def _moved(model: Any, loss: Any, x: Any, y: Any, epsilon: float, bounds: Any) -
 
 
 def _check(epsilon: Any, bounds: Any) -> None:
-    check_real_number("epsilon", epsilon)
-    if not epsilon > 0:
+    if not finite_number("epsilon", epsilon) > 0:
         raise ValueError(f"epsilon must be above 0; received {epsilon!r}.")
-    if bounds is not None and not (len(bounds) == 2 and bounds[0] < bounds[1]):
+    if bounds is None:
+        return
+    if isinstance(bounds, np.ndarray):
+        bounds = bounds.tolist()
+    if not isinstance(bounds, (tuple, list)) or len(bounds) != 2:
+        raise ValueError(f"bounds must be (least, largest), such as (0, 1); received {bounds!r}.")
+    for name, value in zip(("least", "largest"), bounds, strict=True):
+        check_real_number(f"bounds: the {name} value", value)
+    if not bounds[0] < bounds[1]:
         raise ValueError(f"bounds must be (least, largest); received {bounds!r}.")
 
 

@@ -204,7 +204,7 @@ class Model(Trainer, Layer):
                 "bfloat16" or "int8" where they pay.
             calibration: rows, one or more, structured like the model's input, on which the
                 certificate is made and changes are measured; None makes some up, which says little
-                of real ones.
+                of real ones. Whole numbers are made up for inputs that layers take as ids.
             fold: whether batch norms, normalization and rescaling become part of the layers before
                 or behind them.
             merge: whether dense layers without an activation between become one where that is less
@@ -229,7 +229,8 @@ class Model(Trainer, Layer):
             ValueError: for a model that does not know its inputs, or whose prediction mixes the
                 rows of a batch, draws random numbers, assigns to variables or is not the same each
                 time, naming the layer, what it does and a way out; for `calibration` that does not
-                fit the inputs or has no rows; for what a GPU has not.
+                fit the inputs or has no rows, or where none is given and the rows that were made up
+                do not fit; for what a GPU has not.
             TypeError: for `formats` that are no mapping, and `calibration` that is no numbers.
             RuntimeError: where no GPU can be used; the message says why.
 

@@ -80,6 +80,12 @@ class _MLP(Estimator):
     def _held_back(self, X: Any, y: Any, sample_weight: Any, task: str) -> tuple[Any, ...]:
         """Return rows to train on, and rows for validation with their targets and weights."""
         check_real_number("validation_fraction", self.validation_fraction)
+        if not 0 < self.validation_fraction < 1:
+            raise ValueError(
+                "validation_fraction must be above 0 and below 1; received "
+                f"{self.validation_fraction!r}. To hold no rows back, pass validation_data to fit, "
+                "or leave early_stopping out."
+            )
         weighted = sample_weight is not None
         parts = train_test_split(
             *((X, y, sample_weight) if weighted else (X, y)),

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 import numpy as np
 from sklearn.base import ClassifierMixin, RegressorMixin, TransformerMixin
 
-from densa.models import Model, clone_model
+from densa.doctor.remedies import rebuilt
+from densa.models import Model
 from densa.sklearn.base import Estimator, Labels, Numbers
 
 # Prefix of a parameter in `set_params` → the dictionary it goes to. densa's own: with it grids and
@@ -83,10 +83,7 @@ class _Wrapped(Estimator):
                     f"{type(self).__name__}: model '{self.model.name}' is not compiled; call its "
                     "compile(...) with a loss and an optimizer first."
                 )
-            made = clone_model(self.model)
-            own: Any = copy.deepcopy(self.model)  # an optimizer and metrics of its own
-            made.compile(**own._compiled.arguments())
-            return made
+            return rebuilt(self.model)
         if not callable(self.model):
             raise TypeError(
                 f"{type(self).__name__}: model must be a compiled model, or a function "
@@ -117,8 +114,9 @@ class SKLearnClassifier(Labels, ClassifierMixin, _Wrapped):  # type: ignore[misc
     its loss is "categorical_crossentropy".
 
     Args:
-        model: a compiled model, of which `fit` trains a clone with fresh weights; or a function
-            `model(X, y, **model_kwargs)` that returns a compiled model.
+        model: a compiled model, of which `fit` trains a clone: its weights are fresh, but what no
+            training changes is kept, statistics of `adapt` and weights of frozen layers; or a
+            function `model(X, y, **model_kwargs)` that returns a compiled model.
         warm_start: whether a second `fit` goes on with the weights of the first one, and the model
             itself is trained, not a clone.
         model_kwargs: what the function `model` gets beside `X` and `y`.

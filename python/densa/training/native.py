@@ -104,7 +104,7 @@ class NativeRunner:
     def _bound(self, parts: Batch, rows: int) -> _Bound | None:
         """The plan for arrays of these kinds and at most `rows` rows; None: run eagerly."""
         if self._look:
-            self._build(parts[0])
+            build(self.model, parts[0])
             self._watched.look()
             self._look = False
         depth = 0
@@ -153,7 +153,7 @@ class NativeRunner:
 
     def _record(self, parts: Batch, rows: int) -> _Bound | None:
         model = self.model
-        self._build(parts[0])
+        build(model, parts[0])
         optimizer = None
         if self.kind == "train":
             if not model.trainable_variables:
@@ -244,17 +244,6 @@ class NativeRunner:
                 loss = model.optimizer.scale_loss(loss)
             program.output("loss", loss)
             return program, shapes_for_labels(model, y_pred), []
-
-    def _build(self, x: Any) -> None:
-        # Variables are made outside the recording: they are values, not ops.
-        model = self.model
-        if getattr(model, "built", False):
-            return
-        first = tree.map_structure(
-            lambda a: None if a is None else model._placed(np.ascontiguousarray(a[:1])), x
-        )
-        with _core.no_grad():
-            model(_floats(first, array_dtype(model)), training=False)
 
     # ---- running ---------------------------------------------------------------------------------
 
@@ -500,6 +489,18 @@ class NativeRunner:
 
 def _largest(source: ArraySource) -> int:
     return min(int(source.batch_size or 1), int(source.rows or 1))
+
+
+def build(model: Any, x: Any) -> None:
+    """Make a model's variables, if it has none yet, by a call on the first row of a batch."""
+    # Outside of a recording: they are values, not ops.
+    if getattr(model, "built", False):
+        return
+    first = tree.map_structure(
+        lambda a: None if a is None else model._placed(np.ascontiguousarray(a[:1])), x
+    )
+    with _core.no_grad():
+        model(_floats(first, array_dtype(model)), training=False)
 
 
 def _floats(struct: Any, dtype: str) -> Any:

@@ -16,6 +16,7 @@ from .arrays import DataTypes, check_rows, class_weights, is_data, to_arrays
 from .check import check_input_shapes, check_labels, classes_of
 from .data import ArraySource, Source, make_source
 from .feed import Feed
+from .native import build
 from .steps import Steps
 from .turns import one_at_a_time
 
@@ -149,6 +150,8 @@ class Trainer(Steps):
             validates=validation is not None,
         )
         self.stop_training = False
+        if callbacks.needs_weights and feed.has_more():
+            build(self, feed.source.peek()[0])
         with self._as_compiled():
             return self._fit(feed, validation, due, callbacks, epochs, initial_epoch)
 
