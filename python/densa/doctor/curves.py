@@ -22,10 +22,11 @@ OVERFIT_RISE_ABOVE = 0.06  # ... and at least so much
 OVERFIT_GAP = 0.3  # between validation and training
 OVERFIT_EPOCHS = 5  # since the lowest, so that a training which stops in time is none; ...
 OVERFIT_SHARE = 0.2  # ... and at least such a share of the epochs
-FLAT = 1.01  # a validation loss by its lowest
+FLAT, FLAT_EPOCHS = 1.01, 10  # a validation loss by its lowest; longer than early stopping waits
 UNDERFIT_LOSS = 0.2
 PLATEAU_CHANGE = 0.01  # of the loss over the second half
 PLATEAU_LOSS = 0.02
+FAR = 10.0  # above chance: the outputs have not come near the targets
 DANCE = 0.01, 0.025  # mean rise from epoch to epoch, as a share: training, validation
 DANCE_ALONE = 0.03  # ... training where there is no validation
 DANCE_ABOVE = 0.1
@@ -131,7 +132,7 @@ def plateau(case: Case) -> Finding | None:
             f"The rate has fallen to {now:.2g}: keep it at {first:.2g} for longer.",
             remedy=at_rate(first),
         )
-    if half[-1] > DIVERGED_LOSS * case.chance and divergence(case) is None:
+    if half[-1] > FAR * case.chance and divergence(case) is None:
         return Finding(
             "plateau",
             {**evidence, "chance": case.chance},
@@ -160,11 +161,12 @@ def overfitting(case: Case) -> Finding | None:
     rises = rise > OVERFIT_RISE * best and rise > OVERFIT_RISE_ABOVE * chance
     gap = held - train > OVERFIT_GAP * chance and train < 0.5 * held
     fell = train < 0.5 * case.loss[0]
+    count = len(case.val_loss)
     epochs = 1 + int(np.argmin(case.val_loss))
-    if gap:  # one that creeps on far above the training loss has as good as stopped
-        epochs = 1 + int(np.argmax(np.array(case.val_loss) <= FLAT * best))
-    since = len(case.val_loss) - epochs
-    if since < max(OVERFIT_EPOCHS, OVERFIT_SHARE * len(case.val_loss)):
+    flat = 1 + int(np.argmax(np.array(case.val_loss) <= FLAT * best))
+    if gap and count - flat >= max(FLAT_EPOCHS, OVERFIT_SHARE * count):
+        epochs = flat  # one that creeps on far above the training loss has as good as stopped
+    elif count - epochs < max(OVERFIT_EPOCHS, OVERFIT_SHARE * count):
         return None
     if not (fell and train < held and (rises or gap)):
         return None
