@@ -28,7 +28,8 @@ class BackupAndRestore(Callback):
     `set_state` where it has them, else by its attributes. A generator is expected to begin at its
     first batch; batches that have been are taken from it, with the global random numbers that they
     had, and dropped. What cannot be kept is named in a warning; variables of functions, of a
-    `LambdaCallback`'s say, are not seen.
+    `LambdaCallback`'s say, are not seen, nor attributes of layers that a callback changes on the
+    way: set them in `on_train_begin` or in each epoch.
 
     Args:
         backup_dir: A folder of its own for the backup.

@@ -39,7 +39,9 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True, **kwargs: Any)
     epochs=4)` gives the bits that `fit(..., epochs=4)` gives, with the orders of shuffled rows and
     the masks of dropout. A file that is written within an epoch goes on with the next one's order;
     `densa.callbacks.BackupAndRestore` goes on within it. The `History` of the last `fit` comes
-    along, as `model.history`.
+    along, as `model.history`. What other callbacks know begins anew, as in every `fit`; backups
+    keep it. With `use_ema` the end of `fit` puts the averages into the weights, so that two
+    trainings are not one, with a file between them or without.
 
     Args:
         model: the model.
