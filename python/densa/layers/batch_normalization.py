@@ -7,15 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from densa import _core, config, constraints, initializers, ops, regularizers
+from densa import _core, config, initializers, ops
 from densa._numbers import check_axis, check_share, finite_number
 from densa._scope import in_symbolic_scope
 from densa.layers._helpers import along, as_float, axes_of, reshape_rows, sizes_of
+from densa.layers._scaled import ScaledAndCentered
 from densa.layers.input_spec import InputSpec
-from densa.layers.layer import Layer
 
 
-class BatchNormalization(Layer):
+class BatchNormalization(ScaledAndCentered):
     """y = gamma · (x - mean) / sqrt(variance + epsilon) + beta, for each index of `axis`.
 
     While training, mean and (biased) variance are those of the batch, and the moving averages
@@ -68,50 +68,31 @@ class BatchNormalization(Layer):
         synchronized: bool = False,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(
+            center,
+            scale,
+            beta_initializer,
+            gamma_initializer,
+            beta_regularizer,
+            gamma_regularizer,
+            beta_constraint,
+            gamma_constraint,
+            **kwargs,
+        )
         self.axis = check_axis(axis)
         check_share("BatchNormalization: `momentum`", momentum)
         self.momentum = float(momentum)
         self.epsilon = finite_number("BatchNormalization: `epsilon`", epsilon, least=0)
-        self.center = center
-        self.scale = scale
-        self.beta_initializer = initializers.get(beta_initializer)
-        self.gamma_initializer = initializers.get(gamma_initializer)
         self.moving_mean_initializer = initializers.get(moving_mean_initializer)
         self.moving_variance_initializer = initializers.get(moving_variance_initializer)
-        self.beta_regularizer = regularizers.get(beta_regularizer)
-        self.gamma_regularizer = regularizers.get(gamma_regularizer)
-        self.beta_constraint = constraints.get(beta_constraint)
-        self.gamma_constraint = constraints.get(gamma_constraint)
         self.synchronized = synchronized
-        self.gamma: Any = None
-        self.beta: Any = None
         self.moving_mean: Any = None
         self.moving_variance: Any = None
 
     def build(self, input_shape: Any) -> None:
         axes = axes_of(self.axis, len(input_shape), self.name)
         shape = sizes_of(input_shape, axes, self.axis, self.name)
-        if self.scale:
-            self.gamma = self.add_weight(
-                shape=shape,
-                name="gamma",
-                initializer=self.gamma_initializer,
-                regularizer=self.gamma_regularizer,
-                constraint=self.gamma_constraint,
-                autocast=False,
-                rows=True,
-            )
-        if self.center:
-            self.beta = self.add_weight(
-                shape=shape,
-                name="beta",
-                initializer=self.beta_initializer,
-                regularizer=self.beta_regularizer,
-                constraint=self.beta_constraint,
-                autocast=False,
-                rows=True,
-            )
+        self._add_gamma_and_beta(shape)
         self.moving_mean = self.add_weight(
             shape=shape,
             name="moving_mean",
@@ -199,9 +180,7 @@ class BatchNormalization(Layer):
         variance = total(ops.square(x - wide(mean))) / count
         y = (x - wide(mean)) * wide(ops.rsqrt(variance + self.epsilon))
         self._follow_both(self.moving_mean, self.moving_variance, mean, variance)
-        if self.gamma is not None:
-            y = y * wide(self.gamma)
-        return y if self.beta is None else y + wide(self.beta)
+        return self._scale_and_center(y, axes)
 
     def _follow_both(self, mean: Any, variance: Any, batch_mean: Any, batch_variance: Any) -> None:
         if not in_symbolic_scope():
@@ -229,15 +208,7 @@ class BatchNormalization(Layer):
             "axis": self.axis,
             "momentum": self.momentum,
             "epsilon": self.epsilon,
-            "center": self.center,
-            "scale": self.scale,
-            "beta_initializer": initializers.serialize(self.beta_initializer),
-            "gamma_initializer": initializers.serialize(self.gamma_initializer),
             "moving_mean_initializer": initializers.serialize(self.moving_mean_initializer),
             "moving_variance_initializer": initializers.serialize(self.moving_variance_initializer),
-            "beta_regularizer": regularizers.serialize(self.beta_regularizer),
-            "gamma_regularizer": regularizers.serialize(self.gamma_regularizer),
-            "beta_constraint": constraints.serialize(self.beta_constraint),
-            "gamma_constraint": constraints.serialize(self.gamma_constraint),
             "synchronized": self.synchronized,
         }

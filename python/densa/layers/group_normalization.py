@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from densa import _core, constraints, initializers, regularizers
-from densa._numbers import check_axis, whole_number
-from densa.layers._helpers import along, as_float, axes_of, reshape_rows, sizes_of
+from densa import _core
+from densa._numbers import check_axis, finite_number, whole_number
+from densa.layers._helpers import as_float, axes_of, reshape_rows, sizes_of
+from densa.layers._scaled import ScaledAndCentered
 from densa.layers.input_spec import InputSpec
-from densa.layers.layer import Layer
 
 
-class GroupNormalization(Layer):
+class GroupNormalization(ScaledAndCentered):
     """y = gamma · (x - mean) / sqrt(variance + epsilon) + beta, over groups of channels.
 
     Mean and (biased) variance are those of one sample's group: neighbouring channels, at all
@@ -58,26 +58,24 @@ class GroupNormalization(Layer):
         gamma_constraint: Any = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(
+            center,
+            scale,
+            beta_initializer,
+            gamma_initializer,
+            beta_regularizer,
+            gamma_regularizer,
+            beta_constraint,
+            gamma_constraint,
+            **kwargs,
+        )
         self.groups = whole_number("GroupNormalization: groups", groups, least=-1)
         if self.groups == 0:
             raise ValueError(f"`groups` must be at least 1, or -1; received {groups!r}.")
         self.axis = check_axis(axis)
         if isinstance(self.axis, list):
             raise TypeError(f"GroupNormalization: `axis` must be an int; received axis={axis!r}.")
-        self.epsilon = float(epsilon)
-        if not self.epsilon >= 0:
-            raise ValueError(f"`epsilon` must be at least 0; received {epsilon!r}.")
-        self.center = center
-        self.scale = scale
-        self.beta_initializer = initializers.get(beta_initializer)
-        self.gamma_initializer = initializers.get(gamma_initializer)
-        self.beta_regularizer = regularizers.get(beta_regularizer)
-        self.gamma_regularizer = regularizers.get(gamma_regularizer)
-        self.beta_constraint = constraints.get(beta_constraint)
-        self.gamma_constraint = constraints.get(gamma_constraint)
-        self.gamma: Any = None
-        self.beta: Any = None
+        self.epsilon = finite_number("GroupNormalization: `epsilon`", epsilon, least=0)
 
     def build(self, input_shape: Any) -> None:
         axes = axes_of(self.axis, len(input_shape), self.name, first=1)
@@ -88,26 +86,7 @@ class GroupNormalization(Layer):
                 f"Layer '{self.name}': groups={self.groups} must divide the number of channels, "
                 f"which is {shape[0]} (axis {self.axis} of input_shape={tuple(input_shape)})."
             )
-        if self.scale:
-            self.gamma = self.add_weight(
-                shape=shape,
-                name="gamma",
-                initializer=self.gamma_initializer,
-                regularizer=self.gamma_regularizer,
-                constraint=self.gamma_constraint,
-                autocast=False,
-                rows=True,
-            )
-        if self.center:
-            self.beta = self.add_weight(
-                shape=shape,
-                name="beta",
-                initializer=self.beta_initializer,
-                regularizer=self.beta_regularizer,
-                constraint=self.beta_constraint,
-                autocast=False,
-                rows=True,
-            )
+        self._add_gamma_and_beta(shape)
         self.input_spec = InputSpec(ndim=len(input_shape), axes={axes[0]: shape[0]})
 
     def call(self, inputs: Any) -> Any:
@@ -124,11 +103,7 @@ class GroupNormalization(Layer):
         inverse = _core.apply("rsqrt", _core.apply("add", variance, self.epsilon))
         y = _core.apply("multiply", _core.apply("subtract", g, mean), inverse)
         y = reshape_rows(y, sizes[1:])
-        if self.gamma is not None:
-            y = _core.apply("multiply", y, along(self.gamma, axes, x))
-        if self.beta is not None:
-            y = _core.apply("add", y, along(self.beta, axes, x))
-        return as_float(y, self.compute_dtype)
+        return as_float(self._scale_and_center(y, axes), self.compute_dtype)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         axes_of(self.axis, len(input_shape), self.name, first=1)
@@ -140,12 +115,4 @@ class GroupNormalization(Layer):
             "groups": self.groups,
             "axis": self.axis,
             "epsilon": self.epsilon,
-            "center": self.center,
-            "scale": self.scale,
-            "beta_initializer": initializers.serialize(self.beta_initializer),
-            "gamma_initializer": initializers.serialize(self.gamma_initializer),
-            "beta_regularizer": regularizers.serialize(self.beta_regularizer),
-            "gamma_regularizer": regularizers.serialize(self.gamma_regularizer),
-            "beta_constraint": constraints.serialize(self.beta_constraint),
-            "gamma_constraint": constraints.serialize(self.gamma_constraint),
         }

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from densa import _core, constraints, initializers, regularizers
+from densa import _core
 from densa._numbers import check_axis, finite_number
-from densa.layers._helpers import along, as_float, axes_of, sizes_of
+from densa.layers._helpers import as_float, axes_of, sizes_of
+from densa.layers._scaled import ScaledAndCentered
 from densa.layers.input_spec import InputSpec
-from densa.layers.layer import Layer
 
 
-class LayerNormalization(Layer):
+class LayerNormalization(ScaledAndCentered):
     """y = gamma · (x - mean) / sqrt(variance + epsilon) + beta, mean and variance over `axis`.
 
     Args:
@@ -52,43 +52,24 @@ class LayerNormalization(Layer):
         gamma_constraint: Any = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(
+            center,
+            scale,
+            beta_initializer,
+            gamma_initializer,
+            beta_regularizer,
+            gamma_regularizer,
+            beta_constraint,
+            gamma_constraint,
+            **kwargs,
+        )
         self.axis = check_axis(axis)
         self.epsilon = finite_number(f"{type(self).__name__}: `epsilon`", epsilon, least=0)
-        self.center = center
-        self.scale = scale
-        self.beta_initializer = initializers.get(beta_initializer)
-        self.gamma_initializer = initializers.get(gamma_initializer)
-        self.beta_regularizer = regularizers.get(beta_regularizer)
-        self.gamma_regularizer = regularizers.get(gamma_regularizer)
-        self.beta_constraint = constraints.get(beta_constraint)
-        self.gamma_constraint = constraints.get(gamma_constraint)
-        self.gamma: Any = None
-        self.beta: Any = None
 
     def build(self, input_shape: Any) -> None:
         axes = axes_of(self.axis, len(input_shape), self.name, first=1)
         shape = sizes_of(input_shape, axes, self.axis, self.name)
-        if self.scale:
-            self.gamma = self.add_weight(
-                shape=shape,
-                name="gamma",
-                initializer=self.gamma_initializer,
-                regularizer=self.gamma_regularizer,
-                constraint=self.gamma_constraint,
-                autocast=False,
-                rows=True,
-            )
-        if self.center:
-            self.beta = self.add_weight(
-                shape=shape,
-                name="beta",
-                initializer=self.beta_initializer,
-                regularizer=self.beta_regularizer,
-                constraint=self.beta_constraint,
-                autocast=False,
-                rows=True,
-            )
+        self._add_gamma_and_beta(shape)
         self.input_spec = InputSpec(ndim=len(input_shape), axes={a: input_shape[a] for a in axes})
 
     def call(self, inputs: Any) -> Any:
@@ -99,11 +80,7 @@ class LayerNormalization(Layer):
         variance = _core.apply("var", x, axis=axes, keepdims=True)
         inverse = _core.apply("rsqrt", _core.apply("add", variance, self.epsilon))
         y = _core.apply("multiply", _core.apply("subtract", x, mean), inverse)
-        if self.gamma is not None:
-            y = _core.apply("multiply", y, along(self.gamma, axes, x))
-        if self.beta is not None:
-            y = _core.apply("add", y, along(self.beta, axes, x))
-        return as_float(y, self.compute_dtype)
+        return as_float(self._scale_and_center(y, axes), self.compute_dtype)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         axes_of(self.axis, len(input_shape), self.name, first=1)
@@ -114,12 +91,4 @@ class LayerNormalization(Layer):
             **super().get_config(),
             "axis": self.axis,
             "epsilon": self.epsilon,
-            "center": self.center,
-            "scale": self.scale,
-            "beta_initializer": initializers.serialize(self.beta_initializer),
-            "gamma_initializer": initializers.serialize(self.gamma_initializer),
-            "beta_regularizer": regularizers.serialize(self.beta_regularizer),
-            "gamma_regularizer": regularizers.serialize(self.gamma_regularizer),
-            "beta_constraint": constraints.serialize(self.beta_constraint),
-            "gamma_constraint": constraints.serialize(self.gamma_constraint),
         }
