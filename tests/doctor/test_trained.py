@@ -60,6 +60,24 @@ def test_weights_that_are_lost_are_no_matter_of_the_initializer(look):
     assert all(np.isfinite(w).all() for w in made.get_weights())
 
 
+@pytest.mark.parametrize("look", [lambda m: m.diagnose(X, Y), None])
+def test_a_bias_that_is_lost_is_seen_at_the_first_look(look):
+    model = model_of()
+    at = next(i for i, w in enumerate(model.get_weights()) if w.ndim == 1)
+    weights = model.get_weights()
+    weights[at][0] = np.inf
+    model.set_weights(weights)
+    if look is None:
+        doctor = Doctor(1, verbose=0)
+        model.fit(X, Y, epochs=1, verbose=0, callbacks=[doctor])
+        found = doctor.findings
+    else:
+        found = look(model)
+    found = {finding.id: finding for finding in found}["non_finite"]
+    assert found.evidence["weights"] == 1
+    assert found.layer == model.weights[at].path
+
+
 def test_diagnose_raises_what_fit_raises():
     for call in ("fit", "diagnose"):
         with pytest.raises(ValueError, match="no target for the output"):

@@ -151,6 +151,7 @@ class Doctor(Callback):
             targets=probe.targets,
             before=self._before,
             heads=probe.heads,
+            lost=probe.lost or [],
             non_finite=source.non_finite()
             if source is not None and source.met_non_finite
             else None,

@@ -120,9 +120,6 @@ class Case:
         _, losses = samples.kinds.get("loss", {}).get("", (None, np.zeros((0, 1))))
         self.looks = [float(loss) for loss in losses[:, 0]]
         self.rates = samples.rate
-        if not self.lost:
-            norms = {layer.name: layer.weight_norm for layer in self.layers}
-            self.lost = [name for name, values in norms.items() if values and np.isnan(values[0])]
 
     @property
     def health(self) -> dict[str, Any]:

@@ -5,12 +5,10 @@ from __future__ import annotations
 from itertools import islice
 from typing import Any
 
-import numpy as np
-
 from densa.training.check import check_labels
 from densa.training.data import ArraySource, Batch, batch_rows
 from densa.training.feed import Feed
-from densa.training.probe import Probe
+from densa.training.probe import Probe, lost_variables
 from densa.training.recording import kinds, rows_of
 
 from . import Case, Finding, examine
@@ -46,7 +44,7 @@ def diagnose(model: Any, feed: Feed, steps: int) -> list[Finding]:
         heads=probe.heads,
         non_finite=feed.source.non_finite(),
         trained=True,
-        lost=[v.path for v in model.variables if _is_lost(v)],
+        lost=lost_variables(model),
     )
     return examine(case)
 
@@ -60,7 +58,3 @@ def _ask_loss(model: Any, batch: Batch) -> None:
         check_labels(model, y)
         y_pred = model(x, training=False)
         model.compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=False)
-
-
-def _is_lost(variable: Any) -> bool:
-    return "float" in str(variable.dtype) and not np.isfinite(np.sum(variable.numpy(), dtype="f8"))

@@ -89,6 +89,7 @@ class Probe:
         self.inputs: list[Any] = []  # some rows of the inputs
         self.targets: Any = None  # ... and of the targets, if they are one array
         self.heads: list[str] = []  # names of the layers that give the outputs
+        self.lost: list[str] | None = None  # variables with NaN or infinity before the first look
         self.rows = 0  # of the largest batch looked at
         self.source: Source | None = None  # of the batches
         self._kinds: Batch = (None, None, None)
@@ -122,6 +123,7 @@ class Probe:
             "wait": self.wait,
             "failure": self.failure,
             "heads": self.heads,
+            "lost": self.lost,
             "rows": self.rows,
             "data": data if self.seen and is_plain(data) else None,
         }
@@ -136,6 +138,8 @@ class Probe:
         self._looks = [Look.from_state(look, names) for look in state["looks"]]
         self.wait, self.failure = int(state["wait"]), str(state["failure"])
         self.heads = [names.get(name, name) for name in state.get("heads", ())]
+        lost = state.get("lost")
+        self.lost = None if lost is None else [names.get(path, path) for path in lost]
         self.rows = int(state.get("rows", 0))
         data = state["data"]
         self.seen = data is not None
@@ -148,6 +152,8 @@ class Probe:
     ) -> Look | None:
         """Takes the statistics of a batch: these rows of the arrays."""
         self.rows = max(self.rows, rows)
+        if self.lost is None and recorded is not None:
+            self.lost = lost_variables(recorded.model)
         if not self.seen:
             self._keep(arrays, order, first, rows)
         if recorded is None:
@@ -368,6 +374,16 @@ def _series(looks: list[Look]) -> Series:
             for kind, named in parts.items()
         },
     )
+
+
+def lost_variables(model: Any) -> list[str]:
+    """The paths of a model's variables that hold NaN or infinity."""
+    return [
+        variable.path
+        for variable in model.variables
+        if "float" in str(variable.dtype)
+        and not np.isfinite(np.sum(variable.numpy(), dtype="float64"))
+    ]
 
 
 def _in_order(parts: list[tuple[Any, Any]]) -> tuple[Any, Any]:
