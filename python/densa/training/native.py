@@ -95,6 +95,7 @@ class NativeRunner:
         self._eager = EagerRunner(model, kind)
         self._watched = Watched(model)
         self._gradients: Gradients | None = None
+        self.why_eager: str | None = None  # the last step that could not be recorded, and why
         self._look = True  # for changed settings, before the next batch
         self._steps = 0  # of evaluation or prediction so far
         self._probe: Probe | None = None  # of the running epoch
@@ -176,10 +177,12 @@ class NativeRunner:
             except ValueError:
                 check_devices(model)  # it knows paths, and what to do
                 raise
-        except _core.NeedsRows:
+        except _core.NeedsRows as error:
+            self.why_eager = str(error)
             return None
-        except ValueError:
+        except ValueError as error:
             if has_fixed_batch(model):  # ops may count on its size
+                self.why_eager = str(error)
                 return None
             raise
         bound = _Bound(plan, struct, leaves)
@@ -193,7 +196,8 @@ class NativeRunner:
         ):
             try:
                 bound.constraining = constraining.Constraining(limited)
-            except _core.SymbolicError:  # one that reads numbers: then steps run op by op
+            except _core.SymbolicError as error:  # one that reads numbers
+                self.why_eager = str(error)
                 return None
         return bound
 
@@ -524,7 +528,8 @@ def explain(runner: Any) -> str:
             "not do what it is asked to do (averages, accumulation, own formulas, …)"
         )
     if any(bound is None for bound in runner._plans.values()):
-        texts.append("some batches run op by op: the step could not be recorded")
+        why = f": {runner.why_eager}" if runner.why_eager else ""
+        texts.append(f"some batches run op by op: the step could not be recorded{why}")
     return (
         "\n".join(texts) if texts else "nothing recorded yet: call fit, evaluate or predict first"
     )
