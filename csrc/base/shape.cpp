@@ -38,7 +38,9 @@ std::string to_string(const Dims& shape) {
   std::string text = "(";
   for (int i = 0; i < shape.rank(); ++i) {
     if (i > 0) text += ", ";
-    text += shape[i] == kRows ? "rows" : std::to_string(shape[i]);
+    text += shape[i] == kRows   ? "rows"
+            : is_open(shape[i]) ? std::to_string(-shape[i]) + " rows"
+                                : std::to_string(shape[i]);
   }
   if (shape.rank() == 1) text += ",";
   return text + ")";
@@ -57,9 +59,11 @@ Dims broadcast_shapes(const Dims& a, const Dims& b, std::string_view op) {
       out[i + shift] = y;
       continue;
     }
-    throw ShapeError(cat(op, ": shapes ", to_string(a), " and ", to_string(b),
-                         " do not broadcast: sizes ", to_string(Dims{x}), " and ",
-                         to_string(Dims{y}), " differ and neither is 1"));
+    const std::string text =
+        cat(op, ": shapes ", to_string(a), " and ", to_string(b), " do not broadcast: sizes ",
+            to_string(Dims{x}), " and ", to_string(Dims{y}), " differ and neither is 1");
+    if (is_open(x) && is_open(y)) throw NeedsRows(text);
+    throw ShapeError(text);
   }
   return out;
 }
@@ -71,9 +75,11 @@ int normalize_axis(std::int64_t axis, int rank, std::string_view op) {
   return static_cast<int>(from_front);
 }
 
+bool has_open(const Dims& shape) { return std::any_of(shape.begin(), shape.end(), is_open); }
+
 Dims with_rows(const Dims& shape, std::int64_t rows) {
   Dims out = shape;
-  std::replace(out.begin(), out.end(), kRows, rows);
+  for (std::int64_t& d : out) d = with_rows(d, rows);
   return out;
 }
 

@@ -12,8 +12,13 @@
 namespace densa {
 
 inline constexpr int kMaxRank = 8;
-// In a recorded Program the number of rows of a batch is not known yet; such a dimension is kRows.
+// In a recorded Program the number of rows of a batch is not known yet: such a dimension is kRows,
+// and -k is one of k times as many, where a reshape has joined the rows with axes behind them.
 inline constexpr std::int64_t kRows = -1;
+constexpr bool is_open(std::int64_t dim) { return dim < 0; }
+constexpr std::int64_t with_rows(std::int64_t dim, std::int64_t rows) {
+  return is_open(dim) ? -dim * rows : dim;
+}
 
 class Dims {
  public:
@@ -48,20 +53,23 @@ class Dims {
   int rank_ = 0;
 };
 
-// Product of the dimensions; a scalar has one element. Requires that no dimension is kRows.
+// Product of the dimensions; a scalar has one element. Requires that none is open.
 std::int64_t element_count(const Dims& shape);
 // Bytes of that many elements; throws MemoryError where no machine has them, so that padding both
 // axes to whole panels cannot overflow.
 std::size_t byte_count(const Dims& shape, std::size_t item_bytes);
 // Row-major strides, in elements.
 Dims contiguous_strides(const Dims& shape);
-// "(32, 784)"; kRows prints as "rows".
+// "(32, 784)"; kRows prints as "rows", -3 as "3 rows".
 std::string to_string(const Dims& shape);
-// NumPy broadcasting; throws ShapeError naming `op` and both shapes. kRows matches kRows and 1.
+// NumPy broadcasting; throws ShapeError naming `op` and both shapes. An open
+// dimension matches itself and 1; NeedsRows where only the rows would tell.
 Dims broadcast_shapes(const Dims& a, const Dims& b, std::string_view op);
 // Axis in [-rank, rank) to [0, rank); throws ValueError naming `op`.
 int normalize_axis(std::int64_t axis, int rank, std::string_view op);
-// The shape with kRows replaced by `rows`.
+// Whether any dimension is open.
+bool has_open(const Dims& shape);
+// The shape for a batch of `rows` rows.
 Dims with_rows(const Dims& shape, std::int64_t rows);
 
 }  // namespace densa

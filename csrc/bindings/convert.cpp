@@ -176,7 +176,7 @@ py::tuple shape_tuple(const Dims& shape) {
   if (tuple == nullptr) throw py::error_already_set();
   for (int i = 0; i < shape.rank(); ++i)
     PyTuple_SET_ITEM(tuple, i,
-                     shape[i] == kRows ? Py_NewRef(Py_None) : PyLong_FromLongLong(shape[i]));
+                     is_open(shape[i]) ? Py_NewRef(Py_None) : PyLong_FromLongLong(shape[i]));
   return py::reinterpret_steal<py::tuple>(tuple);
 }
 

@@ -14,8 +14,9 @@ struct PyProgram {
   // `where` tells the path of the layer that is at work; or it is None.
   explicit PyProgram(const py::object& where) {
     if (!where.is_none()) recorder.where = [where] { return where().cast<std::string>(); };
+    recorder.open_alike = true;
   }
-  explicit PyProgram(Program made) : program(std::move(made)) {}
+  explicit PyProgram(Program made) : program(std::move(made)) { recorder.open_alike = true; }
   PyProgram(const PyProgram&) = delete;  // the recorder points here
   PyProgram& operator=(const PyProgram&) = delete;
 };

@@ -59,7 +59,7 @@ PyObject* apply_objects(const Op& op, std::span<PyObject* const> inputs, const A
 AttrValue to_attribute(const std::string& name, PyObject* object);
 Attrs to_attributes(const py::kwargs& kwargs);
 
-py::tuple shape_tuple(const Dims& shape);  // None for kRows
+py::tuple shape_tuple(const Dims& shape);  // None for an open dimension
 PyObject* dtype_string(DType dtype);       // borrowed, interned
 DType to_dtype(const py::handle& dtype);   // a name, a NumPy dtype or type, float, int, bool
 // Where set, floating variables that code reads come as this type: what layers of mixed precision

@@ -83,7 +83,7 @@ PyObject* get_id(const Value& value) { return PyLong_FromVoidPtr(value.get()); }
 
 PyObject* get_size(const Value& value) {
   for (std::int64_t d : value->type.shape)
-    if (d == kRows) Py_RETURN_NONE;
+    if (is_open(d)) Py_RETURN_NONE;
   return PyLong_FromLongLong(element_count(value->type.shape));
 }
 
@@ -93,7 +93,7 @@ PyObject* get_itemsize(const Value& value) {
 
 PyObject* get_nbytes(const Value& value) {
   for (std::int64_t d : value->type.shape)
-    if (d == kRows) Py_RETURN_NONE;
+    if (is_open(d)) Py_RETURN_NONE;
   return PyLong_FromLongLong(element_count(value->type.shape) *
                              static_cast<std::int64_t>(item_size(value->type.dtype)));
 }

@@ -67,9 +67,7 @@ void check_freezable(const Program& program) {
   };
   for (const ProgramNode& node : program.nodes) {
     const std::vector<TypeInfo> in = types(node.in), out = types(node.out);
-    const auto batch = [](const TypeInfo& type) {
-      return std::find(type.shape.begin(), type.shape.end(), kRows) != type.shape.end();
-    };
+    const auto batch = [](const TypeInfo& type) { return has_open(type.shape); };
     // What is made of constants alone is done when freezing.
     if (std::none_of(in.begin(), in.end(), batch) && std::none_of(out.begin(), out.end(), batch))
       continue;

@@ -95,7 +95,7 @@ void evaluate_constants(Program& program) {
     const auto known = [&](int id) { return is_constant(program, id); };
     const auto unknown_size = [&](int id) {
       const Dims& shape = program.values[id].type.shape;
-      return std::find(shape.begin(), shape.end(), kRows) != shape.end();
+      return has_open(shape);
     };
     if (is(node, "matmul") && known(node.in[1]) && !known(node.in[0]) &&
         node.attrs.get_bool("transpose_b", false) && !node.attrs.get_bool("transpose_a", false) &&

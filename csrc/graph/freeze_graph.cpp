@@ -8,7 +8,7 @@ namespace densa::freezing {
 
 bool has_rows(const Dims& shape) {
   return !shape.empty() && shape[0] == kRows &&
-         std::find(shape.begin() + 1, shape.end(), kRows) == shape.end();
+         std::none_of(shape.begin() + 1, shape.end(), is_open);
 }
 
 std::int64_t row_size(const Dims& shape) { return element_count(with_rows(shape, 1)); }

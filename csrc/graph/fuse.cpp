@@ -1,4 +1,5 @@
 // Passes that join neighbours into ops which only plans have.
+#include <algorithm>
 #include <array>
 #include <map>
 #include <string>
@@ -16,7 +17,10 @@ bool is(const ProgramNode& node, std::string_view op) {
 
 // Pairs have stages for rows of numbers alone; other shapes run op by op.
 bool rows_of_numbers(const TypeInfo& type) {
-  return type.shape.rank() == 2 && type.shape[0] != 0 && type.shape[1] > 0;
+  const Dims& shape = type.shape;
+  return is_floating(type.dtype) && shape.rank() >= 2 &&
+         std::ranges::none_of(shape, [](std::int64_t d) { return d == 0; }) &&
+         std::ranges::any_of(shape, [](std::int64_t d) { return d != 1; });
 }
 
 // The attributes of an activation without the name of the activation itself.

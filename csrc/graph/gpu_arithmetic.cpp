@@ -24,8 +24,7 @@ int step_of(const ProgramNode& node) {
 
 std::int64_t count_of(const TypeInfo& type) {  // 0: not known yet, or none of ours
   if (!is_floating(type.dtype) || is_half(type.dtype)) return 0;
-  for (std::int64_t d : type.shape)
-    if (d == kRows) return 0;
+  if (has_open(type.shape)) return 0;
   const std::int64_t count = element_count(type.shape);
   return count <= kMostElements ? count : 0;
 }

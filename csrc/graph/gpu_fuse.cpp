@@ -51,7 +51,7 @@ bool extend(const Program& program, const ProgramNode& node, Chain& chain) {
     return false;
   std::vector<NetworkLayer>& layers = chain.layers;
   if (is(node, "dense")) {
-    if (program.values[node.in[1]].type.shape[0] == kRows) return false;
+    if (is_open(program.values[node.in[1]].type.shape[0])) return false;
     NetworkLayer layer;
     layer.dense = true;
     layer.bias = node.in.size() > 2;

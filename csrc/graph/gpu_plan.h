@@ -161,8 +161,12 @@ class GpuPlan final : public AnyPlan {
   std::vector<Assign> assigns_;
   std::vector<Updates> updates_;
   std::shared_ptr<Storage> update_scratch_;
-  std::vector<int> row_counts_;  // values that are the number of rows
-  std::vector<int> results_;     // collected values
+  struct RowCount {
+    int value;
+    std::int64_t dim;  // what it counts
+  };
+  std::vector<RowCount> row_counts_;
+  std::vector<int> results_;  // collected values
   std::vector<std::shared_ptr<Variable>> written_;
 
   struct Buffer {

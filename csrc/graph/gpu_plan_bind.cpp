@@ -21,7 +21,7 @@ void* GpuPlan::address(const Recorded& recorded, int value) const {
              offsets_[static_cast<std::size_t>(place.buffer)];
     case Place::kInput: return sources_[static_cast<std::size_t>(place.input)]->data();
     case Place::kRowCount: {
-      const auto at = std::find(row_counts_.begin(), row_counts_.end(), value);
+      const auto at = std::ranges::find(row_counts_, value, &RowCount::value);
       return static_cast<std::byte*>(recorded.row_counts->data()) + 8 * (at - row_counts_.begin());
     }
     case Place::kNowhere: break;
@@ -71,8 +71,8 @@ GpuPlan::Recorded& GpuPlan::recorded(std::int64_t rows) {
   if (!row_counts_.empty()) {
     std::vector<std::byte> numbers(8 * row_counts_.size());
     for (std::size_t i = 0; i < row_counts_.size(); ++i)
-      visit_dtype(type(row_counts_[i]).dtype, [&](auto zero) {
-        const auto count = static_cast<decltype(zero)>(rows);
+      visit_dtype(type(row_counts_[i].value).dtype, [&](auto zero) {
+        const auto count = static_cast<decltype(zero)>(with_rows(row_counts_[i].dim, rows));
         std::memcpy(&numbers[8 * i], &count, sizeof count);
       });
     made->row_counts = allocate_on(device_, numbers.size());

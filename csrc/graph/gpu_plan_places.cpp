@@ -119,7 +119,7 @@ void GpuPlan::keep_copies(const ProgramNode& node) {
 void GpuPlan::add(const ProgramNode& node) {
   if (std::string_view(node.op->name) == "row_count") {
     places_[node.out[0]].kind = Place::kRowCount;
-    row_counts_.push_back(node.out[0]);
+    row_counts_.push_back({node.out[0], type(node.in[0]).shape[0]});
     return;
   }
   const bool feeds = node.op == &feed_op();
@@ -167,8 +167,11 @@ void GpuPlan::add(const ProgramNode& node) {
 void GpuPlan::add_result(const std::string& name, int result) {
   for (const auto& [output, id] : program_.outputs) {
     if (output != name) continue;
-    if (type(id).shape.empty() || type(id).shape[0] != kRows)
+    if (type(id).shape.empty() || !is_open(type(id).shape[0]))
       throw ValueError(cat("plan: output '", name, "' has no batch axis"));
+    if (type(id).shape[0] != kRows)
+      throw NeedsRows(cat("plan: output '", name, "' ", to_string(type(id).shape),
+                          " has several rows for each of the batch"));
     touch(id);
     Work work{&device_op("emit"), {id}, {}, {}, -1, result, -1, cat("result ", name)};
     works_.push_back(std::move(work));

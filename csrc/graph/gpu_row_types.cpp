@@ -27,9 +27,7 @@ int row_binary_number(const char* name) {
   return static_cast<int>(kernel - binary_table().kernels);
 }
 
-bool has_no_rows(const TypeInfo& type) {
-  return std::ranges::find(type.shape, kRows) == type.shape.end();
-}
+bool has_no_rows(const TypeInfo& type) { return !has_open(type.shape); }
 bool is_number(const TypeInfo& type) { return has_no_rows(type) && element_count(type.shape) == 1; }
 
 NumberFormat rounding_of(const Program& program, const ProgramNode& node) {

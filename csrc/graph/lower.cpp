@@ -1,5 +1,5 @@
-// From nodes to stages. What has a panel kernel works on panels; everything else runs row-major on
-// one thread.
+// From nodes to stages. What has a panel kernel works on panels; everything else runs row-major, by
+// rows where it takes each by itself.
 #include "graph/lower.h"
 
 #include <algorithm>
@@ -11,6 +11,7 @@
 #include "graph/stages_elementwise.h"
 #include "graph/stages_norm.h"
 #include "graph/stages_rows.h"
+#include "predict/by_rows.h"
 
 namespace densa {
 
@@ -60,17 +61,24 @@ class Lowering final : private UpdateLowering {
   void row_count(const ProgramNode& node) {
     auto stage = std::make_unique<RowCountStage>();
     stage->y.buffer = make(node.out[0], kFlat);
+    stage->count = {type(node.in[0]).shape[0]};
     stage->dtype = type(node.out[0]).dtype;
     touch(*stage, stage->y.buffer, true, false);
     add(std::move(stage), cat("row count -> %", node.out[0]));
   }
 
   bool alias(const ProgramNode& node) {
-    const int from = need(node.in[0], kFlat);
-    places_[node.out[0]].buffer[kFlat] = from;
-    if (one_row(node.out[0])) places_[node.out[0]].buffer[kPanelled] = from;
-    ++uses_[node.in[0]];  // the memory now has a second name: nobody may take it over
-    uses_[node.out[0]] += 1;
+    const int x = node.in[0], y = node.out[0];
+    if (matrix(x) && matrix(y) && cols(x) == cols(y)) {  // the same matrix in every format
+      if (places_[x].nowhere()) need(x, first_format(x));
+      places_[y] = places_[x];
+      whole_[y] = whole_[x];
+    } else {
+      places_[y].buffer[kFlat] = need(x, kFlat);
+    }
+    if (one_row(y)) places_[y].buffer[kPanelled] = places_[y].buffer[kFlat] = need(x, kFlat);
+    ++uses_[x];  // the memory now has a second name: nobody may take it over
+    ++uses_[y];
     return true;
   }
 
@@ -104,12 +112,12 @@ class Lowering final : private UpdateLowering {
     const auto at = std::find(program_.inputs.begin(), program_.inputs.end(), in);
     stage->input = static_cast<int>(at - program_.inputs.begin());
     stage->input_count = static_cast<int>(program_.inputs.size());
-    if (!dynamic(in))
+    if (!by_batch(in))
       throw ValueError(cat("plan: input '", program_.values[in].name, "' has no batch axis"));
     stage->to = type(out).dtype;
     stage->convert = is_floating(type(out).dtype);
     stage->split = Split::kRows;
-    const bool panelled = matrix(out) && panels_wanted(out);
+    const bool panelled = plain_matrix(out) && panels_wanted(out);
     stage->feed.cols = trailing(out);
     stage->feed.panels = panelled;
     stage->feed.stride = panelled ? capacity_rows(out) * kPanel : trailing(out);
@@ -143,7 +151,8 @@ class Lowering final : private UpdateLowering {
   bool is_product(const ProgramNode& node) const {
     const std::string_view name = node.op->name;
     if (name != "dense" && name != "matmul") return false;
-    return matrix(node.in[0]) && matrix(node.in[1]) && !node.attrs.get_bool("transpose_b", false) &&
+    return matrix(node.in[0]) && plain_matrix(node.in[1]) &&
+           !node.attrs.get_bool("transpose_b", false) &&
            (node.attrs.get_bool("transpose_a", false) || !dynamic(node.in[1]));
   }
   bool panels_wanted(int id) const {
@@ -164,7 +173,7 @@ class Lowering final : private UpdateLowering {
   template <class T>
   bool dense(const ProgramNode& node, int bias) {
     const int x = node.in[0], w = node.in[1], y = node.out[0];
-    if (!matrix(x) || !matrix(w) || dynamic(w)) return false;
+    if (!matrix(x) || !plain_matrix(w) || dynamic(w)) return false;
     auto stage = std::make_unique<DenseStage<T>>();
     stage->x = source<T>(x);
     stage->w = source<T>(w);
@@ -184,7 +193,7 @@ class Lowering final : private UpdateLowering {
   template <class T>
   bool matmul(const ProgramNode& node) {
     const int a = node.in[0], b = node.in[1], y = node.out[0];
-    if (!matrix(a) || !matrix(b)) return false;
+    if (!matrix(a) || !plain_matrix(b)) return false;
     const bool ta = node.attrs.get_bool("transpose_a", false);
     const bool tb = node.attrs.get_bool("transpose_b", false);
     if (!ta && !tb) return dense<T>(node, -1);
@@ -205,6 +214,7 @@ class Lowering final : private UpdateLowering {
       add(std::move(stage), cat("dx %", a, " (", cols(a), "x", cols(y), ") -> %", y));
       return true;
     }
+    if (!plain_matrix(a)) return false;
     auto stage = std::make_unique<DwStage<T>>();
     stage->x = source<T>(a);
     stage->dy = source<T>(b);
@@ -228,10 +238,19 @@ class Lowering final : private UpdateLowering {
     return (matrix(id) || (vector(id) && !dynamic(id))) && !number(id);
   }
 
+  // Whether an elementwise op goes on panels. With more than two axes only behind an operand that
+  // lies there: row-major neighbours would need it there and back.
+  bool on_panels(int y, std::initializer_list<int> operands) const {
+    if (!panel_shape(y)) return false;
+    return type(y).shape.rank() < 3 || std::any_of(operands.begin(), operands.end(), [&](int id) {
+             return type(id) == type(y) && find(id, kPanelled) >= 0;
+           });
+  }
+
   template <class T>
   bool unary(const ProgramNode& node, const UnaryKernel* kernel) {
     const int z = node.in[0], y = node.out[0];
-    if (!panel_shape(y)) return false;
+    if (node.out.size() == 1 && !on_panels(y, {z})) return false;
     auto stage = std::make_unique<UnaryStage<T>>();
     stage->kernel = kernel;
     stage->param = parameter(kernel, node.attrs);
@@ -255,7 +274,7 @@ class Lowering final : private UpdateLowering {
   bool slope(const ProgramNode& node) {
     const int saved = node.in[0], dy = node.in[1], dx = node.out[0];
     const UnaryKernel* kernel = find_unary(node.attrs.get_string("fn", "").c_str());
-    if (kernel == nullptr || !panel_shape(dx)) return false;
+    if (kernel == nullptr || !on_panels(dx, {saved, dy})) return false;
     auto stage = std::make_unique<SlopeStage<T>>();
     stage->kernel = kernel;
     stage->param = parameter(kernel, node.attrs);
@@ -288,7 +307,7 @@ class Lowering final : private UpdateLowering {
   template <class T>
   bool binary(const ProgramNode& node, const BinaryKernel* kernel) {
     const int y = node.out[0];
-    if (!panel_shape(y)) return false;
+    if (!on_panels(y, {node.in[0], node.in[1]})) return false;
     std::array<Step, 2> steps{};
     for (int k = 0; k < 2; ++k)
       if (!operand_step(node.in[k], y, &steps[k])) return false;
@@ -317,7 +336,7 @@ class Lowering final : private UpdateLowering {
   template <class T>
   bool dropout(const ProgramNode& node) {
     const int x = node.in[0], y = node.out[0];
-    if (!matrix(x) || one_row(x)) return false;
+    if (!matrix(x) || one_row(x) || !on_panels(y, {x})) return false;
     auto stage = std::make_unique<DropoutStage<T>>();
     stage->call.cols = cols(x);
     stage->call.rate = node.attrs.get_double("rate", 0);
@@ -350,7 +369,7 @@ class Lowering final : private UpdateLowering {
 
   bool last_axis(const ProgramNode& node) const {
     const Ints axes = node.attrs.get_ints("axis", {-1});
-    return axes.size() == 1 && (axes[0] == -1 || axes[0] == 1);
+    return axes.size() == 1 && (axes[0] == -1 || axes[0] == type(node.in[0]).shape.rank() - 1);
   }
   template <class T>
   int parameter_buffer(Stage& stage, int id) {
@@ -414,9 +433,9 @@ class Lowering final : private UpdateLowering {
   bool loss_pair(const ProgramNode& node) {
     const int z = node.in[0], target_id = node.in[1], dloss = node.in[2];
     if (!matrix(z) || !dynamic(z))
-      throw ValueError("plan: a fused softmax loss needs logits of shape (rows, classes)");
+      throw ValueError("plan: a fused softmax loss needs logits of shape (rows, …, classes)");
     auto stage = std::make_unique<SoftmaxLossStage<T>>();
-    stage->split = Split::kRows;
+    by_rows(*stage, z);
     stage->classes = cols(z);
     stage->smoothing = static_cast<T>(node.attrs.get_double("label_smoothing", 0));
     stage->z = source<T>(z);
@@ -444,6 +463,35 @@ class Lowering final : private UpdateLowering {
     return true;
   }
 
+  // Whether an op takes each row of the batch by itself, in an order that no other row changes.
+  bool by_itself(const ProgramNode& node) const {
+    static constexpr std::string_view kOfTraining[] = {"accuracy_sparse",
+                                                       "affine_transform",
+                                                       "affine_transform_grad",
+                                                       "softmax_cross_entropy",
+                                                       "softmax_cross_entropy_grad",
+                                                       "sparse_softmax_cross_entropy",
+                                                       "sparse_softmax_cross_entropy_grad",
+                                                       "unary_slope"};
+    const std::string_view name = node.op->name;
+    const auto rows = [&](int id) { return by_batch(id); };
+    if (node.in.size() + node.out.size() > OpStage::kMostOperands ||
+        !std::all_of(node.out.begin(), node.out.end(), rows))
+      return false;
+    if (std::find(std::begin(kOfTraining), std::end(kOfTraining), name) != std::end(kOfTraining))
+      return std::all_of(node.in.begin(), node.in.end(), rows);
+    if (name == "broadcast_to" && !dynamic(node.in[0])) return true;
+    if (name == "sum_to")
+      return rows(node.in[0]) && type(node.in[0]).shape.rank() == type(node.out[0]).shape.rank();
+    std::vector<TypeInfo> in, out;
+    for (int id : node.in) in.push_back(type(id));
+    for (int id : node.out) out.push_back(type(id));
+    return std::any_of(node.in.begin(), node.in.end(), rows) &&
+           std::none_of(node.in.begin(), node.in.end(),
+                        [&](int id) { return dynamic(id) && !by_batch(id); }) &&
+           not_by_rows(*node.op, node.attrs, in, out).empty();
+  }
+
   void fallback(const ProgramNode& node) {
     if (node.op->eval == nullptr)
       throw ValueError(cat("plan: op ", node.op->name, " cannot run on these shapes"));
@@ -451,18 +499,20 @@ class Lowering final : private UpdateLowering {
     stage->op = node.op;
     stage->attrs = node.attrs;
     stage->failure = plan_.failure_;
+    if (by_itself(node)) stage->split = Split::kRows;  // of the batch
+    const bool cut = stage->split == Split::kRows;
+    const auto operand = [&](int id, int buffer, bool write) {
+      const bool rows = cut && by_batch(id);
+      touch(*stage, buffer, write, rows);
+      const std::int64_t bytes = rows ? trailing(id) * static_cast<std::int64_t>(item(id)) : 0;
+      return OpStage::Operand{type(id), {buffer, nullptr}, static_cast<std::size_t>(bytes)};
+    };
     std::vector<TypeInfo> sized;
     for (int id : node.in) {
-      stage->in.push_back({need(id, kFlat), nullptr});
-      stage->in_types.push_back(type(id));
+      stage->in.push_back(operand(id, need(id, kFlat), false));
       sized.push_back({type(id).dtype, with_rows(type(id).shape, plan_.capacity_)});
-      touch(*stage, stage->in.back().buffer, false, false);
     }
-    for (int id : node.out) {
-      stage->out.push_back({make(id, kFlat), nullptr});
-      stage->out_types.push_back(type(id));
-      touch(*stage, stage->out.back().buffer, true, false);
-    }
+    for (int id : node.out) stage->out.push_back(operand(id, make(id, kFlat), true));
     if (node.op->scratch_bytes != nullptr)
       stage->scratch = node.op->scratch_bytes(sized, node.attrs);
     std::string label = cat(node.op->name, " (row-major)");
@@ -474,6 +524,9 @@ class Lowering final : private UpdateLowering {
     for (const auto& [output, id] : program_.outputs) {
       if (output != name) continue;
       if (!dynamic(id)) throw ValueError(cat("plan: output '", name, "' has no batch axis"));
+      if (!by_batch(id))
+        throw NeedsRows(cat("plan: output '", name, "' ", to_string(type(id).shape),
+                            " has several rows for each of the batch"));
       auto stage = std::make_unique<EmitRowsStage>();
       stage->x.buffer = need(id, kFlat);
       stage->result = result;

@@ -23,8 +23,13 @@ class UpdateLowering : protected Placement {
     if (name != "sum" && name != "sum_to") return false;
     const int x = node.in[0], y = node.out[0];
     if (!matrix(x) || one_row(x) || !one_row(y) || cols(y) != cols(x)) return false;
-    return name == "sum_to" || node.attrs.get_ints("axis") == Ints{0} ||
-           node.attrs.get_ints("axis") == Ints{-2};
+    if (name == "sum_to") return true;
+    const int rank = type(x).shape.rank();
+    std::vector<char> summed(static_cast<std::size_t>(rank), 0);
+    const Ints axes = node.attrs.get_ints("axis");
+    for (std::int64_t axis : axes) summed[static_cast<std::size_t>((axis + rank) % rank)] = 1;
+    const auto left = std::find(summed.begin(), summed.end(), 0);
+    return !axes.empty() && left == summed.end() - 1;
   }
 
   const OptimizerPlan::Target* target_of(const std::shared_ptr<Variable>& variable) const {
@@ -45,7 +50,7 @@ class UpdateLowering : protected Placement {
     by_panels(stage, panels(id));
     if (!uneven(panels(id))) return;
     stage.split = Split::kTiles;
-    stage.tile_rows = extent(id);
+    stage.cut_rows = extent(id);
   }
 
   // Weight and bias gradients that only an update reads are computed inside the update.
@@ -58,7 +63,7 @@ class UpdateLowering : protected Placement {
       const int maker = program_.values[node.in[0]].node;
       const ProgramNode& gradient = program_.nodes[maker];
       const bool product = std::string_view(gradient.op->name) == "matmul" &&
-                           matrix(gradient.in[0]) && matrix(gradient.in[1]) &&
+                           plain_matrix(gradient.in[0]) && plain_matrix(gradient.in[1]) &&
                            gradient.attrs.get_bool("transpose_a", false) &&
                            !gradient.attrs.get_bool("transpose_b", false) && !one_row(node.in[0]) &&
                            node.variable->layout() == Layout::kPanels;

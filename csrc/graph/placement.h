@@ -24,14 +24,24 @@ class Placement {
   enum Format { kFlat, kPanelled, kTransposed };
   struct Places {
     std::array<int, 3> buffer{-1, -1, -1};
+    bool nowhere() const { return buffer == std::array<int, 3>{-1, -1, -1}; }
   };
 
   // ---- what values are ----
 
   const TypeInfo& type(int id) const { return program_.values[id].type; }
+  // Any value of several axes is a matrix of its last one: those before it count its rows.
   bool matrix(int id) const {
     const TypeInfo& t = type(id);
-    return is_floating(t.dtype) && t.shape.rank() == 2 && t.shape[1] > 0 && t.shape[0] != 0;
+    return is_floating(t.dtype) && t.shape.rank() >= 2 && t.shape.back() > 0 && lead(id) != 0;
+  }
+  bool plain_matrix(int id) const { return matrix(id) && type(id).shape.rank() == 2; }
+  // The axes before the last as one: open where the first is.
+  std::int64_t lead(int id) const {
+    const Dims& shape = type(id).shape;
+    std::int64_t rows = 1;
+    for (int i = 0; i + 1 < shape.rank(); ++i) rows *= shape[i];
+    return rows;
   }
   bool vector(int id) const {
     const TypeInfo& t = type(id);
@@ -43,13 +53,15 @@ class Placement {
            std::all_of(t.shape.begin(), t.shape.end(), [](auto d) { return d == 1; });
   }
   // A vector, or a matrix of one fixed row: its panels and its row-major form are the same memory.
-  bool one_row(int id) const { return vector(id) || (matrix(id) && type(id).shape[0] == 1); }
-  bool dynamic(int id) const { return !type(id).shape.empty() && type(id).shape[0] == kRows; }
+  bool one_row(int id) const { return vector(id) || (matrix(id) && lead(id) == 1); }
+  bool dynamic(int id) const { return !type(id).shape.empty() && is_open(type(id).shape[0]); }
+  // One row for each of the batch's.
+  bool by_batch(int id) const { return !type(id).shape.empty() && type(id).shape[0] == kRows; }
   std::int64_t cols(int id) const { return type(id).shape.back(); }
   std::int64_t panels(int id) const { return panel_count(cols(id)); }
   std::int64_t capacity_rows(int id) const {
     if (vector(id)) return 1;
-    return dynamic(id) ? plan_.capacity_ : type(id).shape[0];
+    return with_rows(lead(id), plan_.capacity_);
   }
   std::int64_t trailing(int id) const {  // elements per row
     std::int64_t n = 1;
@@ -57,7 +69,7 @@ class Placement {
     return n;
   }
   std::size_t item(int id) const { return item_size(type(id).dtype); }
-  Extent extent(int id) const { return {vector(id) ? 1 : type(id).shape[0]}; }
+  Extent extent(int id) const { return {vector(id) ? 1 : lead(id)}; }
   bool made_by_node(int id) const { return program_.values[id].source == Source::kNode; }
 
   // ---- buffers ----
@@ -112,6 +124,11 @@ class Placement {
   Format variable_format(const std::shared_ptr<Variable>& variable) const {
     return variable->layout() == Layout::kPanels ? kPanelled : kFlat;
   }
+  // In which a value lies that no stage has asked for yet.
+  Format first_format(int id) const {
+    const auto& variable = program_.values[id].variable;
+    return variable ? variable_format(variable) : kFlat;
+  }
   int constant_buffer(int id) {
     const ProgramValue& value = program_.values[id];
     const int buffer = new_buffer(bytes_of(id, kFlat), "constant");
@@ -149,7 +166,7 @@ class Placement {
       make(id, kPanelled);
       stage->y = source<T>(id);
       stage->cols = cols(id);
-      if (dynamic(id)) stage->split = Split::kRows;
+      if (dynamic(id)) by_rows(*stage, id);
       touch(*stage, flat, false, true);
       touch(*stage, stage->y.buffer, true, true);
       add(std::move(stage), cat("pack %", id));
@@ -163,7 +180,7 @@ class Placement {
       stage->x = source<T>(id);
       stage->y.buffer = make(id, kFlat);
       stage->cols = cols(id);
-      if (dynamic(id)) stage->split = Split::kRows;
+      if (dynamic(id)) by_rows(*stage, id);
       touch(*stage, stage->x.buffer, false, true);
       touch(*stage, stage->y.buffer, true, true);
       add(std::move(stage), cat("unpack %", id));
@@ -204,11 +221,15 @@ class Placement {
     for (int operand : from)
       if (operand >= 0 && whole_[operand]) return in_panels(stage, id);
     if (n == 1) {
-      stage.split = Split::kRows;
+      by_rows(stage, id);
     } else if (uneven(n)) {
       stage.split = Split::kTiles;
-      stage.tile_rows = extent(id);
+      stage.cut_rows = extent(id);
     }
+  }
+  void by_rows(Stage& stage, int id) const {
+    stage.split = Split::kRows;
+    stage.cut_rows = extent(id);
   }
   // Cuts a stage that needs all rows of each panel.
   void in_panels(Stage& stage, int id) {

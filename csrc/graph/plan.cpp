@@ -26,9 +26,9 @@ void for_pieces(const StageGroup& group, const StepState& s, int thread, int thr
     return;
   }
   const bool tiles = front.split == Split::kTiles;
-  const std::int64_t blocks = tiles ? panel_count(front.tile_rows.rows(s)) : 1;
-  const std::int64_t units =
-      front.split == Split::kRows ? panel_count(s.rows) : front.units * blocks;
+  const std::int64_t row_blocks = panel_count(front.cut_rows.rows(s)),
+                     blocks = tiles ? row_blocks : 1;
+  const std::int64_t units = front.split == Split::kRows ? row_blocks : front.units * blocks;
   const Range mine = share(units, thread, threads);
   std::int64_t chunk = 1;
   for (const Stage* stage : group)

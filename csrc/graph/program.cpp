@@ -29,8 +29,7 @@ int Program::add_constant(const Value& tensor) {
 }
 
 int Program::add_number(TypeInfo type, double number) {
-  const bool has_rows = std::find(type.shape.begin(), type.shape.end(), kRows) != type.shape.end();
-  if (has_rows) {
+  if (has_open(type.shape)) {
     const int one = add_number({type.dtype, {}}, number);
     return add_op("broadcast_to", {one}, {{"shape", Ints(type.shape.begin(), type.shape.end())}});
   }
@@ -133,6 +132,13 @@ void Program::remove_unused() {
     if (node.kind == NodeKind::kAssign) assigned_[node.variable.get()] = node.in[0];
 }
 
+bool Program::joins_rows() const {
+  return std::ranges::any_of(values, [](const ProgramValue& value) {
+    return std::ranges::any_of(value.type.shape,
+                               [](std::int64_t d) { return is_open(d) && d != kRows; });
+  });
+}
+
 bool Program::is_scalar_constant(int id, double* number) const {
   const ProgramValue& value = values[id];
   if (value.source != Source::kConstant) return false;
@@ -220,6 +226,12 @@ std::vector<Value> Recorder::run_op(const Op& op, std::span<const Value> in, con
   if (where) program_.place = where();
   std::vector<Value> out;
   for (int id : program_.add_op(op, ids, attrs)) out.push_back(symbol(id));
+  const auto open = [](const Value& value) { return has_open(value->type.shape); };
+  if (open_alike && std::ranges::none_of(in, open) && std::ranges::any_of(out, open) &&
+      program_.joins_rows())
+    throw NeedsRows(cat(op.name, ": whether the first axis of ", to_string(out[0]->type.shape),
+                        " counts the rows of the batch or those of a reshaped value needs to know "
+                        "how many there are"));
   return out;
 }
 

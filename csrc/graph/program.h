@@ -84,6 +84,8 @@ class Program {
   void remove_unused();
   std::string text() const;
 
+  // Whether a value has several rows for each of the batch in one axis.
+  bool joins_rows() const;
   bool is_scalar_constant(int value, double* number) const;
 
  private:
@@ -105,6 +107,9 @@ class Recorder final : public TensorBuilder {
   int id_of(const Value& value);
 
   std::function<std::string()> where;  // gives nodes their place, if it is set
+  // Whether shapes come from outside, where every open dimension looks alike: NeedsRows then for
+  // what is made of a shape alone, once there are others than the rows.
+  bool open_alike = false;
 
  private:
   Program& program_;

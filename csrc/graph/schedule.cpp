@@ -19,7 +19,8 @@ bool stays_local(const Stage& a, const Access& access_a, const Stage& b, const A
 
 bool cut_alike(const Stage& a, const Stage& b) {
   if (a.split != b.split) return false;
-  if (a.split == Split::kTiles && !(a.tile_rows == b.tile_rows)) return false;
+  const bool by_rows = a.split == Split::kRows || a.split == Split::kTiles;
+  if (by_rows && !(a.cut_rows == b.cut_rows)) return false;
   return a.split == Split::kOne || a.split == Split::kEach || a.units == b.units;
 }
 

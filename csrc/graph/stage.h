@@ -13,6 +13,7 @@
 #include <exception>
 #include <limits>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <utility>
 #include <vector>
@@ -27,7 +28,7 @@ namespace densa {
 enum class Split : std::uint8_t {
   kOne,     // thread 0 does it all
   kEach,    // every thread does it all, into memory of its own
-  kRows,    // units are blocks of 16 rows of the batch
+  kRows,    // units are blocks of 16 rows of a matrix
   kPanels,  // units are panels of 16 columns (or runs of 16 elements)
   kTiles,   // units are blocks of 16 rows of panels, panel after panel
 };
@@ -70,6 +71,18 @@ struct StepState {
 struct Failure {
   std::exception_ptr error;
   std::atomic<std::int64_t> interval{std::numeric_limits<std::int64_t>::max()};
+  std::int64_t row = 0;  // where the failing stage's share began
+  std::mutex mutex;
+
+  // The first one stays: of the earliest interval the smallest row.
+  void keep(std::exception_ptr now, std::int64_t in_interval, std::int64_t at_row) {
+    const std::lock_guard lock(mutex);
+    const std::int64_t known = interval.load();
+    if (error && (known < in_interval || (known == in_interval && row <= at_row))) return;
+    error = std::move(now);
+    row = at_row;
+    interval.store(in_interval);
+  }
 };
 
 // Where buffers lie. Stages turn buffer numbers into pointers when they are bound.
@@ -81,10 +94,10 @@ class Addresses {
   virtual std::ptrdiff_t local(int buffer) const = 0;
 };
 
-// The number of rows of a matrix: a fixed number, or the batch's.
+// The number of rows of a matrix: a fixed number, or the batch's times one.
 struct Extent {
-  std::int64_t fixed = kRows;
-  std::int64_t rows(const StepState& s) const { return fixed == kRows ? s.rows : fixed; }
+  std::int64_t dim = kRows;
+  std::int64_t rows(const StepState& s) const { return with_rows(dim, s.rows); }
   bool operator==(const Extent&) const = default;
 };
 
@@ -122,7 +135,7 @@ class Stage {
   std::string label;
   Split split = Split::kOne;
   std::int64_t units = 1;  // kPanels, kTiles: number of panels
-  Extent tile_rows;        // kTiles: the matrix' rows
+  Extent cut_rows;         // kRows, kTiles: the matrix' rows
   std::vector<Access> accesses;
 };
 

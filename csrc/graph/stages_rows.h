@@ -1,10 +1,12 @@
 // Stages that go row by row (gathering, losses, results) and the row-major fallback for every op.
 #pragma once
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cstring>
 #include <exception>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "graph/lower.h"
@@ -80,7 +82,7 @@ class SoftmaxLossStage final : public Stage {
     call.z = rows_of_panels(z.read());
     call.classes = classes;
     call.row_begin = units.begin * kPanel;
-    call.row_end = std::min(units.end * kPanel, s.rows);
+    call.row_end = std::min(units.end * kPanel, z.extent.rows(s));
     call.labels = labels_of(labels.p, label_type);
     call.t = rows_of_panels(t.read());
     call.smoothing = smoothing;
@@ -117,56 +119,78 @@ class EmitRowsStage final : public Stage {
 class RowCountStage final : public Stage {
  public:
   Ref<std::byte> y;
+  Extent count;
   DType dtype = DType::kFloat32;
   void bind(const Addresses& a) override { y.bind(a); }
   void run(const StepState& s, Range) override {
     visit_dtype(dtype, [&](auto zero) {
-      *reinterpret_cast<decltype(zero)*>(y.p) = static_cast<decltype(zero)>(s.rows);
+      *reinterpret_cast<decltype(zero)*>(y.p) = static_cast<decltype(zero)>(count.rows(s));
     });
   }
 };
 
-// Any op on row-major buffers, on one thread: what has no panel kernel.
+// Any op on row-major buffers: what has no panel kernel. Cut by rows where the op takes each row of
+// the batch by itself, else on one thread.
 class OpStage final : public Stage {
  public:
+  static constexpr std::size_t kMostOperands = 24;  // of an op that is cut by rows
+
+  struct Operand {
+    TypeInfo type;  // with kRows
+    Ref<std::byte> data;
+    std::size_t row_bytes = 0;  // 0: it has no rows
+  };
   const Op* op = nullptr;
   Attrs attrs;
-  std::vector<TypeInfo> in_types, out_types;  // with kRows
-  std::vector<Ref<std::byte>> in, out;
+  std::vector<Operand> in, out;
   std::size_t scratch = 0;
   std::shared_ptr<Failure> failure;
 
   void bind(const Addresses& a) override {
-    for (auto& ref : in) ref.bind(a);
-    for (auto& ref : out) ref.bind(a);
+    for (Operand& operand : in) operand.data.bind(a);
+    for (Operand& operand : out) operand.data.bind(a);
     views_in_.resize(in.size());
     views_out_.resize(out.size());
     rows_ = -1;
   }
-  void run(const StepState& s, Range) override {
-    if (s.rows != rows_) point(s.rows);
-    try {
-      op->eval({views_in_, views_out_, attrs, s.scratch, s.draw});
-    } catch (...) {  // thread 0 alone runs these
-      if (!failure->error) failure->error = std::current_exception();
-      failure->interval.store(std::min(failure->interval.load(), s.interval));
+  void run(const StepState& s, Range units) override {
+    if (split == Split::kOne) {
+      if (s.rows != rows_) {
+        rows_ = s.rows;
+        point(in, views_in_.data(), 0, s.rows);
+        point(out, views_out_.data(), 0, s.rows);
+      }
+      return eval(s, views_in_, views_out_, 0);
     }
+    std::array<View, kMostOperands> views;
+    const std::int64_t begin = units.begin * kPanel, end = std::min(units.end * kPanel, s.rows);
+    point(in, views.data(), begin, end - begin);
+    point(out, views.data() + in.size(), begin, end - begin);
+    eval(s, {views.data(), in.size()}, {views.data() + in.size(), out.size()}, begin);
   }
   std::size_t scratch_bytes() const override { return scratch; }
+  std::int64_t group(std::int64_t) const override { return kAny; }
 
  private:
-  void point(std::int64_t rows) {
-    rows_ = rows;
-    for (std::size_t i = 0; i < in.size(); ++i) views_in_[i] = view(in_types[i], in[i].p, rows);
-    for (std::size_t i = 0; i < out.size(); ++i) views_out_[i] = view(out_types[i], out[i].p, rows);
+  void eval(const StepState& s, std::span<const View> from, std::span<const View> to,
+            std::int64_t row) {
+    try {
+      op->eval({from, to, attrs, s.scratch, s.draw});
+    } catch (...) {
+      failure->keep(std::current_exception(), s.interval, row);
+    }
   }
-  static View view(const TypeInfo& type, std::byte* data, std::int64_t rows) {
-    const Dims shape = with_rows(type.shape, rows);
-    return {data, type.dtype, shape, contiguous_strides(shape)};
+  static void point(const std::vector<Operand>& operands, View* views, std::int64_t begin,
+                    std::int64_t rows) {
+    for (const Operand& operand : operands) {
+      const Dims shape = with_rows(operand.type.shape, rows);
+      std::byte* const data = operand.data.p + static_cast<std::size_t>(begin) * operand.row_bytes;
+      *views++ = {data, operand.type.dtype, shape, contiguous_strides(shape)};
+    }
   }
 
   std::int64_t rows_ = -1;
-  std::vector<View> views_in_, views_out_;
+  std::vector<View> views_in_, views_out_;  // of one piece
 };
 
 }  // namespace densa

@@ -63,7 +63,7 @@ std::string not_by_rows(const Op& op, const Attrs& attrs, std::span<const TypeIn
   for (std::size_t k = 0; k < in.size(); ++k) {
     const Dims& shape = in[k].shape;
     for (int i = 1; i < shape.rank(); ++i)
-      if (shape[i] == kRows) return "has rows in an axis that is not the first";
+      if (is_open(shape[i])) return "has rows in an axis that is not the first";
     if (!has_rows(shape)) continue;
     batch = true;
     if (only_batch(name) >= 0 && only_batch(name) != static_cast<int>(k)) return kMixes;

@@ -337,3 +337,37 @@ def test_errors(make, words):
 def test_sizes_are_whole_numbers():
     with pytest.raises(TypeError, match="width"):
         L.RandomCrop(3, 2.5)
+
+
+def test_images_are_moved_by_all_threads_with_the_same_bits():
+    """In `fit`, before layers with weights and behind them."""
+    weights = []
+    before = densa.get_num_threads()
+    try:
+        for threads in (1, 2, 3):
+            densa.set_num_threads(threads, exact=True)
+            densa.utils.set_random_seed(4)
+            model = densa.Sequential(
+                [
+                    densa.Input(X.shape[1:]),
+                    L.RandomRotation(0.1, seed=1),
+                    L.Dense(3, activation="tanh"),
+                    L.RandomZoom(0.2, seed=2),
+                    L.Flatten(),
+                    L.Dense(1),
+                ]
+            )
+            model.compile(optimizer="adam", loss="mse")
+            model.fit(X[:70], X[:70, 0, 0, :1], epochs=2, batch_size=33, verbose=0)
+            text = model.explain_plan()
+            assert "op by op" not in text
+            parts = text.split("  one thread\n")[1:]
+            alone = [part.split("  by ")[0] for part in parts]
+            assert not any("affine_transform" in part for part in alone)
+            assert "affine_transform_grad" in text
+            weights.append(model.get_weights())
+    finally:
+        densa.set_num_threads(before)
+    for other in weights[1:]:
+        for a, b in zip(weights[0], other, strict=True):
+            np.testing.assert_array_equal(a, b)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import densa
 from densa import _core, ops
 
 
@@ -15,6 +16,9 @@ def recorded(function, shape=(None, 6), dtype="float32"):
 KEPT = [
     (lambda x: ops.reshape(x, (-1, 6)), (None, 6)),
     (lambda x: ops.reshape(x, (-1, 2, 3)), (None, 2, 3)),
+    (lambda x: ops.reshape(x, (-1, 3)), (None, 3)),
+    (lambda x: ops.reshape(x, (-1,)), (None,)),
+    (lambda x: ops.reshape(ops.reshape(x, (-1, 3)), (-1, 2, 3)) + ops.zeros((2, 3)), (None, 2, 3)),
     (lambda x: ops.reshape(x, (None, 2, -1)), (None, 2, 3)),
     (lambda x: ops.expand_dims(x, 1), (None, 1, 6)),
     (lambda x: ops.squeeze(x[:, :1], 1), (None,)),
@@ -51,7 +55,10 @@ def test_rows_go_through(function, shape):
 
 NEEDED = [
     lambda x: ops.reshape(x, (6, -1)),
-    lambda x: ops.reshape(x, (-1, 3)),
+    lambda x: ops.reshape(x, (-1, 4)),
+    # More rows than the batch has: whether those of the batch or these are meant is not known.
+    lambda x: ops.zeros_like(ops.reshape(x, (-1, 3))),
+    lambda x: ops.reshape(x, (-1, 3)) + x[:, :3],
     lambda x: ops.transpose(x),
     lambda x: ops.concatenate([x, x], 0),
     lambda x: x[1:],
@@ -67,3 +74,21 @@ NEEDED = [
 def test_what_needs_the_rows_says_so(function):
     with pytest.raises(_core.NeedsRows):
         recorded(function)
+
+
+def test_a_count_of_joined_rows_is_theirs():
+    program = _core.Program()
+    with program, _core.no_grad():
+        x = program.input("x", (None, 6), "float32")
+        y = ops.reshape(x, (-1, 2))
+        found = densa.Variable(np.zeros(3, "f4"))
+        many = _core.apply("row_count", y, dtype="float32")
+        rows = _core.apply("row_count", x, dtype="float32")
+        found.assign(ops.stack([many, rows, ops.mean(ops.sum(y, axis=1))]))
+    assert "3 rows" in str(program)
+    plan = _core.Plan(program, 8)
+    for rows in (8, 5, 1):
+        data = np.arange(rows * 6, dtype="f4").reshape(rows, 6)
+        plan.begin((data,), None, 0, rows, rows)
+        plan.run(1)
+        np.testing.assert_allclose(found.numpy(), [3 * rows, rows, data.sum() / (3 * rows)])

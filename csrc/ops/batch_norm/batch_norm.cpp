@@ -28,7 +28,7 @@ void check_parameters(std::span<const TypeInfo> in, const Ints& axes, int first,
   for (std::int64_t axis : axes) channels.push_back(in[0].shape[static_cast<int>(axis)]);
   std::int64_t count = 1;
   for (std::int64_t d : channels) {
-    if (d == kRows) throw ValueError(cat(op, ": the batch axis cannot be a channel axis"));
+    if (is_open(d)) throw ValueError(cat(op, ": the batch axis cannot be a channel axis"));
     count *= d;
   }
   for (std::size_t i = first; i < in.size(); ++i) {

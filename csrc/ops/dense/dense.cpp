@@ -39,10 +39,10 @@ std::vector<TypeInfo> infer(std::span<const TypeInfo> in, const Attrs& attrs) {
                          ", w ", to_string(w.shape)));
   if (x.shape.back() != w.shape[0]) {
     const std::string text =
-        cat("dense: x has ", x.shape.back() == kRows ? "rows" : std::to_string(x.shape.back()),
+        cat("dense: x has ", is_open(x.shape.back()) ? "rows" : std::to_string(x.shape.back()),
             " features but w expects ", w.shape[0], " (x ", to_string(x.shape), ", w ",
             to_string(w.shape), ")");
-    if (x.shape.back() == kRows) throw NeedsRows(text);
+    if (is_open(x.shape.back())) throw NeedsRows(text);
     throw ShapeError(text);
   }
   if (in.size() == 3 && !(in[2].shape == Dims{w.shape[1]}))

@@ -41,11 +41,11 @@ std::vector<TypeInfo> infer(std::span<const TypeInfo> in, const Attrs& attrs) {
   const auto [k_b, n] = matrix_of(b.shape, call.transpose_b);
   if (k != k_b) {
     const std::string text =
-        cat("matmul: a has ", k == kRows ? "rows" : std::to_string(k), " columns but b has ",
-            k_b == kRows ? "rows" : std::to_string(k_b), " rows (a ", to_string(a.shape),
+        cat("matmul: a has ", is_open(k) ? "rows" : std::to_string(k), " columns but b has ",
+            is_open(k_b) ? "rows" : std::to_string(k_b), " rows (a ", to_string(a.shape),
             call.transpose_a ? " transposed" : "", ", b ", to_string(b.shape),
             call.transpose_b ? " transposed" : "", ")");
-    if (k == kRows || k_b == kRows) throw NeedsRows(text);
+    if (is_open(k) || is_open(k_b)) throw NeedsRows(text);
     throw ShapeError(text);
   }
   check_precision(attrs, "matmul");
@@ -72,13 +72,21 @@ std::vector<Value> grad(const GradCall& call) {
     if (tb) attrs.set("transpose_b", true);
     return call.build.apply("matmul", {left, right}, attrs);
   };
+  // Of one matrix b that meets a batch of a, as one product over all rows.
+  const auto joined = [&](const Value& v) {
+    return call.build.apply("reshape", {v}, {{"shape", Ints{-1, v->type.shape.back()}}});
+  };
+  const bool one = b->type.shape.rank() == 2 && a->type.shape.rank() > 2 && !flags.transpose_a;
   std::vector<Value> out(2);
   if (call.needs[0]) {
     Value da = flags.transpose_a ? product(b, dy, flags.transpose_b, true)
                                  : product(dy, b, false, !flags.transpose_b);
     out[0] = summed_to(call, std::move(da), a->type.shape);
   }
-  if (call.needs[1]) {
+  if (call.needs[1] && one) {
+    const Value rows = joined(a), d = joined(dy);
+    out[1] = flags.transpose_b ? product(d, rows, true, false) : product(rows, d, true, false);
+  } else if (call.needs[1]) {
     Value db = flags.transpose_b ? product(dy, a, true, flags.transpose_a)
                                  : product(a, dy, !flags.transpose_a, false);
     out[1] = summed_to(call, std::move(db), b->type.shape);

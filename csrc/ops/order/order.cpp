@@ -24,7 +24,7 @@ std::vector<TypeInfo> infer(std::span<const TypeInfo> in, const Attrs& attrs) {
     throw TypeError(
         cat("argsort: cannot sort ", dtype_name(x.dtype), "; cast it to int32, int64 or float32"));
   if (x.shape.empty()) throw ShapeError("argsort: a scalar has no axis to sort along");
-  if (x.shape.back() == kRows)
+  if (is_open(x.shape.back()))
     throw NeedsRows("argsort: an order of the rows of the batch needs to know how many there are");
   if (x.shape.back() > INT32_MAX)
     throw ShapeError(cat("argsort: indices are int32, but the last axis has ", x.shape.back()));

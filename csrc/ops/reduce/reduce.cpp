@@ -109,7 +109,7 @@ Dims sum_to_shape(const Dims& x, const Attrs& attrs) {
   const int shift = x.rank() - shape.rank();
   bool fits = shift >= 0;
   for (int i = 0; fits && i < shape.rank(); ++i) {
-    if (shape[i] == kRows) shape[i] = x[i + shift];
+    if (is_open(shape[i])) shape[i] = x[i + shift];
     fits = shape[i] == 1 || shape[i] == x[i + shift];
   }
   if (!fits)
@@ -243,11 +243,8 @@ struct Reduce {
     const Dims& shape = x->type.shape;
     for (int i = 0; i < shape.rank(); ++i) {
       if (!reduced[i]) continue;
-      if (shape[i] == kRows) {
-        rows = true;
-      } else {
-        count *= static_cast<double>(shape[i]);
-      }
+      rows = rows || is_open(shape[i]);
+      count *= static_cast<double>(is_open(shape[i]) ? 1 : shape[i]);
     }
     Value out = g;
     if (count != 1) out = build.apply("divide", {out, scalar_of(build, x, count)});

@@ -230,7 +230,7 @@ Axes axes_of(const TypeInfo& x, const Attrs& attrs, std::string_view op) {
     return reduce::reduced_axes(attrs.get_ints("axis"), x.shape.rank(), op);
   Dims to{std::span<const std::int64_t>(attrs.get_ints("shape"))};
   for (int i = 0, shift = x.shape.rank() - to.rank(); i < to.rank(); ++i)
-    if (to[i] == kRows) to[i] = x.shape[i + shift];
+    if (is_open(to[i])) to[i] = x.shape[i + shift];
   return reduce::stretched_axes(x.shape, to);
 }
 

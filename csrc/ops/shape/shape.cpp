@@ -2,6 +2,7 @@
 #include "ops/shape/shape.h"
 
 #include <cstring>
+#include <utility>
 
 #include "ops/asked_type.h"
 #include "ops/check.h"
@@ -13,7 +14,7 @@ namespace shape {
 
 void check_rows(const Dims& shape, std::string_view op) {
   for (int i = 1; i < shape.rank(); ++i)
-    if (shape[i] == kRows)
+    if (is_open(shape[i]))
       throw NeedsRows(cat(op, ": the result ", to_string(shape),
                           " has the rows of the batch in axis ", i,
                           "; this needs to know how many there are"));
@@ -35,43 +36,44 @@ std::string target_text(const Ints& to) {
                        ": the numbers of elements differ"));
 }
 
-// Elements per row if the first axis is the rows of a batch, else all elements.
-std::int64_t fixed_count(const Dims& shape) {
-  std::int64_t count = 1;
-  for (std::int64_t d : shape)
-    if (d != kRows) count *= d;
-  return count;
-}
+// Elements for one row of the batch.
+std::int64_t fixed_count(const Dims& shape) { return element_count(with_rows(shape, 1)); }
 
-// At most one -1 is free. With two, the first must stand for the rows, which x has in axis 0.
+// At most one -1 is free. With two, the first must stand for the rows, which x has in axis 0. Rows
+// joined with the axes behind them are open, too: as many times the rows as those have elements.
 Dims reshaped(const Dims& from, const Ints& to) {
   Dims out{std::span<const std::int64_t>(to)};
-  int free = -1, open = 0;
+  check_rows(from, "reshape");
+  const bool rows = !from.empty() && is_open(from[0]);
+  int open = 0;
   for (int i = 0; i < out.rank(); ++i) {
-    if (out[i] < -1)
+    if (out[i] < -1 && !(rows && i == 0))
       throw ValueError(cat("reshape: size ", out[i], " in the target shape; sizes are >= 0 or -1"));
     open += out[i] == -1;
   }
-  check_rows(from, "reshape");
-  const bool rows = !from.empty() && from[0] == kRows;
   if (open > 2 || (open == 2 && (out[0] != -1 || from.empty())))
     throw ValueError(cat("reshape: only one size may be -1 in ", target_text(to)));
   const bool keeps_first = open == 2;
   if (keeps_first) out[0] = from[0];
-  if (rows && open == 1 && out[0] == -1) {
-    if (fixed_count(out) == fixed_count(from)) return out;  // out[0] is -1, which is kRows
-    throw NeedsRows(cat("reshape: ", to_string(from), " to ", to_string(out),
-                        " mixes the rows of the batch with other axes"));
+  const std::int64_t total = fixed_count(from);
+  if (rows && open <= 1 && !out.empty() && is_open(out[0])) {
+    const std::int64_t wanted = std::exchange(out[0], kRows), each = fixed_count(out);
+    if (each == 0 ? total != 0 : total % each != 0 || total == 0)
+      throw NeedsRows(cat("reshape: ", to_string(from), " to ", to_string(out),
+                          " mixes the rows of the batch with other axes"));
+    if (each != 0) out[0] = -(total / each);
+    if (wanted != kRows && wanted != out[0]) cannot_reshape(from, to);
+    return out;
   }
   if (rows && !keeps_first)
     throw NeedsRows(cat("reshape: ", to_string(from), " to ", to_string(out),
                         " fixes the number of rows; begin the shape with -1"));
+  int free = -1;
   for (int i = keeps_first ? 1 : 0; i < out.rank(); ++i)
     if (out[i] == -1) free = i;
   std::int64_t known = 1;
   for (int i = 0; i < out.rank(); ++i)
-    if (i != free && out[i] != kRows) known *= out[i];
-  const std::int64_t total = fixed_count(from);
+    if (i != free) known *= with_rows(out[i], 1);
   if (free < 0) {
     if (known != total) cannot_reshape(from, to);
     return out;
@@ -190,7 +192,7 @@ std::vector<TypeInfo> infer_concatenate(std::span<const TypeInfo> in, const Attr
     if (!fits)
       throw ShapeError(cat("concatenate: shapes ", to_string(in[0].shape), " and ",
                            to_string(other), " differ outside axis ", axis));
-    if (shape[axis] == kRows || other[axis] == kRows)
+    if (is_open(shape[axis]) || is_open(other[axis]))
       throw NeedsRows("concatenate: joining batches needs to know how many rows they have");
     shape[axis] += other[axis];
   }
@@ -203,12 +205,12 @@ std::vector<Value> grad_concatenate(const GradCall& call) {
   const Dims& whole = call.out[0]->type.shape;
   const int axis = normalize_axis(call.attrs.get_int("axis", -1), whole.rank(), "concatenate");
   Ints begin(static_cast<std::size_t>(whole.rank()), 0), step(begin.size(), 1), end;
-  for (std::int64_t d : whole) end.push_back(d == kRows ? kToEnd : d);
+  for (std::int64_t d : whole) end.push_back(is_open(d) ? kToEnd : d);
   std::int64_t at = 0;
   const auto a = static_cast<std::size_t>(axis);
   for (std::size_t k = 0; k < call.in.size(); ++k) {
     begin[a] = at;
-    if (whole[axis] != kRows) end[a] = at += call.in[k]->type.shape[axis];
+    if (!is_open(whole[axis])) end[a] = at += call.in[k]->type.shape[axis];
     if (call.needs[k])
       out[k] =
           call.build.apply("slice", {call.dy[0]}, {{"begin", begin}, {"end", end}, {"step", step}});

@@ -15,7 +15,7 @@ std::vector<TypeInfo> infer_slice(std::span<const TypeInfo> in, const Attrs& att
   Dims shape = in[0].shape;
   const Cut cut = cut_of(attrs, shape.rank(), "slice", true);
   for (int i = 0; i < shape.rank(); ++i) {
-    if (shape[i] != kRows) {
+    if (!is_open(shape[i])) {
       shape[i] = taken(cut, i, shape[i]).count;
     } else if (cut.begin[i] != 0 || cut.end[i] != kToEnd || cut.step[i] != 1) {
       throw NeedsRows("slice: a part of the batch needs to know how many rows it has");
@@ -30,7 +30,7 @@ std::vector<Value> grad_slice(const GradCall& call) {
   const Cut cut = cut_of(call.attrs, shape.rank(), "slice", true);
   Dims begin = cut.begin;
   for (int i = 0; i < shape.rank(); ++i)
-    if (shape[i] != kRows) begin[i] = taken(cut, i, shape[i]).begin;
+    if (!is_open(shape[i])) begin[i] = taken(cut, i, shape[i]).begin;
   return {call.build.apply(
       "pad_slice", {call.dy[0]},
       {{"begin", to_ints(begin)}, {"step", to_ints(cut.step)}, {"shape", to_ints(shape)}})};
@@ -55,7 +55,7 @@ std::vector<TypeInfo> infer_pad(std::span<const TypeInfo> in, const Attrs& attrs
                          " have different ranks"));
   const Cut cut = cut_of(attrs, dy.rank(), "pad_slice", false);
   for (int i = 0; i < shape.rank(); ++i) {
-    if (shape[i] == kRows) {
+    if (is_open(shape[i])) {
       shape[i] = dy[i];
     } else if (dy[i] > 0) {
       const std::int64_t last = cut.begin[i] + (dy[i] - 1) * cut.step[i];
@@ -75,7 +75,7 @@ std::vector<Value> grad_pad(const GradCall& call) {
   Ints end;
   for (int i = 0; i < dy.rank(); ++i) {
     const std::int64_t stop = cut.begin[i] + dy[i] * cut.step[i];
-    end.push_back(dy[i] == kRows ? kToEnd : std::max<std::int64_t>(stop, -1));
+    end.push_back(is_open(dy[i]) ? kToEnd : std::max<std::int64_t>(stop, -1));
   }
   return {
       call.build.apply("slice", {call.dy[0]},

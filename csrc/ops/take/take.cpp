@@ -32,10 +32,10 @@ std::vector<TypeInfo> infer_take(std::span<const TypeInfo> in, const Attrs& attr
     throw ShapeError(cat("take: ids must have one axis but have shape ", to_string(in[1].shape)));
   const int axis = axis_of(in[0].shape, attrs, "take");
   Dims shape = in[0].shape;
-  if (shape[axis] == kRows)
+  if (is_open(shape[axis]))
     throw NeedsRows("take: a choice of rows of the batch needs to know how many there are");
   shape[axis] = in[1].shape[0];
-  if (axis != 0 && shape[axis] == kRows)
+  if (axis != 0 && is_open(shape[axis]))
     throw NeedsRows("take: one id per row of the batch makes the rows the last axis");
   return {{in[0].dtype, shape}};
 }
@@ -134,11 +134,11 @@ std::vector<TypeInfo> infer_along(std::span<const TypeInfo> in, const Attrs& att
   check_inputs(in, 2, "take_along");
   check_integer(in[1], "ids", "take_along");
   const int axis = axis_of(in[0].shape, attrs, "take_along");
-  if (in[0].shape[axis] == kRows)
+  if (is_open(in[0].shape[axis]))
     throw NeedsRows("take_along: a choice of rows of the batch needs to know how many there are");
   const Dims& ids = in[1].shape;
   const std::int64_t size = axis < ids.rank() ? ids[axis] : 0;
-  if (size == kRows) throw NeedsRows("take_along: ids hold the rows of the batch in that axis");
+  if (is_open(size)) throw NeedsRows("take_along: ids hold the rows of the batch in that axis");
   return {{in[0].dtype, along(in[0].shape, ids, axis, size, "take_along")}};
 }
 
