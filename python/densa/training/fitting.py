@@ -1,0 +1,107 @@
+"""The loop of `fit`: epochs, validations and hooks, how a training goes on, and how it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from densa.callbacks import BackupAndRestore, CallbackList, ProgbarLogger
+
+from .feed import Feed
+
+
+class Fitting:
+    """One call of `fit`, whose arguments have been checked.
+
+    Args:
+        model: The model, compiled.
+        feed: The training data.
+        validation: The validation data, or None.
+        due: Whether an epoch, from 0, ends with a validation.
+        callbacks: The callbacks.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        feed: Feed,
+        validation: Feed | None,
+        due: Callable[[int], bool],
+        callbacks: CallbackList,
+    ) -> None:
+        self.model = model
+        self.feed = feed
+        self.validation = validation
+        self.due = due
+        self.callbacks = callbacks
+
+    def run(self, initial_epoch: int, epochs: int) -> Any:
+        """Trains from an epoch to the one before `epochs`; returns the `History`."""
+        model, callbacks = self.model, self.callbacks
+        backup = callbacks.find_backup(self.feed, self.validation)
+        runner = model._runner("train")
+        logs: dict[str, Any] = {}
+        outer, model._fitting = model._fitting, True
+        try:
+            callbacks.on_train_begin()
+            if callbacks.probe is not None:
+                callbacks.probe.source = self.feed.source
+            if backup is not None:
+                backup.restore()
+                initial_epoch, logs = backup.epoch, dict(backup.logs)
+                if model.stop_training and not backup.in_epoch:
+                    initial_epoch = epochs
+            for epoch in range(initial_epoch, epochs):
+                if not self.feed.has_more():
+                    break
+                model.reset_metrics()
+                model.optimizer.report.start()
+                callbacks.on_epoch_begin(epoch)
+                if backup is not None and backup.in_epoch:
+                    backup.restore()
+                backup = None
+                with model._as_compiled():  # whatever a hook has set
+                    found = dict(runner.run_epoch(self.feed, callbacks))
+                if self.feed.gave_nothing:
+                    break
+                logs = found
+                logs = self._validated(epoch, logs)
+                callbacks.on_epoch_end(epoch, logs)
+                if model.stop_training:
+                    break
+        except BaseException as error:
+            end_after_error(callbacks, logs, isinstance(error, KeyboardInterrupt))
+            raise
+        finally:
+            model._fitting = outer
+        optimizer = model.optimizer
+        if getattr(optimizer, "use_ema", False) and epochs > 0:
+            optimizer.finalize_variable_values(model.trainable_variables)
+        callbacks.on_train_end(logs)
+        return model.history
+
+    def _validated(self, epoch: int, logs: dict[str, Any]) -> dict[str, Any]:
+        """The logs of an epoch with those of its validation, where one is due."""
+        validation = self.validation
+        if validation is None or not self.due(epoch) or not validation.has_more():
+            return logs
+        validation.restart()  # the same rows every time
+        found = self.model._evaluate(validation, self.callbacks)
+        if not validation.gave_nothing:
+            logs.update({f"val_{name}": value for name, value in found.items()})
+            logs = dict(sorted(logs.items()))
+        return logs
+
+
+def end_after_error(callbacks: CallbackList, logs: dict[str, Any], interrupted: bool) -> None:
+    """Ends what callbacks have begun, behind an error or, in order, behind an interrupt.
+
+    Behind an error files and lines are closed, and what was tried out is undone; a backup stays.
+    """
+    for callback in callbacks.ending():
+        if isinstance(callback, BackupAndRestore):
+            continue
+        if isinstance(callback, ProgbarLogger):
+            callback.close()
+        elif interrupted or getattr(callback, "_ends_after_errors", False):
+            callback.on_train_end(logs)
