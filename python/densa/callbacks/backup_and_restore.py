@@ -27,9 +27,10 @@ class BackupAndRestore(Callback):
     A PyDataset or another object that yields batches is kept as a callback is: by `get_state` and
     `set_state` where it has them, else by its attributes. A generator is expected to begin at its
     first batch; batches that have been are taken from it, with the global random numbers that they
-    had, and dropped. What cannot be kept is named in a warning; variables of functions, of a
-    `LambdaCallback`'s say, are not seen, nor attributes of layers that a callback changes on the
-    way: set them in `on_train_begin` or in each epoch.
+    had, and dropped. Attributes of layers, losses, metrics and the optimizer that have changed
+    since `fit` began, a rate of dropout say, are kept; of a model or layer of your own all that
+    holds plain data. What cannot be kept is named in a warning; variables of functions, of a
+    `LambdaCallback`'s say, are not seen.
 
     Args:
         backup_dir: A folder of its own for the backup.
@@ -77,10 +78,13 @@ class BackupAndRestore(Callback):
         self.delete_checkpoint = delete_checkpoint
         self._wants_batches = save_freq != "epoch"
         self._training: Any = None
+        self._attributes: Any = None
+        self._seen: Any = {}  # attributes that have changed before the epoch's first batch
         self._epoch = 0
         self._last_batch = -1
         self._since = 0  # batches since the last backup
         self._looked = False  # for what cannot be kept
+        self._said: set[str] = set()  # attributes that have changed and cannot
 
     @property
     def path(self) -> str:
@@ -91,10 +95,12 @@ class BackupAndRestore(Callback):
 
     def attach(self, feed: Any, validation: Any, callbacks: Any) -> None:
         """Tells what else is to be kept: the data's place and the other callbacks."""
+        from densa.saving.attributes import Attributes
         from densa.saving.object_state import begin
 
+        self._attributes = Attributes(self.model)
         self._training = (feed, validation, callbacks)
-        self._looked = False
+        self._looked, self._said = False, set()
         for callback in callbacks.callbacks:
             if isinstance(callback, Callback) and callback._state_names is None:
                 begin(callback, large=False)
@@ -110,13 +116,16 @@ class BackupAndRestore(Callback):
         """
         if not os.path.exists(self.path):
             return None
-        return Backup(self.path, self.model, *self._training)
+        feed, validation, callbacks = self._training
+        return Backup(self.path, self.model, feed, validation, callbacks, self._attributes)
 
     # ---- hooks -----------------------------------------------------------------------------------
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self._epoch = epoch
         self._last_batch = -1
+        if self.save_freq != "epoch":
+            self._seen = self._attributes.changes()
 
     def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         self._last_batch = batch - 1
@@ -152,6 +161,7 @@ class BackupAndRestore(Callback):
         if not self._looked:
             self._looked = True
             _warn_of_unkept(feed, validation, callbacks.callbacks, self.model)
+        self._warn_of_others()
         if validation is not None:
             validation.restart()  # as the next one does
         state = {
@@ -162,6 +172,8 @@ class BackupAndRestore(Callback):
             "feed": feed.get_state(batch is None),
             "validation": None if validation is None else validation.get_state(True),
             "model": get_training_state(self.model),
+            "attributes": self._attributes.changes(),
+            "seen": None if batch is None else self._seen,
             "callbacks": [
                 {"kind": type(c).__name__, "state": c.get_state() if _has_state(c) else {}}
                 for c in callbacks.callbacks
@@ -177,6 +189,18 @@ class BackupAndRestore(Callback):
         metadata = {"kind": "training", "version": str(VERSION), "state": to_json(data)}
         write_file(self.path, tensors, metadata)
 
+    def _warn_of_others(self) -> None:
+        new = set(self._attributes.unkept()) - self._said
+        self._said |= new
+        if new:
+            warnings.warn(
+                f"BackupAndRestore cannot keep {', '.join(sorted(new))}, which has become another "
+                "object since fit began: no number, text or array. A resumed training goes on with "
+                "the one that the model is made with. Make it so from the start, or put it there "
+                "in `on_train_begin`.",
+                stacklevel=2,
+            )
+
 
 class Backup:
     """A backup that has been read and fits the training that is to go on.
@@ -187,12 +211,21 @@ class Backup:
         feed: The training data.
         validation: The validation data, or None.
         callbacks: The `CallbackList`.
+        attributes: The `Attributes` of the model as they are before `fit` has changed any.
 
     Raises:
         ValueError: The file is damaged, or is of another training.
     """
 
-    def __init__(self, path: str, model: Any, feed: Any, validation: Any, callbacks: Any) -> None:
+    def __init__(
+        self,
+        path: str,
+        model: Any,
+        feed: Any,
+        validation: Any,
+        callbacks: Any,
+        attributes: Any,
+    ) -> None:
         from densa.saving.file_format import read_file, strict_json
         from densa.saving.plain_data import decode
         from densa.saving.training_state import check_training_state
@@ -223,7 +256,7 @@ class Backup:
             ) from None
         self._state = state
         self._model, self._feed, self._validation = model, feed, validation
-        self._callbacks = callbacks
+        self._callbacks, self._attributes = callbacks, attributes
         self.epoch = int(state["epoch"])
         self.in_epoch = state["batch"] is not None
         self.logs: dict[str, Any] = state["logs"]
@@ -241,6 +274,17 @@ class Backup:
         self._feed.logs = self.logs
         if self._validation is not None:
             self._validation.set_state(state["validation"])
+        changes = state.get("attributes", {})
+        if not self.in_epoch:
+            self._attributes.restore(changes)
+            return
+        # The recorded step of the epoch has read the attributes when the epoch began.
+        seen = state.get("seen", {})
+        self._attributes.restore(seen)
+        self._callbacks.before_next_batch(lambda: self._attributes.restore(changes))
+        for callback in self._callbacks.callbacks:
+            if isinstance(callback, BackupAndRestore):
+                callback._seen = seen
 
 
 def _has_state(callback: Any) -> bool:

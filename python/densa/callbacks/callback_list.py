@@ -71,6 +71,7 @@ class CallbackList:
         self._sort()
         self._hooks: dict[str, list[Callable[..., Any]]] = {}
         self._every: dict[str, bool] = {}
+        self._late: Callable[[], Any] | None = None
         self._find_hooks()
         self.model = model
         self.params: dict[str, Any] = params
@@ -165,7 +166,19 @@ class CallbackList:
         for callback in self.callbacks:
             callback.set_model(model)
 
+    def before_next_batch(self, call: Callable[[], Any]) -> None:
+        """Puts a call before the hooks of the next batch of the training."""
+        self._late = call
+
+    def catch_up(self) -> None:
+        """Makes the call that `before_next_batch` was given, if it is still due."""
+        call, self._late = self._late, None
+        if call is not None:
+            call()
+
     def _batch(self, hook: str, batch: int, logs: Logs) -> None:
+        if self._late is not None and hook == "on_train_batch_begin":
+            self.catch_up()
         calls = self._hooks[hook]
         if calls and logs is None:
             logs = {}

@@ -62,6 +62,7 @@ class Fitting:
                 backup = None
                 with model._as_compiled():  # whatever a hook has set
                     found = dict(runner.run_epoch(self.feed, callbacks))
+                callbacks.catch_up()
                 if self.feed.gave_nothing:
                     break
                 logs = found
