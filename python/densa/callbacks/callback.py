@@ -41,6 +41,13 @@ class Callback(Named):
 
     params: dict[str, Any] | None = None
 
+    @property
+    def _replaces_weights(self) -> bool:
+        # Whether its end may put others in the place of the trained weights.
+        own = type(self).on_train_end is not Callback.on_train_end
+        users = not type(self).__module__.startswith("densa.")
+        return (own and users) or "on_train_end" in vars(self)
+
     def __init__(self) -> None:
         self._model: Any = None
 

@@ -10,6 +10,7 @@ from .backup_and_restore import Backup, BackupAndRestore
 from .callback import Callback, overrides
 from .history import History
 from .progbar_logger import ProgbarLogger
+from .swap_ema_weights import SwapEMAWeights
 
 Logs = dict[str, Any] | None
 
@@ -107,6 +108,22 @@ class CallbackList:
     def ending(self) -> list[Any]:
         """The callbacks in the order in which they end: those that enclose the others last."""
         return sorted(self.callbacks, key=lambda c: bool(getattr(c, "_encloses", False)))
+
+    @property
+    def encloses(self) -> bool:
+        """Whether a callback undoes at the end of `fit` all that it has done."""
+        return any(getattr(c, "_encloses", False) for c in self.callbacks)
+
+    @property
+    def replace_weights(self) -> bool:
+        """Whether the end of a callback may put others in the place of the trained weights."""
+        return any(getattr(c, "_replaces_weights", True) for c in self.callbacks)
+
+    def take_averages_out(self) -> None:
+        """Lets callbacks that have lent averages to the model give the weights themselves back."""
+        for callback in self.callbacks:
+            if isinstance(callback, SwapEMAWeights):
+                callback.take_back()
 
     @property
     def probe(self) -> Any:

@@ -14,9 +14,12 @@ from densa.random import OrdersOfModel
 from densa.saving.file_format import VERSION, read_file, strict_json, to_json, write_file
 from densa.saving.model_state import (
     generator_states,
+    is_ended,
     is_history,
+    set_ended,
     set_generator_states,
     set_history,
+    state_of_ended,
     state_of_history,
     state_of_orders,
     steps_trained,
@@ -40,8 +43,8 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True, **kwargs: Any)
     the masks of dropout. A file that is written within an epoch goes on with the next one's order;
     `densa.callbacks.BackupAndRestore` goes on within it. The `History` of the last `fit` comes
     along, as `model.history`. What other callbacks know begins anew, as in every `fit`; backups
-    keep it. With `use_ema` the end of `fit` puts the averages into the weights, so that two
-    trainings are not one, with a file between them or without.
+    keep it. Where the end of `fit` has put averages into the weights (`use_ema`), the file holds
+    the trained weights beside them, to go on from.
 
     Args:
         model: the model.
@@ -88,6 +91,7 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True, **kwargs: Any)
         optimizer.save_own_variables(store)
         state["optimizer"] = {k: _unused(f"optimizer/{k}", tensors) for k in store}
         tensors.update({state["optimizer"][k]: np.asarray(v) for k, v in store.items()})
+        state["ended"] = state_of_ended(model, tensors, callbacks_go_on=False)
     metadata = {
         "kind": "model",
         "version": str(VERSION),
@@ -172,6 +176,7 @@ def load_model(
             if optimizer is not None and optimizer_keys:
                 optimizer.build(model.trainable_variables)
                 optimizer.load_own_variables({k: tensors[v] for k, v in optimizer_keys.items()})
+                set_ended(model, state.get("ended"), tensors)
     return model
 
 
@@ -343,7 +348,10 @@ def _check_state(state: Any, tensors: Mapping[str, Any]) -> tuple[list[str], dic
     optimizer = state.get("optimizer", {})
     if not isinstance(optimizer, dict) or not all(isinstance(v, str) for v in optimizer.values()):
         raise ValueError("the list of the optimizer's tensors is damaged")
-    listed = [*keys, *optimizer.values()]
+    ended = state.get("ended")
+    if not is_ended(ended, tensors, [tensors[k].shape for k in keys if k in tensors]):
+        raise ValueError("what the end of a training has replaced is damaged")
+    listed = [*keys, *optimizer.values(), *(ended or {}).get("weights", {}).values()]
     if len(set(listed)) != len(listed) or set(listed) != set(tensors):
         raise ValueError("its lists of weights do not name each tensor once")
     generators = state.get("generators", [])

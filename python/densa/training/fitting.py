@@ -7,6 +7,7 @@ from typing import Any
 
 from densa.callbacks import BackupAndRestore, CallbackList, ProgbarLogger
 
+from .ended import Ending
 from .feed import Feed
 
 
@@ -39,6 +40,7 @@ class Fitting:
         """Trains from an epoch to the one before `epochs`; returns the `History`."""
         model, callbacks = self.model, self.callbacks
         backup = callbacks.find_backup(self.feed, self.validation)
+        self._go_on(backup is None and initial_epoch > 0)
         runner = model._runner("train")
         logs: dict[str, Any] = {}
         outer, model._fitting = model._fitting, True
@@ -75,11 +77,32 @@ class Fitting:
             raise
         finally:
             model._fitting = outer
-        optimizer = model.optimizer
-        if getattr(optimizer, "use_ema", False) and epochs > 0:
-            optimizer.finalize_variable_values(model.trainable_variables)
-        callbacks.on_train_end(logs)
+        self._end(epochs > 0, logs)
         return model.history
+
+    def _go_on(self, from_weights: bool) -> None:
+        """Puts the weights back that the last training ended with, if this one goes on from it."""
+        model, ended = self.model, self.model._ended
+        if ended is None or self.callbacks.encloses:  # all will be as it was
+            return
+        model._ended = None
+        if from_weights:
+            ended.put_back(model, callbacks_go_on=False)
+
+    def _end(self, any_epochs: bool, logs: dict[str, Any]) -> None:
+        model, callbacks, optimizer = self.model, self.callbacks, self.model.optimizer
+        averages = bool(getattr(optimizer, "use_ema", False)) and any_epochs
+        ending = None
+        if (averages or callbacks.replace_weights) and not callbacks.encloses:
+            callbacks.take_averages_out()
+            ending = Ending(model)
+        if averages:
+            optimizer.finalize_variable_values(model.trainable_variables)
+            if ending is not None:
+                ending.averaged()
+        callbacks.on_train_end(logs)
+        if ending is not None:
+            model._ended = ending.over()
 
     def _validated(self, epoch: int, logs: dict[str, Any]) -> dict[str, Any]:
         """The logs of an epoch with those of its validation, where one is due."""

@@ -33,6 +33,7 @@ OF_TRAINING = frozenset(
         "_turns",
         "_steps_trained",
         "_treated",
+        "_ended",
     )
 )
 _NEW = object()

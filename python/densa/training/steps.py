@@ -17,6 +17,7 @@ from densa.utils.batches import unpack_x_y_sample_weight
 
 from .compiled import Compiled, arguments_from_config
 from .eager import EagerRunner, Runner
+from .ended import Ended
 from .trainable import Trainable
 from .turns import Turns
 
@@ -42,6 +43,7 @@ class Steps:
         self.stop_predicting = False
         self.history: Any = None
         self._orders: OrdersOfModel | None = None
+        self._ended: Ended | None = None  # what the end of the last `fit` has replaced
 
     # ---- compile ---------------------------------------------------------------------------------
 
@@ -110,6 +112,7 @@ class Steps:
         self._compiled = compiled
         self._loss_tracker = Mean(name="loss")
         self._runners = {}
+        self._ended = None
         self.stop_training = False
 
     def _as_compiled(self) -> AbstractContextManager[None]:
@@ -149,6 +152,7 @@ class Steps:
         self._count_steps_of(compiled.optimizer, made)
         compiled.optimizer = made
         self._runners = {}
+        self._ended = None
 
     @property
     def loss(self) -> Any:

@@ -90,7 +90,9 @@ class Trainer(Steps):
             shuffle: Whether each epoch has a new order; `"batch"` keeps batches together.
             class_weight: Weight of each class by its index.
             sample_weight: Weight of each row.
-            initial_epoch: Number of the first epoch, to go on where a training ended.
+            initial_epoch: Number of the first epoch, to go on where a training ended: above 0, with
+                an optimizer that has `use_ema`, from the weights of its last step, whose place
+                their averages have taken. From 0 on it begins with the weights as they are.
             steps_per_epoch: Batches in an epoch; by default one pass over the data. An epoch
                 ends with the data, with a warning; the next one begins at its first batch.
             validation_steps: Batches in a validation, the same ones in every epoch where the
