@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import os
 import warnings
 from typing import Any
@@ -56,6 +55,8 @@ class BackupAndRestore(Callback):
     _comes_last = True
     _state_names = ("_since",)
 
+    _free_arguments = ("backup_dir", "save_freq", "double_checkpoint", "delete_checkpoint")
+
     def __init__(
         self,
         backup_dir: Any,
@@ -96,14 +97,11 @@ class BackupAndRestore(Callback):
     def attach(self, feed: Any, validation: Any, callbacks: Any) -> None:
         """Tells what else is to be kept: the data's place and the other callbacks."""
         from densa.saving.attributes import Attributes
-        from densa.saving.object_state import begin
 
         self._attributes = Attributes(self.model)
         self._training = (feed, validation, callbacks)
         self._looked, self._said = False, set()
-        for callback in callbacks.callbacks:
-            if isinstance(callback, Callback) and callback._state_names is None:
-                begin(callback, large=False)
+        callbacks.begin_states()
         for some in (feed, validation):
             if some is not None:
                 some.source.keep_own_state()
@@ -153,6 +151,7 @@ class BackupAndRestore(Callback):
             os.rmdir(self.backup_dir)
 
     def _save(self, epoch: int, batch: int | None, logs: dict[str, Any]) -> None:
+        from densa.saving.callback_states import has_state
         from densa.saving.file_format import VERSION, to_json, write_file
         from densa.saving.plain_data import encode
         from densa.saving.training_state import get_training_state
@@ -168,14 +167,14 @@ class BackupAndRestore(Callback):
             "epoch": epoch,
             "batch": batch,
             "logs": logs,
-            "data": _extent(feed),
+            "data": extent(feed),
             "feed": feed.get_state(batch is None),
             "validation": None if validation is None else validation.get_state(True),
             "model": get_training_state(self.model),
             "attributes": self._attributes.changes(),
             "seen": None if batch is None else self._seen,
             "callbacks": [
-                {"kind": type(c).__name__, "state": c.get_state() if _has_state(c) else {}}
+                {"kind": type(c).__name__, "state": c.get_state() if has_state(c) else {}}
                 for c in callbacks.callbacks
             ],
         }
@@ -238,10 +237,10 @@ class Backup:
             kinds = [entry["kind"] for entry in state["callbacks"]]
             if kinds != [type(c).__name__ for c in callbacks.callbacks]:
                 raise ValueError(f"it was made with the callbacks {kinds}")
-            if state["data"] != _extent(feed):
+            if state["data"] != extent(feed):
                 raise ValueError(
                     f"it was made with (rows, batch size, steps) = {state['data']}, whereas fit "
-                    f"was given {_extent(feed)}"
+                    f"was given {extent(feed)}"
                 )
             if (state["validation"] is None) != (validation is None):
                 raise ValueError("it was made with validation data, or fit was given some now")
@@ -263,13 +262,12 @@ class Backup:
 
     def restore(self) -> None:
         """Puts everything back."""
+        from densa.saving.callback_states import give_back
         from densa.saving.training_state import set_training_state
 
         state = self._state
         set_training_state(self._model, state["model"])
-        for callback, entry in zip(self._callbacks.callbacks, state["callbacks"], strict=True):
-            if _has_state(callback):
-                callback.set_state(copy.deepcopy(entry["state"]))  # it may change in place
+        give_back(state["callbacks"], self._callbacks.callbacks)
         self._feed.set_state(state["feed"])
         self._feed.logs = self.logs
         if self._validation is not None:
@@ -287,38 +285,18 @@ class Backup:
                 callback._seen = seen
 
 
-def _has_state(callback: Any) -> bool:
-    return hasattr(callback, "get_state") and hasattr(callback, "set_state")
-
-
 def _warn_of_unkept(feed: Any, validation: Any, callbacks: Any, model: Any) -> None:
-    from densa.saving.object_state import state_of
+    from densa.saving.callback_states import unkept_of, warn_of_unkept
 
-    found = []
     for some in (feed, validation):
         if some is not None and some.source.own is not None:
-            found.append((some.source.kind, some.source.own.unkept()))
-    # What the model holds is kept with it.
-    parts = {id(part) for part in (model, model.optimizer, *model._flatten_layers())}
+            warn_of_unkept("BackupAndRestore", some.source.kind, some.source.own.unkept())
     for callback in callbacks:
-        own = isinstance(callback, Callback) and callback._state_names is None
-        if own and type(callback).get_state is Callback.get_state:
-            names = state_of(callback, ("_model", "params"))[1]
-            unkept = [name for name in names if id(vars(callback)[name]) not in parts]
-            found.append((type(callback).__name__, unkept))
-    for kind, names in found:
-        if names:
-            warnings.warn(
-                f"BackupAndRestore cannot keep {', '.join(f'{kind}.{name}' for name in names)}: "
-                "neither numbers, texts, arrays, Variables or random generators, nor lists, tuples "
-                "or dictionaries of these. If it changes during training, a resumed training ends "
-                f"with other numbers: give {kind} the methods get_state() and set_state(state), "
-                "which return and take what it needs as such data.",
-                stacklevel=2,
-            )
+        warn_of_unkept("BackupAndRestore", type(callback).__name__, unkept_of(callback, model))
 
 
-def _extent(feed: Any) -> list[Any]:
+def extent(feed: Any) -> list[Any]:
+    """What tells the data of one training from that of another: rows, batch size, steps."""
     return [feed.source.rows, feed.source.batch_size, feed.steps]
 
 

@@ -51,6 +51,9 @@ class CallbackList:
         **params: Any,
     ) -> None:
         self.callbacks: list[Any] = _flat(callbacks)
+        self.given = list(self.callbacks)  # as the user has ordered them
+        # Whose turn it is in on_epoch_end: epoch, logs and place among `callbacks`.
+        self.turn: tuple[int, dict[str, Any], int] | None = None
         for callback in self.callbacks:
             if isinstance(callback, type) or not hasattr(callback, "on_epoch_end"):
                 hint = ""
@@ -169,6 +172,14 @@ class CallbackList:
             self.set_params({**self.params, "resumes": True})
         return found
 
+    def begin_states(self) -> None:
+        """Told before a training whose callbacks' states are to be kept."""
+        from densa.saving.object_state import begin
+
+        for callback in self.callbacks:
+            if isinstance(callback, Callback) and callback._state_names is None:
+                begin(callback, large=False)
+
     def set_params(self, params: dict[str, Any]) -> None:
         """Tells every callback."""
         self.params = params
@@ -230,10 +241,22 @@ class CallbackList:
         for callback in self.callbacks:
             callback.on_epoch_begin(epoch, {} if logs is None else logs)
 
-    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
+    def on_epoch_end(self, epoch: int, logs: Logs = None, due: list[Any] | None = None) -> None:
+        """Tells every callback; or those in `due` alone, where the others have been told before."""
         logs = {} if logs is None else logs
+        try:
+            self._end_epoch(epoch, logs, due)
+        finally:
+            self.turn = None
+
+    def _end_epoch(self, epoch: int, logs: dict[str, Any], due: list[Any] | None) -> None:
         history = self._history
-        for callback in self.callbacks:
+        if due is not None and not any(callback is history for callback in due):
+            history = None
+        for place, callback in enumerate(self.callbacks):
+            if due is not None and not any(callback is other for other in due):
+                continue
+            self.turn = (epoch, logs, place)
             if callback is history:
                 history = None
             # A file that a callback writes before History's turn holds this epoch too. History

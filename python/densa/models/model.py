@@ -494,11 +494,13 @@ class Model(Trainer, Layer):
     def save(self, filepath: Any, overwrite: bool = True, **kwargs: Any) -> None:
         """Save configuration, weights, optimizer state and random state in one file.
 
-        The loaded model goes on as this one would: see `densa.saving.save_model`.
+        The loaded model goes on as this one would, with callbacks that go on, too, if it is given
+        them: see `densa.saving.save_model`.
 
         Args:
             filepath: a path ending in `.densa`.
             overwrite: False asks before replacing a file.
+            callbacks: callbacks whose state is kept; None: those of a running `fit`.
 
         Raises:
             ValueError: for another ending, or a model that data cannot describe.
@@ -537,6 +539,7 @@ class Model(Trainer, Layer):
         # in a callback is not being trained.
         state = {k: v for k, v in Layer.__getstate__(self).items() if not _is_native(v)}
         idle = {"_fitting": False, "_pending_logs": None, "_monte_carlo": None}
+        idle |= {"_training": None, "_going_on": None}
         return {**state, **idle, "_runners": {}, "history": None}
 
 

@@ -65,9 +65,14 @@ def state_of_history(model: Any) -> Any:
     history = getattr(model, "history", None)
     if not isinstance(history, History):
         return None
-    columns = {name: [_plain(value) for value in own] for name, own in history.history.items()}
-    kept = {name: column for name, column in columns.items() if is_plain(column)}
+    kept = plain_columns(history.history)
     return encode({"epoch": list(history.epoch), "history": kept}, {}, "history")
+
+
+def plain_columns(history: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the columns of a history that a file can hold."""
+    columns = {name: [_plain(value) for value in own] for name, own in history.items()}
+    return {name: column for name, column in columns.items() if is_plain(column)}
 
 
 def set_history(model: Any, state: Any) -> None:

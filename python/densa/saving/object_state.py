@@ -75,6 +75,11 @@ def mark(value: Any, packed: Any) -> tuple[Any, Any]:
     return (_digest(packed),), copy.deepcopy(packed)
 
 
+def is_small(packed: Any) -> bool:
+    """Tell whether the arrays in data are so small that copies are of no account."""
+    return _bytes(packed) <= _LARGE
+
+
 def is_same(mark: Any, other: Any) -> bool:
     """Tell whether two marks are of the same value."""
     if type(mark) is list or type(other) is list:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from densa.callbacks import BackupAndRestore, CallbackList, ProgbarLogger
+from densa.callbacks import BackupAndRestore, CallbackList, ModelCheckpoint, ProgbarLogger
+from densa.callbacks.backup_and_restore import extent
 
 from .ended import Ending
 from .feed import Feed
@@ -39,12 +40,24 @@ class Fitting:
     def run(self, initial_epoch: int, epochs: int) -> Any:
         """Trains from an epoch to the one before `epochs`; returns the `History`."""
         model, callbacks = self.model, self.callbacks
+        going_on = model._going_on
+        if going_on is not None:
+            going_on.check(self, initial_epoch)
         backup = callbacks.find_backup(self.feed, self.validation)
-        self._go_on(backup is None and initial_epoch > 0)
+        model._going_on = None
+        if backup is not None:
+            going_on = None
+        elif going_on is not None:
+            callbacks.set_params({**callbacks.params, "resumes": True})
+        if any(isinstance(c, ModelCheckpoint) for c in callbacks.callbacks):
+            callbacks.begin_states()
+        self._put_weights_back(backup is None and initial_epoch > 0, going_on is not None)
         runner = model._runner("train")
         logs: dict[str, Any] = {}
-        outer, model._fitting = model._fitting, True
+        outer = model._fitting, model._training
+        model._fitting, model._training = True, self
         try:
+            before = None if going_on is None else going_on.state_before(model)
             callbacks.on_train_begin()
             if callbacks.probe is not None:
                 callbacks.probe.source = self.feed.source
@@ -52,6 +65,10 @@ class Fitting:
                 backup.restore()
                 initial_epoch, logs = backup.epoch, dict(backup.logs)
                 if model.stop_training and not backup.in_epoch:
+                    initial_epoch = epochs
+            elif going_on is not None:
+                logs = going_on.restore(self, before)
+                if model.stop_training:
                     initial_epoch = epochs
             for epoch in range(initial_epoch, epochs):
                 if not self.feed.has_more():
@@ -76,18 +93,38 @@ class Fitting:
             end_after_error(callbacks, logs, isinstance(error, KeyboardInterrupt))
             raise
         finally:
-            model._fitting = outer
+            model._fitting, model._training = outer
         self._end(epochs > 0, logs)
         return model.history
 
-    def _go_on(self, from_weights: bool) -> None:
+    def data_state(self) -> dict[str, Any]:
+        """Where the data is between two epochs, and what tells it from other data."""
+        validation = self.validation
+        if validation is not None:
+            validation.restart()  # as the next one does
+        return {
+            "data": extent(self.feed),
+            "feed": {**self.feed.get_state(True), "own": None},
+            "validates": validation is not None,
+            "validation": None
+            if validation is None
+            else {**validation.get_state(True), "own": None},
+        }
+
+    def set_data_state(self, state: dict[str, Any]) -> None:
+        """Makes the data go on from what `data_state` gave."""
+        self.feed.set_state(state["feed"])
+        if self.validation is not None:
+            self.validation.set_state(state["validation"])
+
+    def _put_weights_back(self, from_weights: bool, callbacks_go_on: bool) -> None:
         """Puts the weights back that the last training ended with, if this one goes on from it."""
         model, ended = self.model, self.model._ended
         if ended is None or self.callbacks.encloses:  # all will be as it was
             return
         model._ended = None
-        if from_weights:
-            ended.put_back(model, callbacks_go_on=False)
+        if from_weights or callbacks_go_on:
+            ended.put_back(model, callbacks_go_on)
 
     def _end(self, any_epochs: bool, logs: dict[str, Any]) -> None:
         model, callbacks, optimizer = self.model, self.callbacks, self.model.optimizer

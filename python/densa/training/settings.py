@@ -34,6 +34,8 @@ OF_TRAINING = frozenset(
         "_steps_trained",
         "_treated",
         "_ended",
+        "_going_on",
+        "_training",
     )
 )
 _NEW = object()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from densa import ops
 from densa.config import floatx
@@ -20,6 +20,9 @@ from .eager import EagerRunner, Runner
 from .ended import Ended
 from .trainable import Trainable
 from .turns import Turns
+
+if TYPE_CHECKING:
+    from .going_on import GoingOn
 
 
 class Steps:
@@ -44,6 +47,8 @@ class Steps:
         self.history: Any = None
         self._orders: OrdersOfModel | None = None
         self._ended: Ended | None = None  # what the end of the last `fit` has replaced
+        self._going_on: GoingOn | None = None  # with which callbacks the next `fit` goes on
+        self._training: Any = None  # the `Fitting` that runs
 
     # ---- compile ---------------------------------------------------------------------------------
 
