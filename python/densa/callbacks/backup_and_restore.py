@@ -98,6 +98,7 @@ class BackupAndRestore(Callback):
         """Tells what else is to be kept: the data's place and the other callbacks."""
         from densa.saving.attributes import Attributes
 
+        self._check_folder()
         self._attributes = Attributes(self.model)
         self._training = (feed, validation, callbacks)
         self._looked, self._said = False, set()
@@ -106,16 +107,50 @@ class BackupAndRestore(Callback):
             if some is not None:
                 some.source.keep_own_state()
 
+    def _check_folder(self) -> None:
+        folder = self.backup_dir
+        while folder and not os.path.lexists(folder):
+            folder = os.path.dirname(folder)
+        if not os.path.isdir(folder or ".") or not os.access(folder or ".", os.W_OK | os.X_OK):
+            raise ValueError(
+                f"BackupAndRestore: backup_dir={self.backup_dir!r} cannot be written to: "
+                f"{folder or '.'!r} is {'not writable' if os.path.isdir(folder) else 'no folder'}. "
+                "Give it a folder of its own."
+            )
+
     def find(self) -> Backup | None:
         """The backup to go on from; None where there is none.
 
         Raises:
             ValueError: It is damaged, or of another training; nothing has changed then.
         """
-        if not os.path.exists(self.path):
+        path, contents = self._read()
+        if contents is None:
             return None
         feed, validation, callbacks = self._training
-        return Backup(self.path, self.model, feed, validation, callbacks, self._attributes)
+        return Backup(path, contents, self.model, feed, validation, callbacks, self._attributes)
+
+    def _read(self) -> tuple[str, Any]:
+        """The file to go on from and what it holds: None where there is none."""
+        from densa.saving.file_format import read_file
+
+        before = os.path.join(self.backup_dir, _BEFORE)
+        if not os.path.exists(self.path):
+            return self.path, None
+        try:
+            return self.path, read_file(self.path)
+        except ValueError as error:
+            if not os.path.exists(before):
+                raise ValueError(
+                    f"BackupAndRestore: {error} Delete the file to begin anew; with "
+                    "double_checkpoint=True there would be the one before it to go on from."
+                ) from None
+            warnings.warn(
+                f"BackupAndRestore goes on from the backup before the last one, {before!r}: "
+                f"{error}",
+                stacklevel=2,
+            )
+            return before, read_file(before)
 
     # ---- hooks -----------------------------------------------------------------------------------
 
@@ -143,11 +178,13 @@ class BackupAndRestore(Callback):
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         if not self.delete_checkpoint:
             return
-        for name in (_NAME, _BEFORE):
-            path = os.path.join(self.backup_dir, name)
-            if os.path.exists(path):
-                os.unlink(path)
-        if os.path.isdir(self.backup_dir) and not os.listdir(self.backup_dir):
+        if not os.path.isdir(self.backup_dir):
+            return
+        for name in os.listdir(self.backup_dir):
+            # Those that a killed process was writing are there, too.
+            if name in (_NAME, _BEFORE) or (name.startswith("training.") and name.endswith(".tmp")):
+                os.unlink(os.path.join(self.backup_dir, name))
+        if not os.listdir(self.backup_dir):
             os.rmdir(self.backup_dir)
 
     def _save(self, epoch: int, batch: int | None, logs: dict[str, Any]) -> None:
@@ -184,7 +221,9 @@ class BackupAndRestore(Callback):
         if self.double_checkpoint and os.path.exists(self.path):
             import shutil  # slow to load
 
-            shutil.copy2(self.path, os.path.join(self.backup_dir, _BEFORE))
+            before = os.path.join(self.backup_dir, _BEFORE)
+            shutil.copy2(self.path, f"{before}.tmp")
+            os.replace(f"{before}.tmp", before)
         metadata = {"kind": "training", "version": str(VERSION), "state": to_json(data)}
         write_file(self.path, tensors, metadata)
 
@@ -206,6 +245,7 @@ class Backup:
 
     Args:
         path: The file.
+        contents: Its tensors and metadata.
         model: The model.
         feed: The training data.
         validation: The validation data, or None.
@@ -219,17 +259,18 @@ class Backup:
     def __init__(
         self,
         path: str,
+        contents: tuple[dict[str, Any], dict[str, str]],
         model: Any,
         feed: Any,
         validation: Any,
         callbacks: Any,
         attributes: Any,
     ) -> None:
-        from densa.saving.file_format import read_file, strict_json
+        from densa.saving.file_format import strict_json
         from densa.saving.plain_data import decode
         from densa.saving.training_state import check_training_state
 
-        tensors, metadata = read_file(path)
+        tensors, metadata = contents
         if metadata.get("kind") != "training":
             raise ValueError(f"{path!r} is no backup of a training.")
         try:
@@ -304,11 +345,9 @@ def _build(model: Any, feed: Any, metrics: int) -> None:
     # Weights and metrics that a first batch makes; what it does to them is overwritten.
     from densa.training.eager import to_tensors
 
-    if getattr(model, "built", False):
-        model.optimizer.build(model.trainable_variables)
-        if sum(len(metric.variables) for metric in model.metrics) == metrics:
-            return
+    built = getattr(model, "built", False)
+    if built and sum(len(metric.variables) for metric in model.metrics) == metrics:
+        return
     x, y, weight = (to_tensors(part, model) for part in feed.source.peek())
     with _core.no_grad():
         model._forward(x, y, weight, training=False)
-    model.optimizer.build(model.trainable_variables)

@@ -12,6 +12,14 @@ import numpy as np
 
 from densa.random import OrdersOfModel
 from densa.saving.file_format import VERSION, read_file, strict_json, to_json, write_file
+from densa.saving.model_optimizers import (
+    ALL,
+    build_for,
+    other_optimizers,
+    set_states_of_others,
+    states_of_others,
+    variables_of,
+)
 from densa.saving.model_state import (
     generator_states,
     is_ended,
@@ -110,12 +118,16 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True, **kwargs: Any)
         optimizer.save_own_variables(store)
         state["optimizer"] = {k: _unused(f"optimizer/{k}", tensors) for k in store}
         tensors.update({state["optimizer"][k]: np.asarray(v) for k, v in store.items()})
+        state["optimizer_of"] = variables_of(model, optimizer)
         training = state_of_training(model, callbacks)
         state["ended"] = state_of_ended(model, tensors, callbacks_go_on=training is not None)
         if training is not None:
             arrays: dict[str, Any] = {}
             encoded = encode(training, arrays, "training")
             state["training"] = share(encoded, arrays, tensors)
+        others: dict[str, Any] = {}
+        state["optimizers"] = encode(states_of_others(model), others, "optimizers")
+        tensors.update(others)
     elif callbacks is not None:
         raise ValueError(
             "save_model: the state of callbacks goes with that of an optimizer: compile and fit "
@@ -214,12 +226,21 @@ def load_model(
             model.compile_from_config(compiled)
             optimizer = getattr(model, "optimizer", None)
             if optimizer is not None and optimizer_keys:
-                optimizer.build(model.trainable_variables)
+                build_for(model, optimizer, state.get("optimizer_of", ALL))
+                _set_others(model, state.get("optimizers"), tensors)
                 optimizer.load_own_variables({k: tensors[v] for k, v in optimizer_keys.items()})
                 set_ended(model, state.get("ended"), tensors)
         if going_on is not None:
             model._going_on = going_on
     return model
+
+
+def _set_others(model: Any, state: Any, tensors: Mapping[str, Any]) -> None:
+    states = decode(state or {}, tensors)
+    for key, optimizer in other_optimizers(model).items():
+        if key in states:
+            build_for(model, optimizer, states[key]["of"])
+    set_states_of_others(model, states)
 
 
 def _going_on(path: str, state: Any, tensors: Any, callbacks: Any, compile: bool) -> Any:
@@ -422,7 +443,7 @@ def _check_state(state: Any, tensors: Mapping[str, Any]) -> tuple[list[str], dic
     if not is_ended(ended, tensors, [tensors[k].shape for k in keys if k in tensors]):
         raise ValueError("what the end of a training has replaced is damaged")
     listed = [*keys, *optimizer.values(), *(ended or {}).get("weights", {}).values()]
-    others = names_in(state.get("training"))
+    others = names_in([state.get("training"), state.get("optimizers")])
     if len(set(listed)) != len(listed) or set(listed) | others != set(tensors):
         raise ValueError("its lists of weights do not name each tensor once")
     generators = state.get("generators", [])
