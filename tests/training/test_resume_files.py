@@ -156,3 +156,23 @@ def test_a_full_disk_is_said_and_leaves_the_last_backup(tmp_path):
     calm = callbacks.LambdaCallback()
     model.fit(x, y, 8, 2, 0, callbacks=[backup, calm])
     same(whole, model)
+
+
+def test_members_of_a_bagging_have_backups_of_their_own(tmp_path):
+    x, y = data()
+
+    def bagged(folder, stop):
+        densa.utils.set_random_seed(3)
+        given = [callbacks.BackupAndRestore(folder, 2), Breaker(stop)]
+        return densa.models.bagging(
+            lambda: new_model(False), x, y, 3, seed=1, epochs=3, verbose=0, callbacks=given
+        )
+
+    whole = bagged(tmp_path / "whole", 0)
+    with pytest.raises(Stop):
+        bagged(tmp_path / "parts", 9)  # in the second member
+    assert os.listdir(tmp_path / "parts") == ["member1"]
+    resumed = bagged(tmp_path / "parts", 0)
+    for one, other in zip(whole.get_weights(), resumed.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert not (tmp_path / "parts").exists()
