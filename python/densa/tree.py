@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from densa._names import suggesting
-from densa.utils.tree import flatten, is_nested, pack_like
+from densa.utils import tree as _tree
+from densa.utils.tree import pack_like
 
 __all__ = [
     "MAP_TO_NONE",
@@ -26,6 +27,26 @@ __all__ = [
 
 class MAP_TO_NONE:
     """What the function of `traverse` gives where None shall stand."""
+
+
+def flatten(structure: Any) -> list[Any]:
+    """Return the leaves in order; the items of a dict go by sorted key.
+
+    Example:
+        >>> densa.tree.flatten({"b": [1, (2,)], "a": 3})
+        [3, 1, 2]
+    """
+    return _tree.flatten(structure)
+
+
+def is_nested(structure: Any) -> bool:
+    """Tell whether it is a list, tuple or dict.
+
+    Example:
+        >>> densa.tree.is_nested((1,)), densa.tree.is_nested(1)
+        (True, False)
+    """
+    return _tree.is_nested(structure)
 
 
 def flatten_with_path(structure: Any) -> list[tuple[tuple[Any, ...], Any]]:

@@ -135,3 +135,51 @@ def test_trees():
 def test_mixed_precision_names():
     assert densa.mixed_precision.Policy is densa.DTypePolicy
     assert densa.mixed_precision.global_policy().name == "float32"
+
+
+# ---- without state -------------------------------------------------------------------------------
+
+
+def test_metrics_without_state():
+    metric = densa.metrics.MeanSquaredError()
+    metric.update_state([0.0], [5.0])
+    values = metric.stateless_reset_state()
+    values = metric.stateless_update_state(values, [0.0, 1.0], [1.0, 3.0])
+    values = metric.stateless_update_state(values, [0.0], [0.0], sample_weight=[2.0])
+    assert float(metric.stateless_result(values)) == pytest.approx(2.5 / 3)
+    assert float(metric.result()) == 25.0
+    with pytest.raises(ValueError, match="variables"):
+        metric.stateless_result(values[:1])
+
+
+def test_optimizers_without_state():
+    w = np.array([1.0, 2.0], "f4")
+    gradient = np.array([0.5, -0.5], "f4")
+    one, other = densa.Variable(w), densa.Variable(w)
+    by_hand, without = densa.optimizers.Adam(0.1), densa.optimizers.Adam(0.1)
+    without.build([other])
+    state = [v.numpy() for v in without.variables]
+    values = [w]
+    for _ in range(3):
+        by_hand.apply([gradient], [one])
+        values, state = without.stateless_apply(state, [gradient], values)
+    np.testing.assert_array_equal(values[0].numpy(), one.numpy())
+    np.testing.assert_array_equal(other.numpy(), w)
+    assert int(without.iterations) == 0
+    with pytest.raises(ValueError, match="expected"):
+        without.stateless_apply(state[1:], [gradient], values)
+    with pytest.raises(ValueError, match="build"):
+        densa.optimizers.SGD().stateless_apply([], [gradient], values)
+
+
+def test_export(tmp_path):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnx")
+    model = densa.Sequential([densa.Input((3,)), densa.layers.Dense(2)])
+    model.export(tmp_path / "m.onnx")
+    x = np.ones((4, 3), "f4")
+    session = onnxruntime.InferenceSession(str(tmp_path / "m.onnx"))
+    (got,) = session.run(None, {session.get_inputs()[0].name: x})
+    np.testing.assert_allclose(got, model.predict(x, verbose=0), rtol=1e-6)
+    with pytest.raises(ValueError, match="onnx"):
+        model.export(tmp_path / "m", format="tf_saved_model")
