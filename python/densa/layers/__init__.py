@@ -67,6 +67,7 @@ from densa.layers.spectral_normalization import SpectralNormalization
 from densa.layers.string_lookup import StringLookup
 from densa.layers.subtract import Subtract, subtract
 from densa.layers.swish import Swish
+from densa.layers.text_vectorization import TextVectorization
 from densa.layers.time_distributed import TimeDistributed
 from densa.layers.unit_normalization import UnitNormalization
 from densa.layers.weight_normalization import WeightNormalization
@@ -182,6 +183,7 @@ __all__ = [
     "SpectralNormalization",
     "Subtract",
     "Swish",
+    "TextVectorization",
     "TimeDistributed",
     "UnitNormalization",
     "WeightNormalization",

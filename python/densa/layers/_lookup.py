@@ -186,7 +186,7 @@ class Lookup(Layer):
             ValueError: for data without a token.
         """
         self.reset_state()
-        for batch in itertools.islice(_batches(data), steps):
+        for batch in itertools.islice(batches_of_tokens(data), steps):
             self.update_state(batch)
         self.finalize_state()
 
@@ -227,20 +227,21 @@ class Lookup(Layer):
     # ---- numbers to vectors ----------------------------------------------------------------------
 
     @property
-    def _depth(self) -> int:
+    def depth(self) -> int:
+        """How many numbers a vector has."""
         return self.max_tokens if self.pad_to_max_tokens else self.vocabulary_size()  # type: ignore[return-value]
 
-    def _encoded(self, ids: Any) -> Any:
+    def encoded(self, ids: Any) -> Any:
         """Return ids, an integer Tensor, as `output_mode` says."""
         if self.output_mode == "int":
             return ids
         mode = "count" if self.output_mode == "tf_idf" else self.output_mode
-        out = encode(ids, mode, self._depth, self.compute_dtype)
+        out = encode(ids, mode, self.depth, self.compute_dtype)
         if self.output_mode != "tf_idf":
             return out
         idf = self._idf or []
         unknown = [sum(idf) / max(1, len(idf))] * self._begin
-        weights = np.array([*unknown, *idf, *[0.0] * (self._depth - len(idf) - self._begin)])
+        weights = np.array([*unknown, *idf, *[0.0] * (self.depth - len(idf) - self._begin)])
         made = _core.to_tensor(weights.astype(str(out.dtype)))
         return _core.apply("multiply", out, beside(made, out))
 
@@ -248,7 +249,7 @@ class Lookup(Layer):
         if self.output_mode == "int":
             return tuple(input_shape)
         mode = "count" if self.output_mode == "tf_idf" else self.output_mode
-        return encoded_shape(tuple(input_shape), mode, self._depth)
+        return encoded_shape(tuple(input_shape), mode, self.depth)
 
     def compute_output_spec(self, inputs: Any) -> Any:
         kind = "int64" if self.output_mode == "int" else self.compute_dtype
@@ -308,7 +309,7 @@ def _is_batch(part: Any) -> bool:
     return hasattr(first, "shape") and bool(first.shape)
 
 
-def _batches(data: Any) -> Iterator[Any]:
+def batches_of_tokens(data: Any) -> Iterator[Any]:
     if isinstance(data, (str, bytes, dict)) or not isinstance(data, Iterable):
         raise TypeError(f"adapt() takes arrays or batches of them; received {type(data).__name__}.")
     whole = hasattr(data, "__array__") or hasattr(data, "to_numpy")

@@ -118,7 +118,7 @@ class IntegerLookup(Lookup):
             names = np.append(names, self.mask_token)
             places = np.append(places, 0 if self._masks else -1)
         offset = unknown if isinstance(unknown, int) else 0
-        return self._encoded(self._picked(column, names, places - offset, unknown))
+        return self.encoded(self._picked(column, names, places - offset, unknown))
 
     def _picked(self, column: Any, names: Any, numbers: Any, missing: Any) -> Any:
         """Return the number beside the name that each id equals; `missing` where it equals none."""

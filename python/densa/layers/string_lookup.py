@@ -89,12 +89,15 @@ class StringLookup(Lookup):
             inside = (ids >= 0) & (ids < len(words))
             return np.where(inside, words[np.where(inside, ids, 0)], self.oov_token)
         refuse_symbols(self, inputs)
+        return self.encoded(_core.to_tensor(self.numbers_of(self._array(inputs))))
+
+    def numbers_of(self, words: Any) -> Any:
+        """Return the number of each word, an int64 array in the shape of an array of str."""
         self._known()
-        array = self._array(inputs)
+        array = np.asarray(words, dtype=str)
         different, where = np.unique(array, return_inverse=True)
         ids = np.array([self._number(token) for token in different.tolist()], np.int64)
-        ids = ids[where].reshape(array.shape) if array.size else np.zeros(array.shape, np.int64)
-        return self._encoded(_core.to_tensor(ids))
+        return ids[where].reshape(array.shape) if array.size else np.zeros(array.shape, np.int64)
 
     def _number(self, token: str) -> int:
         found = self._numbers.get(token)
