@@ -8,7 +8,7 @@ import numpy as np
 
 from densa import _core, config
 from densa.ops._host import values, wrapped
-from densa.ops._public import apply, public, scalar, tensor, whole
+from densa.ops._public import apply, known_shape, known_size, public, scalar, tensor, whole
 from densa.ops.binary import where
 from densa.ops.sequences import argsort
 
@@ -377,7 +377,6 @@ def scatter_update(inputs: Any, indices: Any, updates: Any, reduction: str | Non
         >>> densa.ops.scatter_update([1.0, 2.0, 3.0], [[0], [2]], [9.0, 8.0]).numpy().tolist()
         [9.0, 2.0, 8.0]
     """
-    from densa.ops._public import known_shape
     from densa.ops.arranging import segment_sum
     from densa.ops.picking import take
 
@@ -395,9 +394,10 @@ def scatter_update(inputs: Any, indices: Any, updates: Any, reduction: str | Non
     elif reduction == "min":
         new = apply("minimum", old, segment_min(rows, number, count))
     elif reduction is None:
-        if rows.shape[0] == 0:
+        given = known_size(rows, 0, "scatter_update")
+        if given == 0:
             return x
-        order = _core.to_tensor(np.arange(1, int(rows.shape[0]) + 1, dtype=np.int32))
+        order = _core.to_tensor(np.arange(1, given + 1, dtype=np.int32))
         last = apply("maximum", segment_max(order, number, count), 0)
         last = apply("cast", last, dtype="int32")
         there = apply("reshape", apply("greater", last, 0), shape=[count, *([1] * len(rest))])

@@ -9,7 +9,16 @@ from typing import Any
 import numpy as np
 
 from densa.device import together
-from densa.ops._public import apply, floating, known_size, place, public, reshaped, tensor
+from densa.ops._public import (
+    apply,
+    floating,
+    known_shape,
+    known_size,
+    place,
+    public,
+    reshaped,
+    tensor,
+)
 from densa.ops.arranging import diag
 from densa.ops.picking import take
 from densa.ops.shapes import concatenate, flip, moveaxis, split, swapaxes
@@ -161,7 +170,11 @@ def kron(x1: Any, x2: Any) -> Any:
     right = [1] * (rank - b.ndim) + list(b.shape)
     wide = reshaped(a, [n for d in left for n in (d, 1)])
     deep = reshaped(b, [n for d in right for n in (1, d)])
-    sizes = [m * n for m, n in zip(left, right, strict=True)]
+    rows = rank > 0 and None in (left[0], right[0]) and 1 in (left[0], right[0])
+    if not rows:  # else the rows of a batch stay as they are
+        known_shape(a, "kron"), known_shape(b, "kron")
+    pairs = zip(left, right, strict=True)
+    sizes = [None if rows and i == 0 else m * n for i, (m, n) in enumerate(pairs)]
     return reshaped(apply("multiply", wide, deep), sizes)
 
 
