@@ -520,6 +520,23 @@ class Model(Trainer, Layer):
 
         save_weights(self, filepath, overwrite=overwrite)
 
+    def export(self, filepath: Any, format: str = "onnx", verbose: Any = None, **how: Any) -> None:
+        """Write what the model predicts as an ONNX file: `densa.onnx.export`.
+
+        Args:
+            filepath: the file.
+            format: "onnx"; Keras' other formats are those of its backends.
+            verbose: accepted for Keras, as `input_signature` of None is.
+
+        Raises:
+            ValueError: for another format; and what `densa.onnx.export` raises.
+        """
+        if format != "onnx" or any(value is not None for value in how.values()):
+            raise ValueError(f"export: the format must be 'onnx'; got {format!r} and {how}.")
+        from densa.onnx import export
+
+        export(self, filepath)
+
     def load_weights(self, filepath: Any, skip_mismatch: bool = False, **kwargs: Any) -> None:
         """Load weights saved by `save_weights` or `save`.
 

@@ -400,32 +400,49 @@ def split(x: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
     return [x[(*front, builtins.slice(a, b))] for a, b in itertools.pairwise(cuts)]
 
 
+def _padded_by_itself(x: Any, widths: list[list[int]], mode: str, constant: Any) -> Any:
+    if constant is not None:
+        raise ValueError(f"pad: constant_values are for mode 'constant'; the mode is {mode!r}.")
+    for axis, width in enumerate(widths):
+        if any(width):
+            size = known_size(x, axis, "pad")
+            if size == 0:
+                raise ValueError(f"pad: axis {axis} of {tuple(x.shape)} has nothing to repeat.")
+            places = np.pad(np.arange(size), width, mode=mode)  # type: ignore[call-overload]
+            x = apply("take", x, _core.to_tensor(places), axis=axis)
+    return x
+
+
 @public
 def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: Any = None) -> Any:
-    """Put a border of a constant around an array.
+    """Put a border around an array: of a constant, or of what lies within.
 
     Args:
         x: an array.
         pad_width: one (before, after) pair per axis, one pair, or one number for all.
-        mode: "constant"; others are not available.
+        mode: "constant"; or by what lies within: "edge" repeats the last element, "reflect"
+            mirrors at it, "symmetric" mirrors with it, "wrap" begins at the other end.
         constant_values: the value of the border; None is 0.
 
     Returns:
         x with the border.
 
     Raises:
-        ValueError: if a width is negative or the mode another one.
+        ValueError: if a width is negative, the mode another one, or there is nothing to repeat.
 
     Example:
         >>> densa.ops.pad([1.0, 2.0], (1, 2)).numpy().tolist()
         [0.0, 1.0, 2.0, 0.0, 0.0]
     """
-    if mode != "constant":
-        raise ValueError(f"pad: mode {mode!r} is not available; use 'constant'.")
+    modes = ("constant", "edge", "reflect", "symmetric", "wrap")
+    if mode not in modes:
+        raise ValueError(f"pad: mode must be one of {modes}; got {mode!r}.")
     x = tensor(x)
     widths = np.broadcast_to(np.asarray(pad_width, dtype=np.int64), (x.ndim, 2)).tolist()
     if any(side < 0 for pair in widths for side in pair):
         raise ValueError(f"pad: widths must not be negative; got {pad_width!r}.")
+    if mode != "constant":
+        return _padded_by_itself(x, widths, mode, constant_values)
     sizes = []
     for d, (a, b) in zip(x.shape, widths, strict=True):
         if d is None and a + b > 0:
