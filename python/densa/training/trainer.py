@@ -339,7 +339,7 @@ class Trainer(Steps):
         >>> model = densa.Sequential([densa.Input((3,)), densa.layers.Dense(1)])
         >>> model.compile("sgd", "mse")
         >>> x = 1000 * np.eye(3, dtype="float32")
-        >>> [finding.id for finding in model.diagnose(x, x[:, :1])]
+        >>> [finding.id for finding in model.diagnose(x, x[:, :1] / 1000)]
         ['unscaled_inputs']
         """
         from densa.doctor.diagnosis import diagnose
