@@ -362,6 +362,13 @@ def _known(x: Any, value: float) -> tuple[Any, Any]:
     return apply("where", there, x, scalar(value, x)), there
 
 
+def _or_nan(found: Any, there: Any, axis: Any, keepdims: bool) -> Any:
+    """Return what was found, and NaN where none was there."""
+    from densa.ops.reductions import any as some
+
+    return apply("where", some(there, axis, keepdims), found, scalar(float("nan"), found))
+
+
 @public
 def nansum(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """Return the sum of what is not NaN.
@@ -402,7 +409,7 @@ def nanmean(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
 
 @public
 def nanmax(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    """Return the largest element that is not NaN; -inf where nothing is left.
+    """Return the largest element that is not NaN; NaN where nothing is left.
 
     Args:
         x: numbers of any shape.
@@ -415,12 +422,14 @@ def nanmax(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """
     from densa.ops.reductions import max as largest
 
-    return largest(_known(x, float("-inf"))[0], axis=axis, keepdims=keepdims)
+    known, there = _known(x, float("-inf"))
+    found = largest(known, axis=axis, keepdims=keepdims)
+    return _or_nan(found, there, axis, keepdims)
 
 
 @public
 def nanmin(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    """Return the smallest element that is not NaN; inf where nothing is left.
+    """Return the smallest element that is not NaN; NaN where nothing is left.
 
     Args:
         x: numbers of any shape.
@@ -433,4 +442,6 @@ def nanmin(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """
     from densa.ops.reductions import min as smallest
 
-    return smallest(_known(x, float("inf"))[0], axis=axis, keepdims=keepdims)
+    known, there = _known(x, float("inf"))
+    found = smallest(known, axis=axis, keepdims=keepdims)
+    return _or_nan(found, there, axis, keepdims)
