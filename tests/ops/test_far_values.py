@@ -49,3 +49,29 @@ def test_small_integers_on_a_diagonal_are_summed_in_32_bits():
     x = np.full((3, 3), 100, "i1")
     total = ops.trace(x)
     assert (int(total), str(total.dtype)) == (300, "int32")
+
+
+def test_softmax_activations_over_several_axes():
+    x = np.random.default_rng(3).normal(size=(2, 3, 4))
+    shares = np.exp(x) / np.exp(x).sum((1, 2), keepdims=True)
+    for axis in ((1, 2), [2, 1]):
+        np.testing.assert_allclose(densa.activations.softmax(x, axis).numpy(), shares, rtol=1e-12)
+        logs = densa.activations.log_softmax(x, axis).numpy()
+        np.testing.assert_allclose(logs, np.log(shares), rtol=1e-12)
+    whole = densa.activations.softmax(x, axis=None).numpy()
+    np.testing.assert_allclose(whole, np.exp(x) / np.exp(x).sum(), rtol=1e-12)
+    assert densa.activations.softmax(densa.Input((3, 4)), axis=(1, 2)).shape == (None, 3, 4)
+
+
+def test_what_does_not_fit():
+    x = np.zeros((2, 0, 3), "f4")
+    for call, words in [
+        (lambda: ops.pad(x, 1, "reflect"), "nothing to mirror"),
+        (lambda: ops.pad(x, 1, "reflect", 3.0), "constant_values"),
+        (lambda: ops.pad(x, 1, "wrap"), "'symmetric'"),
+        (lambda: ops.roll(x, (1, 2, 3), (0, 1)), "alike in number"),
+        (lambda: ops.median(x, axis=(0, 0)), "different"),
+        (lambda: ops.quantile(x, 0.5, axis=(0, 3)), "out of range"),
+    ]:
+        with pytest.raises(ValueError, match=words):
+            call()

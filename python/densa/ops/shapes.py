@@ -402,30 +402,35 @@ def split(x: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
 
 @public
 def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: Any = None) -> Any:
-    """Put a border of a constant around an array.
+    """Put a border around an array: a constant, or what the array has near its edges.
 
     Args:
         x: an array.
         pad_width: one (before, after) pair per axis, one pair, or one number for all.
-        mode: "constant"; others are not available.
-        constant_values: the value of the border; None is 0.
+        mode: "constant"; "reflect" mirrors without the edge itself, "symmetric" with it.
+        constant_values: the value of a constant border; None is 0.
 
     Returns:
         x with the border.
 
     Raises:
-        ValueError: if a width is negative or the mode another one.
+        ValueError: if a width is negative, the mode another one, there is nothing to mirror, or
+            `constant_values` comes with another mode.
 
     Example:
         >>> densa.ops.pad([1.0, 2.0], (1, 2)).numpy().tolist()
         [0.0, 1.0, 2.0, 0.0, 0.0]
     """
-    if mode != "constant":
-        raise ValueError(f"pad: mode {mode!r} is not available; use 'constant'.")
+    if mode not in ("constant", "reflect", "symmetric"):
+        raise ValueError(
+            f"pad: mode {mode!r} is not available; use 'constant', 'reflect' or 'symmetric'."
+        )
     x = tensor(x)
     widths = np.broadcast_to(np.asarray(pad_width, dtype=np.int64), (x.ndim, 2)).tolist()
     if any(side < 0 for pair in widths for side in pair):
         raise ValueError(f"pad: widths must not be negative; got {pad_width!r}.")
+    if mode != "constant":
+        return _mirrored(x, widths, mode, constant_values)
     sizes = []
     for d, (a, b) in zip(x.shape, widths, strict=True):
         if d is None and a + b > 0:
@@ -437,6 +442,21 @@ def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: Any = N
         return out
     inside = apply("pad_slice", filled_like(x, True, "bool"), **place_of)
     return apply("where", inside, out, scalar(constant_values, x))
+
+
+def _mirrored(x: Any, widths: Any, mode: Any, constant_values: Any) -> Any:
+    if constant_values is not None:
+        raise ValueError(
+            f"pad: constant_values is for mode='constant'; got {constant_values} and {mode!r}."
+        )
+    for i, sides in enumerate(widths):
+        if not any(sides):
+            continue
+        size = known_size(x, i, "pad")
+        if size == 0:
+            raise ValueError(f"pad: axis {i} of shape {tuple(x.shape)} has nothing to mirror.")
+        x = apply("take", x, np.pad(np.arange(size), sides, mode=mode), axis=i)
+    return x
 
 
 @public
@@ -496,16 +516,19 @@ def repeat(x: Any, repeats: Any, axis: int | None = None) -> Any:
 
 
 @public
-def roll(x: Any, shift: int, axis: int | None = None) -> Any:
-    """Move elements along an axis; those that leave at the end come back in front.
+def roll(x: Any, shift: Any, axis: Any = None) -> Any:
+    """Move elements along axes; those that leave at the end come back in front.
 
     Args:
         x: an array.
-        shift: by how many places; negative ones go to the front.
-        axis: an axis; None flattens first and restores the shape.
+        shift: by how many places, one number or one per axis; negative ones go to the front.
+        axis: an axis or several; None flattens first and restores the shape.
 
     Returns:
         x in the new order.
+
+    Raises:
+        ValueError: if there are not as many shifts as axes.
 
     Example:
         >>> densa.ops.roll([1.0, 2.0, 3.0], 1).numpy().tolist()
@@ -514,6 +537,13 @@ def roll(x: Any, shift: int, axis: int | None = None) -> Any:
     x = tensor(x)
     if axis is None:
         return reshaped(roll(reshaped(x, [-1]), shift, 0), x.shape)
+    if isinstance(axis, list | tuple) or isinstance(shift, list | tuple):
+        axes, shifts = np.atleast_1d(axis), np.atleast_1d(shift)
+        if 1 != len(shifts) != len(axes) != 1:
+            raise ValueError(f"roll: {shift=} and {axis=} must be alike in number.")
+        for one, by in np.broadcast(axes, shifts):
+            x = roll(x, int(by), int(one))
+        return x
     where = place(axis, x.ndim, "roll")
     n = known_size(x, where, "roll")
     return apply("take", x, (np.arange(n) - shift) % max(n, 1), axis=where)
