@@ -180,7 +180,9 @@ def trace(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
         >>> float(densa.ops.trace([[1.0, 2.0], [3.0, 4.0]]))
         5.0
     """
-    return apply("sum", diagonal(x, offset, axis1, axis2), axis=[-1])
+    from densa.ops.reductions import sum as total
+
+    return total(diagonal(x, offset, axis1, axis2), axis=-1)
 
 
 @public

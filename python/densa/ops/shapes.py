@@ -513,16 +513,19 @@ def repeat(x: Any, repeats: Any, axis: int | None = None) -> Any:
 
 
 @public
-def roll(x: Any, shift: int, axis: int | None = None) -> Any:
-    """Move elements along an axis; those that leave at the end come back in front.
+def roll(x: Any, shift: Any, axis: Any = None) -> Any:
+    """Move elements along axes; those that leave at the end come back in front.
 
     Args:
         x: an array.
-        shift: by how many places; negative ones go to the front.
-        axis: an axis; None flattens first and restores the shape.
+        shift: by how many places, one number or one per axis; negative ones go to the front.
+        axis: an axis or several; None flattens first and restores the shape.
 
     Returns:
         x in the new order.
+
+    Raises:
+        ValueError: if there are not as many shifts as axes.
 
     Example:
         >>> densa.ops.roll([1.0, 2.0, 3.0], 1).numpy().tolist()
@@ -531,6 +534,13 @@ def roll(x: Any, shift: int, axis: int | None = None) -> Any:
     x = tensor(x)
     if axis is None:
         return reshaped(roll(reshaped(x, [-1]), shift, 0), x.shape)
+    if isinstance(axis, list | tuple) or isinstance(shift, list | tuple):
+        axes, shifts = np.atleast_1d(axis), np.atleast_1d(shift)
+        if 1 != len(shifts) != len(axes) != 1:
+            raise ValueError(f"roll: {shift=} and {axis=} must be alike in number.")
+        for one, by in np.broadcast(axes, shifts):
+            x = roll(x, int(by), int(one))
+        return x
     where = place(axis, x.ndim, "roll")
     n = known_size(x, where, "roll")
     return apply("take", x, (np.arange(n) - shift) % max(n, 1), axis=where)
