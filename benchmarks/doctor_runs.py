@@ -156,8 +156,9 @@ def mlp(
     dropout: Any = None,
     dropout_on_output: float = 0.0,
     regularizer: Any = None,
+    head: Any = "suited",
 ) -> Any:
-    """Dense layers of one width and the output that the data asks for."""
+    """Dense layers of one width and the output that the data asks for, or another."""
     layers = densa.layers
     model = densa.Sequential([densa.Input((features,))])
     for _ in range(depth):
@@ -177,8 +178,9 @@ def mlp(
         if dropout is not None:
             model.add(dropout())
     classes = int(table(run.data)[1].max()) + 1 if run.data in TASKS else 0
-    head = "softmax" if classes else "sigmoid" if run.data in BINARY else None
-    head = "tanh" if run.data in BOUNDED else head
+    if head == "suited":
+        head = "softmax" if classes else "sigmoid" if run.data in BINARY else None
+        head = "tanh" if run.data in BOUNDED else head
     model.add(layers.Dense(classes or 1, None if dropout_on_output else head))
     if dropout_on_output:
         model.add(layers.Dropout(dropout_on_output))
@@ -431,6 +433,55 @@ def non_finite(run: Run) -> Trial:
     return made
 
 
+@defect
+def head_and_loss(run: Run) -> Trial:
+    """An output whose activation does not go with the loss, or not with the targets."""
+    losses, kind = densa.losses, run.seed % 3
+    if run.data in TASKS:
+        made = trial(run, adam(), head=None if kind == 0 else "softmax")
+        if kind == 1:
+            made.model.compile(adam(), losses.SparseCategoricalCrossentropy(from_logits=True))
+        elif kind == 2:
+            made.model.compile(adam(), "binary_crossentropy")
+            eye = np.eye(int(table(run.data)[1].max()) + 1, dtype="float32")
+            x_rest, y_rest = made.validation
+            made.y, made.validation = eye[made.y], (x_rest, eye[y_rest])
+        return made
+    if run.data in BINARY:
+        made = trial(run, adam(), head=(None, "sigmoid", "softmax")[kind])
+        if kind == 1:
+            made.model.compile(adam(), losses.BinaryCrossentropy(from_logits=True))
+        return made
+    if run.data in BOUNDED:
+        return trial(run, adam(), head="relu" if kind == 0 else "sigmoid")
+    return trial(run, adam(), head=("sigmoid", "tanh", "relu")[kind])
+
+
+@defect
+def unscaled_targets(run: Run) -> Trial:
+    """Numbers to be estimated in the unit that somebody has measured them in."""
+    made = trial(run, adam())
+    x_rest, y_rest = made.validation
+    rng = np.random.default_rng(run.seed)
+    unit = float(10.0 ** rng.uniform(1.5, 4))
+    zero = float(rng.uniform(-2, 4) * unit)
+
+    def measured(y: Any) -> Any:  # of classes: the number of the class
+        return (unit * y.reshape(-1, 1) + zero).astype("float32")
+
+    features = made.x.shape[1]
+    made.model = densa.Sequential(
+        [
+            densa.Input((features,)),
+            *(densa.layers.Dense(run.width, "relu", kernel_initializer="he_normal") for _ in "ab"),
+            densa.layers.Dense(1),
+        ]
+    )
+    made.model.compile(adam() if run.seed % 2 else sgd(1e-4), "mean_squared_error")
+    made.y, made.validation = measured(made.y), (x_rest, measured(y_rest))
+    return made
+
+
 def healthy(run: Run) -> Trial:
     """Networks as the handbook wants them, of twelve kinds."""
     layers, optimizers = densa.layers, densa.optimizers
@@ -504,10 +555,12 @@ def validation_loss(ready: Trial, model: Any) -> float:
     """The loss of the validation rows without any penalty, in float64; infinite where it is NaN."""
     x, y = ready.validation
     found = np.asarray(model.predict(x, verbose=0), np.float64)
-    if y.dtype.kind == "i":
-        chosen = np.clip(found[np.arange(len(y)), y], 1e-7, 1)
+    if y.dtype.kind == "i" or y.shape[1] > 1:
+        label = y if y.dtype.kind == "i" else y.argmax(1)
+        found = np.clip(found, 1e-7, None)  # as the loss does with what are no probabilities
+        chosen = np.clip(found[np.arange(len(y)), label] / found.sum(1), 1e-7, 1)
         loss = float(-np.log(chosen).mean())
-    elif model.loss == "binary_crossentropy":
+    elif y.min() == 0 and y.max() == 1:
         right = np.clip(np.where(y > 0.5, found, 1 - found), 1e-7, 1)
         loss = float(-np.log(right).mean())
     else:

@@ -36,8 +36,10 @@ foreach(level IN LISTS DENSA_ISAS)
   add_library(densa_level_${level} INTERFACE)
   target_compile_definitions(densa_level_${level} INTERFACE DENSA_ISA=${level})
   # No errno and no traps to keep: sqrt and selects become plain instructions. Values are unchanged.
+  # Nothing in a kernel throws, and no exception passes through one: no tables for unwinding.
   target_compile_options(densa_level_${level} INTERFACE
-    ${densa_flags_${level}} -fno-math-errno -fno-trapping-math ${densa_kernel_optimize})
+    ${densa_flags_${level}} -fno-math-errno -fno-trapping-math -fno-exceptions
+    -fno-asynchronous-unwind-tables ${densa_kernel_optimize})
   string(TOUPPER ${level} upper)
   list(APPEND DENSA_LEVEL_DEFINITIONS DENSA_HAVE_${upper}=1)
 endforeach()

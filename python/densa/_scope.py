@@ -49,8 +49,11 @@ def on_clear(function: Callable[[], None]) -> None:
     _on_clear.append(function)
 
 
-def clear_session() -> None:
+def clear_session(free_memory: bool = True) -> None:
     """Forget the automatic names given so far, so that the next dense layer is `dense` again.
+
+    Args:
+        free_memory: accepted for Keras.
 
     Example:
         >>> densa.utils.clear_session()

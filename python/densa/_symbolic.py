@@ -352,7 +352,7 @@ def op(function: Callable[P, R]) -> Callable[P, R]:
 def find_op(module: str, name: str) -> Callable[..., Any]:
     """Return the op that a saved graph names; ValueError if there is none."""
     key = (module, name)
-    if key not in _Ops.table and module in ("densa.ops", "densa.activations"):
+    if key not in _Ops.table and module in ("densa.ops", "densa.ops.image", "densa.activations"):
         __import__(module)
     found = _Ops.table.get(key)
     if found is None:

@@ -16,6 +16,8 @@ from densa import _core, config
 from densa._names import suggesting
 from densa._symbolic import op
 from densa.ops.activation import glu as glu
+from densa.ops.activation import log_softmax as _log_softmax
+from densa.ops.activation import softmax as _softmax
 from densa.ops.activation import sparse_plus as sparse_plus
 from densa.ops.activation import sparse_sigmoid as sparse_sigmoid
 from densa.ops.activation import sparsemax as sparsemax
@@ -319,33 +321,33 @@ def exponential(x: Any) -> Any:
 
 
 @op
-def softmax(x: Any, axis: int = -1) -> Any:
+def softmax(x: Any, axis: Any = -1) -> Any:
     """Return exp(x) divided by its sum along an axis.
 
     Args:
         x: floating Tensor or array.
-        axis: an axis, or several.
+        axis: an axis, several, or None for all.
 
     Example:
         >>> densa.activations.softmax(np.zeros((1, 4))).numpy()
         array([[0.25, 0.25, 0.25, 0.25]])
     """
-    return _unary("softmax", x, axis=axis)
+    return _unary("softmax", x, axis=axis) if isinstance(axis, int) else _softmax(x, axis)
 
 
 @op
-def log_softmax(x: Any, axis: int = -1) -> Any:
+def log_softmax(x: Any, axis: Any = -1) -> Any:
     """Return the logarithm of softmax.
 
     Args:
         x: floating Tensor or array of any shape.
-        axis: the axis.
+        axis: an axis, several, or None for all.
 
     Example:
         >>> densa.activations.log_softmax(np.array([-1.0, 2.0])).numpy().round(3).tolist()
         [-3.049, -0.049]
     """
-    return _unary("log_softmax", x, axis=axis)
+    return _unary("log_softmax", x, axis=axis) if isinstance(axis, int) else _log_softmax(x, axis)
 
 
 @op

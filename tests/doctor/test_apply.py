@@ -252,9 +252,72 @@ def test_a_subclass_with_a_step_of_its_own_takes_no_layer_in_front():
     assert isinstance(finding(model, "l2_with_adam").apply(model), Own)
 
 
-def test_a_recipe_cannot_be_applied_where_no_layer_can_stand_in_front():
-    model = densa.models.mlp(4, 1)
+def test_a_recipe_stays_one_behind_a_layer_that_scales():
+    model = densa.models.mlp(4, 1, (8,))
+    model.advice["schedule"] = ["mine", "I say so"]
+    made = finding(model, "unscaled_inputs").apply(model)
+    assert type(made) is densa.models.MLP
+    assert made.layers[0].name == "standardize"
+    lines = []
+    made.explain(lines.append)
+    assert "inputs          standardized by the first layer" in lines
+    assert "schedule        mine" in lines
+    assert model.advice["inputs"][0] == "standardize them"
+    made.fit(*data(), epochs=1, verbose=0)
+    assert "unscaled_inputs" not in [f.id for f in made.diagnose(*data())]
+    other = densa.models.clone_model(made)
+    assert other.advice == made.advice
+
+
+class Twofold(densa.Sequential):
+    """A stack of which a copy would lose what it does."""
+
+    def call(self, x, training=None, mask=None):
+        return 2 * super().call(x)
+
+
+def test_a_stack_with_a_call_of_its_own_takes_no_layer_in_front():
+    model = Twofold([densa.Input((4,)), L.Dense(1)])
+    model.compile("adam", "mse")
     assert not finding(model, "unscaled_inputs").can_apply
+
+
+@pytest.mark.parametrize("wrapper", [L.WeightNormalization, L.SpectralNormalization, None])
+def test_a_variable_that_is_frozen_alone_is_kept(wrapper):
+    inside = L.Dense(3)
+    first = inside if wrapper is None else wrapper(inside)
+    model = compiled(first, penalized())
+    chosen = next(v for v in inside.variables if "bias" in v.path)
+    chosen.assign(np.full(3, 7.0, "float32"))
+    chosen.trainable = False
+    model.compile("adam", "mse")
+    x, y = data()
+    for found in (finding(model, "l2_with_adam"), finding(model, "unscaled_inputs")):
+        made = found.apply(model)
+        copy = next(
+            v for v in made.variables if not v.trainable and v.shape == (3,) and v.can_train
+        )
+        np.testing.assert_array_equal(copy.numpy(), 7.0)
+        made.fit(x, y, epochs=1, verbose=0)
+        np.testing.assert_array_equal(copy.numpy(), 7.0)
+        others = sum(v.trainable for v in model.variables), sum(v.trainable for v in made.variables)
+        assert others[0] == others[1]
+
+
+def test_partly_frozen_layers_in_a_wrapper_are_kept():
+    inner = densa.Sequential([densa.Input((4,)), L.Dense(3, name="low"), L.Dense(2, name="high")])
+    inner.layers[0].trainable = False
+    net = [L.TimeDistributed(inner), L.Flatten(), penalized(), L.Dense(1)]
+    model = densa.Sequential([densa.Input((5, 4)), *net])
+    model.compile("adam", "mse")
+    x = np.random.default_rng(0).normal(size=(64, 5, 4)).astype("float32")
+    made = finding(model, "l2_with_adam", x, x[:, 0, :1]).apply(model)
+    old, new = ({v.path[-10:]: v for v in m.layers[0].variables} for m in (model, made))
+    assert [v.trainable for v in old.values()] == [v.trainable for v in new.values()]
+    pairs = zip(old.values(), new.values(), strict=True)
+    same = [np.array_equal(v.numpy(), w.numpy()) for v, w in pairs]
+    frozen = [not v.trainable or not np.any(v.numpy()) for v in old.values()]  # biases are zeros
+    assert same == frozen
 
 
 @pytest.mark.parametrize("dictionary", [False, True])

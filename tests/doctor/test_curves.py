@@ -47,3 +47,21 @@ def test_a_loss_that_blew_up_and_stays_there_is_told_no_higher_rate():
     curves = found([1.0, 50.0, *np.full(28, 100.0)])
     assert "divergence" in curves
     assert "standardize" not in curves["plateau"].change
+
+
+def test_a_plateau_at_chance_is_told_that_nothing_was_learned():
+    finding = found(np.full(30, Y.var()))["plateau"]
+    assert "Nothing has been learned" in finding.change
+    assert not finding.can_apply
+    assert "ReduceLROnPlateau" in found(np.full(30, 0.5 * Y.var()))["plateau"].change
+
+
+@pytest.mark.parametrize(("last", "diverged"), [(1.2, True), (0.5, False)])
+def test_a_loss_that_blew_up_and_came_back_to_chance_has_learned_nothing(last, diverged):
+    model = densa.Sequential([densa.Input((4,)), densa.layers.Dense(1)])
+    model.compile(densa.optimizers.SGD(0.5), "mse")
+    loss = [900.0, 30.0, 5.0, *np.full(9, last)]
+    case = Case(model, loss=loss, targets=Y, trained=True, fresh=lambda: 2.0)
+    assert ("divergence" in [f.id for f in examine(case)]) == diverged
+    case = Case(model, loss=loss, targets=Y, trained=True, fresh=lambda: 800.0)
+    assert "divergence" not in [f.id for f in examine(case)]  # it began there

@@ -315,6 +315,46 @@ def test_dropout_on_the_output():
     assert isinstance(model.layers[3], L.Dropout)
 
 
+def test_dropout_behind_the_output_moves_before_it():
+    x, _ = data()
+    densa.utils.set_random_seed(1)
+    net = [relu(), L.Dense(1, name="out"), L.Dropout(0.5, name="drop"), L.Activation("tanh")]
+    model = densa.Sequential([densa.Input((8,)), *net])
+    model.compile("adam", "mse")
+    found = examined(model, x, x[:, :1])["dropout_on_output"]
+    assert "before out" in found.change
+    made = found.apply(model)
+    kinds = [type(layer).__name__ for layer in made.layers]
+    assert kinds == ["Dense", "Dropout", "Dense", "Activation"]
+    assert [layer.name for layer in model.layers][1:3] == ["out", "drop"]
+    assert "dropout_on_output" not in examined(made, x, x[:, :1])
+    alone = densa.Sequential([densa.Input((8,)), L.Dense(1), L.Dropout(0.5)])
+    alone.compile("adam", "mse")  # before it there are inputs
+    made = examined(alone, x, x[:, :1])["dropout_on_output"].apply(alone)
+    assert isinstance(made.layers[1], L.Identity)
+
+
+def test_units_that_the_steps_have_killed_get_a_lower_rate_too():
+    x, y = data()
+    y = x[:, :1]
+    densa.utils.set_random_seed(0)
+    model = densa.Sequential([densa.Input((8,)), relu(64), relu(64), L.Dense(1)])
+    model.compile(densa.optimizers.Adam(3.0), "mse")
+    found = examined(model, x, y)["dead_units"]
+    assert found.evidence["silent at first"] < 0.2 < found.evidence["dead"]
+    made = found.apply(model)
+    assert float(made.optimizer.learning_rate) == pytest.approx(0.3)
+    assert made.layers[1].activation is densa.activations.leaky_relu
+
+
+def test_a_rate_that_is_right_already_is_not_asked_for():
+    x, y = data()
+    model = model_of(relu(), optimizer=SGD(0.1, clipnorm=1e-4))
+    found = examined(model, x, y)
+    assert "clipped_too_often" in found
+    assert "update_ratio" not in found
+
+
 def test_a_rate_left_unchanged_after_unfreezing_keeps_the_weights():
     x, y = data()
     model = model_of(relu(), optimizer=densa.optimizers.Adam(0.01))

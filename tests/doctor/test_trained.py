@@ -40,6 +40,43 @@ def test_a_loss_that_went_up_did():
     assert set(ids_of(model.diagnose(X, 20 * Y))) & {"divergence", "non_finite"}
 
 
+@pytest.mark.parametrize("loss", ["mse", "mae"])
+def test_a_loss_that_rose_in_the_first_epoch_and_crawls_back_is_found(loss):
+    densa.utils.set_random_seed(0)
+    layers = [L.Dense(64, "relu"), L.Dense(64, "relu"), L.Dense(1)]
+    model = densa.Sequential([densa.Input((8,)), *layers])
+    model.compile(densa.optimizers.Adam(3.0), loss)
+    history = model.fit(X, Y, epochs=6, verbose=0).history["loss"]
+    assert history[-1] < 0.5 * history[0]  # it falls, from far up
+    before = densa.random.get_global_state(), model.get_weights()
+    found = {finding.id: finding for finding in model.diagnose(X, Y)}
+    assert densa.random.get_global_state() == before[0]
+    for one, two in zip(before[1], model.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, two)
+    assert "divergence" in found
+    assert "exploding_gradients" not in found
+    made = found["divergence"].apply(model)
+    assert made.fit(X, Y, epochs=6, verbose=0).history["loss"][-1] < 0.5 * history[-1]
+
+
+def test_a_copy_that_cannot_be_made_is_done_without():
+    class Net(densa.Model):
+        def __init__(self, units):
+            super().__init__()
+            self.a, self.b = L.Dense(units, "relu"), L.Dense(1)
+
+        def call(self, x):
+            return self.b(self.a(x))
+
+        def get_config(self):
+            return {}
+
+    model = Net(16)
+    model.compile(densa.optimizers.SGD(1e-5), "mse")
+    model.fit(X, Y + 30, epochs=4, verbose=0)
+    assert "divergence" not in ids_of(model.diagnose(X, Y + 30))
+
+
 @pytest.mark.parametrize("look", [lambda m: m.diagnose(X, Y), None])
 def test_weights_that_are_lost_are_no_matter_of_the_initializer(look):
     model = model_of()

@@ -39,8 +39,10 @@ def test_normalization_adapts(kind):
     layer = L.Normalization(dtype="float64")
     layer.adapt(KINDS[kind]())
     tolerance = 1e-6 if kind == "float32" else 1e-12
-    np.testing.assert_allclose(layer.mean.numpy(), X.mean(0), rtol=tolerance)
-    np.testing.assert_allclose(layer.variance.numpy(), X.var(0), rtol=max(tolerance, 1e-10) * 100)
+    np.testing.assert_allclose(layer.mean.numpy(), X.mean(0, keepdims=True), rtol=tolerance)
+    np.testing.assert_allclose(
+        layer.variance.numpy(), X.var(0, keepdims=True), rtol=max(tolerance, 1e-10) * 100
+    )
     y = layer(X).numpy()
     np.testing.assert_allclose(y, (X - X.mean(0)) / X.std(0), rtol=0, atol=tolerance * 1e5)
     assert [v.name for v in layer.non_trainable_variables] == ["mean", "variance"]
@@ -67,7 +69,7 @@ def test_of_tuples_the_first_part_is_what_is_adapted_to():
     for data in (((rows, labels) for _ in range(2)), [(np.array(rows), None)], [(rows, 1)]):
         layer = densa.layers.Normalization()
         layer.adapt(data)
-        np.testing.assert_allclose(layer.mean.numpy(), [2.0, 4.0])
+        np.testing.assert_allclose(layer.mean.numpy(), [[2.0, 4.0]])
     for several in ({"a": np.ones(2)}, ((np.ones(2), np.ones(2)), 1)):
         with pytest.raises(TypeError, match="batch 0 of adapt.. has several inputs"):
             densa.layers.Normalization().adapt(batch for batch in [several])
@@ -79,7 +81,7 @@ def test_adapting_again_forgets():
     layer = L.Normalization()
     layer.adapt(X)
     layer.adapt(X[:2])
-    np.testing.assert_allclose(layer.mean.numpy(), X[:2].mean(0), rtol=1e-6)
+    np.testing.assert_allclose(layer.mean.numpy(), X[:2].mean(0, keepdims=True), rtol=1e-6)
 
 
 def test_steps_end_a_stream_without_end():
@@ -89,7 +91,7 @@ def test_steps_end_a_stream_without_end():
 
     layer = L.Normalization()
     layer.adapt(endless(), steps=3)
-    np.testing.assert_allclose(layer.mean.numpy(), X[:10].mean(0), rtol=1e-6)
+    np.testing.assert_allclose(layer.mean.numpy(), X[:10].mean(0, keepdims=True), rtol=1e-6)
     bins = L.Discretization(num_bins=3)
     bins.adapt(endless(), steps=2)
     assert len(bins.bin_boundaries) == 2
@@ -235,3 +237,18 @@ def test_floating_ids_keep_their_digits_under_a_mixed_policy():
     layer = L.CategoryEncoding(600, "one_hot", dtype="mixed_bfloat16")
     ids = np.array([[257.0], [599.0]], "float32")  # bfloat16 has 256 and 258
     np.testing.assert_array_equal(layer(ids).numpy().argmax(1), [257, 599])
+
+
+@pytest.mark.parametrize(("axis", "summed"), [(-1, (0, 1)), (1, (0, 2)), ((1, 2), 0), (None, None)])
+def test_shown_mean_and_variance_broadcast_to_the_input(axis, summed):
+    x = RNG.normal(size=(6, 4, 3)).astype("f4")
+    layer = L.Normalization(axis=axis)
+    assert layer.mean is None
+    layer.adapt(x)
+    mean, variance = x.mean(summed, keepdims=True), x.var(summed, keepdims=True)
+    assert (layer.mean.shape, layer.variance.shape) == (mean.shape, variance.shape)
+    np.testing.assert_allclose(layer.mean.numpy(), mean, atol=1e-6)
+    np.testing.assert_allclose(layer.variance.numpy(), variance, rtol=1e-5)
+    given = L.Normalization(mean=2.0, variance=4.0)
+    given.build((None, 3))
+    assert given.mean.numpy().tolist() == [[2.0, 2.0, 2.0]]

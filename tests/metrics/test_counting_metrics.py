@@ -270,6 +270,12 @@ def test_intersections_over_unions(w):
         assert gather(metric, LABELS, P[:, None], w) == pytest.approx(due, rel=1e-5)
 
 
+def test_weights_in_a_column_weigh_rows():
+    metric = metrics.IoU(3, [0, 2])
+    metric.update_state([0, 1, 2], [0, 2, 2], sample_weight=np.array([[1.0], [2.0], [3.0]]))
+    assert float(metric.result()) == pytest.approx((1.0 + 3.0 / 5.0) / 2)
+
+
 def test_ignored_labels_and_sorted_answers(w):
     ones = np.ones(ROWS) if w is None else w
     truth = ONE_HOT.argmax(axis=1)

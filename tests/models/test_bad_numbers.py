@@ -88,7 +88,7 @@ BAD = [
     (TypeError, "save_model: expected a model", lambda: densa.saving.save_model(3, "a.densa")),
     (TypeError, "steps_per_exec", lambda: model().compile("sgd", steps_per_execution="x")),
     (ValueError, "`loss_weights`", lambda: model().compile("sgd", "mse", loss_weights=[NAN])),
-    (ValueError, "is for vectors", lambda: densa.ops.norm(np.ones((2, 2)), 2)),
+    (ValueError, "is for vectors", lambda: densa.ops.norm(np.ones((2, 2)), 3)),
 ]
 
 

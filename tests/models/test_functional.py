@@ -323,6 +323,15 @@ def test_symbols_have_no_values(use):
         use(densa.Input((4,)))
 
 
+def test_summary_of_a_layer_that_comes_twice():
+    x = densa.Input((3,), name="x")
+    again = L.Dense(3, name="again")
+    text = []
+    densa.Model(x, again(again(x))).summary(print_fn=text.append, line_length=100)
+    assert "Connected to" in text[0]
+    assert "x[0][0], again[0][0]" in text[0]
+
+
 def test_summary_of_a_graph():
     x = densa.Input((4,), name="x")
     h = L.Dense(4, name="h")(x)

@@ -210,6 +210,21 @@ def test_subclass_build():
     assert "(None, 3)" in text[0]
 
 
+def test_a_wide_terminal_breaks_no_names(monkeypatch):
+    name = "a_layer_with_an_exceptionally_long_name_as_people_write_them"
+    model = densa.Sequential([densa.Input((4,)), L.Dense(3, name=name)])
+    for columns, whole in ((200, True), (80, False)):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        text = []
+        model.summary(print_fn=text.append)
+        lines = text[0].splitlines()
+        assert (f"│ {name} (Dense)" in text[0]) == whole
+        assert len({len(line) for line in lines if line[0] in "┏┃┡│├└"}) == 1
+        assert max(map(len, lines)) <= columns - 4
+    model.summary(print_fn=text.append, line_length=100)
+    assert name not in text[-1]
+
+
 def test_subclass_with_two_inputs_and_outputs():
     class Two(densa.Model):
         def __init__(self):
@@ -347,7 +362,7 @@ def test_copies(make, way):
         assert not other.built
         return
     if way == "clone":
-        other(X)
+        assert other.built
         other.set_weights(model.get_weights())
     flat = densa.utils.tree.flatten
     for a, b in zip(flat(model(X)), flat(other(X)), strict=True):

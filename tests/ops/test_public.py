@@ -7,7 +7,7 @@ import pytest
 
 import densa
 from densa import ops
-from ops import composed_cases
+from ops import composed_cases, more_cases
 from ops.tools import tensor
 
 RNG = np.random.default_rng(0)
@@ -139,6 +139,10 @@ CASES = [
     ("repeat", (X, 2), {"axis": 1}, X.repeat(2, 1)),
     ("roll", (X, 1), {"axis": 0}, np.roll(X, 1, 0)),
     ("roll", (X, -2), {}, np.roll(X, -2)),
+    ("roll", (X, (1, -1)), {"axis": (0, 1)}, np.roll(X, (1, -1), (0, 1))),
+    ("roll", (X, 1), {"axis": [0, 1]}, np.roll(X, 1, (0, 1))),
+    ("pad", (X, ((0, 0), (1, 2)), "reflect"), {}, np.pad(X, ((0, 0), (1, 2)), "reflect")),
+    ("pad", (X, ((0, 5), (1, 9)), "symmetric"), {}, np.pad(X, ((0, 5), (1, 9)), "symmetric")),
     ("take", (X, IDS), {"axis": 1}, X.take(IDS, 1)),
     ("take", (X, 5), {}, X.take(5)),
     ("take_along_axis", (X, X.argsort(1)), {"axis": 1}, np.sort(X, 1)),
@@ -203,8 +207,8 @@ WITHOUT_CASE = {
     "array", "arange", "convert_to_numpy", "convert_to_tensor", "empty", "erf", "eye", "full",
     "gelu", "identity", "is_tensor", "linspace", "moments", "ndim", "ones", "selu", "shape",
     "size", "split", "unstack", "zeros",
-} | composed_cases.WITHOUT_CASE  # fmt: skip
-CASES += composed_cases.CASES
+} | composed_cases.WITHOUT_CASE | more_cases.WITHOUT_CASE  # fmt: skip
+CASES += composed_cases.CASES + more_cases.CASES
 
 
 def ids(case):
@@ -411,7 +415,7 @@ def test_dtypes():
         ("one shape", lambda: ops.binary_crossentropy(X, Y[0])),
         ("asks for", lambda: ops.sparse_categorical_crossentropy([0, 1], Y)),
         ("even size", lambda: ops.glu(X[:, :3])),
-        ("mode", lambda: ops.pad(X, 1, mode="reflect")),
+        ("mode", lambda: ops.pad(X, 1, mode="mirror")),
         ("sparse", lambda: ops.one_hot([0], 2, sparse=True)),
         ("one size", lambda: ops.matmul(np.ones((2, 3), int), np.ones((2, 3), int))),
         ("operands", lambda: ops.einsum("ab,bc->ac", X)),

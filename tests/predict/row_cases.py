@@ -14,6 +14,7 @@ import densa
 from densa import ops
 from densa._core import apply
 from ops import specs
+from predict.more_row_cases import MORE
 
 ROWS = 6
 
@@ -332,6 +333,7 @@ CASES = {
     "random numbers": lambda x: x + densa.random.normal((4,)),
 }
 
+CASES |= {f"more {number}": case for number, case in enumerate(MORE)}
 
 # All in all these work row by row, but the rows leave the first axis on the way.
 ROUNDABOUT = {"more rows and back", "rows to the middle and back"}

@@ -72,6 +72,97 @@ def test_so_does_one_in_another_process(tmp_path):
             np.testing.assert_array_equal(found[name], due)
 
 
+@pytest.mark.parametrize("saved", [True, False])
+@pytest.mark.parametrize("lent", [True, False])
+def test_averages_do_not_come_into_a_training_that_goes_on(tmp_path, saved, lent):
+    def make():
+        densa.utils.set_random_seed(5)
+        stack = [densa.Input((4,)), layers.Dense(8, "relu"), layers.BatchNormalization()]
+        made = densa.Sequential([*stack, layers.Dropout(0.4), layers.Dense(1)])
+        made.compile(densa.optimizers.Adam(0.01, use_ema=True, ema_momentum=0.9), "mse")
+        return made
+
+    def callbacks():
+        return [densa.callbacks.SwapEMAWeights(swap_on_epoch=True)] if lent else []
+
+    whole = make()
+    whole.fit(X, Y, 8, 4, 0, callbacks=callbacks())
+    model = make()
+    for begin, end in ((0, 2), (2, 3), (3, 4)):
+        model.fit(X, Y, 8, end, 0, initial_epoch=begin, callbacks=callbacks())
+        if saved:
+            shown = model.get_weights()
+            model.save(tmp_path / "m.densa")
+            model = densa.models.load_model(tmp_path / "m.densa")
+            np.testing.assert_equal(model.get_weights(), shown)
+    same(whole, model)
+    averages = [average.numpy() for _, average in model.optimizer.averages()]
+    np.testing.assert_array_equal(model.layers[0].kernel.numpy(), averages[0])
+
+
+def test_weights_that_someone_has_set_are_gone_on_from(tmp_path):
+    def make():
+        densa.utils.set_random_seed(5)
+        made = densa.Sequential([densa.Input((4,)), layers.Dense(1)])
+        made.compile(densa.optimizers.SGD(0.01, use_ema=True), "mse")
+        made.fit(X, Y, 8, 2, 0)
+        return made
+
+    begun = []
+
+    def go_on(model, epoch=2):
+        look = densa.callbacks.LambdaCallback(
+            on_train_begin=lambda logs: begun.append(model.get_weights()[0])
+        )
+        model.fit(X, Y, 8, epoch + 1, 0, initial_epoch=epoch, callbacks=[look])
+        return model.optimizer.averages()[0][1].numpy()
+
+    due = go_on(make())
+    for change in (
+        lambda model: model.set_weights(model.get_weights()),  # the same ones
+        lambda model: model.evaluate(X, Y, verbose=0),
+        lambda model: model.fit(X, Y, 8, 1, 0, callbacks=[densa.callbacks.LRFinder(num_steps=5)]),
+    ):
+        model = make()
+        change(model)
+        np.testing.assert_array_equal(go_on(model), due)
+    others = [make(), make(), make()]
+    others[0].set_weights([w + 1 for w in others[0].get_weights()])
+    others[1].train_on_batch(X, Y)
+    for model in others:
+        now = model.get_weights()[0]
+        assert not np.array_equal(go_on(model, 0 if model is others[2] else 2), due)
+        np.testing.assert_array_equal(begun[-1], now)
+    model = make()
+    model.compile(model.optimizer, "mse")
+    assert not np.array_equal(go_on(model), due)
+
+
+def test_damaged_lists_of_replaced_weights_are_refused(tmp_path):
+    model, path = model_of(), tmp_path / "m.densa"
+    model.compile(densa.optimizers.SGD(0.01, use_ema=True), "mse")
+    model.fit(X, Y, 8, 1, 0)
+    model.save(path)
+    tensors, metadata = read_file(path)
+    del metadata["crc32"]
+    state = json.loads(metadata["state"])
+    names = state["ended"]["weights"]
+    for damage in (
+        {"averages": 1, "weights": names},
+        {"averages": True, "weights": {**names, "99": names["0"]}},
+        {"averages": True, "weights": {**names, "0": names["1"]}},
+        {"averages": True, "weights": list(names)},
+        {"averages": True, "weights": {"0": "nothing"}},
+        [],
+    ):
+        write_file(path, tensors, {**metadata, "state": json.dumps({**state, "ended": damage})})
+        with pytest.raises(ValueError, match="damaged"):
+            densa.models.load_model(path)
+    write_file(path, tensors, {**metadata, "state": json.dumps({**state, "ended": None})})
+    with pytest.raises(ValueError, match="name each tensor once"):
+        densa.models.load_model(path)
+
+
 def test_a_seed_that_is_set_after_loading_counts(tmp_path):
     model = model_of()
     model.fit(X, Y, 8, 1, 0)

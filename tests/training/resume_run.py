@@ -34,6 +34,15 @@ class Killer(callbacks.Callback):
         return {"all": self.all}
 
 
+class Calmer(callbacks.Callback):
+    """Changes a layer and the optimizer once, in the middle of an epoch."""
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self.model.layers[2].rate == 0.3 and int(self.model.optimizer.iterations) == 17:
+            self.model.layers[2].rate = 0.1
+            self.model.optimizer.beta_1 = 0.8
+
+
 def train(folder, kind, save_freq, step):
     densa.utils.set_random_seed(11)
     rng = np.random.default_rng(0)
@@ -67,6 +76,7 @@ def train(folder, kind, save_freq, step):
             callbacks.BackupAndRestore(folder, save_freq),
             callbacks.EarlyStopping("val_loss", patience=3, restore_best_weights=True),
             callbacks.ReduceLROnPlateau("loss", factor=0.5, patience=1, min_delta=0.05),
+            Calmer(),
             killer,
         ],
     )

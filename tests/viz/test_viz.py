@@ -1,5 +1,6 @@
 """Pictures: what is in them, and what is refused. Their looks are for eyes."""
 
+import itertools
 import sys
 
 import numpy as np
@@ -57,6 +58,71 @@ def test_a_panel_without_a_finite_value_says_so():
     assert "no finite value of loss" in loss.texts[0].get_text()
     assert loss.get_xlim() == (0.5, 2.5)
     assert not mae.texts
+
+
+def test_one_epoch_has_one_tick():
+    (ax,) = plot_history({"loss": [1.0], "val_loss": [1.2]}).axes
+    assert ax.get_xlim() == (0.5, 1.5)
+    assert list(ax.get_xticks()) == [1]
+
+
+def test_a_loss_that_begins_with_a_tower_has_a_logarithmic_axis():
+    falling = [2.0, 1.0, 0.5, 0.2, 0.1, 0.05]
+    assert plot_history({"loss": falling}).axes[0].get_yscale() == "linear"
+    assert plot_history({"loss": [1e9, *falling]}).axes[0].get_yscale() == "log"
+    assert plot_history({"loss": [1e9, *falling, -0.1]}).axes[0].get_yscale() == "linear"
+
+
+def test_many_epochs_have_no_dots():
+    for count, marker in ((60, "."), (61, "")):
+        (ax,) = plot_history({"loss": [1.0 + i for i in range(count)]}).axes
+        assert ax.lines[0].get_marker() in (marker, marker if marker else "None")
+
+
+def boxes(figure, texts):
+    figure.canvas.draw()
+    return [text.get_window_extent(figure.canvas.get_renderer()) for text in texts]
+
+
+def test_long_names_stay_in_their_panels():
+    long = "another_head_with_a_very_long_name_sparse_categorical_accuracy"
+    figure = plot_history({"loss": [1.0, 0.5], long: [0.1, 0.2], "mae": [1.0, 0.5]})
+    labels = boxes(figure, [ax.yaxis.label for ax in figure.axes])
+    panels = boxes(figure, figure.axes)
+    assert figure.axes[1].get_ylabel().replace("\n", "") == long
+    for label, panel in zip(labels, panels, strict=True):
+        assert panel.y0 - 1 <= label.y0 < label.y1 <= panel.y1 + 1
+    model = densa.Sequential([densa.Input((2,)), LAYERS.Dense(1, name=long), LAYERS.Dense(1)])
+    figure = viz.plot_weights(model)
+    titles = boxes(figure, [ax.title for ax in figure.axes])
+    assert all(one.x1 < two.x0 for one, two in itertools.pairwise(titles))
+
+
+def test_long_class_names_leave_room_for_the_matrix():
+    names = ["a class of a long name", "another class with an even longer name", "c"]
+    figure = plot_confusion([0, 1, 2], [0, 1, 1], class_names=names, normalize=False)
+    matrix, whole = boxes(figure, figure.axes[:1])[0], figure.bbox
+    assert matrix.width > 0.3 * whole.width
+    assert all(tick == int(tick) for tick in figure.axes[1].get_yticks())
+
+
+def test_lines_stand_out_from_a_dark_background():
+    import matplotlib
+    from matplotlib import colors, style
+
+    model = densa.Sequential([densa.Input((3,)), LAYERS.Dense(4, "relu"), LAYERS.Dense(1)])
+    model.compile("sgd", "mse")
+    doctor = densa.callbacks.Doctor(1, verbose=0)
+    x = np.random.default_rng(0).normal(size=(40, 3)).astype("float32")
+    model.fit(x, x[:, :1], verbose=0, callbacks=[doctor])
+    for name, dark in (("dark_background", True), ("default", False)):
+        with matplotlib.rc_context():
+            style.use(name)
+            figure = viz.plot_health(doctor)
+        for line in (line for ax in figure.axes for line in ax.lines):
+            if line.get_linestyle() != ":":  # a threshold
+                light = np.dot(colors.to_rgb(line.get_color()), (0.3, 0.59, 0.11))
+                assert light > 0.25 if dark else light < 0.85
 
 
 def test_history_draws_a_learning_rate_that_changed():

@@ -20,37 +20,36 @@ using Axes = std::array<bool, kMaxRank>;
 
 // ---- floating point ----
 
-// What becomes of a total; `shift` is what its elements were shifted by.
 template <class T>
-struct Divided {  // by 1 for a sum
-  T count;
-  __device__ T of(T total, T) const { return total / count; }
-};
-template <class T>
-struct LogOf {
-  __device__ T of(T total, T shift) const {
-    return static_cast<T>(log(static_cast<double>(total)) + shift);
-  }
-};
-
-template <class T, class Map, class Finish>
-struct SumFold {
+struct SumFold {  // of the elements, or of their squared distances from a shift
   using Acc = T;
   using Local = T;
-  Finish finish;
+  T divisor;  // of the total
+  bool squares;
   Global<const T> x, shift;
   Global<T> y;
-  __device__ T local(std::int64_t k) const {
-    if constexpr (Map::kShift) {
-      return shift[k];
-    } else {
-      return T{0};
-    }
+  __device__ T local(std::int64_t k) const { return squares ? shift[k] : T{0}; }
+  __device__ T load(std::int64_t at, std::int64_t, T s) const {
+    return squares ? SquareFrom::of(x[at], s) : x[at];
   }
-  __device__ T load(std::int64_t at, std::int64_t, T s) const { return Map::of(x[at], s); }
   __device__ T neutral() const { return T{0}; }
   __device__ T join(T a, T b) const { return a + b; }
-  __device__ void store(std::int64_t k, T total) const { y[k] = finish.of(total, local(k)); }
+  __device__ void store(std::int64_t k, T total) const { y[k] = total / divisor; }
+};
+
+template <class T>
+struct LogSumExpFold {
+  using Acc = T;
+  using Local = T;
+  Global<const T> x, shift;
+  Global<T> y;
+  __device__ T local(std::int64_t k) const { return shift[k]; }
+  __device__ T load(std::int64_t at, std::int64_t, T s) const { return ExpFrom::of(x[at], s); }
+  __device__ T neutral() const { return T{0}; }
+  __device__ T join(T a, T b) const { return a + b; }
+  __device__ void store(std::int64_t k, T total) const {
+    y[k] = static_cast<T>(log(static_cast<double>(total)) + local(k));
+  }
 };
 
 enum class Other : std::uint8_t { kProd, kMin, kMax, kShift };  // kShift: the maximum if finite
@@ -89,30 +88,32 @@ struct FloatCall {
   T* shift;       // room for one number per result
   void* scratch;  // of the folds
 
-  template <class Map, class Finish>
-  void sum(T* to, const Finish& finish) const {
-    const SumFold<T, Map, Finish> f{finish, Global<const T>(x),
-                                    Global<const T>(Map::kShift ? shift : nullptr), Global<T>(to)};
+  void sum(T* to, std::int64_t divisor, bool squares = false) const {
+    const SumFold<T> f{static_cast<T>(divisor), squares, Global<const T>(x),
+                       Global<const T>(squares ? shift : nullptr), Global<T>(to)};
+    launch_fold(stream, f, shape, scratch);
+  }
+  void log_sum_exp() const {
+    const LogSumExpFold<T> f{Global<const T>(x), Global<const T>(shift), Global<T>(y)};
     launch_fold(stream, f, shape, scratch);
   }
   void other(Other kind, T* to) const {
     launch_fold(stream, OtherFold<T>{kind, Global<const T>(x), Global<T>(to)}, shape, scratch);
   }
-  Divided<T> by_count() const { return {static_cast<T>(shape.count)}; }
 };
 
 struct FloatSum {
   static constexpr bool kShift = false;
   template <class T>
   static void run(const FloatCall<T>& call) {
-    call.template sum<Itself>(call.y, Divided<T>{T{1}});
+    call.sum(call.y, 1);
   }
 };
 struct FloatMean {
   static constexpr bool kShift = false;
   template <class T>
   static void run(const FloatCall<T>& call) {
-    call.template sum<Itself>(call.y, call.by_count());
+    call.sum(call.y, call.shape.count);
   }
 };
 template <Other kKind>
@@ -127,8 +128,8 @@ struct FloatVar {  // two passes: no difference of large sums
   static constexpr bool kShift = true;
   template <class T>
   static void run(const FloatCall<T>& call) {
-    call.template sum<Itself>(call.shift, call.by_count());
-    call.template sum<SquareFrom>(call.y, call.by_count());
+    call.sum(call.shift, call.shape.count);
+    call.sum(call.y, call.shape.count, true);
   }
 };
 struct FloatLogSumExp {
@@ -136,7 +137,7 @@ struct FloatLogSumExp {
   template <class T>
   static void run(const FloatCall<T>& call) {
     call.other(Other::kShift, call.shift);
-    call.template sum<ExpFrom>(call.y, LogOf<T>{});
+    call.log_sum_exp();
   }
 };
 

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+import numpy as np
+
 from densa._names import Named
+
+NOT_STATE = ("_model", "params", "_made_with")
 
 
 class Callback(Named):
@@ -39,7 +43,25 @@ class Callback(Named):
     # The attributes that change while it works; None: all that hold plain data.
     _state_names: ClassVar[tuple[str, ...] | None] = None
 
+    # Arguments that decide only where something is written, or what is printed.
+    _free_arguments: ClassVar[tuple[str, ...]] = ("verbose",)
+
     params: dict[str, Any] | None = None
+    _made_with: tuple[tuple[Any, ...], dict[str, Any]]
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        self = super().__new__(cls, *args, **kwargs)
+        # Its settings, which a file of a training keeps: no arrays or objects.
+        kept = {name: short(value) for name, value in kwargs.items()}
+        self._made_with = tuple(map(short, args)), kept
+        return self
+
+    @property
+    def _replaces_weights(self) -> bool:
+        # Whether its end may put others in the place of the trained weights.
+        own = type(self).on_train_end is not Callback.on_train_end
+        users = not type(self).__module__.startswith("densa.")
+        return (own and users) or "on_train_end" in vars(self)
 
     def __init__(self) -> None:
         self._model: Any = None
@@ -50,7 +72,7 @@ class Callback(Named):
         return self.__dict__.get("_model")
 
     def get_state(self) -> dict[str, Any]:
-        """What `set_state` needs for this callback to go on; `BackupAndRestore` keeps it.
+        """What `set_state` needs for this callback to go on: backups and files of models keep it.
 
         Numbers, texts, arrays, and lists, tuples and dictionaries of these by name; of a callback
         of your own, all attributes that hold such data, Variables or random generators. Arguments
@@ -61,7 +83,7 @@ class Callback(Named):
         if names is None:
             from densa.saving.object_state import state_of
 
-            return state_of(self, ("_model", "params"))[0]
+            return state_of(self, NOT_STATE)[0]
         return {name: getattr(self, name) for name in names}
 
     def set_state(self, state: dict[str, Any]) -> None:
@@ -128,6 +150,18 @@ class Callback(Named):
 
     def on_predict_end(self, logs: dict[str, Any] | None = None) -> None:
         """At the end of `predict`."""
+
+
+def short(value: Any) -> Any:
+    """A copy of a number, a text or a short list of these; Ellipsis for all else."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if value is None or type(value) in (bool, int, float, str):
+        return value
+    if type(value) in (list, tuple) and len(value) <= 100:
+        items = [short(item) for item in value]
+        return Ellipsis if Ellipsis in items else type(value)(items)
+    return Ellipsis
 
 
 _ALIASES = {

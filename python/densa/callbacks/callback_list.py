@@ -10,6 +10,7 @@ from .backup_and_restore import Backup, BackupAndRestore
 from .callback import Callback, overrides
 from .history import History
 from .progbar_logger import ProgbarLogger
+from .swap_ema_weights import SwapEMAWeights
 
 Logs = dict[str, Any] | None
 
@@ -50,6 +51,9 @@ class CallbackList:
         **params: Any,
     ) -> None:
         self.callbacks: list[Any] = _flat(callbacks)
+        self.given = list(self.callbacks)  # as the user has ordered them
+        # Whose turn it is in on_epoch_end: epoch, logs and place among `callbacks`.
+        self.turn: tuple[int, dict[str, Any], int] | None = None
         for callback in self.callbacks:
             if isinstance(callback, type) or not hasattr(callback, "on_epoch_end"):
                 hint = ""
@@ -71,6 +75,7 @@ class CallbackList:
         self._sort()
         self._hooks: dict[str, list[Callable[..., Any]]] = {}
         self._every: dict[str, bool] = {}
+        self._late: Callable[[], Any] | None = None
         self._find_hooks()
         self.model = model
         self.params: dict[str, Any] = params
@@ -106,6 +111,22 @@ class CallbackList:
     def ending(self) -> list[Any]:
         """The callbacks in the order in which they end: those that enclose the others last."""
         return sorted(self.callbacks, key=lambda c: bool(getattr(c, "_encloses", False)))
+
+    @property
+    def encloses(self) -> bool:
+        """Whether a callback undoes at the end of `fit` all that it has done."""
+        return any(getattr(c, "_encloses", False) for c in self.callbacks)
+
+    @property
+    def replace_weights(self) -> bool:
+        """Whether the end of a callback may put others in the place of the trained weights."""
+        return any(getattr(c, "_replaces_weights", True) for c in self.callbacks)
+
+    def take_averages_out(self) -> None:
+        """Lets callbacks that have lent averages to the model give the weights themselves back."""
+        for callback in self.callbacks:
+            if isinstance(callback, SwapEMAWeights):
+                callback.take_back()
 
     @property
     def probe(self) -> Any:
@@ -151,6 +172,14 @@ class CallbackList:
             self.set_params({**self.params, "resumes": True})
         return found
 
+    def begin_states(self) -> None:
+        """Told before a training whose callbacks' states are to be kept."""
+        from densa.saving.object_state import begin
+
+        for callback in self.callbacks:
+            if isinstance(callback, Callback) and callback._state_names is None:
+                begin(callback, large=False)
+
     def set_params(self, params: dict[str, Any]) -> None:
         """Tells every callback."""
         self.params = params
@@ -165,7 +194,19 @@ class CallbackList:
         for callback in self.callbacks:
             callback.set_model(model)
 
+    def before_next_batch(self, call: Callable[[], Any]) -> None:
+        """Puts a call before the hooks of the next batch of the training."""
+        self._late = call
+
+    def catch_up(self) -> None:
+        """Makes the call that `before_next_batch` was given, if it is still due."""
+        call, self._late = self._late, None
+        if call is not None:
+            call()
+
     def _batch(self, hook: str, batch: int, logs: Logs) -> None:
+        if self._late is not None and hook == "on_train_batch_begin":
+            self.catch_up()
         calls = self._hooks[hook]
         if calls and logs is None:
             logs = {}
@@ -200,10 +241,22 @@ class CallbackList:
         for callback in self.callbacks:
             callback.on_epoch_begin(epoch, {} if logs is None else logs)
 
-    def on_epoch_end(self, epoch: int, logs: Logs = None) -> None:
+    def on_epoch_end(self, epoch: int, logs: Logs = None, due: list[Any] | None = None) -> None:
+        """Tells every callback; or those in `due` alone, where the others have been told before."""
         logs = {} if logs is None else logs
+        try:
+            self._end_epoch(epoch, logs, due)
+        finally:
+            self.turn = None
+
+    def _end_epoch(self, epoch: int, logs: dict[str, Any], due: list[Any] | None) -> None:
         history = self._history
-        for callback in self.callbacks:
+        if due is not None and not any(callback is history for callback in due):
+            history = None
+        for place, callback in enumerate(self.callbacks):
+            if due is not None and not any(callback is other for other in due):
+                continue
+            self.turn = (epoch, logs, place)
             if callback is history:
                 history = None
             # A file that a callback writes before History's turn holds this epoch too. History

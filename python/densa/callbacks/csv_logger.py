@@ -27,6 +27,8 @@ class CSVLogger(Callback):
 
     _ends_after_errors = True
 
+    _free_arguments = ("filename",)
+
     def __init__(self, filename: Any, separator: str = ",", append: bool = False) -> None:
         super().__init__()
         self.filename = os.fspath(filename)

@@ -133,11 +133,12 @@ class Doctor(Callback):
     def _examine(self, whole: bool = False) -> list[Finding]:
         # `whole`: all rows are looked through, which would cost too much after each epoch.
         from densa.doctor import Case, examine
-        from densa.doctor.raw import all_rows
+        from densa.doctor.raw import all_rows, many_targets
 
         probe = self._probe
         size = int((self.params or {}).get("batch_size") or 0)
         source = probe.source
+        targets = many_targets(source)
         case = Case(
             self.model,
             loss=self._loss,
@@ -148,7 +149,7 @@ class Doctor(Callback):
             inputs=probe.inputs,
             rows=all_rows(source) if whole else [],
             kinds=probe.kinds,
-            targets=probe.targets,
+            targets=probe.targets if targets is None else targets,
             before=self._before,
             heads=probe.heads,
             lost=probe.lost or [],

@@ -60,6 +60,10 @@ class EarlyStopping(MonitorCallback):
         self.best_epoch = 0
         self.best_weights: list[Any] | None = None
 
+    @property
+    def _replaces_weights(self) -> bool:
+        return self.restore_best_weights
+
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self.wait = 0
         self.stopped_epoch = 0

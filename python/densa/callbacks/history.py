@@ -60,10 +60,18 @@ class History(Callback):
         super().__init__()
         self.history: dict[str, list[Any]] = _Epochs()
         self.epoch: list[int] = []
+        self._ahead: list[str] | None = None  # columns that hold an epoch whose turn is to come
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self.epoch = []
         self.history = _Epochs()
+
+    def get_state(self) -> dict[str, Any]:
+        """The epochs whose end has been told, and their logs."""
+        if self._ahead is None:
+            return {"history": self.history, "epoch": self.epoch}
+        columns = {k: v[:-1] if k in self._ahead else v for k, v in self.history.items()}
+        return {"history": {k: v for k, v in columns.items() if v}, "epoch": self.epoch[:-1]}
 
     @contextmanager
     def knowing(self, epoch: int, logs: dict[str, Any]) -> Iterator[None]:
@@ -78,9 +86,11 @@ class History(Callback):
         epochs.append(epoch)
         for key, column in columns.items():
             column.append(logs[key])
+        self._ahead = list(columns)
         try:
             yield
         finally:
+            self._ahead = None
             epochs.pop()
             for key, column in columns.items():
                 column.pop()

@@ -34,6 +34,8 @@ class ModelCheckpoint(MonitorCallback):
 
     _state_names = ("best", "_batches", "_last_batch", "_epoch")
 
+    _free_arguments = ("verbose", "filepath")
+
     def __init__(
         self,
         filepath: Any,

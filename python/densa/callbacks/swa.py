@@ -41,6 +41,8 @@ class SWA(Callback):
     3
     """
 
+    _replaces_weights = True
+
     def __init__(self, start_epoch: int, epochs: int = 1, verbose: int = 0) -> None:
         super().__init__()
         self.start_epoch = whole_number("start_epoch", start_epoch, least=0)

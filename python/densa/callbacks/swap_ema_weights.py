@@ -61,7 +61,8 @@ class SwapEMAWeights(Callback):
         for variable, average in pairs:
             put_average(variable, average)
 
-    def _take_back(self) -> None:
+    def take_back(self) -> None:
+        """Puts the weights themselves back, where the averages are in their place."""
         if self.kept is None:
             return
         for (variable, _), own in zip(self._optimizer().averages(), self.kept, strict=True):
@@ -73,7 +74,7 @@ class SwapEMAWeights(Callback):
         self.kept = None
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        self._take_back()
+        self.take_back()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         if self.swap_on_epoch:
@@ -86,10 +87,10 @@ class SwapEMAWeights(Callback):
         self._lend()
 
     def on_test_end(self, logs: dict[str, Any] | None = None) -> None:
-        self._take_back()
+        self.take_back()
 
     def on_predict_begin(self, logs: dict[str, Any] | None = None) -> None:
         self._lend()
 
     def on_predict_end(self, logs: dict[str, Any] | None = None) -> None:
-        self._take_back()
+        self.take_back()

@@ -54,6 +54,8 @@ class TensorBoard(Callback):
     _ends_after_errors = True
     _state_names = ("_step", "_last_batch")
 
+    _free_arguments = ("log_dir",)
+
     def __init__(
         self,
         log_dir: Any = "logs",

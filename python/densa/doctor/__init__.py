@@ -5,11 +5,11 @@
 
 from __future__ import annotations
 
-from . import curves, setup, units
+from . import curves, setup, targets, units
 from .case import Case
 from .finding import Finding, table
 
-RULES = (*setup.RULES, *units.RULES, *curves.RULES)
+RULES = (*targets.RULES, *setup.RULES, *units.RULES, *curves.RULES)
 
 
 def examine(case: Case) -> list[Finding]:

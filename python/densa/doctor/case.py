@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from densa import losses
 from densa.training.arrays import NonFinite
 from densa.training.probe import STEEPEST, Series, curve_of
 
@@ -88,6 +90,8 @@ class Case:
         non_finite: What is not finite in the data, where its source says.
         trained: Whether the looks came after the training that the curves are of.
         lost: Names of variables that held NaN or infinity before the first look.
+        fresh: Gives the loss of a copy that is not trained, for looks behind the training; NaN
+            where there can be none.
     """
 
     model: Any
@@ -105,6 +109,7 @@ class Case:
     non_finite: NonFinite | None = None
     trained: bool = False
     lost: list[str] = field(default_factory=list)
+    fresh: Callable[[], float] | None = None
 
     def __post_init__(self) -> None:
         samples = self.samples
@@ -136,31 +141,39 @@ class Case:
             },
         }
 
-    @property
+    @functools.cached_property
     def chance(self) -> float:
-        """The loss of the best constant prediction; that of the first look where the loss is not a
-        cross-entropy or a mean squared error."""
-        loss = str(getattr(self.model.loss, "name", self.model.loss) or "")
+        """The loss of the best constant prediction; that of the first look where the loss is none
+        of those that are known here."""
         y = self.targets
         if y is not None and len(y):
-            y = np.asarray(y, np.float64)
-            if "sparse_categorical" in loss:
-                shares = np.unique(y, return_counts=True)[1] / y.size
-                return float(-(shares * np.log(shares)).sum())
-            if "crossentropy" in loss:
-                means = np.clip(y.mean(0), 1e-7, 1 - 1e-7)
-                if "binary" in loss:
-                    return float(-(means * np.log(means) + (1 - means) * np.log1p(-means)).mean())
-                return float(-(means * np.log(means)).sum())
-            if loss in ("mse", "mean_squared_error"):
-                return float(y.var(0).mean())
+            constant = best_constant_loss(self.loss_name, np.asarray(y, np.float64))
+            if constant is not None:
+                return constant
         first = [value for value in self.start if np.isfinite(value)]
         return first[0] if first else 1.0
+
+    @property
+    def loss_name(self) -> str:
+        """The loss by the name of its function, such as `"mean_squared_error"`; `""` for several
+        and for those without a name."""
+        loss = self.model.loss
+        if isinstance(loss, str):
+            loss = losses.get(loss)
+        return str(getattr(loss, "name", None) or getattr(loss, "__name__", ""))
 
     @property
     def start(self) -> list[float]:
         """The loss of the first batch and that of the first epoch, as far as they are known."""
         return [*([] if self.trained else self.looks[:1]), *self.loss[:1], *self.looks[:1]][:2]
+
+    @functools.cached_property
+    def began(self) -> float:
+        """The loss before the first step: that of the first batch, or of a copy that is not
+        trained; that of the first epoch where neither is known."""
+        if self.trained and self.fresh is not None and math.isfinite(value := self.fresh()):
+            return value
+        return self.start[0]
 
     @property
     def outputs(self) -> set[str]:
@@ -170,6 +183,28 @@ class Case:
     def hidden(self, kind: type) -> list[Any]:
         """The layers of a type, models inside included."""
         return [x for x in self.model._flatten_layers() if isinstance(x, kind)]
+
+
+def best_constant_loss(loss: str, y: Any) -> float | None:
+    """The loss of the best constant prediction of targets; None where the loss is another.
+
+    Args:
+        loss: Name of the loss.
+        y: Targets `(rows, ...)`, float64; class ids for a sparse loss.
+    """
+    if loss == "sparse_categorical_crossentropy":
+        shares = np.unique(y, return_counts=True)[1] / y.size
+        return float(-(shares * np.log(shares)).sum())
+    if loss in ("binary_crossentropy", "categorical_crossentropy"):
+        means = np.clip(y.mean(0), 1e-7, 1 - 1e-7)
+        if loss == "binary_crossentropy":
+            return float(-(means * np.log(means) + (1 - means) * np.log1p(-means)).mean())
+        return float(-(means * np.log(means)).sum())
+    if loss == "mean_squared_error":
+        return float(y.var(0).mean())
+    if loss == "mean_absolute_error":
+        return float(np.abs(y - np.median(y, axis=0)).mean())
+    return None
 
 
 def _total(samples: Series, kind: str, names: Iterable[str]) -> tuple[Any, Any]:

@@ -26,6 +26,7 @@ FLAT, FLAT_EPOCHS = 1.01, 10  # a validation loss by its lowest; longer than ear
 UNDERFIT_LOSS = 0.2
 PLATEAU_CHANGE = 0.01  # of the loss over the second half
 PLATEAU_LOSS = 0.02
+NOTHING = 0.9  # of chance
 FAR = 10.0  # above chance: the outputs have not come near the targets
 DANCE = 0.01, 0.025  # mean rise from epoch to epoch, as a share: training, validation
 DANCE_ALONE = 0.03  # ... training where there is no validation
@@ -33,6 +34,7 @@ DANCE_ABOVE = 0.1
 DANCE_TURNS = 0.2, 0.35  # share of the epochs in which the loss rises
 DANCE_EPOCHS = 7
 DIVERGED_LOSS = 1.5
+STUCK = 0.8  # of chance, behind a rise
 FALLING = 0.7  # share of the epochs that are below the one before, in a loss that falls
 ROSE = 3.0  # the first epoch's loss over that of its first batch, where the loss has blown up
 DIVERGED_EPOCHS = 3  # a finite loss may begin high
@@ -56,27 +58,36 @@ def divergence(case: Case) -> Finding | None:
     if not case.loss or case.non_finite is not None:
         return None
     last, chance = case.loss[-1], case.chance
-    finite = math.isfinite(last)
-    early = len(case.loss) < DIVERGED_EPOCHS
-    if finite and (early or last < DIVERGED_LOSS * chance or _falls(case)):
+    if len(case.loss) < DIVERGED_EPOCHS and math.isfinite(last):
+        return None
+    stuck = last >= STUCK * chance and _blew_up(case)  # it has come back, and learned nothing
+    if math.isfinite(last) and not stuck and (last < DIVERGED_LOSS * chance or _falls(case)):
         return None
     rate = case.rates[0] if case.rates else _rate(case)
     return Finding(
         "divergence",
-        {"loss": last, "chance": chance, "rate": rate},
+        {"first epoch": case.loss[0], "loss": last, "chance": chance, "rate": rate},
         "A5-07",
         f"Start with a learning rate of {0.01 * rate:.2g}.",
         remedy=at_rate(0.01 * rate),
     )
 
 
+def _blew_up(case: Case) -> bool:
+    # A rise within the first epoch; a first look is one batch, and its loss is noisy.
+    first = case.loss[0]
+    if not first > ROSE * case.chance:  # only then: a copy may have to be made
+        return False
+    return first > ROSE * max(case.began, case.chance)
+
+
 def _falls(case: Case) -> bool:
     # Far above chance and on the way down: a bad start, not a divergence. A fall that follows a
-    # rise within the first epoch is none; a first look is one batch, and its loss is noisy.
+    # rise within the first epoch is none.
     loss = case.loss
+    if _blew_up(case):
+        return _halfway([case.began, *loss])
     first = case.start[0]
-    if loss[0] > ROSE * max(first, case.chance):
-        return _halfway([first, *loss])
     down = float(np.mean(np.diff(loss) < 0))
     return (down >= FALLING and loss[-1] == min(loss)) or _halfway([first, *loss])
 
@@ -140,6 +151,15 @@ def plateau(case: Case) -> Finding | None:
             f"The loss is far above {case.chance:.3g}, that of the best constant: standardize the "
             f"targets, or start with a learning rate of {10 * _rate(case):.2g}.",
             remedy=at_rate(10 * _rate(case)),
+        )
+    if half[-1] > NOTHING * case.chance:
+        return Finding(
+            "plateau",
+            {**evidence, "chance": case.chance},
+            "A5-10",
+            "Nothing has been learned, no more than a constant answer. Mend first what else is "
+            "found; else look for a rate with LRFinder, and see whether the inputs tell anything "
+            "of the targets.",
         )
     return Finding(
         "plateau",

@@ -6,6 +6,30 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+# What is wrong, for people; one line for each rule.
+MEANINGS = {
+    "head_and_loss": "The activation of the output does not go with the loss or the targets.",
+    "unscaled_targets": "The targets are far from size one, which is what a fresh network gives.",
+    "non_finite": "There is a NaN or an infinity where a number should be.",
+    "dead_units": "ReLU units give 0 for every row, so that they learn nothing any more.",
+    "saturation": "Units lie on the flat ends of sigmoid or tanh, where no gradient comes through.",
+    "vanishing_gradients": "Hardly any gradient reaches the first layers: they do not learn.",
+    "exploding_gradients": "Values, and with them gradients, grow from layer to layer.",
+    "clipped_too_often": "Clipping acts in nearly every step, so that it sets the pace.",
+    "update_ratio": "A step should change weights by a hundredth to a thousandth of their size.",
+    "unscaled_inputs": "Features far from size one make the steps of some weights too large.",
+    "l2_with_adam": "Adam and its kin rescale an l2 penalty: it is no even weight decay.",
+    "selu_setup": "SELU keeps its outputs normalized under its own conditions alone.",
+    "dropout_on_output": "Dropout takes answers away, in place of hidden units.",
+    "rate_after_unfreezing": "A rate made for new layers destroys what freed ones have learned.",
+    "batch_norm_of_tiny_batches": "Means and variances of a few rows say little.",
+    "divergence": "The loss blew up, or is far above that of a constant: the steps are too large.",
+    "oscillation": "The loss dances up and down: the steps are a little too large.",
+    "plateau": "The loss does not change any more.",
+    "overfitting": "The network learns its training rows by heart.",
+    "underfitting": "The network cannot even fit its training rows.",
+}
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -27,6 +51,11 @@ class Finding:
     layer: str = ""
     fit: dict[str, Any] = field(default_factory=dict, compare=False)
     remedy: Callable[[Any], Any] | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def meaning(self) -> str:
+        """What is wrong, as one sentence."""
+        return MEANINGS.get(self.id, "")
 
     @property
     def can_apply(self) -> bool:
@@ -67,14 +96,31 @@ class Finding:
                 f"the change by hand: {self.change}"
             ) from error
 
+    @property
+    def numbers(self) -> str:
+        """The evidence as text."""
+        return ", ".join(f"{name} {value:.3g}" for name, value in self.evidence.items())
+
     def __str__(self) -> str:
         where = f" in {self.layer}" if self.layer else ""
-        numbers = ", ".join(f"{name} {value:.3g}" for name, value in self.evidence.items())
-        return f"{self.id}{where}: {numbers} ({self.handbook}). {self.change}"
+        return f"{self.id}{where}: {self.numbers} ({self.handbook}). {self.change}"
 
 
 def table(findings: list[Finding]) -> str:
     """Findings as lines of text for a terminal; one line where there are none."""
     if not findings:
         return "doctor: nothing found"
-    return "\n".join(["doctor:", *(f"  {finding}" for finding in findings)])
+    lines = ["doctor:"]
+    for finding in findings:
+        where = f" in {finding.layer}" if finding.layer else ""
+        lines += [
+            f"  {finding.id}{where} ({finding.handbook}): {finding.meaning}",
+            f"    seen: {finding.numbers}",
+            f"    do:   {finding.change}",
+        ]
+    if any(finding.can_apply or finding.fit for finding in findings):
+        lines.append(
+            "  history.findings has them: `finding.apply(model)` gives a copy with the change, to "
+            "be trained by `fit(..., **finding.fit)`."
+        )
+    return "\n".join(lines)

@@ -32,6 +32,19 @@ def output_layers(model: Any, seen: Collection[str] = ()) -> list[Any]:
     return [x for x in inside if x.name in seen] or inside[last:]
 
 
+def single_output(model: Any) -> bool:
+    """Whether a model is a graph of layers with one output, which a layer gives as it is."""
+    graph = getattr(model, "_graph", None)
+    if graph is None or len(graph.outputs) != 1:
+        return False
+    symbol = graph.outputs[0]
+    last = next(n for n in graph.nodes if any(x is symbol for x in n.outputs))
+    inside = getattr(last.operation, "_graph", None)
+    if inside is not None:
+        return single_output(last.operation)
+    return not last.is_input and not isinstance(last.operation, OpCall)
+
+
 def _of_graph(graph: Any, seen: Collection[str]) -> list[Any]:
     found = []
     wanted = {id(x) for x in graph.outputs}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from densa._symbolic import OpCall
 from densa.models.inputs import symbols_of
 from densa.training.data import ArraySource
@@ -21,6 +23,7 @@ _SCALING = (
     "UnitNormalization",
 )
 _ENCODING = ("CategoryEncoding", "Discretization", "Embedding")
+MOST_TARGETS = 1 << 16
 _UNKNOWN = ("Lambda",)  # may scale
 _MOVING = ("cast", "concatenate", "expand_dims", "reshape", "squeeze", "stack", "transpose")
 
@@ -29,6 +32,14 @@ def all_rows(source: Any) -> list[Any]:
     """All rows of each input of a source, where it holds them as arrays."""
     found = tree.flatten(source.x) if isinstance(source, ArraySource) else []
     return [x for x in found if x is not None]
+
+
+def many_targets(source: Any) -> Any:
+    """Rows of the targets from all over a source that holds them as one array, else None: those of
+    a single batch tell too little of rare classes, and of sorted rows nothing."""
+    if not isinstance(source, ArraySource) or not isinstance(source.y, np.ndarray):
+        return None
+    return source.y[:: max(1, len(source.y) // MOST_TARGETS)]
 
 
 def raw_inputs(case: Case) -> list[Any]:

@@ -27,16 +27,18 @@ def rebuilt(
     model: Any,
     layer: Callable[[Any], Any] | None = None,
     optimizer: Callable[[Any], Any] | None = None,
+    loss: Callable[[Any], Any] | None = None,
 ) -> Any:
-    """A compiled copy with fresh weights and, where functions are given, other layers and another
-    optimizer.
+    """A compiled copy with fresh weights and, where functions are given, other layers, another
+    optimizer and another loss.
 
     Args:
         model: A compiled model.
         layer: From a layer to the one that takes its place; None copies it.
         optimizer: From a copy of the optimizer to the one to use.
+        loss: From the loss to the one to use.
     """
-    return compiled_like(model, _copied(model, layer), optimizer)
+    return compiled_like(model, _copied(model, layer), optimizer, loss)
 
 
 def _copied(model: Any, layer: Callable[[Any], Any] | None = None) -> Any:
@@ -70,7 +72,9 @@ def _keep_data(model: Any, made: Any) -> None:
         pairs = {old: keyed.get(key) for key, old in _keyed(model).items()}
     for old, new in pairs.items():
         own = old._own_variables()
-        if not own or not (hasattr(old, "adapt") or not old.trainable):
+        whole = hasattr(old, "adapt") or not old.trainable
+        kept = [whole or (v.can_train and not v.trainable) for v in own]  # one alone may be frozen
+        if not any(kept):
             continue
         if new is None:
             raise ValueError(f"the copy has no layer '{old.name}' for what that one holds")
@@ -78,13 +82,22 @@ def _keep_data(model: Any, made: Any) -> None:
             new.build_from_config(old.get_build_config() or {})
         copies = new._own_variables()
         if [v.shape for v in own] == [v.shape for v in copies]:
-            for variable, copy in zip(own, copies, strict=True):
-                copy.assign(variable.numpy())
+            for variable, copy, keep in zip(own, copies, kept, strict=True):
+                if keep:
+                    copy.assign(variable.numpy())
+                    copy.trainable = variable.trainable
 
 
-def compiled_like(model: Any, made: Any, optimizer: Callable[[Any], Any] | None = None) -> Any:
+def compiled_like(
+    model: Any,
+    made: Any,
+    optimizer: Callable[[Any], Any] | None = None,
+    loss: Callable[[Any], Any] | None = None,
+) -> Any:
     """Compiles `made` as `model` is, with a fresh optimizer."""
     arguments = model._compiled.arguments()
+    if loss is not None:
+        arguments["loss"] = loss(arguments["loss"])
     if optimizer is not None:
         given = arguments["optimizer"]
         inner = getattr(given, "inner_optimizer", None)
@@ -141,6 +154,7 @@ def with_layers(
     only: Sequence[Any] | None = None,
     of: Any = None,
     optimizer: Callable[[Any], Any] | None = None,
+    loss: Callable[[Any], Any] | None = None,
 ) -> Callable[[Any], Any]:
     """The remedy that puts other layers into the places of some.
 
@@ -149,6 +163,7 @@ def with_layers(
         only: The layers to change, all where it is None, ...
         of: ... and the model that they belong to: a model built like it has others.
         optimizer: As for `rebuilt`.
+        loss: As for `rebuilt`.
     """
     find = None if only is None else _finder(of, only)
 
@@ -162,7 +177,7 @@ def with_layers(
                 done.add(id(old))
             return made
 
-        made = rebuilt(model, exchange, optimizer)
+        made = rebuilt(model, exchange, optimizer, loss)
         if not done or (chosen or set()) - done:
             raise ValueError(
                 "a layer can be exchanged in a Sequential or functional model, not inside a "
@@ -250,11 +265,29 @@ def with_arguments(layers: Sequence[Any], of: Any, **changes: Any) -> Callable[[
     return with_layers(lambda old: with_config(old, **changes), layers, of)
 
 
+def moved_before(layer: Any, place: Any, of: Any) -> Callable[[Any], Any]:
+    """The remedy that puts a layer of a Sequential before another one."""
+    find = [_finder(of, [x]) for x in (layer, place)]
+
+    def remedy(model: Any) -> Any:
+        (taken,), (behind,) = (found(model) for found in find)
+        inner = _copied(model)
+        copies = {id(old): copy for old, copy in zip(model.layers, inner.layers, strict=True)}
+        order = []
+        for at, copy in copies.items():
+            order += [copies[taken], copy] if at == behind else [copy] if at != taken else []
+        start = _input_like(inner._graph.inputs[0])
+        return compiled_like(model, inner._like([start, *order]))
+
+    return remedy
+
+
 def takes_scaling(model: Any) -> bool:
-    """Whether a layer can be put in front: of a subclass the input, or own steps, would be lost."""
+    """Whether a layer can be put in front of a model of one input, or behind one of one output: of
+    a subclass the input, or own steps, would be lost."""
     from densa import Model, Sequential
 
-    if type(model) is Sequential:
+    if isinstance(model, Sequential) and "_like" in vars(type(model)):  # it says how it is remade
         return bool(model.built)
     return type(model) is Model and model._graph is not None and len(model.inputs) == 1
 
@@ -263,25 +296,52 @@ def scaled_inputs(scale: Any, offset: Any) -> Callable[[Any], Any]:
     """The remedy that puts x · scale + offset before the model."""
 
     def remedy(model: Any) -> Any:
-        from densa import Input, Model, Sequential
         from densa.layers import Rescaling
 
         if not takes_scaling(model):
             raise ValueError(f"'{model.name}' takes no layer in front")
         first = Rescaling(scale.tolist(), offset.tolist(), name="standardize")
-        inner = _copied(model)
-        if isinstance(model, Sequential):
-            start = getattr(inner, "_graph", None)
-            x = _input_like(start.inputs[0]) if start else Input(model.input_shape[1:])
-            made: Any = Sequential([x, first, *inner.layers], name=model.name)
-        else:
-            graph = inner._graph  # the copy's layers are called again, so that names stay
-            x = _input_like(graph.inputs[0])
-            outputs = graph.run([first(x)])
-            made = Model(tree.pack_like(graph.inputs_struct, [x]), outputs, name=model.name)
+        made = _between(model, [first], [])
+        if "inputs" in getattr(made, "advice", {}):  # of `models.mlp`: what `explain` prints
+            made.advice["inputs"][0] = "standardized by the first layer"
         return compiled_like(model, made)
 
     return remedy
+
+
+def scaled_outputs(scale: float, offset: float, rate: float | None = None) -> Callable[[Any], Any]:
+    """The remedy that puts y · scale + offset behind the model, at another rate where one is
+    given."""
+
+    def remedy(model: Any) -> Any:
+        from densa.layers import Rescaling
+
+        if not takes_scaling(model):
+            raise ValueError(f"'{model.name}' takes no layer behind it")
+        if any(isinstance(given, dict) for given in model._compiled.arguments().values()):
+            raise ValueError("`compile` was told names of outputs, which a layer behind changes")
+        made = _between(model, [], [Rescaling(scale, offset, name="targets")])
+        return compiled_like(model, made, None if rate is None else at(rate))
+
+    return remedy
+
+
+def _between(model: Any, before: list[Any], behind: list[Any]) -> Any:
+    # A copy of the model between two rows of layers.
+    from densa import Input, Model, Sequential
+
+    inner = _copied(model)
+    start: Any = getattr(inner, "_graph", None)
+    if isinstance(model, Sequential):
+        x = _input_like(start.inputs[0]) if start else Input(model.input_shape[1:])
+        return inner._like([x, *before, *inner.layers, *behind])
+    y = x = _input_like(start.inputs[0])
+    for layer in before:
+        y = layer(y)
+    outputs = start.run([y])  # the copy's layers are called again, so that names stay
+    for layer in behind:
+        outputs = tree.map_structure(layer, outputs)
+    return Model(tree.pack_like(start.inputs_struct, [x]), outputs, name=model.name)
 
 
 def _input_like(symbol: Any) -> Any:

@@ -20,6 +20,7 @@ from .remedies import (
     ADAPTIVE,
     at_rate_with_weights,
     in_hidden_layers,
+    moved_before,
     rebuilt,
     scaled_inputs,
     takes_scaling,
@@ -177,14 +178,34 @@ def dropout_on_output(case: Case) -> Finding | None:
     found = [x for x in outputs if isinstance(x, kinds) and x.rate > 0]
     if not found or not any(x.variables for x in outputs):
         return None
+    change = "Take the dropout behind the last layer away."
+    remedy = with_layers(lambda old: layers.Identity(name=old.name), found, case.model)
+    place = _place_for_dropout(case, found)
+    if place is not None:
+        change = f"Put the dropout before {place.name}: it is for hidden units."
+        remedy = moved_before(found[0], place, case.model)
     return Finding(
         "dropout_on_output",
         {"rate": max(float(x.rate) for x in found)},
         "A9-01",
-        "Take the dropout behind the last layer away.",
+        change,
         layer=found[0].name,
-        remedy=with_layers(lambda old: layers.Identity(name=old.name), found, case.model),
+        remedy=remedy,
     )
+
+
+def _place_for_dropout(case: Case, found: list[Any]) -> Any:
+    # The last layer with weights of a stack, where hidden units before it have no dropout yet.
+    from densa import Sequential, layers
+
+    model = case.model
+    if not isinstance(model, Sequential) or not takes_scaling(model) or len(found) > 1:
+        return None
+    at = max((i for i, x in enumerate(model.layers) if x.variables), default=0)
+    before = model.layers[:at]
+    if found[0] not in model.layers or not any(x.variables for x in before):
+        return None
+    return None if any(isinstance(x, layers.Dropout) for x in before) else model.layers[at]
 
 
 def unscaled_inputs(case: Case) -> Finding | None:

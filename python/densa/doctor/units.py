@@ -12,6 +12,7 @@ from densa.initializers import Zeros
 from densa.training.probe import curve_of
 
 from .case import Case, LayerHealth
+from .curves import divergence
 from .finding import Finding
 from .remedies import (
     ADAPTIVE,
@@ -36,6 +37,7 @@ FLAT = 0.5  # ... or the share of output units that are flat from the start: no 
 GROWTH = 8.0  # the largest spread of a layer over that of the first
 SLOW, FAST = 2e-5, 0.3  # updates over weights, the median of the first looks
 WANTED = 3e-3
+SAME_RATE = 0.5  # no change that is worth a word
 MOST_RATE = {"Adadelta": 1.0, "Adagrad": 0.1}  # their steps shrink by themselves
 CLIPPED = 0.9  # share of the looks
 CLIPPED_BY = 5.0  # median norm over the threshold
@@ -124,7 +126,7 @@ def dead_units(case: Case) -> Finding | None:
     if not found:
         return None
     worst = max(found, key=lambda layer: layer.dead)
-    evidence = {"dead": worst.dead, "layers": len(found)}
+    evidence: dict[str, float] = {"dead": worst.dead, "layers": len(found)}
     outputs = case.outputs
     heads = [layer for layer in found if layer.name in outputs]
     if heads == found:
@@ -145,13 +147,19 @@ def dead_units(case: Case) -> Finding | None:
             return with_activation(old, "leaky_relu", **_zero_bias(old))
         return None if curve else _begin_at_zero(old)
 
+    lower, also = None, ", or a lower rate"
+    alive = not case.trained and bool(worst.silent) and worst.silent[0] < 0.5 * worst.dead
+    if alive:  # at first; the steps have killed them
+        rate = case.rates[0] if case.rates else float(case.model.optimizer.learning_rate)
+        lower, also = at(0.1 * rate), f", and a learning rate of {0.1 * rate:.2g}"
+        evidence |= {"silent at first": worst.silent[0], "rate": rate}
     return Finding(
         "dead_units",
         evidence,
         "A5-04",
-        "Use leaky_relu in the hidden layers with biases that start at zero, or a lower rate.",
+        f"Use leaky_relu in the hidden layers with biases that start at zero{also}.",
         layer=worst.name,
-        remedy=in_hidden_layers(change, _begin_at_zero if heads else _same),
+        remedy=in_hidden_layers(change, _begin_at_zero if heads else _same, lower),
     )
 
 
@@ -206,10 +214,15 @@ def _kernels(case: Case) -> list[LayerHealth]:
     return [x for x in case.layers if x.gradient_norm and x.weight_norm]
 
 
+def _is_wreck(case: Case) -> bool:
+    # Looked at behind a training that has diverged: what is there was made by the rate.
+    return case.trained and divergence(case) is not None
+
+
 def vanishing_gradients(case: Case) -> Finding | None:
     """The first layers get a tiny part of the gradient that the last ones get (A5-01)."""
     layers = _kernels(case)
-    if len(layers) < 3:
+    if len(layers) < 3 or _is_wreck(case):
         return None
     looks = min(3, len(layers[0].gradient_norm))
     first = float(np.median(layers[0].gradient_norm[:looks]))
@@ -243,6 +256,8 @@ def vanishing_gradients(case: Case) -> Finding | None:
 def exploding_gradients(case: Case) -> Finding | None:
     """Activations grow from layer to layer, and so do the gradients, unless they are lost in flat
     outputs (A5-02)."""
+    if _is_wreck(case):
+        return None
     norms = case.gradient_norms[: max(1, len(case.gradient_norms) // 2)]
     spreads = [x.spread[0] for x in case.layers if x.spread]
     if not norms or len(spreads) < 2:
@@ -289,6 +304,8 @@ def update_ratio(case: Case) -> Finding | None:
     most = MOST_RATE.get(kind, 0.003 if kind in ADAPTIVE else 0.1)
     rate = min(rates[0] * WANTED / middle, most)
     rate = float(f"{rate:.1g}")
+    if SAME_RATE < rate / rates[0] < 1 / SAME_RATE:  # something else holds the steps back
+        return None
     return Finding(
         "update_ratio",
         {"ratio": middle, "rate": rates[0]},

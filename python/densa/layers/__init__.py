@@ -24,10 +24,18 @@ from densa.layers.embedding import Embedding
 from densa.layers.flatten import Flatten
 from densa.layers.gaussian_dropout import GaussianDropout
 from densa.layers.gaussian_noise import GaussianNoise
+from densa.layers.global_pooling import (
+    GlobalAveragePooling1D,
+    GlobalAveragePooling2D,
+    GlobalMaxPooling1D,
+    GlobalMaxPooling2D,
+)
 from densa.layers.group_normalization import GroupNormalization
+from densa.layers.hashing import HashedCrossing, Hashing
 from densa.layers.identity import Identity
 from densa.layers.input_layer import Input, InputLayer
 from densa.layers.input_spec import InputSpec
+from densa.layers.integer_lookup import IntegerLookup
 from densa.layers.lambda_layer import Lambda
 from densa.layers.layer import Layer
 from densa.layers.layer_normalization import LayerNormalization
@@ -50,17 +58,25 @@ from densa.layers.relu import ReLU
 from densa.layers.repeat_vector import RepeatVector
 from densa.layers.rescaling import Rescaling
 from densa.layers.reshape import Reshape
+from densa.layers.resizing import CenterCrop, Resizing
 from densa.layers.rms_normalization import RMSNormalization
 from densa.layers.rrelu import RReLU
 from densa.layers.softmax import Softmax
+from densa.layers.spatial_dropout import SpatialDropout1D
 from densa.layers.spectral_normalization import SpectralNormalization
+from densa.layers.string_lookup import StringLookup
 from densa.layers.subtract import Subtract, subtract
 from densa.layers.swish import Swish
+from densa.layers.text_vectorization import TextVectorization
 from densa.layers.time_distributed import TimeDistributed
 from densa.layers.unit_normalization import UnitNormalization
 from densa.layers.weight_normalization import WeightNormalization
 from densa.layers.wrapper import Wrapper
 from densa.saving.serialization import deserialize_keras_object, serialize_keras_object
+
+# Keras' short names.
+GlobalAvgPool1D, GlobalMaxPool1D = GlobalAveragePooling1D, GlobalMaxPooling1D
+GlobalAvgPool2D, GlobalMaxPool2D = GlobalAveragePooling2D, GlobalMaxPooling2D
 
 
 def serialize(layer: Layer) -> Any:
@@ -105,6 +121,17 @@ def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) ->
 
 
 __all__ = [
+    "StringLookup",
+    "SpatialDropout1D",
+    "Resizing",
+    "CenterCrop",
+    "IntegerLookup",
+    "Hashing",
+    "HashedCrossing",
+    "GlobalMaxPooling2D",
+    "GlobalMaxPooling1D",
+    "GlobalAveragePooling2D",
+    "GlobalAveragePooling1D",
     "Activation",
     "ActivityRegularization",
     "Add",
@@ -156,6 +183,7 @@ __all__ = [
     "SpectralNormalization",
     "Subtract",
     "Swish",
+    "TextVectorization",
     "TimeDistributed",
     "UnitNormalization",
     "WeightNormalization",

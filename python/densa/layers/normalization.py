@@ -56,8 +56,8 @@ class Normalization(Layer):
         self.invert = bool(invert)
         self.input_mean: Any = None
         self.input_variance: Any = None
-        self.mean: Any = None
-        self.variance: Any = None
+        self.adapt_mean: Any = None
+        self.adapt_variance: Any = None
         if (mean is None) != (variance is None):
             raise ValueError(
                 "When setting values directly, both `mean` and `variance` must be set. Received: "
@@ -103,7 +103,7 @@ class Normalization(Layer):
                 ) from None
         else:
             names = ("mean", "zeros"), ("variance", "ones")
-            self.mean, self.variance = (
+            self.adapt_mean, self.adapt_variance = (
                 self.add_weight(
                     shape=shape,
                     name=name,
@@ -115,6 +115,25 @@ class Normalization(Layer):
                 for name, initializer in names
             )
         self.input_spec = InputSpec(ndim=len(input_shape), axes={a: input_shape[a] for a in axes})
+
+    @property
+    def mean(self) -> Any:
+        """The mean as a Tensor that broadcasts to the input: (1, …) around the kept axes; None
+        before the layer is built."""
+        return self._shown(self.input_mean, self.adapt_mean)
+
+    @property
+    def variance(self) -> Any:
+        """The variance in the shape of `mean`."""
+        return self._shown(self.input_variance, self.adapt_variance)
+
+    def _shown(self, given: Any, learnt: Any) -> Any:
+        if not self.built:
+            return None
+        axes = self.input_spec.axes
+        value = learnt.numpy() if given is None else np.broadcast_to(given, list(axes.values()))
+        shape = [axes.get(a, 1) for a in range(self.input_spec.ndim)]
+        return _core.from_numpy(np.reshape(value, shape).astype(self.variable_dtype))
 
     def adapt(self, data: Any, *, steps: int | None = None) -> None:
         """Learn mean and variance from data, anew each time, in float64.
@@ -149,8 +168,8 @@ class Normalization(Layer):
         mean, variance = moments.result(f"Layer '{self.name}': the data of adapt()")
         if not self.built:
             self.build(first if 0 in axes else (None, *first[1:]))  # type: ignore[index]
-        self.mean.assign(np.asarray(mean).astype(self.variable_dtype))
-        self.variance.assign(np.asarray(variance).astype(self.variable_dtype))
+        self.adapt_mean.assign(np.asarray(mean).astype(self.variable_dtype))
+        self.adapt_variance.assign(np.asarray(variance).astype(self.variable_dtype))
 
     def _check_fits(self, shape: Any, axes: list[int]) -> None:
         """Raise ValueError unless data of this shape fits what the layer was built for."""
@@ -177,7 +196,7 @@ class Normalization(Layer):
     def _moments(self, axes: list[int], x: Any) -> Any:
         """Return mean and variance as they broadcast to x."""
         if self.input_mean is None:
-            return along(self.mean, axes, x), along(self.variance, axes, x)
+            return along(self.adapt_mean, axes, x), along(self.adapt_variance, axes, x)
         shape = [int(x.shape[a]) for a in axes]
         arrays = (
             np.broadcast_to(value, shape).astype(self.variable_dtype)

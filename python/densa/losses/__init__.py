@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from densa._names import suggesting
 from densa.saving.registry import Family
 
+from .circle import Circle, circle
 from .classes import (
     BinaryCrossentropy,
     CategoricalCrossentropy,
@@ -69,6 +70,7 @@ __all__ = [
     "CategoricalFocalCrossentropy",
     "CategoricalGeneralizedCrossEntropy",
     "CategoricalHinge",
+    "Circle",
     "CosineSimilarity",
     "Dice",
     "GaussianNegativeLogLikelihood",
@@ -91,6 +93,7 @@ __all__ = [
     "categorical_focal_crossentropy",
     "categorical_generalized_cross_entropy",
     "categorical_hinge",
+    "circle",
     "cosine_similarity",
     "dice",
     "gaussian_negative_log_likelihood",

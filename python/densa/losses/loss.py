@@ -156,8 +156,9 @@ def reduce_weighted_values(
         values: What the loss gives per sample, `(rows, …)`.
         sample_weight: One weight per row or per value; broadcast.
         reduction: `"sum_over_batch_size"` divides the weighted sum by the number of values,
-            `"mean_with_sample_weight"` by the sum of the weights, `"sum"` by nothing,
-            `"none"` or None leaves the weighted values alone.
+            `"mean_with_sample_weight"` by the sum of the weights, one per value (a weight that
+            several values share counts for each of them; Keras counts it once), `"sum"` by
+            nothing, `"none"` or None leaves the weighted values alone.
         mask: True for values that count, `(rows, …)`: others weigh 0, and the mean is taken over
             those that count.
 

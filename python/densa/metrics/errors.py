@@ -350,7 +350,8 @@ class SparseCategoricalCrossentropy(MeanMetricWrapper):
         name: Name in logs.
         dtype: Dtype of the mean.
         from_logits: Whether outputs are logits.
-        ignore_class: A label whose samples do not count.
+        ignore_class: A label whose samples do not count, neither in the sum nor in the number that
+            it is divided by: as in the loss of this name. Keras' metric divides by all samples.
         axis: Axis of the classes.
 
     Example:

@@ -109,6 +109,7 @@ class IoU(Metric):
             weight = ops.where(counted, weight, 0.0)
         if sample_weight is not None:
             sample_weight = as_floating(sample_weight, self.dtype)
+            _, sample_weight = same_rank(weight, sample_weight, expand_rank_1=False)
             while len(sample_weight.shape) < len(weight.shape):
                 sample_weight = ops.expand_dims(sample_weight, -1)
             weight = weight * sample_weight

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -9,6 +11,8 @@ import numpy as np
 from densa._names import Named
 from densa._scope import auto_name, name_scope
 from densa.config import dtype_name, floatx
+from densa.tensor import asarray
+from densa.utils import tree
 from densa.variables import Variable
 
 
@@ -114,6 +118,52 @@ class Metric(Named):
     def update_state(self, *args: Any, **kwargs: Any) -> Any:
         """Adds a batch."""
         raise NotImplementedError(f"{type(self).__name__} must define `update_state`.")
+
+    @contextmanager
+    def _holding(self, values: Any) -> Iterator[None]:
+        """While it lasts the variables have other values; afterwards their own again."""
+        own, values = self.variables, list(values)
+        if len(values) != len(own):
+            raise ValueError(
+                f"Metric {self.name!r} has {len(own)} variables; received {len(values)} values."
+            )
+        kept = [variable.numpy() for variable in own]
+        try:
+            for variable, value in zip(own, values, strict=True):
+                variable.assign(value)
+            yield
+        finally:
+            for variable, value in zip(own, kept, strict=True):
+                variable.assign(value)
+
+    def _copies(self) -> list[Any]:
+        return [asarray(variable.numpy()) for variable in self.variables]
+
+    def stateless_update_state(self, metric_variables: Any, *args: Any, **kwargs: Any) -> list[Any]:
+        """The values of the variables after a batch, from given ones; the metric's own stay.
+
+        Args:
+            metric_variables: A value for each of `variables`.
+            *args: The batch, as `update_state` takes it.
+            **kwargs: The same.
+
+        Raises:
+            ValueError: Another number of values.
+        """
+        with self._holding(metric_variables):
+            self.update_state(*args, **kwargs)
+            return self._copies()
+
+    def stateless_result(self, metric_variables: Any) -> Any:
+        """The number that given values of the variables stand for."""
+        with self._holding(metric_variables):
+            return tree.map_structure(lambda x: asarray(np.array(x)), self.result())
+
+    def stateless_reset_state(self) -> list[Any]:
+        """The values of the variables before the first batch."""
+        with self._holding([variable.numpy() for variable in self.variables]):
+            self.reset_state()
+            return self._copies()
 
     def result(self) -> Any:
         """The number so far."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from typing import Any
 
 from densa._symbolic import KerasTensor, OpCall
@@ -17,6 +17,16 @@ from densa.utils import tree
 
 def _clone_layer(layer: Any) -> Any:
     return copied_once(layer, lambda: made_again(layer))
+
+
+def _built_like(model: Any, made: Any) -> Any:
+    """Return the copy of a subclassed model, with weights where the model has them."""
+    shapes = model.get_build_config()
+    if shapes and not made.built:
+        # A call that cannot be tried on shapes alone builds the copy at its first batch instead.
+        with suppress(Exception):
+            made.build_from_config(shapes)
+    return made
 
 
 def clone_model(
@@ -33,7 +43,8 @@ def clone_model(
     the copies.
 
     Args:
-        model: the model; a subclassed one is made again from its `get_config`.
+        model: the model; a subclassed one is made again from its `get_config`, and built on the
+            shapes that it was built on.
         input_tensors: symbolic tensors to use as inputs instead of new ones.
         clone_function: makes the copy of each layer; None means from its configuration.
         call_function: calls a copy: `call_function(layer, *args, **kwargs)`.
@@ -71,7 +82,7 @@ def clone_model(
                 "Arguments clone_function and input_tensors are only supported for Sequential and "
                 "functional models; a subclassed model is made again from its configuration."
             )
-        return _clone_layer(model)
+        return _built_like(model, _clone_layer(model))
     with nullcontext() if clone_function else copying_with_sharing(model):
         if isinstance(model, Sequential):
             return _clone_sequential(model, input_tensors, clone)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -130,7 +132,9 @@ def bagging(
         members: number of models, at least 2.
         seed: integer from which the rows are drawn; None takes one from the global generator.
         sample_weight: weight of each row, drawn with it.
-        **fit: further arguments of `fit`.
+        **fit: further arguments of `fit`. A `BackupAndRestore` keeps each member in a folder of its
+            own inside its `backup_dir`; called again after a kill, with the same seeds, members
+            that had ended are trained again, and the one that had not goes on.
 
     Returns:
         The mean of the models (`average_models`), not compiled.
@@ -178,9 +182,32 @@ def bagging(
         if model.name in names:
             model.name = f"{model.name}_{i}"
         names.add(model.name)
-        model.fit(drawn(x), drawn(y), sample_weight=drawn(sample_weight), **fit)
+        with _own_backups(fit, i) as arguments:
+            model.fit(drawn(x), drawn(y), sample_weight=drawn(sample_weight), **arguments)
         made.append(model)
     return average_models(made, name="bagging")
+
+
+@contextmanager
+def _own_backups(fit: dict[str, Any], member: int) -> Iterator[dict[str, Any]]:
+    """The arguments of `fit` with backups in a folder of the member's own."""
+    from densa.callbacks import BackupAndRestore, CallbackList
+
+    given = CallbackList(fit.get("callbacks")).given
+    backups = [callback for callback in given if isinstance(callback, BackupAndRestore)]
+    if not backups:
+        yield fit
+        return
+    folders = [backup.backup_dir for backup in backups]
+    try:
+        for backup, folder in zip(backups, folders, strict=True):
+            backup.backup_dir = os.path.join(folder, f"member{member}")
+        yield fit
+    finally:
+        for backup, folder in zip(backups, folders, strict=True):
+            backup.backup_dir = folder
+            if os.path.isdir(folder) and not os.listdir(folder):
+                os.rmdir(folder)
 
 
 def _check_member(model: Any, made: list[Model]) -> None:

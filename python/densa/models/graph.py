@@ -61,9 +61,10 @@ class Graph:
 
     @property
     def is_chain(self) -> bool:
-        """Whether every operation follows the one before it."""
+        """Whether every operation follows the one before it, and none comes twice."""
         alone = all(len(nodes) == 1 for nodes in self.depths.values())
-        return alone and all(len(node.inputs) <= 1 for node in self.nodes)
+        once = len({id(node.operation) for node in self.nodes}) == len(self.nodes)
+        return alone and once and all(len(node.inputs) <= 1 for node in self.nodes)
 
     def run(
         self,

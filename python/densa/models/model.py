@@ -494,11 +494,13 @@ class Model(Trainer, Layer):
     def save(self, filepath: Any, overwrite: bool = True, **kwargs: Any) -> None:
         """Save configuration, weights, optimizer state and random state in one file.
 
-        The loaded model goes on as this one would: see `densa.saving.save_model`.
+        The loaded model goes on as this one would, with callbacks that go on, too, if it is given
+        them: see `densa.saving.save_model`.
 
         Args:
             filepath: a path ending in `.densa`.
             overwrite: False asks before replacing a file.
+            callbacks: callbacks whose state is kept; None: those of a running `fit`.
 
         Raises:
             ValueError: for another ending, or a model that data cannot describe.
@@ -517,6 +519,23 @@ class Model(Trainer, Layer):
         from densa.saving.saving_api import save_weights
 
         save_weights(self, filepath, overwrite=overwrite)
+
+    def export(self, filepath: Any, format: str = "onnx", verbose: Any = None, **how: Any) -> None:
+        """Write what the model predicts as an ONNX file: `densa.onnx.export`.
+
+        Args:
+            filepath: the file.
+            format: "onnx"; Keras' other formats are those of its backends.
+            verbose: accepted for Keras, as `input_signature` of None is.
+
+        Raises:
+            ValueError: for another format; and what `densa.onnx.export` raises.
+        """
+        if format != "onnx" or any(value is not None for value in how.values()):
+            raise ValueError(f"export: the format must be 'onnx'; got {format!r} and {how}.")
+        from densa.onnx import export
+
+        export(self, filepath)
 
     def load_weights(self, filepath: Any, skip_mismatch: bool = False, **kwargs: Any) -> None:
         """Load weights saved by `save_weights` or `save`.
@@ -537,6 +556,7 @@ class Model(Trainer, Layer):
         # in a callback is not being trained.
         state = {k: v for k, v in Layer.__getstate__(self).items() if not _is_native(v)}
         idle = {"_fitting": False, "_pending_logs": None, "_monte_carlo": None}
+        idle |= {"_training": None, "_going_on": None}
         return {**state, **idle, "_runners": {}, "history": None}
 
 

@@ -196,6 +196,8 @@ def print_summary(
     widths = [b - a - 3 for a, b in zip([0, *ends[:-1]], ends, strict=True)]
     widths[1] -= 1  # the border that closes the table
     widths = [max(w, 5) for w in widths]
+    if line_length is None and positions is None:
+        widths = _fitting(widths, [header, *rows], room)
 
     table = _Table(widths, alignments)
     table.rule("┏", "┳", "┓", "━")
@@ -208,6 +210,14 @@ def print_summary(
     table.rule("└", "┴", "┘", "─")
     text = "\n".join([f'Model: "{model.name}"', *table.lines, *_totals(model)])
     (print_fn or print)(text)
+
+
+def _fitting(widths: list[int], rows: list[list[str]], room: int) -> list[int]:
+    """Widths in which no text is broken, where the room is enough for that; else as given."""
+    wanted = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    if all(w <= given for w, given in zip(wanted, widths, strict=True)):
+        return widths
+    return wanted if sum(wanted) + 3 * len(wanted) + 1 <= room else widths
 
 
 def _totals(model: Any) -> list[str]:

@@ -180,7 +180,9 @@ def trace(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
         >>> float(densa.ops.trace([[1.0, 2.0], [3.0, 4.0]]))
         5.0
     """
-    return apply("sum", diagonal(x, offset, axis1, axis2), axis=[-1])
+    from densa.ops.reductions import sum as total
+
+    return total(diagonal(x, offset, axis1, axis2), axis=-1)
 
 
 @public
@@ -374,7 +376,13 @@ def meshgrid(*x: Any, indexing: str = "xy") -> list[Any]:
 
 @public
 def logspace(
-    start: Any, stop: Any, num: int = 50, endpoint: bool = True, base: float = 10, dtype: Any = None
+    start: Any,
+    stop: Any,
+    num: int = 50,
+    endpoint: bool = True,
+    base: float = 10,
+    dtype: Any = None,
+    axis: int = 0,
 ) -> Any:
     """Return base to the power of num evenly spaced numbers.
 
@@ -385,17 +393,18 @@ def logspace(
         endpoint: whether stop is one of them.
         base: what is raised.
         dtype: type name; None is floatx.
+        axis: where the numbers go, if start and stop are arrays.
 
     Example:
         >>> densa.ops.logspace(0.0, 2.0, 3).numpy().tolist()
         [1.0, 10.0, 100.0]
     """
-    return made(np.logspace(start, stop, num, endpoint, base), dtype_or_floatx(dtype))
+    return made(np.logspace(start, stop, num, endpoint, base, axis=axis), dtype_or_floatx(dtype))
 
 
 @public
 def geomspace(
-    start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype: Any = None
+    start: Any, stop: Any, num: int = 50, endpoint: bool = True, dtype: Any = None, axis: int = 0
 ) -> Any:
     """Return num numbers from start to stop, each the one before it times one factor.
 
@@ -405,12 +414,13 @@ def geomspace(
         num: how many.
         endpoint: whether stop is one of them.
         dtype: type name; None is floatx.
+        axis: where the numbers go, if start and stop are arrays.
 
     Example:
         >>> densa.ops.geomspace(1.0, 100.0, 3).numpy().tolist()
         [1.0, 10.0, 100.0]
     """
-    return made(np.geomspace(start, stop, num, endpoint), dtype_or_floatx(dtype))
+    return made(np.geomspace(start, stop, num, endpoint, axis=axis), dtype_or_floatx(dtype))
 
 
 @public

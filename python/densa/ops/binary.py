@@ -204,10 +204,10 @@ def logaddexp(x1: Any, x2: Any) -> Any:
         >>> densa.ops.logaddexp(np.array([0.0, 1000.0]), 0.0).numpy().round(4).tolist()
         [0.6931, 1000.0]
     """
-    high = apply("maximum", x1, x2)
-    low = apply("minimum", x1, x2)
+    high = floating(apply("maximum", x1, x2))
+    low = floating(apply("minimum", x1, x2))
     gap = apply("where", apply("equal", low, high), 0.0, apply("subtract", low, high))
-    return apply("add", floating(high), apply("log1p", apply("exp", gap)))
+    return apply("add", high, apply("log1p", apply("exp", gap)))
 
 
 @public

@@ -25,23 +25,26 @@ from densa.ops._public import (
 # ---- converting ----------------------------------------------------------------------------------
 
 
-def convert_to_tensor(x: Any, dtype: Any = None, sparse: bool | None = None) -> Any:
+def convert_to_tensor(
+    x: Any, dtype: Any = None, sparse: bool | None = None, ragged: bool | None = None
+) -> Any:
     """Return x as a Tensor; a symbolic tensor stays what it is, apart from its dtype.
 
     Args:
         x: a Tensor, Variable, array, number or nested list.
         dtype: type name to convert to; None keeps x's.
         sparse: accepted for Keras; True raises.
+        ragged: accepted for Keras; True raises.
 
     Raises:
-        ValueError: if sparse is True.
+        ValueError: if sparse or ragged is True.
 
     Example:
         >>> densa.ops.convert_to_tensor([1.0, 2.0]).dtype
         'float32'
     """
-    if sparse:
-        raise ValueError("densa has no sparse tensors; pass sparse=None.")
+    if sparse or ragged:
+        raise ValueError("densa has no sparse or ragged tensors; pass sparse=None, ragged=None.")
     if isinstance(x, KerasTensor):
         return x if dtype is None or x.dtype == config.dtype_name(dtype) else cast(x, dtype)
     return _core.to_tensor(x, None if dtype is None else config.dtype_name(dtype))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from densa import config
+from densa._names import suggesting
 from densa.device import together
 from densa.ops._public import (
     apply,
@@ -324,3 +325,20 @@ def psnr(x1: Any, x2: Any, max_val: float) -> Any:
     _same_shape("psnr", x1, x2)
     error = apply("mean", apply("square", x1 - x2))
     return apply("log", max_val * max_val / error) * (10.0 / float(np.log(10.0)))
+
+
+if not TYPE_CHECKING:  # lest type checkers take every name for known
+    # What Keras has in this namespace, too, and densa defines elsewhere.
+    _ELSEWHERE = frozenset(
+        "celu elu gelu glu hard_shrink hard_sigmoid hard_silu hard_swish hard_tanh "
+        "layer_normalization leaky_relu log_sigmoid log_softmax moments relu relu6 "
+        "rms_normalization selu sigmoid silu soft_shrink softmax softplus softsign sparse_plus "
+        "sparse_sigmoid sparsemax squareplus swish tanh_shrink threshold".split()
+    )
+
+    def __getattr__(name):
+        if name not in _ELSEWHERE:
+            return suggesting(__name__)(name)
+        from densa import ops
+
+        return getattr(ops, name)

@@ -6,7 +6,7 @@ from typing import Any
 
 from densa import config
 from densa.device import together
-from densa.ops._public import apply, axes_of, floating, public, scalar, tensor
+from densa.ops._public import apply, axes_of, floating, place, public, reshaped, scalar, tensor
 
 
 def _reduce(name: str, x: Any, axis: Any, keepdims: bool, **attributes: Any) -> Any:
@@ -336,27 +336,36 @@ def average(x: Any, axis: Any = None, weights: Any = None) -> Any:
 
 @public
 def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
-    """Return the vector norm of x over one axis: order 2 (None), 1, inf, -inf, 0 or any number.
+    """Return the norms of vectors, over one axis, or of matrices, over two.
+
+    Of a vector (Σ |x|^ord)^(1/ord), its largest element for inf, the smallest for -inf, how many
+    are not zero for 0. Of a matrix √Σx² ("fro"), the sum of its singular values ("nuc"), the
+    largest (2) or smallest (-2) of those, or the largest (1) or smallest (-1) sum of a column, or
+    of a row (inf and -inf). Singular values are NumPy's, which no native step can hold.
 
     Args:
         x: numbers.
-        ord: order; None is 2, over all elements if axis is None.
-        axis: an axis, or a pair of axes for the Frobenius norm (ord None or "fro").
+        ord: order; None is 2 of a vector and "fro" of a matrix, over all elements if axis is None.
+        axis: an axis, or a pair of axes; None for an order is the only axis, or both of two.
         keepdims: keep the axes with size one.
 
     Raises:
-        ValueError: if a vector's order meets several axes.
+        ValueError: if a vector's order meets two axes, or a matrix' order one or more than two.
 
     Example:
         >>> float(densa.ops.norm([3.0, 4.0]))
         5.0
     """
     x = floating(x)
-    several = not isinstance(axis, int) and x.ndim != 1
-    if ord in (None, "fro") or (ord == 2 and not several):
+    if ord is None:
         return apply("sqrt", _reduce("sum", apply("square", x), axis, keepdims))
-    if several:  # a matrix' own norms, its largest singular value among them, have no kernel
-        raise ValueError(f"norm: order {ord!r} is for vectors; give one axis, got axis={axis!r}.")
+    pair = tuple(range(x.ndim)) if axis is None else axis
+    if not isinstance(pair, int) and len(pair) != 1:
+        return _matrix_norm(x, ord, pair, keepdims)
+    if ord == 2:
+        return apply("sqrt", _reduce("sum", apply("square", x), axis, keepdims))
+    if not isinstance(ord, (int, float)):
+        raise ValueError(f"norm: order {ord!r} is for matrices; give two axes, got axis={axis!r}.")
     size = apply("abs", x)
     if ord == 1:
         return _reduce("sum", size, axis, keepdims)
@@ -370,6 +379,32 @@ def norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> A
         )
     total = _reduce("sum", apply("power", size, ord), axis, keepdims)
     return apply("power", total, 1.0 / ord)
+
+
+def _matrix_norm(x: Any, ord: Any, pair: Any, keepdims: bool) -> Any:
+    """Return the norms of the matrices over a pair of axes."""
+    if len(pair) != 2 or ord not in ("fro", "nuc", 1, -1, 2, -2, float("inf"), float("-inf")):
+        raise ValueError(
+            f"norm: order {ord!r} is for vectors; matrices have 'fro', 'nuc', 1, -1, 2, -2, inf "
+            f"and -inf. Give one axis or two, got {tuple(pair)}."
+        )
+    if ord == "fro":
+        return apply("sqrt", _reduce("sum", apply("square", x), pair, keepdims))
+    row, column = (place(int(a), x.ndim, "norm") for a in pair)
+    if ord in ("nuc", 2, -2):
+        from densa.ops.linalg import svd
+        from densa.ops.shapes import moveaxis
+
+        values = svd(moveaxis(x, (row, column), (-2, -1)), compute_uv=False)
+        how = {"nuc": "sum", 2: "max", -2: "min"}[ord]
+        found = apply(how, values, axis=[values.ndim - 1])
+    else:
+        summed = row if abs(ord) == 1 else column
+        sums = _reduce("sum", apply("abs", x), summed, True)
+        found = _reduce("max" if ord > 0 else "min", sums, (row, column), False)
+    if not keepdims:
+        return found
+    return reshaped(found, [1 if i in (row, column) else d for i, d in enumerate(x.shape)])
 
 
 @public

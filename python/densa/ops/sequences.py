@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
 from densa import _core, config
 from densa.device import together
-from densa.ops._public import apply, floating, known_size, place, public, reshaped, scalar, tensor
+from densa.ops._public import (
+    apply,
+    axes_of,
+    floating,
+    known_size,
+    place,
+    public,
+    reshaped,
+    scalar,
+    tensor,
+)
 from densa.ops.picking import take_along_axis
 from densa.ops.shapes import moveaxis
 
@@ -23,6 +34,18 @@ def _flat(x: Any, axis: int | None, name: str) -> tuple[Any, int]:
     if axis is None:
         return reshaped(x, [-1]), 0
     return x, place(axis, x.ndim, name)
+
+
+def _joined(x: Any, axes: Any, name: str) -> tuple[Any, list[int]]:
+    """Return x with the given axes as one at its end, and its shape with these as ones."""
+    ends = sorted(place(a, x.ndim, name) for a in axes)
+    if not ends or len(set(ends)) != len(ends):
+        raise ValueError(f"{name}: axes must be different ones; got axis={axes}.")
+    kept = [i for i in range(x.ndim) if i not in ends]
+    moved = apply("transpose", x, perm=kept + ends)
+    ones = [1 if i in ends else n for i, n in enumerate(x.shape)]
+    size = math.prod(known_size(x, i, name) for i in ends)
+    return reshaped(moved, [*(x.shape[i] for i in kept), size]), ones
 
 
 def _running(name: str, how: str, x: Any, axis: int | None, dtype: Any) -> Any:
@@ -213,16 +236,16 @@ def top_k(x: Any, k: int, sorted: bool = True) -> Any:
 
 @public
 def quantile(
-    x: Any, q: Any, axis: int | None = None, method: str = "linear", keepdims: bool = False
+    x: Any, q: Any, axis: Any = None, method: str = "linear", keepdims: bool = False
 ) -> Any:
     """Return the values below which shares q of the elements lie.
 
     Args:
         x: numbers.
         q: a share in [0, 1], or several, which become the first axis.
-        axis: the axis to look along; None flattens x.
+        axis: the axis or axes to look along; None flattens x.
         method: between two elements: "linear", "lower", "higher", "midpoint" or "nearest".
-        keepdims: keep the axis with size one.
+        keepdims: keep the axes with size one.
 
     Returns:
         The values; NaN where there is NaN among the elements.
@@ -237,6 +260,10 @@ def quantile(
     shares = np.asarray(q, np.float64)
     if not np.all((shares >= 0) & (shares <= 1)):
         raise ValueError(f"quantile: q must lie between 0 and 1; got {q!r}.")
+    if isinstance(axis, list | tuple):
+        joined, kept = _joined(tensor(x), axis, "quantile")
+        out = quantile(joined, q, axis=-1, method=method)
+        return reshaped(out, [*shares.shape, *kept]) if keepdims else out
     rank = tensor(x).ndim
     x, where = _flat(x, axis, "quantile")
     if x.shape[where] == 0:
@@ -275,13 +302,13 @@ def _quantile(ordered: Any, where: int, share: float, method: str) -> Any:
 
 
 @public
-def median(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
+def median(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """Return the middle of the elements in order, or the mean of the two in the middle.
 
     Args:
         x: numbers.
-        axis: the axis to look along; None flattens x.
-        keepdims: keep the axis with size one.
+        axis: the axis or axes to look along; None flattens x.
+        keepdims: keep the axes with size one.
 
     Returns:
         The medians; NaN where there is NaN among the elements, or no element.
@@ -291,7 +318,7 @@ def median(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
         2.0
     """
     x = tensor(x)
-    axes = range(x.ndim) if axis is None else [place(axis, x.ndim, "median")]
+    axes = [place(a, x.ndim, "median") for a in axes_of(axis)] or range(x.ndim)
     if 0 in [x.shape[i] for i in axes]:
         none = apply("sum", floating(x), axis=list(axes), keepdims=keepdims)
         return none + float("nan")
@@ -362,6 +389,13 @@ def _known(x: Any, value: float) -> tuple[Any, Any]:
     return apply("where", there, x, scalar(value, x)), there
 
 
+def _or_nan(found: Any, there: Any, axis: Any, keepdims: bool) -> Any:
+    """Return what was found, and NaN where none was there."""
+    from densa.ops.reductions import any as some
+
+    return apply("where", some(there, axis, keepdims), found, scalar(float("nan"), found))
+
+
 @public
 def nansum(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """Return the sum of what is not NaN.
@@ -402,7 +436,7 @@ def nanmean(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
 
 @public
 def nanmax(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    """Return the largest element that is not NaN; -inf where nothing is left.
+    """Return the largest element that is not NaN; NaN where nothing is left.
 
     Args:
         x: numbers of any shape.
@@ -415,12 +449,14 @@ def nanmax(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """
     from densa.ops.reductions import max as largest
 
-    return largest(_known(x, float("-inf"))[0], axis=axis, keepdims=keepdims)
+    known, there = _known(x, float("-inf"))
+    found = largest(known, axis=axis, keepdims=keepdims)
+    return _or_nan(found, there, axis, keepdims)
 
 
 @public
 def nanmin(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
-    """Return the smallest element that is not NaN; inf where nothing is left.
+    """Return the smallest element that is not NaN; NaN where nothing is left.
 
     Args:
         x: numbers of any shape.
@@ -433,4 +469,6 @@ def nanmin(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     """
     from densa.ops.reductions import min as smallest
 
-    return smallest(_known(x, float("inf"))[0], axis=axis, keepdims=keepdims)
+    known, there = _known(x, float("inf"))
+    found = smallest(known, axis=axis, keepdims=keepdims)
+    return _or_nan(found, there, axis, keepdims)

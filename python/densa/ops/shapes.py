@@ -400,32 +400,49 @@ def split(x: Any, indices_or_sections: Any, axis: int = 0) -> list[Any]:
     return [x[(*front, builtins.slice(a, b))] for a, b in itertools.pairwise(cuts)]
 
 
+def _padded_by_itself(x: Any, widths: list[list[int]], mode: str, constant: Any) -> Any:
+    if constant is not None:
+        raise ValueError(f"pad: constant_values are for mode 'constant'; the mode is {mode!r}.")
+    for axis, width in enumerate(widths):
+        if any(width):
+            size = known_size(x, axis, "pad")
+            if size == 0:
+                raise ValueError(f"pad: axis {axis} of {tuple(x.shape)} has nothing to repeat.")
+            places = np.pad(np.arange(size), width, mode=mode)  # type: ignore[call-overload]
+            x = apply("take", x, _core.to_tensor(places), axis=axis)
+    return x
+
+
 @public
 def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: Any = None) -> Any:
-    """Put a border of a constant around an array.
+    """Put a border around an array: of a constant, or of what lies within.
 
     Args:
         x: an array.
         pad_width: one (before, after) pair per axis, one pair, or one number for all.
-        mode: "constant"; others are not available.
+        mode: "constant"; or by what lies within: "edge" repeats the last element, "reflect"
+            mirrors at it, "symmetric" mirrors with it, "wrap" begins at the other end.
         constant_values: the value of the border; None is 0.
 
     Returns:
         x with the border.
 
     Raises:
-        ValueError: if a width is negative or the mode another one.
+        ValueError: if a width is negative, the mode another one, or there is nothing to repeat.
 
     Example:
         >>> densa.ops.pad([1.0, 2.0], (1, 2)).numpy().tolist()
         [0.0, 1.0, 2.0, 0.0, 0.0]
     """
-    if mode != "constant":
-        raise ValueError(f"pad: mode {mode!r} is not available; use 'constant'.")
+    modes = ("constant", "edge", "reflect", "symmetric", "wrap")
+    if mode not in modes:
+        raise ValueError(f"pad: mode must be one of {modes}; got {mode!r}.")
     x = tensor(x)
     widths = np.broadcast_to(np.asarray(pad_width, dtype=np.int64), (x.ndim, 2)).tolist()
     if any(side < 0 for pair in widths for side in pair):
         raise ValueError(f"pad: widths must not be negative; got {pad_width!r}.")
+    if mode != "constant":
+        return _padded_by_itself(x, widths, mode, constant_values)
     sizes = []
     for d, (a, b) in zip(x.shape, widths, strict=True):
         if d is None and a + b > 0:
@@ -496,16 +513,19 @@ def repeat(x: Any, repeats: Any, axis: int | None = None) -> Any:
 
 
 @public
-def roll(x: Any, shift: int, axis: int | None = None) -> Any:
-    """Move elements along an axis; those that leave at the end come back in front.
+def roll(x: Any, shift: Any, axis: Any = None) -> Any:
+    """Move elements along axes; those that leave at the end come back in front.
 
     Args:
         x: an array.
-        shift: by how many places; negative ones go to the front.
-        axis: an axis; None flattens first and restores the shape.
+        shift: by how many places, one number or one per axis; negative ones go to the front.
+        axis: an axis or several; None flattens first and restores the shape.
 
     Returns:
         x in the new order.
+
+    Raises:
+        ValueError: if there are not as many shifts as axes.
 
     Example:
         >>> densa.ops.roll([1.0, 2.0, 3.0], 1).numpy().tolist()
@@ -514,6 +534,13 @@ def roll(x: Any, shift: int, axis: int | None = None) -> Any:
     x = tensor(x)
     if axis is None:
         return reshaped(roll(reshaped(x, [-1]), shift, 0), x.shape)
+    if isinstance(axis, list | tuple) or isinstance(shift, list | tuple):
+        axes, shifts = np.atleast_1d(axis), np.atleast_1d(shift)
+        if 1 != len(shifts) != len(axes) != 1:
+            raise ValueError(f"roll: {shift=} and {axis=} must be alike in number.")
+        for one, by in np.broadcast(axes, shifts):
+            x = roll(x, int(by), int(one))
+        return x
     where = place(axis, x.ndim, "roll")
     n = known_size(x, where, "roll")
     return apply("take", x, (np.arange(n) - shift) % max(n, 1), axis=where)

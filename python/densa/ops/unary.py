@@ -258,8 +258,12 @@ def sinh(x: Any) -> Any:
         >>> densa.ops.sinh(np.array([0.0, 1.0])).numpy().round(4).tolist()
         [0.0, 1.1752]
     """
-    e = apply("expm1", x)
-    return 0.5 * (e + e / (e + 1.0))
+    x = floating(x)
+    below = apply("less", x, 0.0)
+    e = apply("expm1", apply("where", below, -x, x))  # eˣ + 1 keeps no digits far below zero
+    share = apply("minimum", e, 1e18)  # beyond it e / (e + 1) is 1, and infinity is no number
+    half = 0.5 * (e + share / (share + 1.0))
+    return apply("where", below, -half, half)
 
 
 @public

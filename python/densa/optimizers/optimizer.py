@@ -182,7 +182,7 @@ class Optimizer(OptimizerState, OptimizerRate, Named):
         Raises:
             ValueError: Numbers or shapes differ, a variable is unknown, or all gradients are None.
         """
-        grads = list(grads)
+        grads = [_core.to_tensor(g) if isinstance(g, np.ndarray) else g for g in grads]
         if not grads:
             return
         if trainable_variables is None:
@@ -410,6 +410,42 @@ class Optimizer(OptimizerState, OptimizerRate, Named):
         pairs = list(grads_and_vars)
         self.apply([g for g, _ in pairs], [v for _, v in pairs])
         return self._iterations
+
+    def stateless_apply(
+        self, optimizer_variables: Any, grads: Any, trainable_variables: Any
+    ) -> tuple[list[Any], list[Any]]:
+        """What an update makes of given values; the optimizer's and the weights' own ones stay.
+
+        Args:
+            optimizer_variables: A value for each of `variables`; `build` comes before.
+            grads: A gradient for each trainable weight that it was built for.
+            trainable_variables: A value for each of those.
+
+        Returns:
+            The new values of the weights, and of the optimizer's variables.
+
+        Raises:
+            ValueError: It is not built, or numbers of values differ.
+        """
+        own, weights = list(self.variables), list(self._trainable_variables)
+        values, state = list(trainable_variables), list(optimizer_variables)
+        if not self.built:
+            raise ValueError("stateless_apply: call build(trainable_variables) first.")
+        if (len(state), len(values)) != (len(own), len(weights)):
+            raise ValueError(
+                f"stateless_apply: expected {len(own)} values of the optimizer and {len(weights)} "
+                f"of weights; received {len(state)} and {len(values)}."
+            )
+        kept = [variable.numpy() for variable in [*own, *weights]]
+        try:
+            for variable, value in zip([*own, *weights], [*state, *values], strict=True):
+                variable.assign(value)
+            self.apply(list(grads), weights)
+            found = [_core.to_tensor(v.numpy()) for v in [*weights, *own]]
+        finally:
+            for variable, value in zip([*own, *weights], kept, strict=True):
+                variable.assign(value)
+        return found[: len(weights)], found[len(weights) :]
 
     def scale_loss(self, loss: Any) -> Any:
         """The loss times `loss_scale_factor`; the gradient of this is what `apply` wants."""

@@ -30,8 +30,10 @@ class ScheduleFreeAdamW(Optimizer):
     `z ← z - rate·g / (√v̂ + epsilon)`, `x ← (1 - 1/t)·x + z/t`, `y = (1 - beta_1)·z + beta_1·x`.
     The weights of the model are y, where gradients are taken; the average x, which the paper
     evaluates, is what `averaged` gives, and is no state of its own: y and z tell it. Weights that
-    are set after the first step do not set z; compile again with a new optimizer. Source: Defazio
-    et al., 2024, https://arxiv.org/abs/2405.15682.
+    are set after the first step do not set z; compile again with a new optimizer. Keras 3.15 finds
+    x with the z that has moved already, by which beta_1 drops out: its y is the average of z, and
+    its numbers differ from the second step on. Source: Defazio et al., 2024,
+    https://arxiv.org/abs/2405.15682.
 
     Args:
         learning_rate: A number, a schedule, or a function without arguments.

@@ -120,9 +120,13 @@ def write_beside(path: str, write: Callable[[BinaryIO], Any]) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(beside, path)
-    except BaseException:
+    except BaseException as error:
         if os.path.exists(beside):
             os.unlink(beside)
+        if isinstance(error, OSError) and error.errno is not None:
+            raise OSError(
+                error.errno, f"Cannot write {given!r}, which is as before: {error.strerror}"
+            ) from error
         raise
     _sync_folder(folder)
 

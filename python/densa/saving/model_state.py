@@ -1,7 +1,9 @@
-"""What a model's file keeps beside weights and optimizer: random numbers, orders and history."""
+"""What a model's file keeps beside weights and optimizer: random numbers, orders, history, and the
+weights that the end of a training has replaced."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -63,9 +65,14 @@ def state_of_history(model: Any) -> Any:
     history = getattr(model, "history", None)
     if not isinstance(history, History):
         return None
-    columns = {name: [_plain(value) for value in own] for name, own in history.history.items()}
-    kept = {name: column for name, column in columns.items() if is_plain(column)}
+    kept = plain_columns(history.history)
     return encode({"epoch": list(history.epoch), "history": kept}, {}, "history")
+
+
+def plain_columns(history: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the columns of a history that a file can hold."""
+    columns = {name: [_plain(value) for value in own] for name, own in history.items()}
+    return {name: column for name, column in columns.items() if is_plain(column)}
 
 
 def set_history(model: Any, state: Any) -> None:
@@ -89,6 +96,56 @@ def is_history(state: Any) -> bool:
         and isinstance(state["epoch"], list)
         and isinstance(state["history"], dict)
         and all(isinstance(column, list) for column in state["history"].values())
+    )
+
+
+def state_of_ended(model: Any, tensors: dict[str, Any], callbacks_go_on: bool) -> Any:
+    """Return what a training needs that goes on from a model as `fit` has left it, else None.
+
+    Args:
+        model: the model.
+        tensors: what the trained weights are added to.
+        callbacks_go_on: whether weights that a callback has replaced are needed, too.
+    """
+    ended = getattr(model, "_ended", None)
+    if ended is None or not (ended.averages or callbacks_go_on) or not ended.holds(model):
+        return None
+    names = {}
+    for place, array in ended.trained.items():
+        names[str(place)] = f"trained/{place}"
+        if names[str(place)] in tensors:
+            raise ValueError(
+                f"A weight of the model has the name {names[str(place)]!r}: rename it."
+            )
+        tensors[names[str(place)]] = array
+    return {"averages": ended.averages, "weights": names}
+
+
+def set_ended(model: Any, state: Any, tensors: Mapping[str, Any]) -> None:
+    """Give a compiled model, which has its weights, what `state_of_ended` kept."""
+    from densa.training.ended import Ended, check_sum
+
+    if state is not None:
+        trained = {int(place): tensors[name] for place, name in state["weights"].items()}
+        model._ended = Ended(trained, check_sum(model), state["averages"])
+
+
+def is_ended(state: Any, tensors: Mapping[str, Any], shapes: list[Any]) -> bool:
+    """Tell whether `set_ended` takes a state, of a model whose weights have some shapes."""
+    if state is None:
+        return True
+    names = state.get("weights") if isinstance(state, dict) else None
+    return (
+        isinstance(names, dict)
+        and type(state.get("averages")) is bool
+        and all(
+            place.isdecimal()
+            and int(place) < len(shapes)
+            and isinstance(name, str)
+            and name in tensors
+            and tuple(tensors[name].shape) == tuple(shapes[int(place)])
+            for place, name in names.items()
+        )
     )
 
 

@@ -55,7 +55,7 @@ def begin(thing: Any, large: bool = True) -> None:
     own.pop(_RECORD, None)
     record: dict[str, Any] = {}
     for name, value in own.items():
-        packed = _pack(value)
+        packed = pack(value)
         if packed is None:
             continue
         if _bytes(packed[0]) <= _LARGE:
@@ -63,6 +63,28 @@ def begin(thing: Any, large: bool = True) -> None:
         else:
             record[name] = (_digest(packed[0]), None) if large else (value, None)
     own[_RECORD] = record
+
+
+def mark(value: Any, packed: Any) -> tuple[Any, Any]:
+    """What tells with `is_same` whether a value has changed, and a copy of the data of a small one.
+
+    Large arrays are not read: they have changed where they are another object.
+    """
+    if _bytes(packed) > _LARGE:
+        return [value], packed
+    return (_digest(packed),), copy.deepcopy(packed)
+
+
+def is_small(packed: Any) -> bool:
+    """Tell whether the arrays in data are so small that copies are of no account."""
+    return _bytes(packed) <= _LARGE
+
+
+def is_same(mark: Any, other: Any) -> bool:
+    """Tell whether two marks are of the same value."""
+    if type(mark) is list or type(other) is list:
+        return type(mark) is type(other) and mark[0] is other[0]
+    return bool(mark == other)
 
 
 def state_of(thing: Any, skip: Iterable[str] = ()) -> tuple[dict[str, Any], list[str]]:
@@ -86,7 +108,7 @@ def state_of(thing: Any, skip: Iterable[str] = ()) -> tuple[dict[str, Any], list
     for name, value in own.items():
         if name in left_out or isinstance(value, np.memmap):
             continue
-        packed = _pack(value)
+        packed = pack(value)
         if packed is None:
             if name not in arguments and not isinstance(value, _FIXED):
                 unkept.append(name)
@@ -117,15 +139,15 @@ def restore(thing: Any, state: dict[str, Any], whole: bool) -> None:
     arguments = inspect.signature(type(thing).__init__).parameters if whole else ()
     for name, (digest, value) in own.get(_RECORD, {}).items():
         if name in arguments and name not in state and value is not None and name in own:
-            packed = _pack(own[name])
+            packed = pack(own[name])
             if packed is None or _digest(packed[0]) != digest:
-                setattr(thing, name, _unpack(copy.deepcopy(value), own[name]))
+                setattr(thing, name, unpack(copy.deepcopy(value), own[name]))
     for name, value in state.items():
-        packed = _pack(own[name]) if name in own else None
+        packed = pack(own[name]) if name in own else None
         # What is the same is left alone: some objects refuse to be changed.
         if packed is not None and _digest(packed[0]) == _digest(value):
             continue
-        made = _unpack(value, own.get(name))
+        made = unpack(value, own.get(name))
         if name not in own or made is not own[name]:
             setattr(thing, name, made)
 
@@ -137,8 +159,8 @@ def _changed(began: Any, value: Any, packed: Any) -> bool:
     return bool(_digest(packed) != digest) if type(digest) is int else value is not digest
 
 
-def _pack(value: Any) -> tuple[Any] | None:
-    # In a tuple, as None is a value; None: it cannot be kept.
+def pack(value: Any) -> tuple[Any] | None:
+    """A value as data, in a tuple, as None is a value; None: it cannot be kept."""
     if isinstance(value, np.memmap):
         return None
     if is_plain(value):
@@ -163,10 +185,10 @@ def _pack(value: Any) -> tuple[Any] | None:
     if kind is not None:
         return ({_MARK: kind, "value": value},) if is_plain(value) else None
     if type(value) in (list, tuple):
-        items = [_pack(item) for item in value]
+        items = [pack(item) for item in value]
         return None if None in items else (type(value)(item[0] for item in items if item),)
     if isinstance(value, dict) and is_plain(list(value)):
-        pairs = [(key, _pack(item)) for key, item in value.items()]
+        pairs = [(key, pack(item)) for key, item in value.items()]
         found = [(key, item[0]) for key, item in pairs if item is not None]
         if len(found) == len(pairs):
             if all(type(key) is str for key in value):
@@ -175,11 +197,12 @@ def _pack(value: Any) -> tuple[Any] | None:
     return None
 
 
-def _unpack(packed: Any, present: Any) -> Any:
+def unpack(packed: Any, present: Any) -> Any:
+    """The value of data that `pack` made; what is there already stays the same object."""
     if type(packed) in (list, tuple):
         like = type(present) in (list, tuple) and len(present) == len(packed)
         now = present if like else [None] * len(packed)
-        return type(packed)(_unpack(p, n) for p, n in zip(packed, now, strict=True))
+        return type(packed)(unpack(p, n) for p, n in zip(packed, now, strict=True))
     if not isinstance(packed, dict):
         return packed
     pairs = packed.items()
@@ -188,7 +211,7 @@ def _unpack(packed: Any, present: Any) -> Any:
             return _remake(packed[_MARK], packed["value"], present)
         pairs = packed["value"]
     same = present if isinstance(present, dict) else {}
-    made = {key: _unpack(value, dict.get(same, key)) for key, value in pairs}
+    made = {key: unpack(value, dict.get(same, key)) for key, value in pairs}
     if type(same) is dict:
         return made
     same.clear()

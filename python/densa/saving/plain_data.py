@@ -71,3 +71,56 @@ def decode(value: Any, tensors: Mapping[str, Any]) -> Any:
         return tuple(decode(v, tensors) for v in inner)
     array = np.array(tensors[inner])
     return array if kind == "array" else array[()]
+
+
+def share(data: Any, own: dict[str, Any], tensors: dict[str, Any]) -> Any:
+    """Add arrays to those of a file; one that is there already, bit for bit, is not added.
+
+    Args:
+        data: what `encode` made, with the arrays' names.
+        own: its arrays by name.
+        tensors: the file's.
+
+    Returns:
+        The data with the names in the file.
+    """
+    import hashlib  # slow to load
+
+    def digest(array: Any) -> Any:
+        data: Any = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+        return array.dtype, array.shape, hashlib.blake2b(data).digest()
+
+    known: dict[Any, str] = {}
+    shapes = {(array.dtype, array.shape) for array in own.values()}
+    for name, array in tensors.items():
+        if (array.dtype, array.shape) in shapes:
+            known.setdefault(digest(array), name)
+    renamed = {}
+    for name, array in own.items():
+        renamed[name] = known.setdefault(digest(array), name)
+        if renamed[name] == name:
+            tensors[name] = array
+    return _with_names(data, renamed)
+
+
+def _with_names(data: Any, names: dict[str, str]) -> Any:
+    if isinstance(data, list):
+        return [_with_names(item, names) for item in data]
+    if not isinstance(data, dict):
+        return data
+    if data.get(_MARK) in ("array", "number"):
+        return {**data, "value": names[data["value"]]}
+    return {key: _with_names(value, names) for key, value in data.items()}
+
+
+def names_in(data: Any) -> set[str]:
+    """Return the names of the arrays in what `encode` made; ValueError where one is no text."""
+    if isinstance(data, list):
+        return set().union(*map(names_in, data))
+    if not isinstance(data, dict):
+        return set()
+    if data.get(_MARK) in ("array", "number"):
+        if not isinstance(data.get("value"), str):
+            raise ValueError("a name of an array is no text")
+        return {data["value"]}
+    return set().union(*map(names_in, data.values()))

@@ -12,16 +12,28 @@ import numpy as np
 
 from densa.random import OrdersOfModel
 from densa.saving.file_format import VERSION, read_file, strict_json, to_json, write_file
+from densa.saving.model_optimizers import (
+    ALL,
+    build_for,
+    other_optimizers,
+    set_states_of_others,
+    states_of_others,
+    variables_of,
+)
 from densa.saving.model_state import (
     generator_states,
+    is_ended,
     is_history,
+    set_ended,
     set_generator_states,
     set_history,
+    state_of_ended,
     state_of_history,
     state_of_orders,
     steps_trained,
 )
 from densa.saving.object_registration import custom_object_scope
+from densa.saving.plain_data import decode, encode, names_in, share
 from densa.saving.serialization import (
     deserialize_keras_object,
     making_with_sharing,
@@ -39,30 +51,46 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True, **kwargs: Any)
     epochs=4)` gives the bits that `fit(..., epochs=4)` gives, with the orders of shuffled rows and
     the masks of dropout. A file that is written within an epoch goes on with the next one's order;
     `densa.callbacks.BackupAndRestore` goes on within it. The `History` of the last `fit` comes
-    along, as `model.history`. What other callbacks know begins anew, as in every `fit`; backups
-    keep it. With `use_ema` the end of `fit` puts the averages into the weights, so that two
-    trainings are not one, with a file between them or without.
+    along, as `model.history`. Where the end of `fit` has put averages into the weights (`use_ema`),
+    the file holds the trained weights beside them, to go on from.
+
+    What callbacks know begins anew in every `fit`. A file that is written while `fit` runs, as by
+    `ModelCheckpoint`, and one that is given `callbacks` holds their states, too, the global random
+    numbers, and weights that a callback has replaced at the end of `fit`. `load_model(path,
+    callbacks=[...])`, given callbacks made alike, goes on with them: `fit(..., initial_epoch=n)`
+    with the same objects ends with the bits and the history of one `fit`. Within an epoch, and with
+    data that has a state of its own, backups alone go on.
 
     Args:
         model: the model.
         filepath: a path ending in `.densa`.
         overwrite: False refuses to replace a file.
+        callbacks: callbacks whose states are kept. None: those of the `fit` that is running; where
+            a state is no data that a file can hold, `load_model` with callbacks says so.
         include_optimizer: False leaves the optimizer's state out.
         zipped: accepted for Keras; None or True, since the model is always one file.
 
     Raises:
         ValueError: for another ending, or a model that data cannot describe.
         FileExistsError: if the file exists and overwrite is False.
+        TypeError: for something that is no model, and a callback whose state no file can hold.
 
     Example:
         >>> import tempfile, os
-        >>> model = densa.Sequential([densa.Input((2,)), densa.layers.Dense(1)])
+        >>> model = densa.Sequential([densa.Input((1,)), densa.layers.Dense(1)])
+        >>> model.compile("sgd", "mse")
+        >>> x = np.ones((8, 1), "float32")
+        >>> stop = [densa.callbacks.EarlyStopping("loss", patience=3)]
+        >>> history = model.fit(x, x, epochs=2, callbacks=stop, verbose=0)
         >>> path = os.path.join(tempfile.mkdtemp(), "model.densa")
-        >>> densa.saving.save_model(model, path)
-        >>> densa.saving.load_model(path).count_params()
-        3
+        >>> densa.saving.save_model(model, path, callbacks=stop)
+        >>> stop = [densa.callbacks.EarlyStopping("loss", patience=3)]
+        >>> model = densa.saving.load_model(path, callbacks=stop)
+        >>> model.fit(x, x, epochs=4, initial_epoch=2, callbacks=stop, verbose=0).epoch
+        [0, 1, 2, 3]
     """
     include_optimizer = kwargs.pop("include_optimizer", True)
+    callbacks = kwargs.pop("callbacks", None)
     if kwargs.pop("zipped", None) not in (None, True):
         raise ValueError("densa writes a model as one file; leave zipped=False out.")
     if kwargs:
@@ -72,6 +100,8 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True, **kwargs: Any)
             f"save_model: expected a model, then the file; received {model!r} of type "
             f"{type(model).__name__}."
         )
+    from densa.training.going_on import state_of_training
+
     path = _path(filepath, _SUFFIX, overwrite)
     data = serialize_with_sharing(model)
     keys, tensors = _weight_arrays(model)
@@ -88,6 +118,21 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True, **kwargs: Any)
         optimizer.save_own_variables(store)
         state["optimizer"] = {k: _unused(f"optimizer/{k}", tensors) for k in store}
         tensors.update({state["optimizer"][k]: np.asarray(v) for k, v in store.items()})
+        state["optimizer_of"] = variables_of(model, optimizer)
+        training = state_of_training(model, callbacks)
+        state["ended"] = state_of_ended(model, tensors, callbacks_go_on=training is not None)
+        if training is not None:
+            arrays: dict[str, Any] = {}
+            encoded = encode(training, arrays, "training")
+            state["training"] = share(encoded, arrays, tensors)
+        others: dict[str, Any] = {}
+        state["optimizers"] = encode(states_of_others(model), others, "optimizers")
+        tensors.update(others)
+    elif callbacks is not None:
+        raise ValueError(
+            "save_model: the state of callbacks goes with that of an optimizer: compile and fit "
+            "the model first, and do not leave the optimizer out."
+        )
     metadata = {
         "kind": "model",
         "version": str(VERSION),
@@ -102,6 +147,8 @@ def load_model(
     custom_objects: Mapping[str, Any] | None = None,
     compile: bool = True,  # Keras' name
     safe_mode: bool = True,
+    *,
+    callbacks: Any = None,
 ) -> Any:
     """Load a model that `model.save` wrote.
 
@@ -113,12 +160,16 @@ def load_model(
         custom_objects: name to class or function, for what is neither densa's nor registered.
         compile: whether to compile it as it was, with the optimizer's state.
         safe_mode: accepted for Keras; a file never runs code.
+        callbacks: callbacks that go on with the next `fit`, where those of the file were: of the
+            same classes in the same order, made with the same settings. It must be given the same
+            objects. None: callbacks begin anew, as in every `fit`.
 
     Returns:
         The model.
 
     Raises:
-        ValueError: if the file is not whole, is of another kind, or names an unknown class.
+        ValueError: if the file is not whole, is of another kind, or names an unknown class; if it
+            holds no states of callbacks, or those of others.
 
     Example:
         >>> import tempfile, os
@@ -144,8 +195,13 @@ def load_model(
         keys, optimizer_keys = _check_state(state, tensors)
         if not isinstance(data, dict):
             raise ValueError("the model's description is not an object")
+        going_on = None
+        if callbacks is not None:
+            going_on = _going_on(path, state.get("training"), tensors, callbacks, compile)
     except KeyError as error:
         raise ValueError(f"{path!r} lacks the entry {error} in its metadata.") from None
+    except _Refused as error:
+        raise ValueError(str(error)) from None
     except ValueError as error:
         raise ValueError(f"{path!r} cannot be read: {error}.") from None
     compiled = data.pop("compile_config", None)
@@ -170,9 +226,49 @@ def load_model(
             model.compile_from_config(compiled)
             optimizer = getattr(model, "optimizer", None)
             if optimizer is not None and optimizer_keys:
-                optimizer.build(model.trainable_variables)
+                build_for(model, optimizer, state.get("optimizer_of", ALL))
+                _set_others(model, state.get("optimizers"), tensors)
                 optimizer.load_own_variables({k: tensors[v] for k, v in optimizer_keys.items()})
+                set_ended(model, state.get("ended"), tensors)
+        if going_on is not None:
+            model._going_on = going_on
     return model
+
+
+def _set_others(model: Any, state: Any, tensors: Mapping[str, Any]) -> None:
+    states = decode(state or {}, tensors)
+    for key, optimizer in other_optimizers(model).items():
+        if key in states:
+            build_for(model, optimizer, states[key]["of"])
+    set_states_of_others(model, states)
+
+
+def _going_on(path: str, state: Any, tensors: Any, callbacks: Any, compile: bool) -> Any:
+    from densa.training.going_on import GoingOn
+
+    if state is None or not compile:
+        raise _Refused(
+            f"{path!r} holds no states of callbacks: ModelCheckpoint and save() within fit keep "
+            "them, and save(path, callbacks=[...]) elsewhere. Load without `callbacks` to begin "
+            "them anew."
+            if compile
+            else "load_model: callbacks go on with a compiled model; leave compile=False out."
+        )
+    try:
+        decoded = decode(state, tensors)
+        checked = (decoded["callbacks"], decoded["history"], decoded["random"], decoded["turn"])
+        for entry in checked[0]:
+            entry["kind"], entry["settings"].items(), entry["why"], entry["unkept"], entry["state"]
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise ValueError(f"the states of callbacks are damaged ({error!r})") from None
+    try:
+        return GoingOn(path, decoded, callbacks)
+    except ValueError as error:
+        raise _Refused(str(error)) from None
+
+
+class _Refused(ValueError):
+    """What is wrong is said with the file's name already."""
 
 
 def save_weights(model: Any, filepath: Any, overwrite: bool = True, **kwargs: Any) -> None:
@@ -343,8 +439,12 @@ def _check_state(state: Any, tensors: Mapping[str, Any]) -> tuple[list[str], dic
     optimizer = state.get("optimizer", {})
     if not isinstance(optimizer, dict) or not all(isinstance(v, str) for v in optimizer.values()):
         raise ValueError("the list of the optimizer's tensors is damaged")
-    listed = [*keys, *optimizer.values()]
-    if len(set(listed)) != len(listed) or set(listed) != set(tensors):
+    ended = state.get("ended")
+    if not is_ended(ended, tensors, [tensors[k].shape for k in keys if k in tensors]):
+        raise ValueError("what the end of a training has replaced is damaged")
+    listed = [*keys, *optimizer.values(), *(ended or {}).get("weights", {}).values()]
+    others = names_in([state.get("training"), state.get("optimizers")])
+    if len(set(listed)) != len(listed) or set(listed) | others != set(tensors):
         raise ValueError("its lists of weights do not name each tensor once")
     generators = state.get("generators", [])
     orders = state.get("orders")

@@ -11,6 +11,14 @@ import numpy as np
 from densa import _core
 from densa.random import OrdersOfModel, get_global_state, set_global_state
 
+from .model_optimizers import (
+    ALL,
+    build_for,
+    other_optimizers,
+    set_states_of_others,
+    states_of_others,
+    variables_of,
+)
 from .model_state import generator_states, set_generator_states, state_of_generator
 from .saving_api import weight_keys
 
@@ -46,6 +54,8 @@ def get_training_state(model: Any) -> dict[str, Any]:
     return {
         "weights": {key: variable.numpy() for key, variable in weight_keys(model).items()},
         "optimizer": optimizer,
+        "optimizer_of": variables_of(model, model.optimizer),
+        "optimizers": states_of_others(model),
         "metrics": [variable.numpy() for variable in _metric_variables(model)],
         "report": model.optimizer.report.get_state(),
         "steps_trained": model._steps_trained,
@@ -72,9 +82,16 @@ def check_training_state(model: Any, state: Mapping[str, Any]) -> None:
     saved = {key: tuple(array.shape) for key, array in state["weights"].items()}
     if list(own.values()) != list(saved.values()):
         raise ValueError(f"it has the weights {_shown(saved)}, whereas the model has {_shown(own)}")
+    build_for(model, model.optimizer, state.get("optimizer_of", ALL))
+    others, kept = other_optimizers(model), state.get("optimizers", {})
+    if others.keys() != kept.keys():
+        raise ValueError(f"it has the optimizers {list(kept)} beside the model's own")
+    for key, other in others.items():
+        build_for(model, other, kept[key]["of"])
     for what, mine, theirs in (
         ("the optimizer's state", model.optimizer.variables, state["optimizer"].values()),
         ("the metrics", _metric_variables(model), state["metrics"]),
+        *((f"the state of {key}", x.variables, kept[key]["state"]) for key, x in others.items()),
     ):
         if [tuple(v.shape) for v in mine] != [tuple(np.shape(a)) for a in theirs]:
             raise ValueError(f"{what} do not fit the compiled model's")
@@ -91,6 +108,7 @@ def set_training_state(model: Any, state: Mapping[str, Any]) -> None:
         _assign(weight_keys(model).values(), state["weights"].values())
         _assign(_metric_variables(model), state["metrics"])
         _assign(model.optimizer.variables, state["optimizer"].values())
+        set_states_of_others(model, state.get("optimizers", {}))
     model.optimizer.report.set_state(state["report"])
     model._steps_trained = state["steps_trained"]
     for name, steps in state["steps_of_runners"].items():

@@ -65,7 +65,7 @@ def to_array(x: Any, name: str) -> Any:
         where = f" (column {column!r})" if column is not None else ""
         raise ValueError(
             f"{name} holds values of type {array.dtype}{where}; expected numbers. Encode text and "
-            "categories as numbers first."
+            "categories as numbers first, for instance with densa.layers.StringLookup."
         )
     if array.dtype.kind == "f" and array.dtype.itemsize not in (4, 8):
         # Half and extended precision have no storage in the core.

@@ -22,7 +22,7 @@ from densa.utils import tree
 Settings = dict[tuple[int, str], Any]
 
 # What fit itself changes on a model.
-_OF_TRAINING = frozenset(
+OF_TRAINING = frozenset(
     (
         "stop_training",
         "stop_evaluating",
@@ -33,6 +33,9 @@ _OF_TRAINING = frozenset(
         "_turns",
         "_steps_trained",
         "_treated",
+        "_ended",
+        "_going_on",
+        "_training",
     )
 )
 _NEW = object()
@@ -88,7 +91,7 @@ class Watched:
                 if type(value) in (list, dict) and name[0] != "_":
                     self._seen.append((value, list(_values(value))))
                     self._now[id(owner), f"{name}[]"] = tuple(map(_setting, _values(value)))
-        for owner in _held(_of_compile(self._model)):
+        for owner in held(of_compile(self._model)):
             self._seen.append((owner, list(_values(owner))))
             self._now.update(_all_settings(owner))
         self.key = self._key()
@@ -104,14 +107,14 @@ def _values(owner: Any) -> Any:
         return [*owner, *owner.values()]
     attributes = vars(owner)
     if "stop_training" in attributes:
-        return [value for name, value in attributes.items() if name not in _OF_TRAINING]
+        return [value for name, value in attributes.items() if name not in OF_TRAINING]
     return attributes.values()
 
 
 def _settings(owner: Any) -> Iterator[tuple[tuple[int, str], Any]]:
     at = id(owner)
     for name, value in vars(owner).items():
-        if name in _OF_TRAINING or (name[0] == "_" and name != "_trainable"):
+        if name in OF_TRAINING or (name[0] == "_" and name != "_trainable"):
             continue
         if type(value) is not _core.Tensor:
             yield (at, name), _setting(value)
@@ -137,13 +140,19 @@ def _setting(value: Any) -> Any:
 def _owners(model: Any) -> Iterator[Any]:
     for layer in model._flatten_layers():
         yield layer
-        for name, value in vars(layer).items():
-            # Regularizers and the like, which a user may also have made.
-            if type(value) not in PLAIN and name[0] != "_" and _is_part(value):
-                yield value
+        for _, part in parts_of(layer):
+            yield part
 
 
-def _of_compile(model: Any) -> Iterator[Any]:
+def parts_of(layer: Any) -> Iterator[tuple[str, Any]]:
+    """Regularizers and the like, which a user may also have made, by attribute."""
+    for name, value in vars(layer).items():
+        if type(value) not in PLAIN and name[0] != "_" and _is_part(value):
+            yield name, value
+
+
+def of_compile(model: Any) -> Iterator[Any]:
+    """The losses and metrics of `compile`."""
     compiled = model.__dict__.get("_compiled")
     if compiled is not None and compiled.loss is not None:
         yield from (loss for loss in tree.flatten(compiled.loss.loss) if loss is not None)
@@ -151,7 +160,7 @@ def _of_compile(model: Any) -> Iterator[Any]:
         yield from compiled.metrics.objects
 
 
-def _held(parts: Iterable[Any]) -> Iterator[Any]:
+def held(parts: Iterable[Any]) -> Iterator[Any]:
     """The parts and what they hold, each once."""
     known: set[int] = set()
     waiting = list(parts)

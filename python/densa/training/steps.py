@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from densa import ops
 from densa.config import floatx
@@ -17,8 +17,12 @@ from densa.utils.batches import unpack_x_y_sample_weight
 
 from .compiled import Compiled, arguments_from_config
 from .eager import EagerRunner, Runner
+from .ended import Ended
 from .trainable import Trainable
 from .turns import Turns
+
+if TYPE_CHECKING:
+    from .going_on import GoingOn
 
 
 class Steps:
@@ -42,6 +46,9 @@ class Steps:
         self.stop_predicting = False
         self.history: Any = None
         self._orders: OrdersOfModel | None = None
+        self._ended: Ended | None = None  # what the end of the last `fit` has replaced
+        self._going_on: GoingOn | None = None  # with which callbacks the next `fit` goes on
+        self._training: Any = None  # the `Fitting` that runs
 
     # ---- compile ---------------------------------------------------------------------------------
 
@@ -110,6 +117,7 @@ class Steps:
         self._compiled = compiled
         self._loss_tracker = Mean(name="loss")
         self._runners = {}
+        self._ended = None
         self.stop_training = False
 
     def _as_compiled(self) -> AbstractContextManager[None]:
@@ -149,6 +157,7 @@ class Steps:
         self._count_steps_of(compiled.optimizer, made)
         compiled.optimizer = made
         self._runners = {}
+        self._ended = None
 
     @property
     def loss(self) -> Any:

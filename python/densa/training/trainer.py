@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 
 from densa._numbers import check_real_number, whole_number
-from densa.callbacks import BackupAndRestore, CallbackList, ProgbarLogger
+from densa.callbacks import CallbackList
 from densa.utils import tree
-from densa.utils.batches import unpack_x_y_sample_weight
 
 from .arrays import DataTypes, check_rows, class_weights, is_data, to_arrays
 from .check import check_input_shapes, check_labels, classes_of
 from .data import ArraySource, Source, make_source
 from .feed import Feed
+from .fit_arguments import check_endless, split_off, validation_epochs, validation_parts
+from .fitting import Fitting, end_after_error
 from .native import build
 from .steps import Steps
 from .turns import one_at_a_time
@@ -90,7 +90,9 @@ class Trainer(Steps):
             shuffle: Whether each epoch has a new order; `"batch"` keeps batches together.
             class_weight: Weight of each class by its index.
             sample_weight: Weight of each row.
-            initial_epoch: Number of the first epoch, to go on where a training ended.
+            initial_epoch: Number of the first epoch, to go on where a training ended: above 0, with
+                an optimizer that has `use_ema`, from the weights of its last step, whose place
+                their averages have taken. From 0 on it begins with the weights as they are.
             steps_per_epoch: Batches in an epoch; by default one pass over the data. An epoch
                 ends with the data, with a warning; the next one begins at its first batch.
             validation_steps: Batches in a validation, the same ones in every epoch where the
@@ -121,7 +123,7 @@ class Trainer(Steps):
             validation_batch_size = whole_number("`validation_batch_size`", validation_batch_size)
         if validation_split is not None:
             check_real_number("validation_split", validation_split)
-        x, y, sample_weight, validation_data = _split_off(
+        x, y, sample_weight, validation_data = split_off(
             x, y, sample_weight, validation_split, validation_data, class_weight
         )
         if not isinstance(shuffle, bool | np.bool_ | int) and shuffle != "batch":
@@ -133,12 +135,12 @@ class Trainer(Steps):
         if validation_data is not None:
             size = batch_size if validation_batch_size is None else validation_batch_size
             validation = Feed(
-                self._source(*_validation_parts(validation_data), batch_size=size),
+                self._source(*validation_parts(validation_data), batch_size=size),
                 validation_steps,
             )
-            _check_endless(validation, "validation_steps")
-        _check_endless(feed, "steps_per_epoch")
-        due = _validation_epochs(validation_freq)
+            check_endless(validation, "validation_steps")
+        check_endless(feed, "steps_per_epoch")
+        due = validation_epochs(validation_freq)
         callbacks = self._callback_list(
             callbacks,
             verbose,
@@ -153,63 +155,7 @@ class Trainer(Steps):
         if callbacks.needs_weights and feed.has_more():
             build(self, feed.source.peek()[0])
         with self._as_compiled():
-            return self._fit(feed, validation, due, callbacks, epochs, initial_epoch)
-
-    def _fit(
-        self,
-        feed: Feed,
-        validation: Feed | None,
-        due: Any,
-        callbacks: CallbackList,
-        epochs: int,
-        initial_epoch: int,
-    ) -> Any:
-        backup = callbacks.find_backup(feed, validation)
-        runner = self._runner("train")
-        logs: dict[str, Any] = {}
-        outer, self._fitting = self._fitting, True
-        try:
-            callbacks.on_train_begin()
-            if callbacks.probe is not None:
-                callbacks.probe.source = feed.source
-            if backup is not None:
-                backup.restore()
-                initial_epoch, logs = backup.epoch, dict(backup.logs)
-                if self.stop_training and not backup.in_epoch:
-                    initial_epoch = epochs
-            for epoch in range(initial_epoch, epochs):
-                if not feed.has_more():
-                    break
-                self.reset_metrics()
-                self.optimizer.report.start()
-                callbacks.on_epoch_begin(epoch)
-                if backup is not None and backup.in_epoch:
-                    backup.restore()
-                backup = None
-                with self._as_compiled():  # whatever a hook has set
-                    found = dict(runner.run_epoch(feed, callbacks))
-                if feed.gave_nothing:
-                    break
-                logs = found
-                if validation is not None and due(epoch) and validation.has_more():
-                    validation.restart()  # the same rows every time
-                    found = self._evaluate(validation, callbacks)
-                    if not validation.gave_nothing:
-                        logs.update({f"val_{name}": value for name, value in found.items()})
-                        logs = dict(sorted(logs.items()))
-                callbacks.on_epoch_end(epoch, logs)
-                if self.stop_training:
-                    break
-        except BaseException as error:
-            _abort(callbacks, logs, isinstance(error, KeyboardInterrupt))
-            raise
-        finally:
-            self._fitting = outer
-        optimizer = self.optimizer
-        if getattr(optimizer, "use_ema", False) and epochs > 0:
-            optimizer.finalize_variable_values(self.trainable_variables)
-        callbacks.on_train_end(logs)
-        return self.history
+            return Fitting(self, feed, validation, due, callbacks).run(initial_epoch, epochs)
 
     def _callback_list(
         self, callbacks: Any, verbose: Any, history: bool = False, **params: Any
@@ -264,7 +210,7 @@ class Trainer(Steps):
         if kwargs:
             raise ValueError(f"Arguments not recognized: {kwargs}")
         feed = Feed(self._source(x, y, sample_weight, batch_size), steps)
-        _check_endless(feed, "steps")
+        check_endless(feed, "steps")
         callbacks = self._callback_list(
             callbacks,
             verbose,
@@ -276,7 +222,7 @@ class Trainer(Steps):
         try:
             logs = self._evaluate(feed, callbacks)
         except BaseException:
-            _abort(callbacks, {}, False)
+            end_after_error(callbacks, {}, False)
             raise
         return logs if return_dict else self._in_order(logs)
 
@@ -341,7 +287,7 @@ class Trainer(Steps):
             given = {"batch_size": batch_size, "steps": steps, "callbacks": callbacks}
             return predict_samples(self, x, mc_samples, verbose=verbose, **given)
         feed = Feed(self._source(x, batch_size=batch_size, targets=False), steps)
-        _check_endless(feed, "steps")
+        check_endless(feed, "steps")
         callbacks = self._callback_list(
             callbacks,
             verbose,
@@ -355,7 +301,7 @@ class Trainer(Steps):
         try:
             outputs = self._runner("predict").predict(feed, callbacks)
         except BaseException:
-            _abort(callbacks, {}, False)
+            end_after_error(callbacks, {}, False)
             raise
         callbacks.on_predict_end()
         return outputs
@@ -393,7 +339,7 @@ class Trainer(Steps):
         >>> model = densa.Sequential([densa.Input((3,)), densa.layers.Dense(1)])
         >>> model.compile("sgd", "mse")
         >>> x = 1000 * np.eye(3, dtype="float32")
-        >>> [finding.id for finding in model.diagnose(x, x[:, :1])]
+        >>> [finding.id for finding in model.diagnose(x, x[:, :1] / 1000)]
         ['unscaled_inputs']
         """
         from densa.doctor.diagnosis import diagnose
@@ -475,70 +421,3 @@ class Trainer(Steps):
         check_input_shapes(self, x)
         check_labels(self, y)
         return DataTypes(self).cast(x, y, sample_weight)
-
-
-def _split_off(
-    x: Any, y: Any, sample_weight: Any, split: float, validation_data: Any, class_weight: Any
-) -> tuple[Any, Any, Any, Any]:
-    if not split or validation_data is not None:
-        return x, y, sample_weight, validation_data
-    if not 0 < split < 1:
-        raise ValueError(f"`validation_split` must lie between 0 and 1; received {split!r}.")
-    if not is_data(x):
-        raise ValueError(
-            "`validation_split` is only supported for arrays; where `x` yields batches, pass "
-            "`validation_data`."
-        )
-    x, y = to_arrays(x, "x"), to_arrays(y, "y")
-    sample_weight = to_arrays(sample_weight, "sample_weight")
-    rows = check_rows(("x", x), ("y", y), ("sample_weight", sample_weight))
-    at = math.floor(rows * (1.0 - split))
-    if at == 0 or at == rows:
-        raise ValueError(
-            f"Training data contains {rows} samples, which is not sufficient to split it into a "
-            f"validation and training set as specified by `validation_split={split}`."
-        )
-
-    def cut(data: Any, part: slice) -> Any:
-        if data is None:
-            return None
-        return tree.map_structure(lambda a: None if a is None else a[part], data)
-
-    head, tail = slice(0, at), slice(at, rows)
-    held = (cut(x, tail), cut(y, tail), cut(sample_weight, tail))
-    return cut(x, head), cut(y, head), cut(sample_weight, head), held
-
-
-def _validation_parts(data: Any) -> tuple[Any, Any, Any]:
-    if isinstance(data, tuple | list):
-        return unpack_x_y_sample_weight(tuple(data))
-    return data, None, None
-
-
-def _validation_epochs(freq: Any) -> Any:
-    if isinstance(freq, int) and not isinstance(freq, bool) and freq >= 1:
-        return lambda epoch: (epoch + 1) % freq == 0
-    if isinstance(freq, list | tuple | set | range):
-        return lambda epoch: (epoch + 1) in freq
-    raise ValueError(
-        "`validation_freq` must be an integer of at least 1 or a list of epochs; received "
-        f"{freq!r}."
-    )
-
-
-def _check_endless(feed: Feed, argument: str) -> None:
-    endless = getattr(feed.source, "dataset", None) is not None and feed.source.steps is None
-    if endless and feed.steps_per_epoch is None:
-        raise ValueError(f"The dataset does not say how many batches it has; pass `{argument}`.")
-
-
-def _abort(callbacks: CallbackList, logs: dict[str, Any], whole: bool) -> None:
-    # An interrupt ends the training in order; after an error, files and lines are closed, and what
-    # was tried out is undone.
-    for callback in callbacks.ending():
-        if isinstance(callback, BackupAndRestore):
-            continue  # it keeps its backup
-        if isinstance(callback, ProgbarLogger):
-            callback.close()
-        elif whole or getattr(callback, "_ends_after_errors", False):
-            callback.on_train_end(logs)

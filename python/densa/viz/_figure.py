@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import Any
 
 from densa.saving.file_format import write_beside
@@ -52,6 +53,32 @@ def panels(count: int, width: float = 4.4, height: float = 3.4, most: int = 4) -
     for unused in axes[count:]:
         unused.set_visible(False)
     return figure, axes[:count]
+
+
+def wrapped(name: str, most: int) -> str:
+    """A long name on several lines, broken behind `_`, `/` and spaces where it has some."""
+    lines = [""]
+    for part in re.findall(r"[^_/ ]*[_/ ]?", name):
+        for piece in [part[at : at + most] for at in range(0, len(part), most)]:
+            if lines[-1] and len(lines[-1]) + len(piece) > most:
+                lines.append("")
+            lines[-1] += piece
+    return "\n".join(lines)
+
+
+def ink() -> Any:
+    """The colour that stands out from the style's background."""
+    import matplotlib
+
+    return matplotlib.rcParams["text.color"]
+
+
+def is_dark() -> bool:
+    """Whether the style of the moment draws on a dark background."""
+    import matplotlib
+    from matplotlib import colors
+
+    return sum(colors.to_rgb(matplotlib.rcParams["axes.facecolor"])) < 1.5
 
 
 def finish(figure: Any, title: str, path: Any) -> Any:

@@ -9,7 +9,7 @@ import numpy as np
 
 from densa._numbers import whole_number
 
-from ._figure import GRID, TRAINING, finish, new_figure
+from ._figure import GRID, TRAINING, finish, ink, new_figure
 
 _MOST_NUMBERED = 20  # classes whose cells have numbers
 _MOST_CLASSES = 2000  # a cell is less than a dot then
@@ -93,10 +93,12 @@ def plot_confusion(
     each = counts.sum(1, keepdims=True)
     shown = counts / np.maximum(each, 1) if normalize else counts
     side = min(max(4.0, 0.5 * classes + 1.6), 14.0)
-    figure = new_figure(figsize=(side + 0.8, side))
+    labels = list(class_names) if class_names is not None else [str(i) for i in range(classes)]
+    room = min(0.09 * max(map(len, labels)), 4.0)  # inches that the longest name takes
+    figure = new_figure(figsize=(side + 0.8 + room, side + 0.7 * room))
     ax = figure.subplots()
     image = ax.imshow(shown, cmap="Blues", vmin=0, vmax=1 if normalize else None)
-    figure.colorbar(image, ax=ax, shrink=0.8)
+    figure.colorbar(image, ax=ax, shrink=0.8, ticks=None if normalize else _whole())
     if classes <= _MOST_NUMBERED:
         half = shown.max() / 2
         for i, j in np.ndindex(classes, classes):
@@ -104,7 +106,6 @@ def plot_confusion(
                 text = f"{shown[i, j]:.2f}" if normalize else str(counts[i, j])
                 color = "white" if shown[i, j] > half else "black"
                 ax.text(j, i, text, ha="center", va="center", fontsize=7, color=color)
-    labels = list(class_names) if class_names is not None else [str(i) for i in range(classes)]
     step = max(1, classes // 25)
     ax.set_xticks(range(0, classes, step), labels[::step], rotation=45, ha="right")
     ax.set_yticks(range(0, classes, step), labels[::step])
@@ -176,7 +177,8 @@ def plot_calibration(
     above, below = figure.subplots(2, 1, height_ratios=[3, 1], sharex=True)
     centers = (np.arange(bins) + 0.5) / bins
     above.bar(centers[filled], hit, 0.94 / bins, color=TRAINING, alpha=0.85, label="right")
-    above.plot(sure, hit, "o", color="black", markersize=3, label="mean confidence")
+    dots = {"color": ink(), "markersize": 3, "clip_on": False, "zorder": 3}
+    above.plot(sure, hit, "o", label="mean confidence", **dots)
     above.plot([0, 1], [0, 1], "--", color="grey", label="calibrated")
     above.set_xlim(0, 1)
     above.set_ylim(0, 1)
@@ -186,8 +188,16 @@ def plot_calibration(
     below.bar(centers, rows, 0.94 / bins, color="grey")
     below.set_xlabel("confidence")
     below.set_ylabel("rows")
+    below.yaxis.set_major_locator(_whole())
     below.grid(**GRID)
     return finish(figure, title or f"expected calibration error {error:.3f}", path)
+
+
+def _whole() -> Any:
+    """Ticks of counts."""
+    from matplotlib.ticker import MaxNLocator
+
+    return MaxNLocator("auto", integer=True)
 
 
 def _array(name: str, given: Any) -> Any:

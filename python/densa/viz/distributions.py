@@ -8,7 +8,7 @@ import numpy as np
 
 from densa._numbers import whole_number
 
-from ._figure import GRID, TRAINING, finish, panels
+from ._figure import GRID, TRAINING, finish, panels, wrapped
 
 _BINS = 60
 _MOST = 64  # panels
@@ -117,7 +117,7 @@ def _histograms(caller: str, named: list[Any], bins: int, title: str, path: Any)
         finite = flat[np.isfinite(flat)]
         if finite.size:
             ax.hist(finite, bins=min(bins, 8 + finite.size // 8), color=TRAINING)
-        ax.set_title(f"{name}\n{_summary(flat, finite)}", fontsize=8)
+        ax.set_title(f"{wrapped(name, 44)}\n{_summary(flat, finite)}", fontsize=8)
         ax.tick_params(labelsize=7)
         ax.grid(**GRID)
     return finish(figure, title, path)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ._figure import FOUND, GRID, finish, panels
+from ._figure import FOUND, GRID, finish, ink, is_dark, panels
 
 _MOST_NAMED = 16  # layers in the legend
 _MOST_TEXT = 90  # letters in a line below the panels
@@ -131,7 +131,7 @@ def _draw(
         width = 3.0 if name in marked else 1.3
         _line(ax, steps, values, color=colors[name], linewidth=width, label=name)
     if seen.get(panel.key):
-        style = {"color": "black", "linewidth": 1.0, "linestyle": "--" if lines else "-"}
+        style = {"color": ink(), "linewidth": 1.0, "linestyle": "--" if lines else "-"}
         _line(ax, steps, seen[panel.key], label="all", **style)
     known = np.concatenate([np.asarray(line.get_ydata(), np.float64) for line in ax.lines])
     known = known[np.isfinite(known) & (known > 0)]
@@ -170,7 +170,8 @@ def _colors(names: list[str]) -> dict[str, Any]:
     # From the first layer to the last, so that an order of the layers shows as one of the colours.
     import matplotlib
 
-    along = np.linspace(0.0, 0.88, max(len(names), 2))
+    ends = (0.25, 1.0) if is_dark() else (0.0, 0.88)
+    along = np.linspace(*ends, max(len(names), 2))
     return {
         name: matplotlib.colormaps["viridis"](at) for name, at in zip(names, along, strict=False)
     }
@@ -187,9 +188,8 @@ def _legend(figure: Any, axes: Sequence[Any], names: list[str]) -> None:
 
 
 def _said(finding: Any, apart: str = " ") -> str:
-    numbers = ", ".join(f"{name} {value:.3g}" for name, value in finding.evidence.items())
     where = f" in {finding.layer}" if finding.layer else ""
-    return f"{finding.id}{where}:{apart}{numbers}"
+    return f"{finding.id}{where}:{apart}{finding.numbers}"
 
 
 def _wrapped(start: str, parts: list[str]) -> str:

@@ -7,7 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from ._figure import FOUND, GRID, TRAINING, VALIDATION, finish, panels
+from ._figure import FOUND, GRID, TRAINING, VALIDATION, finish, panels, wrapped
+
+_MOST_MARKED = 60  # epochs
+_FEW = 5
+_TOWER = 100.0  # the largest value by the median, where the axis becomes logarithmic
 
 
 def plot_history(
@@ -20,8 +24,8 @@ def plot_history(
     """Learning curves, one panel for each quantity, training and validation in it.
 
     A mark stands at the best epoch of the validation loss, where there is one. A panel without a
-    finite value says so. A learning rate
-    that changed gets a panel of its own with a logarithmic axis.
+    finite value says so; one whose largest value is far above the others has a logarithmic axis. A
+    learning rate that changed gets a panel of its own, with such an axis, too.
 
     Args:
         history: What `fit` returned, or its `history`: values of each epoch by name.
@@ -70,24 +74,34 @@ def plot_history(
                 continue
             first = epochs[0] if epochs and len(epochs) == len(curve) else 0
             along = range(first + 1, first + len(curve) + 1)
-            ax.plot(along, curve, marker=".", color=color, label=label)
+            marker = "." if len(curve) <= _MOST_MARKED else ""
+            ax.plot(along, curve, marker=marker, color=color, label=label)
             if key == "val_loss" and best is not None:
                 ax.plot(along[best], curve[best], "o", mfc="none", color=color, label="best")
         if not any(np.isfinite(line.get_ydata()).any() for line in ax.lines):
             words = f"no finite value of {name}:\nNaN or inf in every epoch"
             ax.text(0.5, 0.5, words, ha="center", color=FOUND, transform=ax.transAxes)
-            known = [epoch for line in ax.lines for epoch in line.get_xdata()]
-            ax.set_xlim(min(known) - 0.5, max(known) + 0.5)
             ax.set_yticks([])
-        ax.set_xlabel("epoch")
-        ax.set_ylabel(name)
         ax.xaxis.get_major_locator().set_params(integer=True)
+        known = [epoch for line in ax.lines for epoch in line.get_xdata()]
+        if len(set(known)) < _FEW:
+            ax.set_xlim(min(known) - 0.5, max(known) + 0.5)
+            ax.set_xticks(sorted(set(known)))
+        ax.set_xlabel("epoch")
+        ax.set_ylabel(wrapped(name, 30))
         ax.grid(**GRID)
-        if name == "learning_rate":
+        if name == "learning_rate" or _towers(ax):
             ax.set_yscale("log")
-        elif ax.lines:
+        if name != "learning_rate" and ax.lines:
             ax.legend()
     return finish(figure, title, path)
+
+
+def _towers(ax: Any) -> bool:
+    """Whether a few values are so large that the others would lie on the axis."""
+    known = np.concatenate([np.asarray(line.get_ydata(), np.float64) for line in ax.lines])
+    known = known[np.isfinite(known)]
+    return bool(known.size and known.min() > 0 and known.max() > _TOWER * np.median(known))
 
 
 def _names(values: Mapping[str, Any], metrics: Sequence[str] | None) -> list[str]:
