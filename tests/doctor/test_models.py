@@ -88,7 +88,8 @@ def test_positions_share_their_units():
 
 def test_a_step_that_needs_its_rows_says_so(capsys):
     x = np.random.default_rng(0).normal(size=(100, 5, 4)).astype("float32")
-    model = densa.Sequential([densa.Input((5, 4)), L.Dense(3, "relu"), L.Dense(1)])
+    mixed = L.EinsumDense("abc,bcd->abd", output_shape=(5, 3))  # its gradient reshapes by the rows
+    model = densa.Sequential([densa.Input((5, 4)), mixed, L.Dense(1)])
     model.compile("sgd", "mse")
     model.fit(x, x[..., :1], verbose=0, callbacks=[Doctor(1)])
     assert "no statistics of the steps: NeedsRows" in capsys.readouterr().out

@@ -61,9 +61,8 @@ densa::AffineCall any_call(int trial) {
 // A map near the identity: of any kind, along the sides alone, whole shifts and flips among them.
 std::vector<double> any_map(int trial, int width) {
   const double base[6] = {1, 0, 0.3, 0, 1, -0.2}, far[3] = {1, 3, 20};
-  std::vector<double> m;
-  for (int k = 0; k < 6; ++k)
-    m.push_back(base[k] + normal() * 0.5 * (k % 3 == 2 ? far[trial % 3] : 1));
+  std::vector<double> m(base, base + 6);
+  for (std::size_t k = 0; k < 6; ++k) m[k] += normal() * 0.5 * (k % 3 == 2 ? far[trial % 3] : 1);
   if (trial % 2 == 1) m[1] = m[3] = trial % 10 == 1 ? -0.0 : 0;
   if (trial % 4 == 1) m[0] = whole(0, 1) == 0 ? 1 : -1, m[4] = 1;
   for (double& v : m) v = trial % 5 == 0 ? std::round(2 * v) / 2 : v;

@@ -66,9 +66,9 @@ def test_softmax_activations_over_several_axes():
 def test_what_does_not_fit():
     x = np.zeros((2, 0, 3), "f4")
     for call, words in [
-        (lambda: ops.pad(x, 1, "reflect"), "nothing to mirror"),
+        (lambda: ops.pad(x, 1, "reflect"), "nothing to repeat"),
         (lambda: ops.pad(x, 1, "reflect", 3.0), "constant_values"),
-        (lambda: ops.pad(x, 1, "wrap"), "'symmetric'"),
+        (lambda: ops.pad(x, 1, "mirror"), "'symmetric'"),
         (lambda: ops.roll(x, (1, 2, 3), (0, 1)), "alike in number"),
         (lambda: ops.median(x, axis=(0, 0)), "different"),
         (lambda: ops.quantile(x, 0.5, axis=(0, 3)), "out of range"),
