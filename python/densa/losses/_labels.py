@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from densa import _core
+from densa._masks import get_mask
 from densa._scope import in_symbolic_scope
 
 
-def check_labels_of(what: str, labels: Any, classes: int | None, ignored: int | None) -> None:
+def check_labels_of(
+    what: str,
+    labels: Any,
+    classes: int | None,
+    ignored: int | None,
+    mask: Callable[[], Any] | None = None,
+) -> None:
     """Checks the labels of one output.
 
     Args:
@@ -18,6 +26,8 @@ def check_labels_of(what: str, labels: Any, classes: int | None, ignored: int | 
         labels: An array or a Tensor; anything else is not looked at.
         classes: Number of classes, None where it is not known.
         ignored: A label that may lie anywhere, or None.
+        mask: Gives the output's mask, or None; asked where a label is wrong. Labels at places that
+            do not count may lie anywhere.
 
     Raises:
         ValueError: A label is negative, too large or no whole number; says which one.
@@ -36,13 +46,17 @@ def check_labels_of(what: str, labels: Any, classes: int | None, ignored: int | 
         bad |= np.trunc(labels) != labels
     if ignored is not None:
         bad &= labels != ignored
+    counted = mask() if mask is not None and bad.any() else None
+    if counted is not None and np.size(counted) == labels.size:
+        bad &= np.asarray(counted).reshape(labels.shape)
     if not bad.any():
         return
+    low, high = labels[bad].min(), labels[bad].max()
     first = int(bad.argmax())
     row = first // max(labels[:1].size, 1)
     raise ValueError(
         f"{what} must lie between 0 and {classes - 1} and be whole, because it has {classes} "
-        f"classes; y goes from {low} to {high} (first in row {row}: {labels.reshape(-1)[first]}). "
+        f"classes; wrong are {low} to {high} (first in row {row}: {labels.reshape(-1)[first]}). "
         "Count classes from 0, or give the output more units; for targets that are no classes take "
         "another loss."
     )
@@ -60,4 +74,6 @@ def check_host_labels(y_true: Any, y_pred: Any, axis: int, ignored: int | None) 
     if isinstance(y_true, list | tuple):
         y_true = np.asarray(y_true)
     if not isinstance(y_true, _core.Tensor) or y_true.device == "cpu":
-        check_labels_of("Labels of this output", y_true, shape[axis], ignored)
+        check_labels_of(
+            "Labels of this output", y_true, shape[axis], ignored, lambda: get_mask(y_pred)
+        )

@@ -72,7 +72,7 @@ class EagerRunner:
         for group in groups(feed.epoch(), model.steps_per_execution):
             begin(step)
             for batch in group:
-                check_labels(model, batch[1])
+                check_labels(model, batch[1], x=batch[0])
                 logs = self._one(batch, probe)
             step += len(group)
             shown = {**logs, **report_of(model, kind)}

@@ -49,7 +49,7 @@ class Trainer(Steps):
             classes=classes_of(self),
         )
         if targets and isinstance(source, ArraySource):
-            check_labels(self, source.y)
+            check_labels(self, source.y, x=source.x)
         return source
 
     # ---- fit -------------------------------------------------------------------------------------
@@ -419,5 +419,5 @@ class Trainer(Steps):
         if check_rows(*given, names=names) == 0:
             raise ValueError("The batch has no rows.")
         check_input_shapes(self, x)
-        check_labels(self, y)
+        check_labels(self, y, x=x)
         return DataTypes(self).cast(x, y, sample_weight)
