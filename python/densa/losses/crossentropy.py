@@ -16,11 +16,12 @@ from .regression import pair
 
 
 def logits_behind(y_pred: Any, op: str) -> Any:
-    """What `op` made `y_pred` of in the Program being recorded, None where it did not.
+    """What `op` made `y_pred` of, as the recorded Program or the tape knows; None where it did not.
 
-    There the loss of the logits equals the loss of the probabilities, without its clipping.
+    The loss of the logits is that of the probabilities, without its clipping; so is its gradient,
+    which goes past `y_pred` to the logits.
     """
-    return _core.before(y_pred, op) if _core.recording() else None
+    return _core.before(y_pred, op)
 
 
 def _check_smoothing(label_smoothing: float) -> float:
