@@ -15,6 +15,7 @@ import numpy as np
 
 import densa._operators  # noqa: F401 - gives Tensor its operators
 from densa import _core, config
+from densa._masks import set_mask
 from densa._scope import auto_name, name_scope, symbolic_scope
 from densa.utils import tree
 
@@ -78,6 +79,7 @@ class KerasTensor:
         self._keras_history: tuple[Operation, int, int] | None = None
 
     @property
+        self._keras_mask: Any = None  # symbolic, as layers make it
     def shape(self) -> Shape:
         return self._shape
 
@@ -122,7 +124,7 @@ class KerasTensor:
     __int__ = __index__ = __float__
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_keras_history": None}
+        return {**self.__dict__, "_keras_history": None, "_keras_mask": None}
 
     def __repr__(self) -> str:
         return f"<KerasTensor shape={self.shape}, dtype={self.dtype}, name={self.name}>"
@@ -421,6 +423,9 @@ def infer_outputs(
             results.append(
                 function(
                     *(tree.map_structure(one, x) for x in args),
+                if x._keras_mask is not None:  # everything counts, and `call` is given a mask
+                    kept = trial_array(x._keras_mask.shape, "bool", size)
+                    set_mask(values[id(x)], _core.apply("logical_not", kept))
                     **{k: tree.map_structure(one, v) for k, v in kwargs.items()},
                 )
             )

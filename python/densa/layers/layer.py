@@ -126,7 +126,11 @@ class Layer(Masks, Tracked, Operation, Named):
         self._input_shape_arg = None if shape is None else standardize_shape(shape)
         self.activity_regularizer = regularizers.get(activity_regularizer)
         self.input_spec: Any = None
-        self.supports_masking = self._passes_masks or self._makes_masks
+        self.supports_masking = (
+            self._passes_masks
+            or self._makes_masks
+            or getattr(type(self), "supports_masking", False)
+        )
         self.autocast = autocast
         self._trainable = bool(trainable)
         self._dtype_policy = config.get_policy(dtype)
@@ -261,6 +265,7 @@ class Layer(Masks, Tracked, Operation, Named):
         return outputs
 
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
+        self._hand_on_symbols(self._first(args, kwargs), outputs, kwargs.get("mask"))
         """Return the output's symbolic tensors for symbolic inputs."""
         if type(self).compute_output_shape is Layer.compute_output_shape or len(args) != 1:
             return infer_outputs(self._trial_call, args, kwargs)

@@ -18,6 +18,7 @@ from densa.layers.layer import Layer, is_numbers
 from densa.models.graph import Graph, graph_from_config
 from densa.models.inputs import (
     check_tensors,
+    hand_on_symbols,
     in_dtype_of,
     in_order,
     same_shape,
@@ -102,6 +103,12 @@ class Model(Trainer, Layer):
     def _hand_on_masks(self, inputs: Any, outputs: Any, masks: Any) -> None:
         if self._makes_masks:
             super()._hand_on_masks(inputs, outputs, masks)
+
+    def _hand_on_symbols(self, inputs: Any, outputs: Any, given: Any) -> None:
+        if self._makes_masks:
+            super()._hand_on_symbols(inputs, outputs, given)
+        else:
+            hand_on_symbols(self, inputs, outputs, given)
 
     @property
     def input_dtype(self) -> str:
