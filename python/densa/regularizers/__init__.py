@@ -60,6 +60,9 @@ def _l2(x: Any, factor: float) -> Any:
 class L1L2(Regularizer):
     """Penalty l1·sum|x| + l2·sum(x²).
 
+    By its name alone, `kernel_regularizer="l1_l2"`, both factors are 0.01, as Keras' documentation
+    says; there (3.15) the name makes a penalty of 0.
+
     Args:
         l1: factor of the absolute values.
         l2: factor of the squares.
@@ -179,7 +182,14 @@ class OrthogonalRegularizer(Regularizer):
 # Keras' names in small letters.
 l1, l2, l1_l2, orthogonal_regularizer = L1, L2, L1L2, OrthogonalRegularizer
 
-_family = Family(
+
+class _Regularizers(Family):
+    def _made(self, kind: type, name: str) -> Any:
+        # Its own defaults are 0, so that L1L2(l2=0.1) is l2 alone: of a name they make nothing.
+        return L1L2(0.01, 0.01) if kind is L1L2 else super()._made(kind, name)
+
+
+_family = _Regularizers(
     "regularizer",
     "densa.regularizers",
     {

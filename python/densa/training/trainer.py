@@ -87,7 +87,9 @@ class Trainer(Steps):
             callbacks: Callbacks.
             validation_split: Part of the rows, at their end, kept for validation.
             validation_data: `(x, y)` or `(x, y, sample_weight)`, or batches.
-            shuffle: Whether each epoch has a new order; `"batch"` keeps batches together.
+            shuffle: Whether each epoch has a new order; `"batch"` gives the batches a new order
+                and keeps the rows inside of them (Keras 3 does the opposite). Streams have their
+                own order: there False and True mean the same, and `"batch"` is refused.
             class_weight: Weight of each class by its index.
             sample_weight: Weight of each row.
             initial_epoch: Number of the first epoch, to go on where a training ended: above 0, with
@@ -126,11 +128,18 @@ class Trainer(Steps):
         x, y, sample_weight, validation_data = split_off(
             x, y, sample_weight, validation_split, validation_data, class_weight
         )
-        if not isinstance(shuffle, bool | np.bool_ | int) and shuffle != "batch":
+        if not (isinstance(shuffle, str) and shuffle == "batch") and not (
+            isinstance(shuffle, bool | np.bool_ | int) and shuffle in (0, 1)
+        ):
             raise ValueError(f'`shuffle` must be True, False or "batch"; received {shuffle!r}.')
         source = self._source(x, y, sample_weight, batch_size, shuffle, class_weight)
         source.orders = self._order_generator
         feed = Feed(source, steps_per_epoch)
+        if shuffle == "batch" and not hasattr(source, "shuffle"):
+            raise ValueError(
+                '`shuffle="batch"` needs arrays or a PyDataset, whose batches have numbers; '
+                f"{type(x).__name__} gives them in its own order. Leave it out."
+            )
         validation = None
         if validation_data is not None:
             size = batch_size if validation_batch_size is None else validation_batch_size
