@@ -16,6 +16,7 @@ import numpy as np
 import densa._operators  # noqa: F401 - gives Tensor its operators
 from densa import _core, config
 from densa._masks import set_mask
+from densa._names import misspelt
 from densa._scope import auto_name, name_scope, symbolic_scope
 from densa.utils import tree
 
@@ -77,9 +78,9 @@ class KerasTensor:
         self.name = name or auto_name("keras_tensor")
         self.record_history = record_history
         self._keras_history: tuple[Operation, int, int] | None = None
+        self._keras_mask: Any = None  # symbolic, as layers make it
 
     @property
-        self._keras_mask: Any = None  # symbolic, as layers make it
     def shape(self) -> Shape:
         return self._shape
 
@@ -343,7 +344,11 @@ def op(function: Callable[P, R]) -> Callable[P, R]:
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
         if any_symbolic(args) or (kwargs and any_symbolic(kwargs.values())):
             return cast(R, OpCall(function)(*args, **kwargs))
-        return function(*args, **kwargs)
+        try:
+            return function(*args, **kwargs)
+        except TypeError as error:
+            misspelt(function, kwargs, error)
+            raise
 
     function._recording = wrapper  # type: ignore[attr-defined]
     if function.__module__.split(".")[0] == "densa":
@@ -417,15 +422,15 @@ def infer_outputs(
                 return x
             if id(x) not in values:
                 values[id(x)] = trial_array(x.shape, x.dtype, size)
+                if x._keras_mask is not None:  # everything counts, and `call` is given a mask
+                    kept = trial_array(x._keras_mask.shape, "bool", size)
+                    set_mask(values[id(x)], _core.apply("logical_not", kept))
             return values[id(x)]
 
         with symbolic_scope(), _core.no_grad():
             results.append(
                 function(
                     *(tree.map_structure(one, x) for x in args),
-                if x._keras_mask is not None:  # everything counts, and `call` is given a mask
-                    kept = trial_array(x._keras_mask.shape, "bool", size)
-                    set_mask(values[id(x)], _core.apply("logical_not", kept))
                     **{k: tree.map_structure(one, v) for k, v in kwargs.items()},
                 )
             )

@@ -13,7 +13,7 @@ import numpy as np
 
 from densa import _core, config, regularizers
 from densa._masks import any_known, carried
-from densa._names import Named, arguments_of, nearest
+from densa._names import Named, arguments_of, misspelt, nearest
 from densa._scope import (
     CallContext,
     auto_name,
@@ -235,6 +235,9 @@ class Layer(Masks, Tracked, Operation, Named):
             if masks is not None or self._makes_masks:
                 self._hand_on_masks(self._first(args, kwargs), outputs, masks)
             return outputs
+        except TypeError as error:
+            misspelt(self.call, kwargs, error)
+            raise
         finally:
             context.training = before
             if entry:
@@ -262,10 +265,10 @@ class Layer(Masks, Tracked, Operation, Named):
             assert_input_compatibility(self.input_spec, self._first(args, kwargs), self.name)
         outputs = self.compute_output_spec(*args, **kwargs)
         Node(self, args, kwargs, outputs)
+        self._hand_on_symbols(self._first(args, kwargs), outputs, kwargs.get("mask"))
         return outputs
 
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
-        self._hand_on_symbols(self._first(args, kwargs), outputs, kwargs.get("mask"))
         """Return the output's symbolic tensors for symbolic inputs."""
         if type(self).compute_output_shape is Layer.compute_output_shape or len(args) != 1:
             return infer_outputs(self._trial_call, args, kwargs)

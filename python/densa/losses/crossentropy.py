@@ -6,6 +6,7 @@ import warnings
 from typing import Any
 
 from densa import _core, ops
+from densa._names import hinted
 from densa._numbers import check_share, whole_number
 from densa.config import epsilon
 from densa.ops._public import whole
@@ -39,6 +40,7 @@ def to_last(x: Any, axis: int) -> Any:
     return x if axis == rank - 1 else ops.moveaxis(x, axis, -1)
 
 
+@hinted
 def binary_crossentropy(
     y_true: Any,
     y_pred: Any,
@@ -83,6 +85,7 @@ def _log_probabilities(y_pred: Any) -> Any:
     return ops.log(ops.clip(y_pred, epsilon(), 1.0 - epsilon()))
 
 
+@hinted
 def categorical_crossentropy(
     y_true: Any,
     y_pred: Any,
@@ -156,6 +159,7 @@ def as_labels(y_true: Any, y_pred: Any) -> Any:
     return whole(y_true, "Labels")
 
 
+@hinted
 def sparse_categorical_crossentropy(
     y_true: Any,
     y_pred: Any,

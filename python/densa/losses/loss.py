@@ -7,7 +7,7 @@ from typing import Any
 
 from densa import _core, ops
 from densa._masks import get_mask
-from densa._names import Named, nearest
+from densa._names import Named, hinted, nearest
 from densa._scope import to_snake_case
 from densa.config import floatx
 
@@ -242,13 +242,14 @@ class Loss(Named):
         """The dtype asked for, or floatx."""
         return self._dtype or str(floatx())
 
+    @hinted
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         """The reduced loss of `y_pred` against `y_true`; where y_pred is masked, nothing counts."""
-        mask = self._mask(y_true, y_pred)
         hidden = get_mask(y_pred)
         y_true = ops.convert_to_tensor(y_true)
         if hidden is not None:
             y_true = without_hidden(y_true, hidden)
+        mask = self._mask(y_true, y_pred)
         y_pred = as_floating(y_pred, self._dtype)
         values = self.call(y_true, y_pred)
         return reduce_weighted_values(values, sample_weight, self.reduction, mask)

@@ -6,7 +6,8 @@ import warnings
 from typing import Any
 
 from densa import ops
-from densa._names import nearest
+from densa._masks import get_mask
+from densa._names import hinted, nearest
 from densa._numbers import whole_number
 from densa.losses.loss import as_floating, check_shapes, same_rank
 from densa.losses.regression import pair
@@ -76,9 +77,9 @@ class R2Score(Metric):
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Adds a batch of targets and outputs `(rows, columns)`, weights `(rows,)` or finer."""
-        y_pred = as_floating(y_pred, self.dtype)
         mask = get_mask(y_pred)
         y_true, sample_weight = what_counts(y_true, y_pred, sample_weight, self.dtype)
+        y_pred = as_floating(y_pred, self.dtype)
         y_true = as_floating(y_true, self.dtype)
         if len(y_pred.shape) == 1:
             y_pred = ops.expand_dims(y_pred, -1)
@@ -159,6 +160,7 @@ def _centred(name: str, y_true: Any, y_pred: Any, axis: int) -> tuple[Any, Any, 
     return y_true - a, y_pred - b, a, b
 
 
+@hinted
 def pearson_correlation(y_true: Any, y_pred: Any, axis: int = -1) -> Any:
     """Correlation of target and output along `axis`: `cov(t, p) / (std(t) · std(p))`.
 
@@ -184,6 +186,7 @@ def pearson_correlation(y_true: Any, y_pred: Any, axis: int = -1) -> Any:
     return ops.divide_no_nan(ops.sum(t * p, axis=axis), ops.sqrt(both))
 
 
+@hinted
 def concordance_correlation(y_true: Any, y_pred: Any, axis: int = -1) -> Any:
     """Agreement along `axis`: `2·cov(t, p) / (var(t) + var(p) + (mean(t) - mean(p))²)`.
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from densa import _core
-from densa._names import nearest
+from densa._names import hinted, nearest
 from densa._numbers import whole_number
 from densa._scope import auto_name, call_context
 from densa._symbolic import KerasTensor, infer_outputs
@@ -169,6 +169,7 @@ class Model(Trainer, Layer):
         """The layers and ops of the graph."""
         return list(self.layers if self._graph is None else self._graph.operations)
 
+    @hinted
     def freeze(
         self,
         dtype: str = "float32",
@@ -383,6 +384,7 @@ class Model(Trainer, Layer):
         }
         self.built = True
 
+    @hinted
     def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
         """Return a layer by its name or its place in `layers`.
 
@@ -411,6 +413,7 @@ class Model(Trainer, Layer):
         hint = nearest(str(name), named)
         raise ValueError(f"No such layer: {name}.{hint} Existing layers are: {list(named)[::-1]}.")
 
+    @hinted
     def summary(
         self,
         line_length: int | None = None,
@@ -516,6 +519,7 @@ class Model(Trainer, Layer):
 
         save_model(self, filepath, overwrite=overwrite, **kwargs)
 
+    @hinted
     def save_weights(self, filepath: Any, overwrite: bool = True) -> None:
         """Save the weights alone.
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from densa import _core
-from densa._names import Named, suggesting
+from densa._names import Named, hinted, suggesting
 from densa.saving.registry import Family
 
 
@@ -206,6 +206,7 @@ _family = _Regularizers(
 )
 
 
+@hinted
 def serialize(regularizer: Any) -> Any:
     """Return plain data for a regularizer.
 
@@ -216,6 +217,7 @@ def serialize(regularizer: Any) -> Any:
     return _family.serialize(regularizer)
 
 
+@hinted
 def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
     """Make a regularizer from its name or from `serialize`'s answer.
 
@@ -226,6 +228,7 @@ def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) ->
     return _family.deserialize(config, custom_objects)
 
 
+@hinted
 def get(identifier: Any) -> Any:
     """Return a regularizer for a name, config, function or instance; None stays None.
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from densa._names import hinted, refuse_more
 from densa._numbers import check_real_number, whole_number
 from densa.callbacks import CallbackList
 from densa.utils import tree
@@ -55,6 +56,7 @@ class Trainer(Steps):
     # ---- fit -------------------------------------------------------------------------------------
 
     @one_at_a_time("train")
+    @hinted
     def fit(
         self,
         x: Any = None,
@@ -133,13 +135,13 @@ class Trainer(Steps):
         ):
             raise ValueError(f'`shuffle` must be True, False or "batch"; received {shuffle!r}.')
         source = self._source(x, y, sample_weight, batch_size, shuffle, class_weight)
-        source.orders = self._order_generator
-        feed = Feed(source, steps_per_epoch)
         if shuffle == "batch" and not hasattr(source, "shuffle"):
             raise ValueError(
                 '`shuffle="batch"` needs arrays or a PyDataset, whose batches have numbers; '
                 f"{type(x).__name__} gives them in its own order. Leave it out."
             )
+        source.orders = self._order_generator
+        feed = Feed(source, steps_per_epoch)
         validation = None
         if validation_data is not None:
             size = batch_size if validation_batch_size is None else validation_batch_size
@@ -184,6 +186,7 @@ class Trainer(Steps):
     # ---- evaluate and predict --------------------------------------------------------------------
 
     @one_at_a_time("train")
+    @hinted
     def evaluate(
         self,
         x: Any = None,
@@ -216,8 +219,7 @@ class Trainer(Steps):
             ValueError: Shapes or lengths do not fit, or the model is not compiled.
         """
         self._require_compiled("calling `evaluate()`")
-        if kwargs:
-            raise ValueError(f"Arguments not recognized: {kwargs}")
+        refuse_more(Trainer.evaluate, kwargs)
         feed = Feed(self._source(x, y, sample_weight, batch_size), steps)
         check_endless(feed, "steps")
         callbacks = self._callback_list(
@@ -249,6 +251,7 @@ class Trainer(Steps):
         return values[0] if len(values) == 1 else values
 
     @one_at_a_time("predict")
+    @hinted
     def predict(
         self,
         x: Any,
@@ -316,6 +319,7 @@ class Trainer(Steps):
         return outputs
 
     @one_at_a_time("train")
+    @hinted
     def diagnose(
         self,
         x: Any,
@@ -361,6 +365,7 @@ class Trainer(Steps):
     # ---- single batches --------------------------------------------------------------------------
 
     @one_at_a_time("train")
+    @hinted
     def train_on_batch(
         self,
         x: Any,
@@ -394,6 +399,7 @@ class Trainer(Steps):
         return logs if return_dict else self._in_order(logs)
 
     @one_at_a_time("train")
+    @hinted
     def test_on_batch(
         self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False
     ) -> Any:
@@ -405,6 +411,7 @@ class Trainer(Steps):
         return logs if return_dict else self._in_order(logs)
 
     @one_at_a_time("predict")
+    @hinted
     def predict_on_batch(self, x: Any) -> Any:
         """The outputs for one batch, as NumPy arrays."""
         batch = self._batch(x)
