@@ -48,15 +48,16 @@ def check_labels_of(
         bad &= labels != ignored
     counted = mask() if mask is not None and bad.any() else None
     if counted is not None and np.size(counted) == labels.size:
-        bad &= np.asarray(counted).reshape(labels.shape)
+        counted = np.asarray(counted).reshape(labels.shape)
+        bad &= counted
+        low, high = (f(labels[counted]) if counted.any() else 0 for f in (np.min, np.max))
     if not bad.any():
         return
-    low, high = labels[bad].min(), labels[bad].max()
     first = int(bad.argmax())
     row = first // max(labels[:1].size, 1)
     raise ValueError(
         f"{what} must lie between 0 and {classes - 1} and be whole, because it has {classes} "
-        f"classes; wrong are {low} to {high} (first in row {row}: {labels.reshape(-1)[first]}). "
+        f"classes; y goes from {low} to {high} (first in row {row}: {labels.reshape(-1)[first]}). "
         "Count classes from 0, or give the output more units; for targets that are no classes take "
         "another loss."
     )

@@ -183,13 +183,7 @@ class OrthogonalRegularizer(Regularizer):
 l1, l2, l1_l2, orthogonal_regularizer = L1, L2, L1L2, OrthogonalRegularizer
 
 
-class _Regularizers(Family):
-    def _made(self, kind: type, name: str) -> Any:
-        # Its own defaults are 0, so that L1L2(l2=0.1) is l2 alone: of a name they make nothing.
-        return L1L2(0.01, 0.01) if kind is L1L2 else super()._made(kind, name)
-
-
-_family = _Regularizers(
+_family = Family(
     "regularizer",
     "densa.regularizers",
     {
@@ -203,6 +197,8 @@ _family = _Regularizers(
         "l1l2": L1L2,
         "orthogonal_regularizer": OrthogonalRegularizer,
     },
+    # Its own defaults are 0, so that L1L2(l2=0.1) is l2 alone: of a name they would make nothing.
+    by_name={L1L2: lambda: L1L2(0.01, 0.01)},
 )
 
 
