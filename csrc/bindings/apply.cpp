@@ -141,6 +141,9 @@ void bind_apply(py::module_& m) {
   m.def(
       "enable_grad", [] { return NoGrad(true); }, "Put ops inside `with` on the tape again.");
   m.def("is_grad_enabled", &grad_enabled);
+  m.def("keep_origins", &keep_origins, py::arg("keep"),
+        "Whether this thread's sigmoids and softmaxes remember, off the tape, what they were made "
+        "of; returns what it was.");
   m.def(
       "recording", [] { return current_builder().recording(); },
       "Whether this thread records a Program.");

@@ -418,13 +418,14 @@ void bind_program(py::module_& m) {
       [](const Value& value, const std::string& op) -> Value {
         const auto* symbol = dynamic_cast<const Symbol*>(value.get());
         auto* recorder = dynamic_cast<Recorder*>(&current_builder());
+        if (recorder == nullptr && is_tensor(value.get())) return before(value, op);
         if (symbol == nullptr || recorder == nullptr) return nullptr;
         return before(*recorder, *symbol->program, value, op);
       },
       py::arg("value"), py::arg("op"),
-      "While recording: what `op`, a softmax or an elementwise op, has made `value` of, also "
-      "inside "
-      "of dense and behind casts; None where it has not.");
+      "What `op`, a softmax or an elementwise op, has made a recorded value or a tensor on the "
+      "tape "
+      "of, also inside of dense and behind casts; None where it has not.");
 
   m.def(
       "after_loss_scale_step",

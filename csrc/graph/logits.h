@@ -1,4 +1,4 @@
-// What a recorded softmax or sigmoid was made of, for losses that compute both at once.
+// What a softmax or sigmoid was made of, for losses that compute both at once.
 #pragma once
 #include <string_view>
 
@@ -11,5 +11,8 @@ namespace densa {
 // found behind floating casts, inside a dense op with that activation, and, of elementwise ops,
 // behind reshapes. Records what is needed to form x.
 Value before(Recorder& recorder, const Program& program, const Value& value, std::string_view op);
+
+// The same of a tensor on the tape, computed at once; null also where memory was written since.
+Value before(const Value& tensor, std::string_view op);
 
 }  // namespace densa

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <atomic>
 #include <queue>
+#include <string_view>
 #include <unordered_map>
+#include <utility>
 
 #include "tensor/builder.h"
 #include "tensor/variable.h"
@@ -12,12 +14,14 @@ namespace densa {
 namespace {
 
 thread_local bool tape_on = true;
+thread_local bool origins_kept = false;
 std::atomic<std::uint64_t> next_order{0};
 
 }  // namespace
 
 bool grad_enabled() { return tape_on; }
 void set_grad_enabled(bool enabled) { tape_on = enabled; }
+bool keep_origins(bool keep) { return std::exchange(origins_kept, keep); }
 
 // ---- entries --------------------------------------------------------------------------------
 
@@ -53,19 +57,34 @@ TapeEntry::~TapeEntry() {
   dying = nullptr;
 }
 
+namespace {
+
+bool looked_behind(const Op& op, const Attrs& attrs) {
+  const std::string_view name = op.name;
+  return name == "sigmoid" || name == "softmax" || name == "cast" || name == "reshape" ||
+         (name == "dense" && attrs.get_string("activation", "") == "sigmoid");
+}
+
+}  // namespace
+
 void record(const Op& op, std::span<const Value> in, const Attrs& attrs,
             std::span<const Value> out) {
-  if (!tape_on || op.grad == nullptr) return;
-  const bool wanted = std::any_of(in.begin(), in.end(), [](const Value& value) {
-    return static_cast<const TensorNode&>(*value).requires_grad;
-  });
-  if (!wanted) return;
+  if (op.grad == nullptr) return;
+  const bool wanted = tape_on && std::any_of(in.begin(), in.end(), [](const Value& value) {
+                        return static_cast<const TensorNode&>(*value).requires_grad;
+                      });
+  const bool origin = !wanted && origins_kept && looked_behind(op, attrs);
+  if (!wanted && !origin) return;
   auto entry = std::make_shared<TapeEntry>(op, attrs, in);
   entry->out.reserve(out.size());
   for (std::size_t i = 0; i < out.size(); ++i) {
     auto& tensor = static_cast<TensorNode&>(*out[i]);
     entry->out.push_back({tensor.type, tensor.storage, tensor.offset_bytes, tensor.strides,
                           tensor.storage->version()});
+    if (origin) {
+      tensor.origin = entry;
+      continue;
+    }
     if (!is_floating(tensor.type.dtype)) continue;
     tensor.requires_grad = true;
     tensor.tape = entry;

@@ -46,6 +46,10 @@ class GradMode {
   bool before_;
 };
 
+// Whether this thread's results of ops that losses look behind (graph/logits.h) remember, off the
+// tape, what made them; returns what it was. They keep their inputs alive.
+bool keep_origins(bool keep);
+
 // Links `out` to a new entry when the tape is on and an input requires a gradient.
 void record(const Op& op, std::span<const Value> in, const Attrs& attrs,
             std::span<const Value> out);

@@ -21,6 +21,8 @@ struct TensorNode final : ValueNode {
   bool requires_grad = false;
   std::shared_ptr<TapeEntry> tape;  // the op that made it; null for leaves and detached values
   int tape_output = 0;
+  // What made it where the tape is off, if that is kept (keep_origins); no gradient goes through.
+  std::shared_ptr<TapeEntry> origin;
   Value grad;                        // leaves only: what backward() added up
   std::weak_ptr<Variable> variable;  // the leaf of a variable hands its gradient on
 

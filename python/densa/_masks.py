@@ -10,6 +10,7 @@ from __future__ import annotations
 import weakref
 from typing import Any
 
+from densa import _core
 from densa.utils import tree
 
 # A tensor's address to the mask; the reference takes the entry out when the tensor goes.
@@ -46,3 +47,16 @@ def carried(x: Any, made: Any) -> Any:
     if _known and made is not x and (mask := get_mask(x)) is not None:
         set_mask(made, mask)
     return made
+
+
+def _put_mask(x: Any, mask: Any) -> None:
+    if mask is None:
+        _known.pop(id(x), None)
+    else:
+        set_mask(x, mask)
+
+
+# As in Keras, for layers, losses and metrics of one's own.
+_core.Tensor._keras_mask = property(  # type: ignore[method-assign, assignment]
+    get_mask, _put_mask, doc="The mask, True where a place counts; None where all of it does."
+)

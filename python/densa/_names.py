@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TypeVar
 
 # What Keras 2 and PyTorch call arguments of Keras 3.
 _ELSEWHERE = {
@@ -35,6 +36,64 @@ def nearest(name: str, known: Iterable[str]) -> str:
     cutoff = 0.6 if len(wanted) > 2 else 0.5  # one letter of two may be wrong
     close = difflib.get_close_matches(wanted, folded, n=1, cutoff=cutoff)
     return f" Did you mean {folded[close[0]]!r}?" if close else ""
+
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def misspelt(function: Callable[..., Any], kwargs: Mapping[str, Any], error: TypeError) -> None:
+    """Raise what a call said of an argument that the function has not, with the nearest name.
+
+    Args:
+        function: what was called.
+        kwargs: the keyword arguments of the call.
+        error: what the call raised; nothing happens where it comes from inside of the function.
+
+    Raises:
+        TypeError: an argument is not known.
+    """
+    trace = error.__traceback__
+    if not kwargs or trace is None or trace.tb_next is not None:
+        return
+    parameters = inspect.signature(function).parameters
+    if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+        return
+    for name in kwargs:
+        if name not in parameters:
+            known = [known for known in parameters if known != "self"]
+            raise TypeError(
+                f"{function.__name__}() got an unexpected keyword argument {name!r}."
+                f"{nearest(name, known) or f' It takes {known}.'}"
+            ) from None
+
+
+def refuse_more(function: Callable[..., Any], kwargs: Mapping[str, Any]) -> None:
+    """Refuse what is left in the `**kwargs` of a function, with the nearest name.
+
+    Raises:
+        ValueError: something is left.
+    """
+    for name in kwargs:
+        known = [p for p in inspect.signature(function).parameters if p not in ("self", "kwargs")]
+        raise ValueError(
+            f"{function.__name__}() does not know the argument {name!r}."
+            f"{nearest(name, known) or f' It takes {known}.'}"
+        )
+
+
+def hinted(function: Callable[P, R]) -> Callable[P, R]:
+    """Have a misspelt keyword argument of a function or method refused with the nearest name."""
+
+    @functools.wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return function(*args, **kwargs)
+        except TypeError as error:
+            misspelt(function, kwargs, error)
+            raise
+
+    return call
 
 
 def suggesting(module: str) -> Callable[[str], NoReturn]:

@@ -15,6 +15,8 @@ import numpy as np
 
 import densa._operators  # noqa: F401 - gives Tensor its operators
 from densa import _core, config
+from densa._masks import set_mask
+from densa._names import misspelt
 from densa._scope import auto_name, name_scope, symbolic_scope
 from densa.utils import tree
 
@@ -76,6 +78,7 @@ class KerasTensor:
         self.name = name or auto_name("keras_tensor")
         self.record_history = record_history
         self._keras_history: tuple[Operation, int, int] | None = None
+        self._keras_mask: Any = None  # symbolic, as layers make it
 
     @property
     def shape(self) -> Shape:
@@ -122,7 +125,7 @@ class KerasTensor:
     __int__ = __index__ = __float__
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_keras_history": None}
+        return {**self.__dict__, "_keras_history": None, "_keras_mask": None}
 
     def __repr__(self) -> str:
         return f"<KerasTensor shape={self.shape}, dtype={self.dtype}, name={self.name}>"
@@ -341,7 +344,11 @@ def op(function: Callable[P, R]) -> Callable[P, R]:
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
         if any_symbolic(args) or (kwargs and any_symbolic(kwargs.values())):
             return cast(R, OpCall(function)(*args, **kwargs))
-        return function(*args, **kwargs)
+        try:
+            return function(*args, **kwargs)
+        except TypeError as error:
+            misspelt(function, kwargs, error)
+            raise
 
     function._recording = wrapper  # type: ignore[attr-defined]
     if function.__module__.split(".")[0] == "densa":
@@ -415,6 +422,9 @@ def infer_outputs(
                 return x
             if id(x) not in values:
                 values[id(x)] = trial_array(x.shape, x.dtype, size)
+                if x._keras_mask is not None:  # everything counts, and `call` is given a mask
+                    kept = trial_array(x._keras_mask.shape, "bool", size)
+                    set_mask(values[id(x)], _core.apply("logical_not", kept))
             return values[id(x)]
 
         with symbolic_scope(), _core.no_grad():

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from densa import _core, config
-from densa._names import suggesting
+from densa._names import hinted, suggesting
 from densa._symbolic import op
 from densa.ops.activation import glu as glu
 from densa.ops.activation import log_softmax as _log_softmax
@@ -518,6 +518,7 @@ def fused_name(activation: Callable[..., Any] | None) -> str | None:
         return None
 
 
+@hinted
 def serialize(activation: Any) -> Any:
     """Return the name of an activation, or plain data for one of the user's.
 
@@ -531,6 +532,7 @@ def serialize(activation: Any) -> Any:
     return _family.serialize(activation)
 
 
+@hinted
 def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
     """Return the activation for a name or for `serialize`'s answer.
 
@@ -548,6 +550,7 @@ def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) ->
     return _family.deserialize(config, custom_objects)
 
 
+@hinted
 def get(identifier: Any) -> Callable[..., Any]:
     """Return an activation for a name, a config, a function, a layer or None (linear).
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from densa._names import Named, suggesting
+from densa._names import Named, hinted, suggesting
 
 _FLOATS = ("float32", "float64")
 _MIXED = {"mixed_bfloat16": "bfloat16", "mixed_float16": "float16"}
@@ -23,6 +23,7 @@ def floatx() -> str:
     return _floatx
 
 
+@hinted
 def set_floatx(value: str) -> None:
     """Set the default float type of layers, variables and Python floats.
 
@@ -55,6 +56,7 @@ def epsilon() -> float:
     return _epsilon
 
 
+@hinted
 def set_epsilon(value: float) -> None:
     """Set the small number that losses and metrics add against division by zero.
 

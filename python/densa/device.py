@@ -9,6 +9,7 @@ from types import ModuleType
 from typing import Any
 
 from densa import __version__, _core
+from densa._names import hinted
 
 
 def _cuda() -> ModuleType:
@@ -44,6 +45,7 @@ def load_backend() -> None:
     _core.set_backend(module.backend())
 
 
+@hinted
 def set_device(device: str) -> None:
     """Sets where new tensors and variables go.
 

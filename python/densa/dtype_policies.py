@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from densa._names import suggesting
+from densa._names import hinted, suggesting
 from densa.config import DTypePolicy, get_policy
 
 __all__ = ["DTypePolicy", "deserialize", "get", "serialize"]
 
 
+@hinted
 def serialize(dtype_policy: DTypePolicy) -> dict[str, Any]:
     """Return plain data for a policy.
 
@@ -26,6 +27,7 @@ def serialize(dtype_policy: DTypePolicy) -> dict[str, Any]:
     return data
 
 
+@hinted
 def deserialize(config: Any, custom_objects: Any = None) -> DTypePolicy:
     """Return the policy of `serialize`'s answer.
 
@@ -43,6 +45,7 @@ def deserialize(config: Any, custom_objects: Any = None) -> DTypePolicy:
     return get_policy(config)
 
 
+@hinted
 def get(identifier: Any) -> DTypePolicy:
     """Return the policy of a name, a type, a policy or its configuration; None is the global one.
 

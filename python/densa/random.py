@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from densa import _core, config
-from densa._names import suggesting
+from densa._names import hinted, suggesting
 from densa._numbers import finite_number
 from densa._philox import Philox
 from densa._scope import call_context
@@ -263,6 +263,7 @@ def _check(function: str, least: float = -math.inf, **given: Any) -> None:
             finite_number(f"random.{function}: {name}", value, least)
 
 
+@hinted
 def normal(
     shape: Any, mean: float = 0.0, stddev: float = 1.0, dtype: Any = None, seed: Any = None
 ) -> Any:
@@ -291,6 +292,7 @@ def normal(
     return _tensor(mean + stddev * draw, shape, dtype)
 
 
+@hinted
 def truncated_normal(
     shape: Any, mean: float = 0.0, stddev: float = 1.0, dtype: Any = None, seed: Any = None
 ) -> Any:
@@ -309,6 +311,7 @@ def truncated_normal(
     return _tensor(mean + stddev * draw, shape, dtype)
 
 
+@hinted
 def uniform(
     shape: Any, minval: float = 0.0, maxval: float = 1.0, dtype: Any = None, seed: Any = None
 ) -> Any:
@@ -338,6 +341,7 @@ def uniform(
     return _tensor(minval + (maxval - minval) * draw, shape, dtype)
 
 
+@hinted
 def randint(shape: Any, minval: int, maxval: int, dtype: Any = "int32", seed: Any = None) -> Any:
     """Draw integers from minval to maxval - 1.
 
@@ -387,6 +391,7 @@ def _for_each(function: str, name: str, array: Any, shape: Any) -> Any:
         ) from None
 
 
+@hinted
 def gamma(shape: Any, alpha: Any, dtype: Any = None, seed: Any = None) -> Any:
     """Draw from a gamma distribution of scale 1: a density of x^(alpha - 1)·e^(-x) / Γ(alpha).
 
@@ -411,6 +416,7 @@ def gamma(shape: Any, alpha: Any, dtype: Any = None, seed: Any = None) -> Any:
     return _tensor(np.exp(draw), shape, dtype)
 
 
+@hinted
 def beta(shape: Any, alpha: Any, beta: Any, dtype: Any = None, seed: Any = None) -> Any:
     """Draw from a beta distribution: a density in proportion to x^(alpha - 1)·(1 - x)^(beta - 1).
 
@@ -438,6 +444,7 @@ def beta(shape: Any, alpha: Any, beta: Any, dtype: Any = None, seed: Any = None)
     return _tensor(_source(seed).beta(a, b), shape, dtype)
 
 
+@hinted
 def binomial(
     shape: Any, counts: Any, probabilities: Any, dtype: Any = None, seed: Any = None
 ) -> Any:
@@ -474,6 +481,7 @@ def binomial(
     return _tensor(_source(seed).binomial(n, p), shape, dtype)
 
 
+@hinted
 def categorical(logits: Any, num_samples: int, dtype: Any = "int32", seed: Any = None) -> Any:
     """Draw class numbers with the probabilities softmax(logits).
 
@@ -502,6 +510,7 @@ def categorical(logits: Any, num_samples: int, dtype: Any = "int32", seed: Any =
     return _tensor(np.minimum(picks, z.shape[1] - 1), shape, dtype)
 
 
+@hinted
 def shuffle(x: Any, axis: int = 0, seed: Any = None) -> Any:
     """Return x with its slices along an axis in random order.
 
@@ -543,6 +552,7 @@ def _ones(inputs: Any, noise_shape: Any) -> Any:
     return _core.apply("add", _core.apply("multiply", part, 0.0), 1.0)
 
 
+@hinted
 def dropout(inputs: Any, rate: float, noise_shape: Any = None, seed: Any = None) -> Any:
     """Set a share of the entries to zero and scale the others by 1 / (1 - rate).
 

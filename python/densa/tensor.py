@@ -10,6 +10,7 @@ import numpy as np
 
 from densa import _core, _operators, device
 from densa._core import Tensor, apply, enable_grad, no_grad
+from densa._names import hinted
 
 __all__ = [
     "Tensor",
@@ -132,6 +133,7 @@ def from_dlpack(x: Any) -> Tensor:
 # ---- gradients of functions ----------------------------------------------------------------------
 
 
+@hinted
 def value_and_grad(
     fn: Callable[..., Any], argnums: int | tuple[int, ...] = 0, *, has_aux: bool = False
 ) -> Callable[..., Any]:

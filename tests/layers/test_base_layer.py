@@ -368,6 +368,12 @@ def test_regularizers():
     for name in ("l1", "l2", "l1_l2", "orthogonal_regularizer"):
         regularizer = r.get(name)
         assert r.deserialize(r.serialize(regularizer)).get_config() == regularizer.get_config()
+    # As Keras documents it; L1L2() itself penalises nothing, so that L1L2(l2=0.1) is l2 alone.
+    both = {"l1": 0.01, "l2": 0.01}
+    for named in ("l1_l2", "L1L2", "l1l2", r.L1L2):
+        assert L.Dense(2, kernel_regularizer=named).kernel_regularizer.get_config() == both
+    assert r.L1L2().get_config() == {"l1": 0.0, "l2": 0.0}
+    assert r.get({"class_name": "L1L2", "config": {"l2": 0.5}}).get_config() == {"l1": 0, "l2": 0.5}
     with pytest.raises(ValueError, match="non-negative"):
         r.L2(-1.0)
     with pytest.raises(ValueError, match="non-negative"):

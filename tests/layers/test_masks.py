@@ -1,5 +1,6 @@
 """Masks: made, handed on, merged, and left out of losses, metrics and moments."""
 
+import gc
 import warnings
 
 import numpy as np
@@ -42,6 +43,7 @@ def test_masking_and_embedding_make_masks():
 
 
 def test_masks_live_as_long_as_their_tensors():
+    gc.collect()  # those of other tests that lie in circles
     out = masked()
     assert any_known()
     del out
@@ -236,3 +238,69 @@ def test_files_copies_and_frozen_networks(tmp_path):
     np.testing.assert_allclose(model.freeze()(X), model(X), rtol=1e-5, atol=1e-6)
     inner = functional()
     np.testing.assert_array_equal(mask_of(inner(X, mask=KEPT)), KEPT)
+
+
+class Weighed(layers.Layer):
+    """Needs a mask already when a model is built."""
+
+    supports_masking = True
+
+    def call(self, inputs, mask=None):
+        return inputs * densa.ops.expand_dims(densa.ops.cast(mask, "float32"), -1)
+
+
+def test_symbolic_tensors_carry_masks():
+    inputs = densa.Input((4, 3))
+    x = layers.Masking()(inputs)
+    assert inputs._keras_mask is None
+    assert x._keras_mask.shape == (None, 4)
+    assert x._keras_mask.dtype == "bool"
+    assert layers.Dense(2)(x)._keras_mask is x._keras_mask
+    assert layers.Flatten()(x)._keras_mask is None
+    assert layers.Dense(2)(inputs)._keras_mask is None
+    sides = layers.Concatenate(axis=1)([x, inputs])
+    assert sides._keras_mask.shape == (None, 8)
+    model = densa.Model(inputs, [x._keras_mask, sides._keras_mask])
+    first, second = model.predict(X, verbose=0)
+    np.testing.assert_array_equal(first, KEPT)
+    np.testing.assert_array_equal(second, np.hstack([KEPT, np.ones_like(KEPT)]))
+
+
+def test_a_mask_computed_in_a_graph_is_one_of_its_values(tmp_path):
+    inputs = densa.Input((4, 3))
+    mask = layers.Masking().compute_mask(inputs)
+    out = layers.BatchNormalization()(inputs, mask=mask)
+    model = densa.Model(inputs, layers.Dense(2)(out))
+    np.testing.assert_array_equal(mask_of(model(X)), KEPT)
+    model.save(tmp_path / "m.densa")
+    again = densa.models.load_model(tmp_path / "m.densa")
+    np.testing.assert_array_equal(mask_of(again(X)), KEPT)
+    np.testing.assert_allclose(again.freeze()(X), model(X), rtol=1e-5, atol=1e-6)
+
+
+def test_layers_that_need_a_mask_are_built_with_one():
+    inner = densa.Sequential([densa.Input((4, 3)), layers.Masking(), layers.Dense(3)])
+
+    class Sub(densa.Model):
+        def __init__(self):
+            super().__init__()
+            self.dense = layers.Dense(3)
+
+        def call(self, x):
+            return self.dense(x)
+
+    for make in (lambda x: layers.Masking()(x), inner, lambda x: Sub()(layers.Masking()(x))):
+        inputs = densa.Input((4, 3))
+        h = make(inputs)
+        assert h._keras_mask.shape == (None, 4)
+        model = densa.Model(inputs, Weighed()(h))
+        kept = np.broadcast_to(KEPT[..., None], (5, 4, 3))
+        assert not model.predict(X, verbose=0)[~kept].any()
+
+
+def test_the_mask_of_a_tensor_can_be_read_and_set():
+    out = masked()
+    np.testing.assert_array_equal(out._keras_mask.numpy(), KEPT)
+    out._keras_mask = None
+    assert get_mask(out) is None
+    assert layers.Dense(1)(X)._keras_mask is None

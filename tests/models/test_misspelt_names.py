@@ -4,6 +4,7 @@ import copy
 import importlib
 import pickle
 
+import numpy as np
 import pytest
 
 import densa
@@ -79,3 +80,65 @@ def test_objects_with_the_check_are_copied_and_pickled():
     huber = densa.losses.Huber(delta=2.0)
     for again in (copy.deepcopy(huber), pickle.loads(pickle.dumps(huber))):
         assert again.get_config() == huber.get_config()
+
+
+def trained():
+    model = densa.Sequential([densa.Input((2,)), L.Dense(1)])
+    model.compile("sgd", "mse")
+    return model
+
+
+X, Y = np.ones((4, 2), "f4"), np.ones((4, 1), "f4")
+
+
+@pytest.mark.parametrize(
+    ("call", "wrong", "right"),
+    [
+        (lambda m: m.fit(X, Y, epoch=3), "epoch", "epochs"),
+        (lambda m: m.compile(optimiser="sgd"), "optimiser", "optimizer"),
+        (lambda m: m.evaluate(X, Y, batchsize=2), "batchsize", "batch_size"),
+        (lambda m: m.predict(X, batch_sise=2), "batch_sise", "batch_size"),
+        (lambda m: m.train_on_batch(X, Y, sample_weights=1), "sample_weights", "sample_weight"),
+        (lambda m: m.diagnose(X, Y, step=1), "step", "steps"),
+        (lambda m: m.freeze(calibrate=X), "calibrate", "calibration"),
+        (lambda m: m.save("m.densa", over_write=1), "over_write", "overwrite"),
+        (lambda m: m.load_weights("m", skip_mismatches=1), "skip_mismatches", "skip_mismatch"),
+        (lambda m: m.get_layer(indx=0), "indx", "index"),
+        (lambda m: m.summary(linelength=9), "linelength", "line_length"),
+        (lambda m: m(X, trainign=True), "trainign", "training"),
+        (lambda m: m.layers[0](X, trainign=True), "trainign", "training"),
+        (lambda m: m.layers[0].add_weight(shap=(2,)), "shap", "shape"),
+        (lambda m: m.optimizer.apply([], trainable_variable=[]), "trainable_v", "trainable_v"),
+        (lambda m: densa.Input(shap=(2,)), "shap", "shape"),
+        (lambda m: densa.models.clone_model(m, clone_fnction=1), "clone_fnction", "clone_function"),
+        (
+            lambda m: densa.models.load_model("m", custom_object=1),
+            "custom_object",
+            "custom_objects",
+        ),
+        (lambda m: densa.utils.plot_model(m, to_fil="m.svg"), "to_fil", "to_file"),
+        (lambda m: densa.utils.to_categorical([1], num_class=2), "num_class", "num_classes"),
+        (lambda m: densa.ops.sum(X, axes=1), "axes", "axis"),
+        (lambda m: densa.ops.zeros((2,), dtyp="int32"), "dtyp", "dtype"),
+        (lambda m: densa.activations.softmax(X, axs=1), "axs", "axis"),
+        (lambda m: densa.losses.huber(X, X, delt=1), "delt", "delta"),
+        (lambda m: densa.losses.Huber()(X, X, sample_weights=1), "sample_weights", "sample_weight"),
+        (lambda m: densa.metrics.Mean().update_state(1, sample_weigth=1), "sample_w", "sample_w"),
+        (lambda m: densa.random.normal((2,), std=1), "std", "stddev"),
+    ],
+)
+def test_a_misspelt_argument_of_a_method_or_function(call, wrong, right):
+    with pytest.raises((TypeError, ValueError), match=f"'{wrong}.*Did you mean '{right}"):
+        call(trained())
+
+
+def test_errors_inside_of_a_function_stay_what_they_are():
+    class Own(L.Layer):
+        def call(self, inputs, scale=1.0):
+            return inputs * self.helper(scal=scale)
+
+        def helper(self, scale):
+            return scale
+
+    with pytest.raises(TypeError, match=r"helper\(\) got an unexpected keyword argument 'scal'$"):
+        Own()(X, scale=2.0)

@@ -71,6 +71,8 @@ CASES = [
     ("cumsum", (X,), {}, np.cumsum(X)),
     ("cumprod", (X,), {"axis": 0}, np.cumprod(X, 0)),
     ("diff", (X,), {"n": 2}, np.diff(X, n=2)),
+    ("diff", (X > 0,), {}, np.diff(X > 0)),
+    ("diff", (X > 0,), {"n": 2}, np.diff(X > 0, n=2)),
     ("trapezoid", (X,), {"dx": 0.5}, (X[:, 1:] + X[:, :-1]).sum(1) * 0.25),
     ("trapezoid", (X, np.array([0.0, 1.0, 3.0, 4.0], "f4")), {},
      ((X[:, 1:] + X[:, :-1]) / 2 * [1.0, 2.0, 1.0]).sum(1)),

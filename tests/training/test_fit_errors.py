@@ -122,6 +122,11 @@ def test_arguments_out_of_range_are_refused_where_they_are_given(tmp_path):
     model.compile("sgd", "mse")
     with pytest.raises(ValueError, match="shuffle"):
         model.fit(np.ones((4, 2)), np.ones((4, 1)), shuffle="nonsense", verbose=0)
+    with pytest.raises(ValueError, match="`shuffle` must be True, False.*received 5"):
+        model.fit(np.ones((4, 2)), np.ones((4, 1)), shuffle=5, verbose=0)
+    stream = iter([(np.ones((4, 2)), np.ones((4, 1)))])
+    with pytest.raises(ValueError, match='"batch"` needs arrays or a PyDataset.*Leave it out'):
+        model.fit(stream, shuffle="batch", verbose=0)
     with pytest.raises(ValueError, match="momentum"):
         densa.layers.BatchNormalization(momentum=2.0)
     with pytest.raises(ValueError, match="epsilon"):

@@ -1,4 +1,4 @@
-"""Cross-entropies behind a sigmoid or softmax: a recorded step takes them from the logits."""
+"""Cross-entropies behind a sigmoid or softmax: steps take them from the logits."""
 
 import numpy as np
 import pytest
@@ -66,22 +66,25 @@ CASES = [(name, head) for name in LOSSES for head in (argument, own_layer, resha
 CASES.remove(("focal of classes", reshaped))  # the classes would lie along another axis
 
 
+@pytest.mark.parametrize("eagerly", [False, True], ids=["plan", "eager"])
 @pytest.mark.parametrize(("name", "head"), CASES)
-def test_loss_and_gradient(name, head):
+def test_loss_and_gradient(name, head, eagerly):
     activation, loss, reference = LOSSES[name]
     targets = CLASSES if activation == "softmax" else LABELS
     model = densa.Sequential([densa.Input((3,)), *head(activation)])
     model.layers[0].bias.assign(LOGITS)
-    model.compile(densa.optimizers.SGD(1.0), loss)
+    model.compile(densa.optimizers.SGD(1.0), loss, run_eagerly=eagerly)
     x = np.zeros((6, 3), "f4")  # the logits are the biases
+    evaluated = model.evaluate(x, targets, sample_weight=WEIGHTS, batch_size=6, verbose=0)
     found = model.fit(x, targets, sample_weight=WEIGHTS, batch_size=6, verbose=0).history["loss"]
-    assert "off the fast path" not in model.explain_plan()
+    assert eagerly or "off the fast path" not in model.explain_plan()
 
     def total(z):
         return float((reference(z, targets.astype("f8")) * WEIGHTS).mean())
 
     rough = head is in_16_bits
     np.testing.assert_allclose(found[0], total(LOGITS), rtol=1e-2 if rough else 1e-5)
+    np.testing.assert_allclose(evaluated, found[0], rtol=1e-5)
     step = 1e-5 * np.eye(4)
     slope = [(total(LOGITS + d) - total(LOGITS - d)) / 2e-5 for d in step]
     got = LOGITS - model.layers[0].bias.numpy()
@@ -109,3 +112,42 @@ def test_classes_along_another_axis_are_not_taken_from_the_logits():
         model.compile("sgd", "categorical_crossentropy", run_eagerly=eagerly)
         found.append(model.evaluate(x, y, verbose=0))
     assert found[0] == pytest.approx(found[1], rel=1e-5)
+
+
+@pytest.mark.parametrize(("activation", "loss"), [("sigmoid", "binary"), ("softmax", "sparse")])
+def test_own_steps_and_the_tape_alone(activation, loss):
+    """Through ops and activations, of any tensor that the tape has."""
+    logits = np.array([[-120.0, 60.0]], "f4")
+    y = np.array([[1.0, 0.0]]) if loss == "binary" else np.array([0])
+    made = {"binary": losses.BinaryCrossentropy(), "sparse": losses.SparseCategoricalCrossentropy()}
+    for module in (densa.ops, densa.activations):
+
+        def run(z, module=module):
+            return made[loss](y, getattr(module, activation)(z))
+
+        value, slope = densa.value_and_grad(run)(logits)
+        assert float(value) == pytest.approx(90.0 if loss == "binary" else 180.0)
+        np.testing.assert_allclose(slope, [[-0.5, 0.5]] if loss == "binary" else [[-1.0, 1.0]])
+
+
+def test_what_was_written_since_is_not_looked_behind():
+    x = densa.ops.convert_to_tensor(np.array([[90.0]], "f4"))
+    p = layers.Dense(1, "sigmoid", kernel_initializer="ones")(x)
+    loss = losses.BinaryCrossentropy()
+    assert float(loss([[0.0]], p)) == 90.0
+    x[...] = 0.0
+    assert 15.0 < float(loss([[0.0]], p)) < 17.0  # clipped by epsilon
+
+
+def test_off_the_tape_nothing_is_kept():
+    z = densa.ops.convert_to_tensor(np.array([[90.0]], "f4"))
+    p = densa.ops.sigmoid(z)
+    assert densa._core.before(p, "sigmoid") is None
+    assert not densa._core.keep_origins(True)
+    try:
+        p = densa.ops.sigmoid(z)
+    finally:
+        assert densa._core.keep_origins(False)
+    assert float(densa._core.before(p, "sigmoid")) == 90.0
+    assert not p.requires_grad
+    assert p.is_leaf

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from densa import _core, config
-from densa._names import Named, suggesting
+from densa._names import Named, hinted, suggesting
 from densa._numbers import check_axis, check_real_number
 from densa.saving.registry import Family
 
@@ -194,6 +194,7 @@ _family = Family(
 )
 
 
+@hinted
 def serialize(constraint: Any) -> Any:
     """Return plain data for a constraint.
 
@@ -204,6 +205,7 @@ def serialize(constraint: Any) -> Any:
     return _family.serialize(constraint)
 
 
+@hinted
 def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
     """Make a constraint from its name or from `serialize`'s answer.
 
@@ -214,6 +216,7 @@ def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) ->
     return _family.deserialize(config, custom_objects)
 
 
+@hinted
 def get(identifier: Any) -> Any:
     """Return a constraint for a name, config, function or instance; None stays None.
 

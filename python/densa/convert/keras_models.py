@@ -14,12 +14,14 @@ from typing import Any
 import numpy as np
 
 from densa import ops
+from densa._names import hinted
 from densa._symbolic import get_item
 from densa.layers import Normalization
 from densa.models import Model, Sequential
 from densa.saving.serialization import find_class
 
 
+@hinted
 def from_keras(model: Any) -> Model:
     """Return a Sequential or functional model of Keras 3 as a densa model with the same weights.
 

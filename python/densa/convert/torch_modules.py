@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from densa import layers
+from densa._names import hinted
 from densa._symbolic import KerasTensor
 from densa.convert.torch_functions import FUNCTIONS
 from densa.convert.torch_layers import LAYERS, first_input
@@ -19,6 +20,7 @@ from densa.convert.tracing import Refusal, Traced
 from densa.models import Model
 
 
+@hinted
 def from_torch(module: Any, input_shape: Any = None, *, dtype: Any = None) -> Model:
     """Return a feed-forward torch.nn.Module as a densa model with the same weights.
 

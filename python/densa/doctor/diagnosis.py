@@ -63,7 +63,7 @@ def _ask_loss(model: Any, batch: Batch) -> None:
 
     if type(model).train_step is Model.train_step:
         x, y, sample_weight = batch
-        check_labels(model, y)
+        check_labels(model, y, x=x)
         y_pred = model(x, training=False)
         model.compute_loss(x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=False)
 

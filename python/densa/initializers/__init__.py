@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from densa._names import suggesting
+from densa._names import hinted, suggesting
 from densa._scope import to_snake_case
 from densa.initializers.constant_initializers import Constant, Identity, Ones, Zeros
 from densa.initializers.initializer import Initializer
@@ -63,6 +63,7 @@ he_normal, he_uniform = HeNormal, HeUniform
 lecun_normal, lecun_uniform = LecunNormal, LecunUniform
 
 
+@hinted
 def serialize(initializer: Any) -> Any:
     """Return plain data for an initializer.
 
@@ -76,6 +77,7 @@ def serialize(initializer: Any) -> Any:
     return _family.serialize(initializer)
 
 
+@hinted
 def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
     """Make an initializer from its name or from `serialize`'s answer.
 
@@ -96,6 +98,7 @@ def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) ->
     return _family.deserialize(config, custom_objects)
 
 
+@hinted
 def get(identifier: Any) -> Any:
     """Return an initializer for a name, config, array, function or instance.
 
@@ -122,6 +125,7 @@ _HE = frozenset(
 )
 
 
+@hinted
 def for_activation(activation: Any) -> Initializer:
     """Return the initializer that fits an activation: what `kernel_initializer="auto"` means.
 

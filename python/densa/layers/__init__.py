@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from densa._names import suggesting
+from densa._names import hinted, suggesting
 from densa.layers.activation import Activation
 from densa.layers.activity_regularization import ActivityRegularization
 from densa.layers.add import Add, add
@@ -79,6 +79,7 @@ GlobalAvgPool1D, GlobalMaxPool1D = GlobalAveragePooling1D, GlobalMaxPooling1D
 GlobalAvgPool2D, GlobalMaxPool2D = GlobalAveragePooling2D, GlobalMaxPooling2D
 
 
+@hinted
 def serialize(layer: Layer) -> Any:
     """Return plain data for a layer.
 
@@ -92,6 +93,7 @@ def serialize(layer: Layer) -> Any:
     return serialize_keras_object(layer)
 
 
+@hinted
 def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
     """Make a layer from `serialize`'s answer.
 

@@ -9,6 +9,7 @@ from typing import Any
 from densa import _core
 from densa._masks import any_known, get_mask, masks_of, set_mask
 from densa._scope import in_symbolic_scope
+from densa._symbolic import is_keras_tensor
 from densa.utils import tree
 
 
@@ -61,6 +62,22 @@ class Masks:
                 if found is not None:
                     kwargs = {**kwargs, argument: found}
         return masks_of(first) if given is None else given, kwargs
+
+    def _hand_on_symbols(self, inputs: Any, outputs: Any, given: Any) -> None:
+        """Give symbolic outputs their masks, which are symbolic too."""
+        masks = given
+        if masks is None:
+            masks = tree.map_structure(lambda x: getattr(x, "_keras_mask", None), inputs)
+            if all(mask is None for mask in tree.flatten(masks)):
+                masks = None
+        if not self.supports_masking or (masks is None and not self._makes_masks):
+            return
+        found = self.compute_mask(inputs, masks)
+        if found is None:
+            return
+        for x, mask in zip(tree.flatten(outputs), tree.flatten(found), strict=False):
+            if is_keras_tensor(x) and is_keras_tensor(mask) and x._keras_mask is None:
+                x._keras_mask = mask
 
     def _hand_on_masks(self, inputs: Any, outputs: Any, masks: Any) -> None:
         """Give the outputs their masks, unless `call` has done so."""

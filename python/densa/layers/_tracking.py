@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from densa import _core, config, constraints, initializers, regularizers
+from densa._names import hinted
 from densa._scope import in_symbolic_scope
 from densa.random import SeedGenerator
 from densa.utils import tree
@@ -57,6 +58,7 @@ class Tracked:
     # ---- variables -------------------------------------------------------------------------------
 
     @_name_by_keyword
+    @hinted
     def add_weight(
         self,
         shape: Any = None,

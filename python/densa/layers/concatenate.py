@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from densa import _core, ops
 from densa._numbers import check_axis
-from densa.layers.merge import Merge, check_masks, to_rank
+from densa.layers.merge import Merge, check_masks, mask_of_rank
 
 
 class Concatenate(Merge):
@@ -53,9 +53,9 @@ class Concatenate(Merge):
         for x, mask in zip(inputs, previous_mask, strict=True):
             kept = ops.ones_like(x[..., 0], dtype="bool")
             if mask is not None:
-                kept = _core.apply("logical_and", kept, to_rank(mask, rank - 1))
+                kept = ops.logical_and(kept, mask_of_rank(mask, rank - 1))
             masks.append(kept)
-        return _core.apply("concatenate", *masks, axis=axis)
+        return ops.concatenate(masks, axis=axis)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         self._check(input_shape)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from densa import _core, constraints, initializers, regularizers
+from densa import _core, constraints, initializers, ops, regularizers
 from densa._numbers import whole_number
 from densa._symbolic import KerasTensor
 from densa.layers._helpers import as_float
@@ -77,7 +77,7 @@ class Embedding(Layer):
         return as_float(_core.apply("embedding", self.embeddings, ids), self.compute_dtype)
 
     def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
-        return _core.apply("not_equal", inputs, 0) if self.mask_zero else None
+        return ops.not_equal(inputs, 0) if self.mask_zero else None
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return (*input_shape, self.output_dim)

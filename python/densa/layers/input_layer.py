@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from densa import config
+from densa._names import hinted
 from densa._symbolic import KerasTensor, Node, standardize_shape
 from densa.layers.layer import Layer
 
@@ -105,6 +106,7 @@ class InputLayer(Layer):
         return out
 
 
+@hinted
 def Input(  # Keras' name
     shape: Any = None,
     batch_size: int | None = None,

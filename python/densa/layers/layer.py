@@ -13,7 +13,7 @@ import numpy as np
 
 from densa import _core, config, regularizers
 from densa._masks import any_known, carried
-from densa._names import Named, arguments_of, nearest
+from densa._names import Named, arguments_of, misspelt, nearest
 from densa._scope import (
     CallContext,
     auto_name,
@@ -126,7 +126,11 @@ class Layer(Masks, Tracked, Operation, Named):
         self._input_shape_arg = None if shape is None else standardize_shape(shape)
         self.activity_regularizer = regularizers.get(activity_regularizer)
         self.input_spec: Any = None
-        self.supports_masking = self._passes_masks or self._makes_masks
+        self.supports_masking = (
+            self._passes_masks
+            or self._makes_masks
+            or getattr(type(self), "supports_masking", False)
+        )
         self.autocast = autocast
         self._trainable = bool(trainable)
         self._dtype_policy = config.get_policy(dtype)
@@ -231,6 +235,9 @@ class Layer(Masks, Tracked, Operation, Named):
             if masks is not None or self._makes_masks:
                 self._hand_on_masks(self._first(args, kwargs), outputs, masks)
             return outputs
+        except TypeError as error:
+            misspelt(self.call, kwargs, error)
+            raise
         finally:
             context.training = before
             if entry:
@@ -258,6 +265,7 @@ class Layer(Masks, Tracked, Operation, Named):
             assert_input_compatibility(self.input_spec, self._first(args, kwargs), self.name)
         outputs = self.compute_output_spec(*args, **kwargs)
         Node(self, args, kwargs, outputs)
+        self._hand_on_symbols(self._first(args, kwargs), outputs, kwargs.get("mask"))
         return outputs
 
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from densa import _core
+from densa import _core, ops
 from densa._masks import set_mask
 from densa._numbers import check_real_number
+from densa._symbolic import is_keras_tensor
 from densa.layers._helpers import reshape_rows
 from densa.layers.layer import Layer
 
@@ -39,8 +40,8 @@ class Masking(Layer):
 
     def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
         """Return where the features of `inputs` are not all `mask_value`."""
-        x = self._convert(inputs, first=True)
-        return _core.apply("any", _core.apply("not_equal", x, self.mask_value), axis=[-1])
+        x = inputs if is_keras_tensor(inputs) else self._convert(inputs, first=True)
+        return ops.any(ops.not_equal(x, self.mask_value), axis=-1)
 
     def call(self, inputs: Any) -> Any:
         kept = self.compute_mask(inputs)

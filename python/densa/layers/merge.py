@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from densa import _core
+from densa import _core, ops
 from densa._masks import masks_of
 from densa._symbolic import Shape
 from densa.layers._helpers import reshape_rows
@@ -73,9 +73,9 @@ class Merge(Layer):
         if any(mask is None for mask in previous_mask):
             return None
         rank = max(len(mask.shape) for mask in previous_mask)
-        out = to_rank(previous_mask[0], rank)
+        out = mask_of_rank(previous_mask[0], rank)
         for mask in previous_mask[1:]:
-            out = _core.apply("logical_or", out, to_rank(mask, rank))
+            out = ops.logical_or(out, mask_of_rank(mask, rank))
         return out
 
     def _finish(self, out: Any, count: int) -> Any:
@@ -118,6 +118,12 @@ def to_rank(x: Any, rank: int) -> Any:
     rows = x.shape[0]
     shape = [-1 if rows is None else rows, *[1] * missing, *x.shape[1:]]
     return _core.apply("reshape", x, shape=[int(d) for d in shape])
+
+
+def mask_of_rank(mask: Any, rank: int) -> Any:
+    """The same of a mask, which may be symbolic."""
+    missing = list(range(1, 1 + rank - len(mask.shape)))
+    return ops.expand_dims(mask, missing) if missing else mask
 
 
 class Extreme(Merge):

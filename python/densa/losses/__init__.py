@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from densa._names import suggesting
+from densa._names import hinted, suggesting
 from densa.saving.registry import Family
 
 from .circle import Circle, circle
@@ -137,6 +137,7 @@ _family = Family(
 __all__ += ["Loss", "deserialize", "get", "serialize"]
 
 
+@hinted
 def serialize(loss: Any) -> Any:
     """Configuration of a loss; a built-in function is its name.
 
@@ -155,6 +156,7 @@ def serialize(loss: Any) -> Any:
     return _family.serialize(loss)
 
 
+@hinted
 def deserialize(name: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
     """The loss of a name or of a configuration made by `serialize`.
 
@@ -177,6 +179,7 @@ def deserialize(name: Any, custom_objects: Mapping[str, Any] | None = None) -> A
     return _family.deserialize(name, custom_objects)
 
 
+@hinted
 def get(identifier: Any) -> Callable[..., Any] | None:
     """A loss from whatever `compile` accepts: a name, a configuration, a function, a `Loss`.
 

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from densa import _core
+from densa._masks import get_mask
 from densa._scope import in_symbolic_scope
 
 
-def check_labels_of(what: str, labels: Any, classes: int | None, ignored: int | None) -> None:
+def check_labels_of(
+    what: str,
+    labels: Any,
+    classes: int | None,
+    ignored: int | None,
+    mask: Callable[[], Any] | None = None,
+) -> None:
     """Checks the labels of one output.
 
     Args:
@@ -18,6 +26,8 @@ def check_labels_of(what: str, labels: Any, classes: int | None, ignored: int | 
         labels: An array or a Tensor; anything else is not looked at.
         classes: Number of classes, None where it is not known.
         ignored: A label that may lie anywhere, or None.
+        mask: Gives the output's mask, or None; asked where a label is wrong. Labels at places that
+            do not count may lie anywhere.
 
     Raises:
         ValueError: A label is negative, too large or no whole number; says which one.
@@ -36,6 +46,11 @@ def check_labels_of(what: str, labels: Any, classes: int | None, ignored: int | 
         bad |= np.trunc(labels) != labels
     if ignored is not None:
         bad &= labels != ignored
+    counted = mask() if mask is not None and bad.any() else None
+    if counted is not None and np.size(counted) == labels.size:
+        counted = np.asarray(counted).reshape(labels.shape)
+        bad &= counted
+        low, high = (f(labels[counted]) if counted.any() else 0 for f in (np.min, np.max))
     if not bad.any():
         return
     first = int(bad.argmax())
@@ -60,4 +75,6 @@ def check_host_labels(y_true: Any, y_pred: Any, axis: int, ignored: int | None) 
     if isinstance(y_true, list | tuple):
         y_true = np.asarray(y_true)
     if not isinstance(y_true, _core.Tensor) or y_true.device == "cpu":
-        check_labels_of("Labels of this output", y_true, shape[axis], ignored)
+        check_labels_of(
+            "Labels of this output", y_true, shape[axis], ignored, lambda: get_mask(y_pred)
+        )

@@ -6,6 +6,7 @@ import warnings
 from typing import Any
 
 from densa import _core, ops
+from densa._names import hinted
 from densa._numbers import check_share, whole_number
 from densa.config import epsilon
 from densa.ops._public import whole
@@ -16,11 +17,12 @@ from .regression import pair
 
 
 def logits_behind(y_pred: Any, op: str) -> Any:
-    """What `op` made `y_pred` of in the Program being recorded, None where it did not.
+    """What `op` made `y_pred` of, as the recorded Program or the tape knows; None where it did not.
 
-    There the loss of the logits equals the loss of the probabilities, without its clipping.
+    The loss of the logits is that of the probabilities, without its clipping; so is its gradient,
+    which goes past `y_pred` to the logits.
     """
-    return _core.before(y_pred, op) if _core.recording() else None
+    return _core.before(y_pred, op)
 
 
 def _check_smoothing(label_smoothing: float) -> float:
@@ -38,6 +40,7 @@ def to_last(x: Any, axis: int) -> Any:
     return x if axis == rank - 1 else ops.moveaxis(x, axis, -1)
 
 
+@hinted
 def binary_crossentropy(
     y_true: Any,
     y_pred: Any,
@@ -82,6 +85,7 @@ def _log_probabilities(y_pred: Any) -> Any:
     return ops.log(ops.clip(y_pred, epsilon(), 1.0 - epsilon()))
 
 
+@hinted
 def categorical_crossentropy(
     y_true: Any,
     y_pred: Any,
@@ -155,6 +159,7 @@ def as_labels(y_true: Any, y_pred: Any) -> Any:
     return whole(y_true, "Labels")
 
 
+@hinted
 def sparse_categorical_crossentropy(
     y_true: Any,
     y_pred: Any,

@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 
 from densa import ops
+from densa._names import hinted
 from densa._numbers import check_real_number
 
 from .loss import LossFunctionWrapper, as_floating, check_shapes
 from .regression import pair, ranked
 
 
+@hinted
 def pinball(y_true: Any, y_pred: Any, quantile: Any = 0.5) -> Any:
     """Mean of `max(q·e, (q-1)·e)` over the last axis, with `e = y_true - y_pred`.
 
@@ -72,6 +74,7 @@ def _one_quantile(q: Any) -> float:
     return float(q)
 
 
+@hinted
 def gaussian_negative_log_likelihood(
     y_true: Any, y_pred: Any, full: bool = False, least_variance: float = 1e-6
 ) -> Any:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from densa import _core, ops
+from densa._names import hinted
 from densa._numbers import check_real_number
 from densa.config import epsilon
 
@@ -16,6 +17,7 @@ from .loss import LossFunctionWrapper, as_floating, check_shapes
 from .regression import pair
 
 
+@hinted
 def binary_focal_crossentropy(
     y_true: Any,
     y_pred: Any,
@@ -69,6 +71,7 @@ def binary_focal_crossentropy(
     return ops.mean(values, axis=axis)
 
 
+@hinted
 def categorical_focal_crossentropy(
     y_true: Any,
     y_pred: Any,
@@ -122,6 +125,7 @@ def categorical_focal_crossentropy(
     return -ops.sum(factor * _power(1.0 - p, gamma) * y_true * log_p, axis=-1)
 
 
+@hinted
 def categorical_generalized_cross_entropy(y_true: Any, y_pred: Any, q: float = 0.5) -> Any:
     """`(1 - p[label]^q) / q`: between the cross-entropy (q → 0) and the absolute error (q → 1).
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from densa import ops
+from densa import _core, ops
 from densa._masks import get_mask
-from densa._names import Named, nearest
+from densa._names import Named, hinted, nearest
 from densa._scope import to_snake_case
 from densa.config import floatx
 
@@ -138,6 +138,23 @@ def weights_of_mask(mask: Any, sample_weight: Any, dtype: str, averaged: bool = 
     return _with_rank(weights, rank) * _with_rank(sample_weight, rank)
 
 
+def without_hidden(y_true: Any, mask: Any) -> Any:
+    """Targets with 0 wherever a mask hides them: padding may be -1, NaN or anything else.
+
+    Args:
+        y_true: Targets of the mask's shape or finer; others stay as they are.
+        mask: True where a target counts, `(rows, …)`.
+    """
+    y_true = ops.convert_to_tensor(y_true)
+    have, places = tuple(y_true.shape), tuple(mask.shape)
+    fits = len(have) >= len(places) and all(
+        m is None or n is None or m == n for m, n in zip(have, places, strict=False)
+    )
+    if not fits or str(y_true.dtype) == "bool":
+        return y_true
+    return _core.apply("where", _with_rank(mask, len(have)), y_true, 0)
+
+
 def _with_rank(x: Any, rank: int) -> Any:
     while len(x.shape) < rank:
         x = ops.expand_dims(x, -1)
@@ -225,11 +242,15 @@ class Loss(Named):
         """The dtype asked for, or floatx."""
         return self._dtype or str(floatx())
 
+    @hinted
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         """The reduced loss of `y_pred` against `y_true`; where y_pred is masked, nothing counts."""
+        hidden = get_mask(y_pred)
+        y_true = ops.convert_to_tensor(y_true)
+        if hidden is not None:
+            y_true = without_hidden(y_true, hidden)
         mask = self._mask(y_true, y_pred)
         y_pred = as_floating(y_pred, self._dtype)
-        y_true = ops.convert_to_tensor(y_true)
         values = self.call(y_true, y_pred)
         return reduce_weighted_values(values, sample_weight, self.reduction, mask)
 

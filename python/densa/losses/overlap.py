@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from densa import ops
+from densa._names import hinted
 from densa._numbers import finite_number
 from densa.config import epsilon
 
@@ -12,6 +13,7 @@ from .loss import LossFunctionWrapper
 from .regression import pair
 
 
+@hinted
 def tversky(
     y_true: Any, y_pred: Any, alpha: float = 0.5, beta: float = 0.5, axis: Any = None
 ) -> Any:
@@ -47,6 +49,7 @@ def tversky(
     return 1.0 - both / (both + alpha * too_much + beta * missed + epsilon())
 
 
+@hinted
 def dice(y_true: Any, y_pred: Any, axis: Any = None) -> Any:
     """`1 - 2·Σ y·p / (Σ y + Σ p)`.
 

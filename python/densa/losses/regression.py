@@ -11,6 +11,7 @@ import warnings
 from typing import Any
 
 from densa import ops
+from densa._names import hinted
 from densa.config import epsilon
 
 from .loss import as_floating, check_shapes, same_rank
@@ -38,6 +39,7 @@ def pair(loss: str, y_true: Any, y_pred: Any, stretched: bool = False) -> tuple[
     return y_true, y_pred
 
 
+@hinted
 def mean_squared_error(y_true: Any, y_pred: Any) -> Any:
     """Mean of `(y_true - y_pred)²` over the last axis.
 
@@ -61,6 +63,7 @@ def mean_squared_error(y_true: Any, y_pred: Any) -> Any:
     return ops.mean(ops.square(y_true - y_pred), axis=-1)
 
 
+@hinted
 def mean_absolute_error(y_true: Any, y_pred: Any) -> Any:
     """Mean of `|y_true - y_pred|` over the last axis; shapes as in `mean_squared_error`.
 
@@ -85,6 +88,7 @@ def mean_absolute_error(y_true: Any, y_pred: Any) -> Any:
     return ops.mean(ops.abs(y_true - y_pred), axis=-1)
 
 
+@hinted
 def mean_absolute_percentage_error(y_true: Any, y_pred: Any) -> Any:
     """`100 · mean |y_true - y_pred| / max(|y_true|, epsilon)` over the last axis.
 
@@ -110,6 +114,7 @@ def mean_absolute_percentage_error(y_true: Any, y_pred: Any) -> Any:
     return 100.0 * ops.mean(ratio, axis=-1)
 
 
+@hinted
 def mean_squared_logarithmic_error(y_true: Any, y_pred: Any) -> Any:
     """Mean of `(log(1 + y_true) - log(1 + y_pred))²`; values below epsilon count as epsilon.
 
@@ -136,6 +141,7 @@ def mean_squared_logarithmic_error(y_true: Any, y_pred: Any) -> Any:
     return ops.mean(ops.square(b - a), axis=-1)
 
 
+@hinted
 def huber(y_true: Any, y_pred: Any, delta: float = 1.0) -> Any:
     """Quadratic near zero, linear beyond: mean of `e²/2` if `|e| ≤ δ`, else `δ|e| - δ²/2`.
 
@@ -162,6 +168,7 @@ def huber(y_true: Any, y_pred: Any, delta: float = 1.0) -> Any:
     return ops.mean(values, axis=-1)
 
 
+@hinted
 def log_cosh(y_true: Any, y_pred: Any) -> Any:
     """Mean of `log(cosh(y_pred - y_true))` over the last axis, without overflow.
 
@@ -186,6 +193,7 @@ def log_cosh(y_true: Any, y_pred: Any) -> Any:
     return ops.mean(size + ops.softplus(-2.0 * size) - math.log(2.0), axis=-1)
 
 
+@hinted
 def kl_divergence(y_true: Any, y_pred: Any) -> Any:
     """`Σ y_true · log(y_true / y_pred)` over the last axis, both clipped to [epsilon, 1].
 
@@ -211,6 +219,7 @@ def kl_divergence(y_true: Any, y_pred: Any) -> Any:
     return ops.sum(y_true * ops.log(y_true / y_pred), axis=-1)
 
 
+@hinted
 def poisson(y_true: Any, y_pred: Any) -> Any:
     """Mean of `y_pred - y_true · log(y_pred + epsilon)` over the last axis.
 
@@ -240,6 +249,7 @@ def unit_length(x: Any, axis: int = -1) -> Any:
     return x / ops.sqrt(ops.maximum(squares, 1e-12))
 
 
+@hinted
 def cosine_similarity(y_true: Any, y_pred: Any, axis: int = -1) -> Any:
     """Minus the cosine of the angle between target and output: -1 alike, 1 opposite.
 
@@ -271,6 +281,7 @@ def _signs(y_true: Any) -> Any:
     return ops.where(binary, 2.0 * y_true - 1.0, y_true)
 
 
+@hinted
 def hinge(y_true: Any, y_pred: Any) -> Any:
     """Mean of `max(0, 1 - y_true · y_pred)`; labels are -1 and 1, or 0 and 1.
 
@@ -294,6 +305,7 @@ def hinge(y_true: Any, y_pred: Any) -> Any:
     return ops.mean(ops.maximum(1.0 - _signs(y_true) * y_pred, 0.0), axis=-1)
 
 
+@hinted
 def squared_hinge(y_true: Any, y_pred: Any) -> Any:
     """Mean of `max(0, 1 - y_true · y_pred)²`; labels are -1 and 1, or 0 and 1.
 
@@ -317,6 +329,7 @@ def squared_hinge(y_true: Any, y_pred: Any) -> Any:
     return ops.mean(ops.square(ops.maximum(1.0 - _signs(y_true) * y_pred, 0.0)), axis=-1)
 
 
+@hinted
 def categorical_hinge(y_true: Any, y_pred: Any) -> Any:
     """`max(0, 1 + max((1 - y_true) · y_pred) - Σ y_true · y_pred)` over the last axis.
 

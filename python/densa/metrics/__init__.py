@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from densa._names import suggesting
+from densa._names import hinted, suggesting
 from densa._scope import to_snake_case
 from densa.losses import (
     binary_crossentropy,
@@ -192,6 +192,7 @@ _METRIC_OF = {
 __all__ += ["Metric", "deserialize", "get", "serialize"]
 
 
+@hinted
 def serialize(metric: Any) -> Any:
     """Configuration of a metric; a built-in function is its name.
 
@@ -210,6 +211,7 @@ def serialize(metric: Any) -> Any:
     return _family.serialize(metric)
 
 
+@hinted
 def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
     """The metric of a name or of a configuration made by `serialize`.
 
@@ -232,6 +234,7 @@ def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) ->
     return _family.deserialize(config, custom_objects)
 
 
+@hinted
 def get(identifier: Any) -> Any:
     """A metric from a name, a configuration, a function or a `Metric`.
 

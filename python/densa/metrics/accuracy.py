@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from densa import _core, ops
+from densa._names import hinted
 from densa._numbers import whole_number
 from densa.config import floatx
 from densa.losses.crossentropy import as_labels
@@ -13,6 +14,7 @@ from densa.losses.loss import as_floating, check_shapes, same_rank
 from .reduction import MeanMetricWrapper
 
 
+@hinted
 def accuracy(y_true: Any, y_pred: Any) -> Any:
     """1 where target equals output, else 0; averaged over the last axis.
 
@@ -39,6 +41,7 @@ def accuracy(y_true: Any, y_pred: Any) -> Any:
     return ops.cast(ops.equal(y_true, y_pred), floatx())
 
 
+@hinted
 def binary_accuracy(y_true: Any, y_pred: Any, threshold: float = 0.5) -> Any:
     """1 where target equals `output > threshold`, else 0.
 
@@ -67,6 +70,7 @@ def binary_accuracy(y_true: Any, y_pred: Any, threshold: float = 0.5) -> Any:
     return ops.cast(ops.equal(y_true, above), floatx())
 
 
+@hinted
 def categorical_accuracy(y_true: Any, y_pred: Any) -> Any:
     """1 where the largest target and the largest output have the same place, else 0.
 
@@ -94,6 +98,7 @@ def categorical_accuracy(y_true: Any, y_pred: Any) -> Any:
     return as_floating(right, str(floatx()))
 
 
+@hinted
 def sparse_categorical_accuracy(y_true: Any, y_pred: Any) -> Any:
     """1 where the largest output stands at the label, else 0.
 
@@ -118,6 +123,7 @@ def sparse_categorical_accuracy(y_true: Any, y_pred: Any) -> Any:
     return as_floating(right, str(floatx()))
 
 
+@hinted
 def sparse_top_k_categorical_accuracy(
     y_true: Any, y_pred: Any, k: int = 5, from_sorted_ids: bool = False
 ) -> Any:
@@ -154,6 +160,7 @@ def sparse_top_k_categorical_accuracy(
     return ops.cast(above < float(k), floatx())
 
 
+@hinted
 def top_k_categorical_accuracy(y_true: Any, y_pred: Any, k: int = 5) -> Any:
     """1 where the largest target is among the `k` largest outputs, else 0.
 

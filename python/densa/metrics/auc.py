@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from densa import ops
+from densa._masks import carried
 from densa._names import nearest
 from densa._numbers import whole_number
 
@@ -106,7 +107,7 @@ class AUC(Counting):
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Adds a batch of labels 0 and 1 `(rows, …)` and scores of the same shape."""
         if self.from_logits:
-            y_pred = ops.sigmoid(y_pred)
+            y_pred = carried(y_pred, ops.sigmoid(y_pred))
         found = labels_and_scores(self.name, y_true, y_pred, sample_weight, self.dtype)
         if self.multi_label:
             shape = tuple(found[1].shape)

@@ -12,6 +12,7 @@ from densa.losses.crossentropy import as_labels
 from densa.losses.loss import as_floating, check_shapes
 
 from .metric import Metric
+from .reduction import what_counts
 
 
 class CalibrationError(Metric):
@@ -61,6 +62,7 @@ class CalibrationError(Metric):
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Adds a batch: outputs `(rows, classes)`, labels `(rows,)`, `(rows, 1)` or one-hot."""
+        y_true, sample_weight = what_counts(y_true, y_pred, sample_weight, self.dtype)
         y_pred = as_floating(y_pred, self.dtype)
         if len(y_pred.shape) == 1:
             y_pred = ops.expand_dims(y_pred, -1)

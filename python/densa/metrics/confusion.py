@@ -12,6 +12,7 @@ from densa._numbers import check_real_number, whole_number
 from densa.losses.loss import as_floating, check_shapes, same_rank
 
 from .metric import Metric
+from .reduction import what_counts
 
 COUNTS = ("true_positives", "false_positives", "true_negatives", "false_negatives")
 
@@ -36,8 +37,9 @@ def labels_and_scores(
     """Labels as 0 and 1, scores, and weights that fit them; all of `dtype` and of one rank.
 
     A NaN among targets or scores makes its weight NaN, and with it every count: comparisons alone
-    would take it for a small score.
+    would take it for a small score. What the scores' mask hides weighs 0.
     """
+    y_true, sample_weight = what_counts(y_true, y_pred, sample_weight, dtype)
     y_pred = as_floating(y_pred, dtype)
     y_true = as_floating(y_true, dtype)
     y_true, y_pred = same_rank(y_true, y_pred)

@@ -6,14 +6,15 @@ import warnings
 from typing import Any
 
 from densa import ops
-from densa._names import nearest
+from densa._masks import get_mask
+from densa._names import hinted, nearest
 from densa._numbers import whole_number
 from densa.losses.loss import as_floating, check_shapes, same_rank
 from densa.losses.regression import pair
 from densa.variables import Variable
 
 from .metric import Metric
-from .reduction import MeanMetricWrapper
+from .reduction import MeanMetricWrapper, what_counts
 
 _AGGREGATIONS = (None, "uniform_average", "variance_weighted_average")
 
@@ -24,8 +25,9 @@ class R2Score(Metric):
     Args:
         class_aggregation: What is made of several columns: their mean `"uniform_average"`, their
             mean by variance `"variance_weighted_average"`, or None for all of them.
-        num_regressors: Number of inputs, for the score adjusted by inputs and rows; 0 for the
-            plain one.
+        num_regressors: Number of inputs `p`, for the score adjusted by inputs and rows `n`,
+            `1 - (1 - R²)·(n - 1)/(n - p - 1)`; 0 for the plain one. Keras (3.15) takes rows times
+            columns for `n`, which differs where there are several columns.
         name: Name in logs.
         dtype: Dtype of the sums.
 
@@ -75,6 +77,8 @@ class R2Score(Metric):
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Adds a batch of targets and outputs `(rows, columns)`, weights `(rows,)` or finer."""
+        mask = get_mask(y_pred)
+        y_true, sample_weight = what_counts(y_true, y_pred, sample_weight, self.dtype)
         y_pred = as_floating(y_pred, self.dtype)
         y_true = as_floating(y_true, self.dtype)
         if len(y_pred.shape) == 1:
@@ -111,7 +115,7 @@ class R2Score(Metric):
         ):
             variable.assign(variable + ops.sum(values * weight, axis=0))
         self.count.assign(self.count + ops.sum(weight, axis=0))
-        rows = ops.sum(ops.ones_like(y_pred[:, 0]))
+        rows = ops.sum(ops.ones_like(y_pred[:, 0]) if mask is None else ops.cast(mask, self.dtype))
         self.num_samples.assign(self.num_samples + rows)
 
     def result(self) -> Any:
@@ -156,6 +160,7 @@ def _centred(name: str, y_true: Any, y_pred: Any, axis: int) -> tuple[Any, Any, 
     return y_true - a, y_pred - b, a, b
 
 
+@hinted
 def pearson_correlation(y_true: Any, y_pred: Any, axis: int = -1) -> Any:
     """Correlation of target and output along `axis`: `cov(t, p) / (std(t) · std(p))`.
 
@@ -181,6 +186,7 @@ def pearson_correlation(y_true: Any, y_pred: Any, axis: int = -1) -> Any:
     return ops.divide_no_nan(ops.sum(t * p, axis=axis), ops.sqrt(both))
 
 
+@hinted
 def concordance_correlation(y_true: Any, y_pred: Any, axis: int = -1) -> Any:
     """Agreement along `axis`: `2·cov(t, p) / (var(t) + var(p) + (mean(t) - mean(p))²)`.
 

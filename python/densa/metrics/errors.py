@@ -9,7 +9,7 @@ from densa.losses import crossentropy as ce
 from densa.losses import regression as r
 from densa.losses.loss import as_floating
 
-from .reduction import Mean, MeanMetricWrapper
+from .reduction import Mean, MeanMetricWrapper, what_counts
 
 
 class MeanSquaredError(MeanMetricWrapper):
@@ -237,6 +237,7 @@ class RootMeanSquaredError(Mean):
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:  # type: ignore[override]
         """Adds a batch of targets and outputs."""
+        y_true, sample_weight = what_counts(y_true, y_pred, sample_weight, self.dtype)
         y_true, y_pred = r.pair("root_mean_squared_error", y_true, y_pred, stretched=True)
         super().update_state(ops.square(y_pred - y_true), sample_weight)
 

@@ -6,10 +6,12 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from densa import ops
+from densa._masks import carried
 from densa._numbers import check_real_number, whole_number
 from densa.losses.loss import as_floating, same_rank
 
 from .metric import Metric
+from .reduction import what_counts
 
 
 class IoU(Metric):
@@ -76,6 +78,7 @@ class IoU(Metric):
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Adds a batch of targets and outputs, weights `(rows,)` or finer."""
+        y_true, sample_weight = what_counts(y_true, y_pred, sample_weight, self.dtype)
         labels, known = self._numbers(y_true, self.sparse_y_true)
         answers, also_known = self._numbers(y_pred, self.sparse_y_pred)
         labels, answers = same_rank(labels, answers)
@@ -185,9 +188,10 @@ class BinaryIoU(IoU):
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Adds a batch of labels 0 and 1 and scores of the same shape."""
-        y_pred = as_floating(y_pred, self.dtype)
-        answers = ops.cast(y_pred >= self.threshold, self.dtype)
-        super().update_state(y_true, ops.where(ops.isnan(y_pred), y_pred, answers), sample_weight)
+        scores = as_floating(y_pred, self.dtype)
+        answers = ops.cast(scores >= self.threshold, self.dtype)
+        answers = carried(y_pred, ops.where(ops.isnan(scores), scores, answers))
+        super().update_state(y_true, answers, sample_weight)
 
     def get_config(self) -> dict[str, Any]:
         """What `from_config` needs to build the same metric."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from densa._names import Named
+from densa._names import Named, hinted
 from densa._scope import auto_name, name_scope
 from densa.config import dtype_name, floatx
 from densa.tensor import asarray
@@ -44,6 +44,11 @@ class Metric(Named):
 
     # "up" or "down": where better values lie, for callbacks with mode="auto".
     _direction: str | None = None
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "update_state" in cls.__dict__:
+            cls.update_state = hinted(cls.__dict__["update_state"])  # type: ignore[method-assign]
 
     def __init__(self, dtype: Any = None, name: str | None = None) -> None:
         self.name = name or auto_name(type(self).__name__)

@@ -8,7 +8,7 @@ from typing import Any
 from densa import _core, ops
 from densa._masks import get_mask
 from densa.losses.arguments import check_arguments
-from densa.losses.loss import as_floating, same_rank, weights_of_mask
+from densa.losses.loss import as_floating, same_rank, weights_of_mask, without_hidden
 
 from .metric import Metric
 
@@ -27,6 +27,9 @@ def samplewise(
     Returns:
         The weighted values `(rows,)` and the weights `(rows,)`, None without weights.
     """
+    mask = get_mask(values)
+    if mask is not None:
+        sample_weight = weights_of_mask(mask, sample_weight, dtype)
     values = as_floating(values, dtype)
     if sample_weight is not None:
         sample_weight = as_floating(sample_weight, dtype)
@@ -45,6 +48,25 @@ def samplewise(
     if rank > 1:
         values = reduce(values, axis=list(range(1, rank)))
     return values, sample_weight
+
+
+def what_counts(y_true: Any, y_pred: Any, sample_weight: Any, dtype: str) -> tuple[Any, Any]:
+    """Leaves out what the mask of an output hides.
+
+    Args:
+        y_true: Targets.
+        y_pred: Outputs, with a mask or without.
+        sample_weight: None, or weights that fit the first axes of the mask.
+        dtype: Dtype of the weights.
+
+    Returns:
+        The targets, 0 where they are hidden, and the weights, 0 there; both as they were where
+        there is no mask.
+    """
+    mask = get_mask(y_pred)
+    if mask is None:
+        return y_true, sample_weight
+    return without_hidden(y_true, mask), weights_of_mask(mask, sample_weight, dtype)
 
 
 def row_count(x: Any, dtype: str) -> Any:
@@ -151,9 +173,7 @@ class MeanMetricWrapper(Mean):
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:  # type: ignore[override]
         """Adds a batch of targets and outputs; where y_pred is masked, nothing counts."""
-        mask = get_mask(y_pred)
-        if mask is not None:
-            sample_weight = weights_of_mask(mask, sample_weight, self.dtype)
+        y_true, sample_weight = what_counts(y_true, y_pred, sample_weight, self.dtype)
         if str(getattr(y_pred, "dtype", "")) in ("float16", "bfloat16"):
             y_pred = ops.cast(y_pred, self.dtype)
         super().update_state(self._fn(y_true, y_pred, **self._fn_kwargs), sample_weight)

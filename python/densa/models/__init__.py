@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from densa._names import suggesting
+from densa._names import hinted, suggesting
 from densa.models.adversarial import AdversarialBatches, adversarial_examples
 from densa.models.cloning import clone_model
 from densa.models.ensembles import average_models, bagging
@@ -15,6 +15,7 @@ from densa.models.sequential import Sequential
 from densa.saving.saving_api import load_model, save_model
 
 
+@hinted
 def model_from_json(json_string: str, custom_objects: Any = None) -> Any:
     """Make a model from `model.to_json()`'s answer, with fresh weights.
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from densa import ops
+from densa._names import hinted
 from densa._numbers import check_real_number, finite_number, whole_number
 from densa.random import global_seed_generator
 from densa.tensor import value_and_grad
@@ -14,6 +15,7 @@ from densa.utils import tree
 from densa.utils.py_dataset import PyDataset
 
 
+@hinted
 def adversarial_examples(
     model: Any,
     x: Any,

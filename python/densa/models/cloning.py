@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from typing import Any
 
+from densa._names import refuse_more
 from densa._symbolic import KerasTensor, OpCall
 from densa.layers.input_layer import Input, InputLayer
 from densa.layers.layer import Layer
@@ -61,8 +62,7 @@ def clone_model(
         >>> densa.models.clone_model(model).count_params()
         3
     """
-    if kwargs:
-        raise ValueError(f"Unexpected keyword arguments: {sorted(kwargs)}")
+    refuse_more(clone_model, kwargs)
     if not isinstance(model, Model):
         raise ValueError(f"Expected `model` argument to be a `Model` instance. Received: {model}")
 

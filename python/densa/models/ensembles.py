@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from densa._names import hinted
 from densa._numbers import whole_number
 from densa.layers.average import Average
 from densa.layers.input_layer import Input
@@ -17,6 +18,7 @@ from densa.random import global_seed_generator
 from densa.utils import tree
 
 
+@hinted
 def average_models(models: Sequence[Model], name: str | None = None) -> Model:
     """Make a model whose outputs are the means of several models' outputs.
 

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from densa import _core
-from densa._masks import carried, set_mask
+from densa._masks import carried, get_mask, set_mask
 from densa._scope import asked
-from densa._symbolic import KerasTensor, is_keras_tensor
+from densa._symbolic import KerasTensor, infer_outputs, is_keras_tensor
 from densa.layers.input_spec import InputSpec, assert_input_compatibility
 from densa.models.graph import Graph
 from densa.utils import tree
@@ -135,6 +135,27 @@ def with_masks(inputs: list[Any], mask: Any) -> list[Any]:
             set_mask(x, own)
         out.append(x)
     return out
+
+
+def hand_on_symbols(model: Any, inputs: Any, outputs: Any, given: Any) -> None:
+    """Give the symbolic outputs of a model symbolic masks.
+
+    What the layers inside make of the masks shows in a trial. How, the graph outside does not know:
+    such a mask tells layers that there is one, and no layer can be called on it.
+    """
+    seen = [getattr(x, "_keras_mask", None) for x in tree.flatten(inputs)]
+    inside = (layer for layer in model._flatten_layers() if not hasattr(layer, "fit"))
+    makers = (layer for layer in inside if layer.supports_masking and layer._makes_masks)
+    if given is None and all(mask is None for mask in seen) and next(makers, None) is None:
+        return
+
+    def masks(x: Any, **kwargs: Any) -> Any:
+        return [get_mask(leaf) for leaf in tree.flatten(model._trial_call(x, **kwargs))]
+
+    found = infer_outputs(masks, (inputs,), {} if given is None else {"mask": given})
+    for x, mask in zip(tree.flatten(outputs), found, strict=True):
+        if is_keras_tensor(x) and is_keras_tensor(mask):
+            x._keras_mask = mask
 
 
 def _with_shape(x: Any, shape: tuple[Any, ...]) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from densa import _core
-from densa._names import nearest
+from densa._names import hinted, nearest
 from densa._numbers import whole_number
 from densa._scope import auto_name, call_context
 from densa._symbolic import KerasTensor, infer_outputs
@@ -18,6 +18,7 @@ from densa.layers.layer import Layer, is_numbers
 from densa.models.graph import Graph, graph_from_config
 from densa.models.inputs import (
     check_tensors,
+    hand_on_symbols,
     in_dtype_of,
     in_order,
     same_shape,
@@ -103,6 +104,12 @@ class Model(Trainer, Layer):
         if self._makes_masks:
             super()._hand_on_masks(inputs, outputs, masks)
 
+    def _hand_on_symbols(self, inputs: Any, outputs: Any, given: Any) -> None:
+        if self._makes_masks:
+            super()._hand_on_symbols(inputs, outputs, given)
+        else:
+            hand_on_symbols(self, inputs, outputs, given)
+
     @property
     def input_dtype(self) -> str:
         """Type that floating inputs are cast to: a graph's own layers do that where they begin."""
@@ -162,6 +169,7 @@ class Model(Trainer, Layer):
         """The layers and ops of the graph."""
         return list(self.layers if self._graph is None else self._graph.operations)
 
+    @hinted
     def freeze(
         self,
         dtype: str = "float32",
@@ -376,6 +384,7 @@ class Model(Trainer, Layer):
         }
         self.built = True
 
+    @hinted
     def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
         """Return a layer by its name or its place in `layers`.
 
@@ -404,6 +413,7 @@ class Model(Trainer, Layer):
         hint = nearest(str(name), named)
         raise ValueError(f"No such layer: {name}.{hint} Existing layers are: {list(named)[::-1]}.")
 
+    @hinted
     def summary(
         self,
         line_length: int | None = None,
@@ -509,6 +519,7 @@ class Model(Trainer, Layer):
 
         save_model(self, filepath, overwrite=overwrite, **kwargs)
 
+    @hinted
     def save_weights(self, filepath: Any, overwrite: bool = True) -> None:
         """Save the weights alone.
 

@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 from densa import optimizers
+from densa._names import hinted
 from densa._numbers import check_real_number, whole_number
 from densa.layers.dense import Dense
 from densa.layers.dropout import Dropout
@@ -16,6 +17,7 @@ from densa.layers.reshape import Reshape
 from densa.models.sequential import Sequential
 
 
+@hinted
 def pretrain(
     model: Sequential,
     x: Any,

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from densa import callbacks, optimizers, regularizers
-from densa._names import nearest
+from densa._names import hinted, nearest
 from densa._numbers import check_real_number, whole_number
 from densa.layers.activation import Activation
 from densa.layers.alpha_dropout import AlphaDropout
@@ -83,6 +83,7 @@ class MLP(Sequential):
         return made
 
 
+@hinted
 def mlp(
     inputs: Any,
     outputs: int,

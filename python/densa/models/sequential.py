@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Iterable
 from typing import Any
 
+from densa._names import hinted
 from densa._symbolic import KerasTensor, is_keras_tensor, standardize_shape
 from densa.layers.embedding import Embedding
 from densa.layers.input_layer import InputLayer
@@ -55,6 +56,7 @@ class Sequential(Model):
 
     # ---- the stack -------------------------------------------------------------------------------
 
+    @hinted
     def add(self, layer: Any, rebuild: bool = True) -> None:
         """Put a layer at the end.
 
@@ -78,6 +80,7 @@ class Sequential(Model):
             self._stack[:], self.built, self._graph, self._build_shapes = before
             raise
 
+    @hinted
     def pop(self, rebuild: bool = True) -> Layer:
         """Take the last layer off and return it.
 

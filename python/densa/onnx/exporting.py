@@ -9,6 +9,7 @@ import numpy as np
 
 import densa
 from densa import _core
+from densa._names import hinted
 from densa.onnx._library import IR_VERSION, OPSET, library, type_code
 from densa.onnx.lowering import Use, lower
 from densa.onnx.recording import Recording, record
@@ -19,6 +20,7 @@ from densa.saving.file_format import write_beside
 _LARGEST = 2**31 - 1
 
 
+@hinted
 def export(model: Any, path: Any) -> None:
     """Write what a model predicts as an ONNX file, for any number of rows.
 

@@ -6,6 +6,7 @@ import os
 from typing import Any, cast
 
 from densa import config, layers
+from densa._names import hinted
 from densa._symbolic import KerasTensor, OpCall
 from densa.models import Model
 from densa.models.graph_builder import clean_name
@@ -18,6 +19,7 @@ _TYPES = ("float32", "float64", "bool", "int8", "int16", "int32", "int64", "uint
           "uint32", "uint64")  # fmt: skip
 
 
+@hinted
 def load(path: Any) -> Model:
     """Read an ONNX file as a model that trains, saves and predicts like any other.
 

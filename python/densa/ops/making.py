@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from densa import _core, config
+from densa._names import hinted
 from densa._scope import asked
 from densa._symbolic import KerasTensor
 from densa.ops._public import (
@@ -154,6 +155,7 @@ def size(x: Any) -> int | None:
 # ---- making --------------------------------------------------------------------------------------
 
 
+@hinted
 def zeros(shape: Any, dtype: Any = None) -> Any:
     """Return zeros; dtype None is floatx.
 
@@ -168,6 +170,7 @@ def zeros(shape: Any, dtype: Any = None) -> Any:
     return _filled(shape, 0.0, dtype)
 
 
+@hinted
 def ones(shape: Any, dtype: Any = None) -> Any:
     """Return ones; dtype None is floatx.
 
@@ -213,6 +216,7 @@ def empty(shape: Any, dtype: Any = None) -> Any:
     return zeros(shape, dtype)
 
 
+@hinted
 def full(shape: Any, fill_value: Any, dtype: Any = None) -> Any:
     """Return an array filled with fill_value; dtype None is floatx.
 
@@ -275,6 +279,7 @@ def full_like(x: Any, fill_value: Any, dtype: Any = None) -> Any:
     return filled_like(x, fill_value, dtype)
 
 
+@hinted
 def arange(start: Any, stop: Any = None, step: Any = None, dtype: Any = None) -> Any:
     """Return start, start + step, … below stop; with one argument, 0 … start - 1.
 
@@ -297,6 +302,7 @@ def arange(start: Any, stop: Any = None, step: Any = None, dtype: Any = None) ->
     return made(numbers, config.dtype_name(dtype))
 
 
+@hinted
 def linspace(
     start: Any,
     stop: Any,
@@ -326,6 +332,7 @@ def linspace(
     return (out, made(np.asarray(step), dtype_or_floatx(dtype))) if retstep else out
 
 
+@hinted
 def eye(N: int, M: int | None = None, k: int = 0, dtype: Any = None) -> Any:
     """Return ones on the k-th diagonal of an (N, M) matrix.
 
@@ -343,6 +350,7 @@ def eye(N: int, M: int | None = None, k: int = 0, dtype: Any = None) -> Any:
     return made(np.eye(N, M, k, config.numpy_float(name)), name)
 
 
+@hinted
 def identity(n: int, dtype: Any = None) -> Any:
     """Return the identity matrix.
 

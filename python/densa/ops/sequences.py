@@ -97,10 +97,10 @@ def cumprod(x: Any, axis: int | None = None, dtype: Any = None) -> Any:
 
 @public
 def diff(a: Any, n: int = 1, axis: int = -1) -> Any:
-    """Return each element minus the one before it, n times over.
+    """Return each element minus the one before it, n times over; of booleans, whether they differ.
 
     Args:
-        a: numbers.
+        a: numbers or booleans.
         n: how often, at least 0.
         axis: the axis to walk along; it gets shorter by n.
 
@@ -116,7 +116,8 @@ def diff(a: Any, n: int = 1, axis: int = -1) -> Any:
     a = tensor(a)
     where = place(axis, a.ndim, "diff")
     for _ in range(n):
-        a = apply("subtract", _at(a, where, 1, None), _at(a, where, None, -1))
+        how = "logical_xor" if a.dtype == "bool" else "subtract"
+        a = apply(how, _at(a, where, 1, None), _at(a, where, None, -1))
     return a
 
 

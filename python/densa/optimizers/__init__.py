@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from densa._names import suggesting
+from densa._names import hinted, suggesting
 from densa.saving.registry import Family
 
 from . import schedules
@@ -50,6 +50,7 @@ _family = Family(
 )
 
 
+@hinted
 def serialize(optimizer: Optimizer) -> Any:
     """Configuration of an optimizer, for `deserialize`; its state is not part of it.
 
@@ -68,6 +69,7 @@ def serialize(optimizer: Optimizer) -> Any:
     return _family.serialize(optimizer)
 
 
+@hinted
 def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
     """The optimizer of a name or of a configuration made by `serialize`.
 
@@ -93,6 +95,7 @@ def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) ->
     return _family.deserialize(config, custom_objects)
 
 
+@hinted
 def get(identifier: Any) -> Optimizer:
     """An optimizer from whatever `compile` accepts: a name, a configuration, an `Optimizer`.
 

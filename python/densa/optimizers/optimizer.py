@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from densa import _core
-from densa._names import Named
+from densa._names import Named, hinted
 from densa._scope import auto_name, name_scope
 from densa.variables import Variable
 
@@ -172,6 +172,7 @@ class Optimizer(OptimizerState, OptimizerRate, Named):
 
     # ---- updates ---------------------------------------------------------------------------------
 
+    @hinted
     def apply(self, grads: Sequence[Any], trainable_variables: Any = None) -> None:
         """Changes the variables by one update.
 
@@ -405,6 +406,7 @@ class Optimizer(OptimizerState, OptimizerRate, Named):
 
     # ---- more of the interface -------------------------------------------------------------------
 
+    @hinted
     def apply_gradients(self, grads_and_vars: Iterable[tuple[Any, Variable]]) -> Any:
         """`apply` for pairs of gradient and variable; returns the number of updates so far."""
         pairs = list(grads_and_vars)
@@ -453,6 +455,7 @@ class Optimizer(OptimizerState, OptimizerRate, Named):
 
     # ---- weight decay ----------------------------------------------------------------------------
 
+    @hinted
     def exclude_from_weight_decay(
         self,
         var_list: Iterable[Variable] | None = None,

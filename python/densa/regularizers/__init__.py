@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from densa import _core
-from densa._names import Named, suggesting
+from densa._names import Named, hinted, suggesting
 from densa.saving.registry import Family
 
 
@@ -59,6 +59,9 @@ def _l2(x: Any, factor: float) -> Any:
 
 class L1L2(Regularizer):
     """Penalty l1·sum|x| + l2·sum(x²).
+
+    By its name alone, `kernel_regularizer="l1_l2"`, both factors are 0.01, as Keras' documentation
+    says; there (3.15) the name makes a penalty of 0.
 
     Args:
         l1: factor of the absolute values.
@@ -179,6 +182,7 @@ class OrthogonalRegularizer(Regularizer):
 # Keras' names in small letters.
 l1, l2, l1_l2, orthogonal_regularizer = L1, L2, L1L2, OrthogonalRegularizer
 
+
 _family = Family(
     "regularizer",
     "densa.regularizers",
@@ -193,9 +197,12 @@ _family = Family(
         "l1l2": L1L2,
         "orthogonal_regularizer": OrthogonalRegularizer,
     },
+    # Its own defaults are 0, so that L1L2(l2=0.1) is l2 alone: of a name they would make nothing.
+    by_name={L1L2: lambda: L1L2(0.01, 0.01)},
 )
 
 
+@hinted
 def serialize(regularizer: Any) -> Any:
     """Return plain data for a regularizer.
 
@@ -206,6 +213,7 @@ def serialize(regularizer: Any) -> Any:
     return _family.serialize(regularizer)
 
 
+@hinted
 def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
     """Make a regularizer from its name or from `serialize`'s answer.
 
@@ -216,6 +224,7 @@ def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None) ->
     return _family.deserialize(config, custom_objects)
 
 
+@hinted
 def get(identifier: Any) -> Any:
     """Return a regularizer for a name, config, function or instance; None stays None.
 

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
+from densa._names import hinted
+
 T = TypeVar("T")
 
 _objects: dict[str, Any] = {}
@@ -21,6 +23,7 @@ class _Local(threading.local):
 _local = _Local()
 
 
+@hinted
 def register_keras_serializable(
     package: str = "Custom", name: str | None = None
 ) -> Callable[[T], T]:
@@ -58,6 +61,7 @@ def register_keras_serializable(
     return decorator
 
 
+@hinted
 def get_registered_name(obj: Any) -> str:
     """Return the registered name of a class or function, or its own name.
 
@@ -81,6 +85,7 @@ def registered_name_or_none(obj: Any) -> str | None:
     return _registered(obj)
 
 
+@hinted
 def get_registered_object(
     name: str,
     custom_objects: Mapping[str, Any] | None = None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from densa._names import nearest
@@ -20,12 +20,20 @@ class Family:
         kind: the word used in messages.
         module: its public module.
         names: every accepted name, to its class or function.
+        by_name: what makes an object of a class that is named alone, where that is not the class.
     """
 
-    def __init__(self, kind: str, module: str, names: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        kind: str,
+        module: str,
+        names: Mapping[str, Any],
+        by_name: Mapping[type, Callable[[], Any]] | None = None,
+    ) -> None:
         self.kind = kind
         self.module = module
         self.names = dict(names)
+        self.by_name = dict(by_name or {})
 
     def serialize(self, obj: Any) -> Any:
         """Return plain data for an object of the family; a built-in function is its name."""
@@ -71,7 +79,7 @@ class Family:
                 f"The {self.kind} {name!r} cannot be made by its name alone: it needs "
                 f"{', '.join(missing)}. Pass {self.module}.{kind.__name__}({missing[0]}=…)."
             )
-        return kind()
+        return self.by_name.get(kind, kind)()
 
     def get(self, identifier: Any) -> Any:
         """Return an object for a name, a config, a class, a function or an instance."""

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from densa._names import hinted, refuse_more
 from densa.random import OrdersOfModel
 from densa.saving.file_format import VERSION, read_file, strict_json, to_json, write_file
 from densa.saving.model_optimizers import (
@@ -93,8 +94,7 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True, **kwargs: Any)
     callbacks = kwargs.pop("callbacks", None)
     if kwargs.pop("zipped", None) not in (None, True):
         raise ValueError("densa writes a model as one file; leave zipped=False out.")
-    if kwargs:
-        raise ValueError(f"The following arguments are not supported: {sorted(kwargs)}")
+    refuse_more(save_model, kwargs)
     if not hasattr(model, "weights"):
         raise TypeError(
             f"save_model: expected a model, then the file; received {model!r} of type "
@@ -142,6 +142,7 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True, **kwargs: Any)
     write_file(path, tensors, metadata)
 
 
+@hinted
 def load_model(
     filepath: Any,
     custom_objects: Mapping[str, Any] | None = None,
@@ -305,6 +306,7 @@ def load_weights(model: Any, filepath: Any, skip_mismatch: bool = False, **kwarg
     Raises:
         ValueError: if the file is not whole, or does not fit the model; nothing changes then.
     """
+    refuse_more(load_weights, kwargs)
     path = os.fspath(filepath)
     if not os.path.exists(path):
         raise ValueError(f"File not found: filepath={path}. Please ensure the file is there.")

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from densa._names import nearest
+from densa._names import hinted, nearest
 from densa.config import DTypePolicy
 from densa.saving.object_registration import (
     custom_object_scope,
@@ -155,6 +155,7 @@ def is_builtin(obj: Any) -> bool:
     return str(getattr(obj, "__module__", "")).split(".")[0] == "densa"
 
 
+@hinted
 def serialize_keras_object(obj: Any) -> Any:
     """Turn an object into plain data that `deserialize_keras_object` understands.
 

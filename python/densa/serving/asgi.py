@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
+from densa._names import hinted
 from densa._numbers import check_real_number, whole_number
 
 from . import metrics, protocol
@@ -35,6 +36,7 @@ class _Disconnected(Exception):
     """The client went away before its request was complete."""
 
 
+@hinted
 def asgi(
     predictors: Any,
     *,

@@ -9,6 +9,8 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from densa._names import hinted
+
 from .metrics import ModelMetrics
 
 __all__ = [
@@ -101,6 +103,7 @@ def _shape(spec: TensorSpec, owner: str) -> tuple[int | None, ...]:
     return shape
 
 
+@hinted
 def tensor_metadata(spec: TensorSpec) -> dict[str, Any]:
     """The protocol's description of an input or output."""
     shape = [-1 if extent is None else index(extent) for extent in spec.shape]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache, partial
 from typing import Any
 
 from densa.utils import tree
@@ -103,7 +104,7 @@ def symbolic_outputs(model: Any) -> Any:
         return None
 
 
-def check_labels(model: Any, y: Any, outputs: Any = None) -> None:
+def check_labels(model: Any, y: Any, outputs: Any = None, *, x: Any) -> None:
     """Compares labels with the number of classes of the outputs whose loss takes labels.
 
     Args:
@@ -111,6 +112,7 @@ def check_labels(model: Any, y: Any, outputs: Any = None) -> None:
         y: Targets, as arrays.
         outputs: Whatever has the outputs' shapes; by default those that the model was defined with,
             if it was: the classes of others show in the first step.
+        x: Inputs, as arrays: labels where the outputs' masks hide them may be anything.
 
     Raises:
         ValueError: A label is negative, too large or no number; says which one.
@@ -121,7 +123,13 @@ def check_labels(model: Any, y: Any, outputs: Any = None) -> None:
     if outputs is None:
         outputs = symbolic_outputs(model)
     if outputs is not None:
-        compiled.loss.check_labels(y, outputs)
+        compiled.loss.check_labels(y, outputs, cache(partial(_masks, model, x)))
+
+
+def _masks(model: Any, x: Any) -> list[Any]:
+    from .masks import masks_of_outputs  # which needs the runners, and these this module
+
+    return masks_of_outputs(model, x)
 
 
 def classes_of(model: Any) -> int | None:

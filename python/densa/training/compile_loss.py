@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from densa import _core
 from densa import losses as losses_module
+from densa._masks import get_mask
 from densa._numbers import finite_number
 from densa.losses import SparseCategoricalCrossentropy
 from densa.losses._labels import check_labels_of
@@ -81,13 +84,16 @@ class CompileLoss:
         """Whether a loss takes class numbers as targets."""
         return any(isinstance(fn, SparseCategoricalCrossentropy) for fn in tree.flatten(self.loss))
 
-    def check_labels(self, y_true: Any, y_pred: Any) -> None:
+    def check_labels(
+        self, y_true: Any, y_pred: Any, masks: Callable[[], list[Any]] | None = None
+    ) -> None:
         """Compares labels with the number of classes of their output.
 
         Args:
             y_true: Targets: arrays or Tensors.
             y_pred: Outputs, or whatever has their shapes. What is unknown of them is not looked at,
                 and what does not fit together is left for the loss to say.
+            masks: Gives the outputs' masks, None where all counts; without it those of `y_pred`.
 
         Raises:
             ValueError: A label is negative, too large or no whole number; says which one.
@@ -101,12 +107,17 @@ class CompileLoss:
             targets = _targets("targets", y_true, names, wanted)
         except ValueError:
             return
-        for name, fn, labels, output in zip(names, chosen, targets, outputs, strict=True):
+        for i, (name, fn, labels) in enumerate(zip(names, chosen, targets, strict=True)):
             if isinstance(fn, SparseCategoricalCrossentropy):
+                output = outputs[i]
                 shape = tuple(output.shape)
                 classes = shape[fn.axis] if -len(shape) <= fn.axis < len(shape) else None
                 check_labels_of(
-                    f"The labels of the output {name!r}", labels, classes, fn.ignore_class
+                    f"The labels of the output {name!r}",
+                    labels,
+                    classes,
+                    fn.ignore_class,
+                    partial(_mask_at, outputs, masks, i),
                 )
 
     def targets_of(self, y_true: Any, y_pred: Any) -> list[Any] | None:
@@ -150,6 +161,10 @@ class CompileLoss:
                 value = value * factor
             total = value if total is None else total + value
         return total
+
+
+def _mask_at(outputs: list[Any], masks: Callable[[], list[Any]] | None, place: int) -> Any:
+    return get_mask(outputs[place]) if masks is None else masks()[place]
 
 
 def _check_loss_weights(given: Any, names: list[str] | None) -> None:

@@ -72,7 +72,7 @@ class EagerRunner:
         for group in groups(feed.epoch(), model.steps_per_execution):
             begin(step)
             for batch in group:
-                check_labels(model, batch[1])
+                check_labels(model, batch[1], x=batch[0])
                 logs = self._one(batch, probe)
             step += len(group)
             shown = {**logs, **report_of(model, kind)}
@@ -119,8 +119,13 @@ class EagerRunner:
             if self.kind == "train":
                 logs = self._step(data)
             else:
-                with _core.no_grad():
-                    logs = self._step(data)
+                # So that the loss of a sigmoid or softmax is that of its logits, as in training.
+                before = _core.keep_origins(True)
+                try:
+                    with _core.no_grad():
+                        logs = self._step(data)
+                finally:
+                    _core.keep_origins(before)
         if not isinstance(logs, dict):
             raise ValueError(
                 f"{self.kind}_step must return a dictionary of logs; received {type(logs).__name__}"

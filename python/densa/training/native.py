@@ -269,7 +269,7 @@ class NativeRunner:
         if bound is None:
             return self._eager.run_epoch(feed, callbacks)
         if bound.struct is not None:
-            check_labels(self.model, source.y, bound.struct)
+            check_labels(self.model, source.y, bound.struct, x=source.x)
         bound.busy = True
         try:
             return self._run_arrays(bound, feed, callbacks)
@@ -343,7 +343,7 @@ class NativeRunner:
         for group in groups(feed.epoch(), model.steps_per_execution):
             begin(step)
             for batch in group:
-                check_labels(model, batch[1])
+                check_labels(model, batch[1], x=batch[0])
                 done = self._one(batch)
             step += len(group)
             if done is None:
@@ -373,7 +373,7 @@ class NativeRunner:
         if bound is None:
             return self._eager.run_probed(batch, self._probe)
         if bound.struct is not None:
-            check_labels(self.model, batch[1], bound.struct)
+            check_labels(self.model, batch[1], bound.struct, x=batch[0])
         bound.begin(rows_of(batch), None, 0, rows, rows)
         self._advance(bound, 1, 0.0, self._rates(bound, 1))
         return None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from densa._names import hinted
+
 from .native import NativeRunner
 from .recording import rows_of
 
@@ -75,6 +77,7 @@ class StepRunner:
         return found
 
 
+@hinted
 def profile(
     model: Any, x: Any, y: Any, batch_size: int = 32, steps: int = 100
 ) -> list[tuple[str, float]]:

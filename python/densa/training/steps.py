@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from densa import ops
+from densa._names import hinted
 from densa.config import floatx
 from densa.metrics import Mean, Metric
 from densa.metrics.reduction import row_count
@@ -52,6 +53,7 @@ class Steps:
 
     # ---- compile ---------------------------------------------------------------------------------
 
+    @hinted
     def compile(
         self,
         optimizer: Any = "rmsprop",
@@ -419,6 +421,7 @@ class Steps:
         made: Runner | None = make_runner(self, kind)
         return EagerRunner(self, kind) if made is None else made
 
+    @hinted
     def explain_plan(self, kind: str = "train") -> str:
         """The stages, layouts and bytes of recorded steps, or why steps run op by op.
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from densa._names import hinted, refuse_more
 from densa._numbers import check_real_number, whole_number
 from densa.callbacks import CallbackList
 from densa.utils import tree
@@ -49,12 +50,13 @@ class Trainer(Steps):
             classes=classes_of(self),
         )
         if targets and isinstance(source, ArraySource):
-            check_labels(self, source.y)
+            check_labels(self, source.y, x=source.x)
         return source
 
     # ---- fit -------------------------------------------------------------------------------------
 
     @one_at_a_time("train")
+    @hinted
     def fit(
         self,
         x: Any = None,
@@ -87,7 +89,9 @@ class Trainer(Steps):
             callbacks: Callbacks.
             validation_split: Part of the rows, at their end, kept for validation.
             validation_data: `(x, y)` or `(x, y, sample_weight)`, or batches.
-            shuffle: Whether each epoch has a new order; `"batch"` keeps batches together.
+            shuffle: Whether each epoch has a new order; `"batch"` gives the batches a new order
+                and keeps the rows inside of them (Keras 3 does the opposite). Streams have their
+                own order: there False and True mean the same, and `"batch"` is refused.
             class_weight: Weight of each class by its index.
             sample_weight: Weight of each row.
             initial_epoch: Number of the first epoch, to go on where a training ended: above 0, with
@@ -126,9 +130,16 @@ class Trainer(Steps):
         x, y, sample_weight, validation_data = split_off(
             x, y, sample_weight, validation_split, validation_data, class_weight
         )
-        if not isinstance(shuffle, bool | np.bool_ | int) and shuffle != "batch":
+        if not (isinstance(shuffle, str) and shuffle == "batch") and not (
+            isinstance(shuffle, bool | np.bool_ | int) and shuffle in (0, 1)
+        ):
             raise ValueError(f'`shuffle` must be True, False or "batch"; received {shuffle!r}.')
         source = self._source(x, y, sample_weight, batch_size, shuffle, class_weight)
+        if shuffle == "batch" and not hasattr(source, "shuffle"):
+            raise ValueError(
+                '`shuffle="batch"` needs arrays or a PyDataset, whose batches have numbers; '
+                f"{type(x).__name__} gives them in its own order. Leave it out."
+            )
         source.orders = self._order_generator
         feed = Feed(source, steps_per_epoch)
         validation = None
@@ -175,6 +186,7 @@ class Trainer(Steps):
     # ---- evaluate and predict --------------------------------------------------------------------
 
     @one_at_a_time("train")
+    @hinted
     def evaluate(
         self,
         x: Any = None,
@@ -207,8 +219,7 @@ class Trainer(Steps):
             ValueError: Shapes or lengths do not fit, or the model is not compiled.
         """
         self._require_compiled("calling `evaluate()`")
-        if kwargs:
-            raise ValueError(f"Arguments not recognized: {kwargs}")
+        refuse_more(Trainer.evaluate, kwargs)
         feed = Feed(self._source(x, y, sample_weight, batch_size), steps)
         check_endless(feed, "steps")
         callbacks = self._callback_list(
@@ -240,6 +251,7 @@ class Trainer(Steps):
         return values[0] if len(values) == 1 else values
 
     @one_at_a_time("predict")
+    @hinted
     def predict(
         self,
         x: Any,
@@ -307,6 +319,7 @@ class Trainer(Steps):
         return outputs
 
     @one_at_a_time("train")
+    @hinted
     def diagnose(
         self,
         x: Any,
@@ -352,6 +365,7 @@ class Trainer(Steps):
     # ---- single batches --------------------------------------------------------------------------
 
     @one_at_a_time("train")
+    @hinted
     def train_on_batch(
         self,
         x: Any,
@@ -385,6 +399,7 @@ class Trainer(Steps):
         return logs if return_dict else self._in_order(logs)
 
     @one_at_a_time("train")
+    @hinted
     def test_on_batch(
         self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False
     ) -> Any:
@@ -396,6 +411,7 @@ class Trainer(Steps):
         return logs if return_dict else self._in_order(logs)
 
     @one_at_a_time("predict")
+    @hinted
     def predict_on_batch(self, x: Any) -> Any:
         """The outputs for one batch, as NumPy arrays."""
         batch = self._batch(x)
@@ -419,5 +435,5 @@ class Trainer(Steps):
         if check_rows(*given, names=names) == 0:
             raise ValueError("The batch has no rows.")
         check_input_shapes(self, x)
-        check_labels(self, y)
+        check_labels(self, y, x=x)
         return DataTypes(self).cast(x, y, sample_weight)

@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from densa._names import hinted
 from densa._numbers import check_axis, check_real_number, whole_number
 
 
+@hinted
 def to_categorical(x: Any, num_classes: int | None = None) -> Any:
     """Turn class numbers into rows with a single one.
 
@@ -52,6 +54,7 @@ def to_categorical(x: Any, num_classes: int | None = None) -> Any:
     return out.reshape(*shape, count)
 
 
+@hinted
 def normalize(x: Any, axis: int = -1, order: Any = 2) -> Any:
     """Divide an array by its norm along an axis.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from densa._names import refuse_more
 from densa.utils.graph_svg import Graph, graph_svg
 
 
@@ -34,6 +35,7 @@ def model_to_dot(
         >>> densa.utils.model_to_dot(model).startswith("digraph")
         True
     """
+    refuse_more(model_to_dot, kwargs)
     graph = _boxes(
         model,
         show_shapes,
@@ -171,6 +173,7 @@ def plot_model(
     import shutil  # both slow to load
     import subprocess
 
+    refuse_more(plot_model, kwargs)
     path = os.fspath(to_file)
     kind = os.path.splitext(path)[1].lstrip(".").lower() or "png"
     if kind == "svg":

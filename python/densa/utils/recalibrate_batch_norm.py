@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 
 from densa import _core
+from densa._names import hinted
 from densa._numbers import whole_number
 from densa.utils import tree
 
 
+@hinted
 def recalibrate_batch_norm(
     model: Any, x: Any, *, batch_size: int | None = None, steps: int | None = None
 ) -> None:

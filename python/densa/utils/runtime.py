@@ -8,6 +8,7 @@ import sys
 import numpy as np
 
 from densa import _core
+from densa._names import hinted
 
 
 def show_config() -> None:
@@ -30,6 +31,7 @@ def show_config() -> None:
     print("\n".join(lines))
 
 
+@hinted
 def set_num_threads(n: int, *, exact: bool = False) -> None:
     """Let the engine use at most n threads; the results do not depend on n.
 

@@ -6,9 +6,11 @@ import random as _python_random
 
 import numpy as np
 
+from densa._names import hinted
 from densa.random import set_global_seed
 
 
+@hinted
 def set_random_seed(seed: int) -> None:
     """Fix the seeds of Python, NumPy and densa, so that a run repeats bit for bit.
 

@@ -6,11 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from densa._names import hinted
 from densa._philox import Philox
 from densa.random import make_default_seed
 from densa.utils import tree
 
 
+@hinted
 def split_dataset(
     dataset: Any,
     left_size: float | None = None,

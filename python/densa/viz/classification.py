@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from densa._names import hinted
 from densa._numbers import whole_number
 
 from ._figure import GRID, TRAINING, finish, ink, new_figure
@@ -15,6 +16,7 @@ _MOST_NUMBERED = 20  # classes whose cells have numbers
 _MOST_CLASSES = 2000  # a cell is less than a dot then
 
 
+@hinted
 def plot_confusion(
     y_true: Any,
     y_pred: Any,
@@ -115,6 +117,7 @@ def plot_confusion(
     return finish(figure, title or f"{right:.1%} of {truth.size} right", path)
 
 
+@hinted
 def plot_calibration(
     y_true: Any, probabilities: Any, path: Any = None, *, bins: int = 10, title: str = ""
 ) -> Any:

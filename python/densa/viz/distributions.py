@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from densa._names import hinted
 from densa._numbers import whole_number
 
 from ._figure import GRID, TRAINING, finish, panels, wrapped
@@ -14,6 +15,7 @@ _BINS = 60
 _MOST = 64  # panels
 
 
+@hinted
 def plot_weights(model: Any, path: Any = None, *, bins: int = _BINS, title: str = "") -> Any:
     """Histogram of every weight matrix and vector, in the order of the layers.
 
@@ -47,6 +49,7 @@ def plot_weights(model: Any, path: Any = None, *, bins: int = _BINS, title: str 
     return _histograms("plot_weights", named, bins, title, path)
 
 
+@hinted
 def plot_activations(
     model: Any, x: Any, path: Any = None, *, bins: int = _BINS, title: str = ""
 ) -> Any:

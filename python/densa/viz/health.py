@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from densa._names import hinted
+
 from ._figure import FOUND, GRID, finish, ink, is_dark, panels
 
 _MOST_NAMED = 16  # layers in the legend
@@ -40,6 +42,7 @@ _PANELS = (
 )
 
 
+@hinted
 def plot_health(
     health: Any, path: Any = None, *, findings: Iterable[Any] | None = None, title: str = ""
 ) -> Any:

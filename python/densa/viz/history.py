@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from densa._names import hinted
+
 from ._figure import FOUND, GRID, TRAINING, VALIDATION, finish, panels, wrapped
 
 _MOST_MARKED = 60  # epochs
@@ -14,6 +16,7 @@ _FEW = 5
 _TOWER = 100.0  # the largest value by the median, where the axis becomes logarithmic
 
 
+@hinted
 def plot_history(
     history: Any,
     path: Any = None,

@@ -5,9 +5,12 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from densa._names import hinted
+
 from ._figure import FOUND, GRID, TRAINING, finish, new_figure
 
 
+@hinted
 def plot_lr_finder(finder: Any, path: Any = None, *, ax: Any = None, title: str = "") -> Any:
     """Loss over learning rate, and the rate that an `LRFinder` suggests.
 

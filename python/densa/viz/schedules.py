@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from densa._names import hinted
 from densa._numbers import whole_number
 
 from ._figure import GRID, finish, new_figure
@@ -14,6 +15,7 @@ from ._figure import GRID, finish, new_figure
 _POINTS = 400
 
 
+@hinted
 def plot_schedule(
     schedules: Any, steps: int, path: Any = None, *, log: bool = False, title: str = ""
 ) -> Any:
