@@ -40,6 +40,10 @@ foreach(level IN LISTS DENSA_ISAS)
   target_compile_options(densa_level_${level} INTERFACE
     ${densa_flags_${level}} -fno-math-errno -fno-trapping-math -fno-exceptions
     -fno-asynchronous-unwind-tables ${densa_kernel_optimize})
+  if(level STREQUAL "v2")
+    # Machines from before 2013: their code is to be small first.
+    target_compile_options(densa_level_v2 INTERFACE $<$<CONFIG:Release>:-O2>)
+  endif()
   string(TOUPPER ${level} upper)
   list(APPEND DENSA_LEVEL_DEFINITIONS DENSA_HAVE_${upper}=1)
 endforeach()
