@@ -8,6 +8,8 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TypeVar
 
+from densa._raw_errors import RAW, explain
+
 # What Keras 2 and PyTorch call arguments of Keras 3.
 _ELSEWHERE = {
     "bias": "use_bias",
@@ -42,7 +44,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def misspelt(function: Callable[..., Any], kwargs: Mapping[str, Any], error: TypeError) -> None:
+def misspelt(function: Callable[..., Any], kwargs: Mapping[str, Any], error: Exception) -> None:
     """Raise what a call said of an argument that the function has not, with the nearest name.
 
     Args:
@@ -54,7 +56,8 @@ def misspelt(function: Callable[..., Any], kwargs: Mapping[str, Any], error: Typ
         TypeError: an argument is not known.
     """
     trace = error.__traceback__
-    if not kwargs or trace is None or trace.tb_next is not None:
+    inside = trace is None or trace.tb_next is not None
+    if not kwargs or inside or not isinstance(error, TypeError):
         return
     parameters = inspect.signature(function).parameters
     if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
@@ -83,14 +86,23 @@ def refuse_more(function: Callable[..., Any], kwargs: Mapping[str, Any]) -> None
 
 
 def hinted(function: Callable[P, R]) -> Callable[P, R]:
-    """Have a misspelt keyword argument of a function or method refused with the nearest name."""
+    """Have a misspelt keyword argument of a function or method refused with the nearest name.
+
+    Raw errors about the arguments of functions, losses and metrics are told in their terms. Those
+    of other methods may come from anywhere.
+    """
+    method = next(iter(inspect.signature(function).parameters), "") == "self"
+    explained = not method or function.__module__.startswith(("densa.losses", "densa.metrics"))
 
     @functools.wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return function(*args, **kwargs)
-        except TypeError as error:
+        except RAW as error:
             misspelt(function, kwargs, error)
+            if explained:
+                owner = type(args[0]).__name__ if method else None
+                explain(function, args, kwargs, error, owner)
             raise
 
     return call

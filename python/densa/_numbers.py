@@ -4,7 +4,42 @@ from __future__ import annotations
 
 import math
 import numbers
+import os
 from typing import Any
+
+import numpy as np
+
+
+def check_name(owner: str, name: Any) -> None:
+    """Raise TypeError unless a name is a text or None."""
+    if name is not None and not isinstance(name, str):
+        raise TypeError(f"{owner}: `name` must be a text or None; received {name!r}.")
+
+
+def path_of(what: str, path: Any) -> str:
+    """A path as a text.
+
+    Raises:
+        TypeError: It is none.
+    """
+    try:
+        found = os.fspath(path)
+    except TypeError:
+        found = None
+    if not isinstance(found, str):
+        raise TypeError(
+            f"{what} must be a path: a text or a pathlib.Path; received {path!r} of type "
+            f"{type(path).__name__}."
+        )
+    return found
+
+
+def is_numeric(value: Any) -> bool:
+    """Tell whether a value is a number or an array, or lists that make one."""
+    try:
+        return np.asarray(value).dtype.kind in "fiub"
+    except ValueError:  # lists of different lengths
+        return False
 
 
 def whole_number(name: str, value: Any, least: int = 1) -> int:
@@ -24,7 +59,10 @@ def whole_number(name: str, value: Any, least: int = 1) -> int:
             f"{name} must be a whole number; received {value!r} of type {type(value).__name__}. "
             "int(...) makes one."
         )
-    found = int(value.__index__())
+    try:
+        found = int(value.__index__())
+    except TypeError:  # an array of several
+        raise TypeError(f"{name} must be one whole number; received {value!r}.") from None
     if found < least:
         raise ValueError(f"{name} must be at least {least}; received {value!r}.")
     return found
@@ -96,4 +134,11 @@ def check_axis(axis: Any, argument: str = "axis", owner: str = "") -> int | list
             f"{owner}{': ' if owner else ''}Invalid value for `{argument}` argument: expected an "
             f"int or a list/tuple of ints. Received: {argument}={axis!r}"
         )
-    return [int(a.__index__()) for a in given] if several else int(given[0].__index__())
+    try:
+        found = [int(a.__index__()) for a in given]
+    except TypeError:  # an array
+        raise TypeError(
+            f"{owner}{': ' if owner else ''}`{argument}` must be an int or a list of ints; "
+            f"received {axis!r}."
+        ) from None
+    return found if several else found[0]

@@ -17,6 +17,7 @@ import densa._operators  # noqa: F401 - gives Tensor its operators
 from densa import _core, config
 from densa._masks import set_mask
 from densa._names import misspelt
+from densa._raw_errors import RAW, explain
 from densa._scope import auto_name, name_scope, symbolic_scope
 from densa.utils import tree
 
@@ -31,7 +32,7 @@ _TRIAL_SIZES = (12, 24)
 
 def standardize_shape(shape: Any) -> Shape:
     """Return a shape as a tuple of ints and None; ValueError for anything else."""
-    if isinstance(shape, (int, np.integer)) or shape is None:
+    if isinstance(shape, (str, bytes)) or not np.iterable(shape):
         raise ValueError(f"A shape must be a tuple of integers or None; got {shape!r}.")
     out: list[int | None] = []
     for dim in shape:
@@ -346,8 +347,9 @@ def op(function: Callable[P, R]) -> Callable[P, R]:
             return cast(R, OpCall(function)(*args, **kwargs))
         try:
             return function(*args, **kwargs)
-        except TypeError as error:
+        except RAW as error:
             misspelt(function, kwargs, error)
+            explain(function, args, kwargs, error)
             raise
 
     function._recording = wrapper  # type: ignore[attr-defined]

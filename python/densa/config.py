@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from densa._names import Named, hinted, suggesting
+from densa._names import Named, hinted, nearest, suggesting
 
 _FLOATS = ("float32", "float64")
+_DTYPES = (
+    *_FLOATS,
+    "float16",
+    "bfloat16",
+    "bool",
+    *(f"{u}int{n}" for u in ("", "u") for n in (8, 16, 32, 64)),
+)
 _MIXED = {"mixed_bfloat16": "bfloat16", "mixed_float16": "float16"}
 _floatx = "float32"
 _epsilon = 1e-7
@@ -225,7 +232,14 @@ def dtype_name(dtype: Any) -> str:
         return name
     import numpy as np
 
-    return str(np.dtype(dtype).name)
+    try:
+        return str(np.dtype(dtype).name)
+    except (TypeError, ValueError):
+        hint = nearest(dtype, _DTYPES) if isinstance(dtype, str) else ""
+        raise TypeError(
+            f"{dtype!r} is no dtype.{hint} Expected a name such as 'float32', a NumPy dtype, or "
+            "None for floatx."
+        ) from None
 
 
 def _check_float(value: Any, what: str) -> str:

@@ -14,6 +14,7 @@ from densa._certificate import Certificate, certify, check_given, generate
 from densa._core import Predictor
 from densa._folding import within_bound
 from densa._formats import LayerFormat, choose, layers_of
+from densa._numbers import path_of
 from densa._recording import record
 from densa.device import load_backend
 from densa.saving.file_format import strict_json, to_json, write_beside
@@ -340,7 +341,7 @@ def _save(self: Predictor, path: Any) -> None:
         file.write(header)
         file.write(arena.data)
 
-    write_beside(os.fspath(path), write)
+    write_beside(path_of("`path`", path), write)
 
 
 def _load(path: Any, *, mmap: bool = True, check: bool = True) -> Predictor:
@@ -361,7 +362,7 @@ def _load(path: Any, *, mmap: bool = True, check: bool = True) -> Predictor:
     Raises:
         ValueError: for a file that does not exist, is damaged or holds no predictor.
     """
-    return _with_notes(*_core.load_predictor(os.fspath(path), bool(mmap), bool(check)))
+    return _with_notes(*_core.load_predictor(path_of("`path`", path), bool(mmap), bool(check)))
 
 
 def _reduce(self: Predictor) -> tuple[Any, ...]:
@@ -411,7 +412,7 @@ def _export_c(self: Predictor, path: Any, *, name: str | None = None) -> None:
             f"export_c: name must be a text such as 'net', or None; received {name!r} of type "
             f"{type(name).__name__}."
         )
-    path = os.fspath(path)
+    path = path_of("`path`", path)
     text = c_source(self, os.path.splitext(os.path.basename(path))[0] if name is None else name)
 
     def write(file: BinaryIO) -> None:

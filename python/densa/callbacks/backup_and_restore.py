@@ -7,7 +7,7 @@ import warnings
 from typing import Any
 
 from densa import _core
-from densa._numbers import whole_number
+from densa._numbers import path_of, whole_number
 
 from .callback import Callback
 
@@ -73,7 +73,7 @@ class BackupAndRestore(Callback):
                 )
         else:
             save_freq = whole_number("BackupAndRestore: `save_freq`", save_freq)
-        self.backup_dir = os.fspath(backup_dir)
+        self.backup_dir = path_of("BackupAndRestore: `backup_dir`", backup_dir)
         self.save_freq = save_freq
         self.double_checkpoint = double_checkpoint
         self.delete_checkpoint = delete_checkpoint

@@ -8,6 +8,8 @@ from typing import Any, TextIO
 
 import numpy as np
 
+from densa._numbers import path_of
+
 from .callback import Callback
 
 
@@ -31,7 +33,7 @@ class CSVLogger(Callback):
 
     def __init__(self, filename: Any, separator: str = ",", append: bool = False) -> None:
         super().__init__()
-        self.filename = os.fspath(filename)
+        self.filename = path_of("CSVLogger: `filename`", filename)
         self.separator = separator
         self.append = append
         self.keys: list[str] | None = None

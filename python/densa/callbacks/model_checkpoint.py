@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from densa._numbers import check_real_number
+from densa._numbers import check_real_number, path_of
 
 from .monitor import MonitorCallback
 
@@ -54,7 +54,7 @@ class ModelCheckpoint(MonitorCallback):
             raise ValueError(
                 f"Unrecognized save_freq: {save_freq!r}. Expected 'epoch' or a number of batches."
             )
-        self.filepath = os.fspath(filepath)
+        self.filepath = path_of("ModelCheckpoint: `filepath`", filepath)
         ending = ".weights.densa" if save_weights_only else ".densa"
         if not self.filepath.endswith(ending):
             raise ValueError(

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from densa._numbers import whole_number
+from densa._numbers import path_of, whole_number
 
 from .callback import Callback
 from .tensorboard_files import embedding_layers, weight_picture, write_embeddings
@@ -102,7 +102,7 @@ class TensorBoard(Callback):
             )
         self.embeddings_metadata = embeddings_metadata
         self.write_images = write_images
-        self.log_dir = os.fspath(log_dir)
+        self.log_dir = path_of("TensorBoard: `log_dir`", log_dir)
         self.write_graph = write_graph
         self.write_steps_per_second = write_steps_per_second
         self.update_freq = update_freq

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from densa._numbers import is_numeric
 from densa.initializers.initializer import Initializer
 from densa.saving.serialization import deserialize_keras_object, serialize_keras_object
 
@@ -25,7 +26,7 @@ class Constant(Initializer):
     """
 
     def __init__(self, value: Any = 0.0) -> None:
-        if np.asarray(value).dtype.kind not in "fiub":
+        if not is_numeric(value):
             raise TypeError(
                 "Constant: `value` must be a number or an array of numbers; received "
                 f"{value!r} of type {type(value).__name__}."

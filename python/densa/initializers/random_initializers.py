@@ -181,15 +181,16 @@ class VarianceScaling(RandomInitializer):
                 "`input_axes` and `output_axes` must be given together; received "
                 f"input_axes={input_axes!r}, output_axes={output_axes!r}."
             )
+        check_real_number("VarianceScaling: `scale`", scale)
         if scale <= 0.0:
             raise ValueError(f"Argument `scale` must be positive float. Received: scale={scale}")
-        mode = mode.lower()
+        mode = str(mode).lower()
         if mode not in ("fan_in", "fan_out", "fan_avg"):
             raise ValueError(
                 f"Invalid `mode` argument: {mode}. Please use one of 'fan_in', 'fan_out', "
                 "'fan_avg'."
             )
-        distribution = distribution.lower()
+        distribution = str(distribution).lower()
         if distribution == "normal":
             distribution = "truncated_normal"
         if distribution not in ("uniform", "truncated_normal", "untruncated_normal"):

@@ -15,7 +15,8 @@ def check_rate(rate: Any, layer: str) -> float:
     """Return a dropout rate; ValueError outside of [0, 1)."""
     number = isinstance(rate, (int, float, np.number)) and not isinstance(rate, bool)
     if not number or not 0 <= rate < 1:
-        why = " Everything would be dropped, and what is left scaled by 1/0." if rate == 1 else ""
+        one = number and rate == 1
+        why = " Everything would be dropped, and what is left scaled by 1/0." if one else ""
         raise ValueError(
             f"Layer '{layer}': `rate` must be a number between 0 and 1, and below 1; received "
             f"{rate!r}.{why}"
@@ -47,6 +48,10 @@ class Dropout(Layer):
         super().__init__(**kwargs)
         self.rate = check_rate(rate, self.name)
         self.seed = seed
+        if noise_shape is not None and not np.iterable(noise_shape):
+            raise TypeError(
+                f"Dropout: `noise_shape` must be a tuple or None; received {noise_shape!r}."
+            )
         self.noise_shape = None if noise_shape is None else tuple(noise_shape)
         if self.rate > 0:
             self.seed_generator = random.SeedGenerator(seed)

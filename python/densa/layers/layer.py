@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import reprlib
 import sys
 import warnings
 from collections.abc import Callable
@@ -14,6 +15,7 @@ import numpy as np
 from densa import _core, config, regularizers
 from densa._masks import any_known, carried
 from densa._names import Named, arguments_of, misspelt, nearest
+from densa._raw_errors import RAW, explain
 from densa._scope import (
     CallContext,
     auto_name,
@@ -235,8 +237,10 @@ class Layer(Masks, Tracked, Operation, Named):
             if masks is not None or self._makes_masks:
                 self._hand_on_masks(self._first(args, kwargs), outputs, masks)
             return outputs
-        except TypeError as error:
+        except RAW as error:
             misspelt(self.call, kwargs, error)
+            if type(self).__module__.startswith("densa.layers"):
+                explain(self.call, args, kwargs, error, f"{type(self).__name__} {self.name!r}")
             raise
         finally:
             context.training = before
@@ -297,7 +301,13 @@ class Layer(Masks, Tracked, Operation, Named):
         if isinstance(x, Variable):
             return self._autocast(x.value)
         if kind in (list, tuple) and first and is_numbers(x):
-            x = np.asarray(x)
+            try:
+                x = np.asarray(x)
+            except ValueError as error:
+                raise ValueError(
+                    f"Layer '{self.name}' ({type(self).__name__}) cannot make an array of the "
+                    f"lists that it received, {reprlib.repr(x)}: {error}"
+                ) from None
             if x.dtype.kind == "f":
                 x = x.astype(config.numpy_float(self.input_dtype))
         if isinstance(x, (list, tuple, dict)):

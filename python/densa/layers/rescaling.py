@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from densa import _core
+from densa._numbers import is_numeric
 from densa.device import beside
 from densa.layers._helpers import as_float
 from densa.layers.layer import Layer
@@ -30,7 +31,7 @@ class Rescaling(Layer):
     def __init__(self, scale: Any, offset: Any = 0.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         for argument, value in (("scale", scale), ("offset", offset)):
-            if np.asarray(value).dtype.kind not in "fiub":
+            if not is_numeric(value):
                 raise TypeError(
                     f"Rescaling: `{argument}` must be a number or an array of numbers; received "
                     f"{value!r} of type {type(value).__name__}."

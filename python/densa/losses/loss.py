@@ -8,6 +8,7 @@ from typing import Any
 from densa import _core, ops
 from densa._masks import get_mask
 from densa._names import Named, hinted, nearest
+from densa._numbers import check_name
 from densa._scope import to_snake_case
 from densa.config import floatx
 
@@ -233,6 +234,7 @@ class Loss(Named):
         reduction: str | None = "sum_over_batch_size",
         dtype: Any = None,
     ) -> None:
+        check_name(type(self).__name__, name)
         self.name = name or to_snake_case(type(self).__name__)
         self.reduction = standardize_reduction(reduction)
         self._dtype = None if dtype is None else str(getattr(dtype, "name", dtype))

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from densa._names import Named, hinted
+from densa._numbers import check_name
 from densa._scope import auto_name, name_scope
 from densa.config import dtype_name, floatx
 from densa.tensor import asarray
@@ -51,6 +52,7 @@ class Metric(Named):
             cls.update_state = hinted(cls.__dict__["update_state"])  # type: ignore[method-assign]
 
     def __init__(self, dtype: Any = None, name: str | None = None) -> None:
+        check_name(type(self).__name__, name)
         self.name = name or auto_name(type(self).__name__)
         self._dtype = str(floatx()) if dtype is None else dtype_name(dtype)
         self._variables: list[Variable] = []

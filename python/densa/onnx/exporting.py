@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import numpy as np
@@ -10,6 +9,7 @@ import numpy as np
 import densa
 from densa import _core
 from densa._names import hinted
+from densa._numbers import path_of
 from densa.onnx._library import IR_VERSION, OPSET, library, type_code
 from densa.onnx.lowering import Use, lower
 from densa.onnx.recording import Recording, record
@@ -44,7 +44,7 @@ def export(model: Any, path: Any) -> None:
         >>> model = densa.Sequential([densa.Input((4,)), densa.layers.Dense(2, "relu")])
         >>> densa.onnx.export(model, "model.onnx")
     """
-    name = os.fspath(path)
+    name = path_of("onnx.export: `path`", path)
     data = model_proto(model).SerializeToString()
     write_beside(name, lambda file: file.write(data))
 

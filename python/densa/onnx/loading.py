@@ -7,6 +7,7 @@ from typing import Any, cast
 
 from densa import config, layers
 from densa._names import hinted
+from densa._numbers import path_of
 from densa._symbolic import KerasTensor, OpCall
 from densa.models import Model
 from densa.models.graph_builder import clean_name
@@ -47,7 +48,7 @@ def load(path: Any) -> Model:
         >>> densa.onnx.load("model.onnx").count_params()
         10
     """
-    name = os.fspath(path)
+    name = path_of("onnx.load: `path`", path)
     proto = _parse(name)
     try:
         return model_from_proto(proto)

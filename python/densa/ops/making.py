@@ -51,6 +51,7 @@ def convert_to_tensor(
     return _core.to_tensor(x, None if dtype is None else config.dtype_name(dtype))
 
 
+@hinted
 def array(x: Any, dtype: Any = None) -> Any:
     """Return x as a Tensor, like `convert_to_tensor`.
 

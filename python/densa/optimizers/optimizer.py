@@ -11,6 +11,7 @@ import numpy as np
 
 from densa import _core
 from densa._names import Named, hinted
+from densa._numbers import check_name
 from densa._scope import auto_name, name_scope
 from densa.variables import Variable
 
@@ -127,6 +128,7 @@ class Optimizer(OptimizerState, OptimizerRate, Named):
             }
         )
         excluded = check_patterns("weight_decay_excluded", own["weight_decay_excluded"])
+        check_name(type(self).__name__, name)
         self.name = name or auto_name(type(self).__name__)
         self.weight_decay = weight_decay
         self.clipnorm = clipnorm

@@ -100,6 +100,8 @@ def get_registered_object(
         >>> densa.saving.get_registered_object("nobody>here") is None
         True
     """
+    for objects in (custom_objects, module_objects):
+        _check_objects(objects)
     for scope in reversed(_local.scopes):
         if name in scope:
             return scope[name]
@@ -107,6 +109,14 @@ def get_registered_object(
         if table and name in table:
             return table[name]
     return None
+
+
+def _check_objects(given: Any) -> None:
+    if given is not None and not isinstance(given, Mapping):
+        raise TypeError(
+            "custom_objects must be a dictionary of classes and functions by name; received "
+            f"{given!r} of type {type(given).__name__}."
+        )
 
 
 def get_custom_objects() -> dict[str, Any]:
@@ -140,6 +150,7 @@ def custom_object_scope(custom_objects: Mapping[str, Any]) -> Iterator[None]:
         ...     densa.saving.get_registered_object("Thing").__name__
         'dict'
     """
+    _check_objects(custom_objects)
     _local.scopes.append(dict(custom_objects or {}))
     try:
         yield

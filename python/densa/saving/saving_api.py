@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from densa._names import hinted, refuse_more
+from densa._numbers import path_of
 from densa.random import OrdersOfModel
 from densa.saving.file_format import VERSION, read_file, strict_json, to_json, write_file
 from densa.saving.model_optimizers import (
@@ -180,7 +181,7 @@ def load_model(
         >>> densa.models.load_model(path).count_params()
         3
     """
-    path = os.fspath(filepath)
+    path = path_of("`filepath`", filepath)
     if not os.path.exists(path):
         raise ValueError(f"File not found: filepath={path}. Please ensure the file is there.")
     if not path.endswith(_SUFFIX):
@@ -307,7 +308,7 @@ def load_weights(model: Any, filepath: Any, skip_mismatch: bool = False, **kwarg
         ValueError: if the file is not whole, or does not fit the model; nothing changes then.
     """
     refuse_more(load_weights, kwargs)
-    path = os.fspath(filepath)
+    path = path_of("`filepath`", filepath)
     if not os.path.exists(path):
         raise ValueError(f"File not found: filepath={path}. Please ensure the file is there.")
     tensors, metadata = read_file(path)
@@ -404,7 +405,7 @@ def _match_in_order(own: Mapping[str, Any], arrays: Mapping[str, Any]) -> dict[s
 
 
 def _path(filepath: Any, suffix: str, overwrite: bool) -> str:
-    path = os.fspath(filepath)
+    path = path_of("`filepath`", filepath)
     if not isinstance(path, str) or not path.endswith(suffix):
         raise ValueError(
             f"The filename must end in `{suffix}`. Received: filepath={path}. densa writes its own "

@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from densa._names import hinted
 from densa._numbers import whole_number
 
 
+@hinted
 def pad_sequences(
     sequences: Any,
     maxlen: int | None = None,

@@ -6,6 +6,7 @@ import os
 from typing import Any
 
 from densa._names import refuse_more
+from densa._numbers import path_of
 from densa.utils.graph_svg import Graph, graph_svg
 
 
@@ -174,7 +175,7 @@ def plot_model(
     import subprocess
 
     refuse_more(plot_model, kwargs)
-    path = os.fspath(to_file)
+    path = path_of("plot_model: `to_file`", to_file)
     kind = os.path.splitext(path)[1].lstrip(".").lower() or "png"
     if kind == "svg":
         labels, edges, inner = _boxes(

@@ -6,6 +6,7 @@ import os
 import re
 from typing import Any
 
+from densa._numbers import path_of
 from densa.saving.file_format import write_beside
 
 # Blue and orange stay apart for colour-blind eyes and in grey.
@@ -86,7 +87,7 @@ def finish(figure: Any, title: str, path: Any) -> Any:
     if title:
         figure.suptitle(title)
     if path is not None:
-        path = os.fspath(path)
+        path = path_of("`path`", path)
         ending = os.path.splitext(path)[1].lstrip(".") or "png"
         write_beside(path, lambda file: figure.savefig(file, dpi=120, format=ending))
     return figure
