@@ -1,10 +1,11 @@
-"""Checks of single numbers that users give."""
+"""Checks of single arguments that users give: numbers, names, paths, functions."""
 
 from __future__ import annotations
 
 import math
 import numbers
 import os
+import reprlib
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,29 @@ def path_of(what: str, path: Any) -> str:
             f"{type(path).__name__}."
         )
     return found
+
+
+def check_callable(what: str, value: Any) -> None:
+    """Raise TypeError unless a value can be called."""
+    if not callable(value):
+        raise TypeError(
+            f"{what} must be a function; received {reprlib.repr(value)} of type "
+            f"{type(value).__name__}."
+        )
+
+
+def array_of(what: str, values: Any) -> Any:
+    """Values as an array.
+
+    Raises:
+        ValueError: They are lists of different lengths.
+    """
+    try:
+        return np.asarray(values)
+    except ValueError as error:
+        raise ValueError(
+            f"{what}: cannot make an array of the lists; received {reprlib.repr(values)}: {error}"
+        ) from None
 
 
 def is_numeric(value: Any) -> bool:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dis
 import inspect
 import os
+import re
 import reprlib
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -33,8 +35,9 @@ def explain(
         function: what was called.
         args: the arguments of the call.
         kwargs: those given by name.
-        error: what the call raised. Errors that name the function, that come from code of the
-            user's, and those of densa's own types stay as they are: nothing happens.
+        error: what the call raised. Nothing happens where it names the function, comes from code
+            of the user's, was raised by densa's Python in words of its own, or has a type of its
+            own.
         name: what to call the function.
 
     Raises:
@@ -42,18 +45,25 @@ def explain(
         ValueError: the error was another one.
     """
     name = name or function.__name__
+    if type(error) not in RAW:
+        return
     text = str(error)
-    if type(error) not in RAW or name in text or any(words in text for words in _TOLD):
+    # "shape" and "array" are words of NumPy's messages, too.
+    named = re.search(rf"(?<!\w){re.escape(name)}[:('`]", text)
+    if named or any(words in text for words in _TOLD):
         return
     if type(error) is IndexError and text not in _OF_SEQUENCES:
         return
-    trace = error.__traceback__
+    trace, path, last = error.__traceback__, "", None
     while trace is not None:
-        path = trace.tb_frame.f_code.co_filename
+        path, last = trace.tb_frame.f_code.co_filename, trace
         own = path.startswith((_OURS, _NUMPY))
         if not own and (not path.startswith(_PYTHON) or "-packages" in path):
             return
         trace = trace.tb_next
+    raised = last is not None and last.tb_frame.f_code.co_code[last.tb_lasti]
+    if path.startswith(_OURS) and raised == dis.opmap["RAISE_VARARGS"]:
+        return
     try:
         given = inspect.signature(function).bind_partial(*args, **kwargs).arguments
     except TypeError:  # it says what is missing

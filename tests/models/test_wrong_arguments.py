@@ -5,13 +5,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import densa
 
-# Of callbacks, layers, losses, metrics and ops some answers are still raw: run the script to see.
-MODULES = "activations constraints initializers models optimizers optimizers.schedules random"
-MODULES += " regularizers saving utils viz"
+MODULES = "activations callbacks constraints initializers layers losses metrics models ops"
+MODULES += " optimizers optimizers.schedules random regularizers saving utils viz"
 
 
 @pytest.mark.cpu_only("the sweep calls what is the same on all devices")
@@ -48,6 +48,20 @@ def test_wrong_arguments(module):
         (lambda: densa.ops.zeros((2,), dtype=3), "3 is no dtype.*a name such as 'float32'"),
         (lambda: densa.models.load_model(None), "`filepath` must be a path.*received None"),
         (lambda: densa.optimizers.SGD(name=5), "SGD: `name` must be a text or None; received 5"),
+        (lambda: densa.ops.sum([1.0], axis=0.5), "^sum: .*Received: x=.*axis=0.5"),
+        (lambda: densa.ops.unique([1.0], axis=3), "unique: axis 3 is out of range"),
+        (lambda: densa.ops.det([[1.0], [2.0, 3.0]]), "^det: .*Received: x="),
+        (lambda: densa.ops.cond([1, 2], int, int), "cond: `pred` must be one boolean; received"),
+        (lambda: densa.ops.map(3, [1.0]), "map: `f` must be a function; received 3"),
+        (lambda: densa.ops.fori_loop(0, 2.5, max, 0), "`upper` must be a whole number; received 2"),
+        (
+            lambda: densa.layers.Dense(2, activation="rleu"),
+            "^Unknown activation function: 'rleu'. Did you mean 'relu'",
+        ),
+        (
+            lambda: densa.layers.BatchNormalization(axis=7)(np.ones((2, 3))),
+            "^Layer 'batch_norm.*: axis=7 does not fit an input of rank 2",
+        ),
         (lambda: densa.layers.Dropout([0.5]), "`rate` must be a number.*received .0.5."),
     ],
 )

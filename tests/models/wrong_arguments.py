@@ -38,6 +38,23 @@ RAW = re.compile(
 )
 X = np.ones((4, 3), "f4")
 SANE = {"shape": (2, 3), "axis": 0, "learning_rate": 0.1, "units": 3, "name": "some", "rate": 0.5}
+# Functions that `densa.ops` calls: with their arguments, so that the other arguments are judged.
+SANE |= {
+    "cond": lambda *values: False,
+    "body": lambda *values: values,
+    "f": lambda *values: values[0],
+    "function": lambda value: value,
+    "pyfunc": lambda value: value,
+    "body_fun": lambda i, value: value,
+    "true_fn": lambda: X,
+    "false_fn": lambda: X,
+    "branches": [lambda: X],
+    "pred": True,
+    "index": 0,
+    "lower": 0,
+    "upper": 2,
+}
+SANE_OF = {("scan", "f"): lambda carry, value: (carry, value), ("get_item", "key"): 0}
 # They change what all else depends on, wait for more, or start a process or a download.
 LEFT_OUT = {"load_data", "set_device", "set_num_threads", "enable_unsafe_deserialization", "asgi"}
 TELLS = ("eceived", "got ", "Got ", "expected")
@@ -49,7 +66,7 @@ def judge(what, call):
     except (ImportError, OSError, NotImplementedError):
         return
     except IndexError as error:  # as in NumPy, of an index or an id that is named
-        if not re.search(r"(index|id) -?\d+", str(error)):
+        if not re.search(r"(index|id) -?\d+|a Tensor is indexed by|the Tensor has", str(error)):
             print(f"{what}: IndexError: {str(error)[:150]!r}")
     except (TypeError, ValueError) as error:
         if RAW.search(str(error)) and not any(word in str(error) for word in TELLS):
@@ -69,7 +86,11 @@ def sweep(module):
         except (TypeError, ValueError):
             continue
         parameters = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
-        needed = {p.name: SANE.get(p.name, X) for p in parameters if p.default is p.empty}
+        needed = {
+            p.name: SANE_OF.get((name, p.name), SANE.get(p.name, X))
+            for p in parameters
+            if p.default is p.empty
+        }
         for p in parameters:
             for kind, value in WRONG.items():
                 if isinstance(value, np.ndarray) and takes_a_word(p):
@@ -86,7 +107,10 @@ def takes_a_word(parameter):
     Nobody passes arrays there by mistake, and hundreds of tests of each would not be read.
     """
     words = isinstance(parameter.default, (bool, str))
-    return words or parameter.name in ("name", "mode", "reduction", "custom_objects", "verbose")
+    return words or parameter.name in (
+        *("name", "mode", "reduction", "custom_objects", "verbose"),
+        *("sparse", "ragged"),
+    )
 
 
 def call_of(name, kind, module):

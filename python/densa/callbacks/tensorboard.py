@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import numbers
 import os
 import time
 from collections.abc import Mapping
+from types import NoneType
 from typing import Any
 
 import numpy as np
@@ -85,7 +87,8 @@ class TensorBoard(Callback):
                 raise ValueError(
                     f"TensorBoard: `{name}` needs a `histogram_freq` of at least 1; received 0."
                 )
-        if profile_batch not in (0, None):
+        off = isinstance(profile_batch, (numbers.Integral, NoneType)) and not profile_batch
+        if not off:
             raise ValueError(
                 "TensorBoard: `profile_batch` must be 0, as densa has no profiler whose traces "
                 f"TensorBoard shows; received {profile_batch!r}."

@@ -102,6 +102,24 @@ def of_length_one(x: Any, axes: list[int]) -> Any:
     return _core.apply("multiply", x, inverse)
 
 
+def mask_shape(layer: str, shape: Any) -> tuple[Any, ...] | None:
+    """Return a dropout's `noise_shape` as a tuple; TypeError for what is none."""
+    if shape is not None and (isinstance(shape, (str, bytes)) or not isinstance(shape, Iterable)):
+        raise TypeError(f"{layer}: `noise_shape` must be a tuple or None; received {shape!r}.")
+    return None if shape is None else tuple(shape)
+
+
+def data_format_of(layer: str, value: Any) -> str:
+    """Return a `data_format`; None is the channels last."""
+    formats = ("channels_last", "channels_first")
+    return one_of(formats[0] if value is None else value, formats, "data_format", layer)
+
+
+def underscored(name: Any) -> Any:
+    """Return a name with underscores instead of hyphens; anything else as it is."""
+    return name.replace("-", "_") if isinstance(name, str) else name
+
+
 def one_of(value: Any, known: Iterable[str], argument: str, layer: str) -> str:
     """Return a name out of a few; ValueError for another, with the nearest."""
     names = list(known)

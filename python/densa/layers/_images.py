@@ -11,7 +11,7 @@ from densa import _core, random
 from densa._numbers import finite_number
 from densa._symbolic import infer_outputs
 from densa.device import beside
-from densa.layers._helpers import as_float, one_of, uniform
+from densa.layers._helpers import as_float, data_format_of, one_of, uniform
 from densa.layers.layer import Layer
 
 FILL_MODES = ("reflect", "wrap", "constant", "nearest")
@@ -28,9 +28,7 @@ class ImageLayer(Layer):
 
     def __init__(self, seed: int | None, data_format: str | None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        formats = ("channels_last", "channels_first")
-        name = type(self).__name__
-        self.data_format = one_of(data_format or formats[0], formats, "data_format", name)
+        self.data_format = data_format_of(type(self).__name__, data_format)
         self.seed = seed
         self.seed_generator = random.SeedGenerator(seed)
         self.built = True

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from densa import _core
-from densa._numbers import whole_number
+from densa._numbers import array_of, whole_number
 from densa._symbolic import KerasTensor
 from densa.device import beside
 from densa.layers._encoding import MODES, encode, encoded_shape
-from densa.layers._helpers import one_of
+from densa.layers._helpers import one_of, underscored
 from densa.layers.layer import Layer
 
 
@@ -47,7 +47,7 @@ class Lookup(Layer):
         self.max_tokens = None if max_tokens is None else whole_number("max_tokens", max_tokens)
         modes = ("int", *MODES, "tf_idf")
         output_mode = "multi_hot" if output_mode == "binary" else output_mode
-        self.output_mode = one_of(output_mode.replace("-", "_"), modes, "output_mode", kind)
+        self.output_mode = one_of(underscored(output_mode), modes, "output_mode", kind)
         self.mask_token, self.oov_token = mask_token, oov_token
         self.invert = bool(invert)
         self.pad_to_max_tokens = bool(pad_to_max_tokens)
@@ -274,7 +274,7 @@ class Lookup(Layer):
 def text_array(inputs: Any, encoding: str, layer: str) -> Any:
     """Return inputs as an array of str; TypeError for what is no text."""
     given = inputs.to_numpy() if hasattr(inputs, "to_numpy") else inputs
-    array = np.asarray(given)
+    array = array_of(f"Layer '{layer}'", given)
     if array.size == 0 and array.dtype.kind not in "US":
         return array.astype(str)
     if array.dtype.kind == "U" or array.dtype.kind == "T":

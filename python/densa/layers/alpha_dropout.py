@@ -7,6 +7,7 @@ from typing import Any
 
 from densa import random
 from densa._scope import in_monte_carlo_scope
+from densa.layers._helpers import mask_shape
 from densa.layers.dropout import check_rate
 from densa.layers.layer import Layer
 
@@ -40,7 +41,7 @@ class AlphaDropout(Layer):
         super().__init__(**kwargs)
         self.rate = check_rate(rate, self.name)
         self.seed = seed
-        self.noise_shape = None if noise_shape is None else tuple(noise_shape)
+        self.noise_shape = mask_shape(type(self).__name__, noise_shape)
         if self.rate > 0:
             self.seed_generator = random.SeedGenerator(seed)
         self.built = True

@@ -8,6 +8,7 @@ import numpy as np
 
 from densa import random
 from densa._scope import in_monte_carlo_scope
+from densa.layers._helpers import mask_shape
 from densa.layers.layer import Layer
 
 
@@ -48,11 +49,7 @@ class Dropout(Layer):
         super().__init__(**kwargs)
         self.rate = check_rate(rate, self.name)
         self.seed = seed
-        if noise_shape is not None and not np.iterable(noise_shape):
-            raise TypeError(
-                f"Dropout: `noise_shape` must be a tuple or None; received {noise_shape!r}."
-            )
-        self.noise_shape = None if noise_shape is None else tuple(noise_shape)
+        self.noise_shape = mask_shape(type(self).__name__, noise_shape)
         if self.rate > 0:
             self.seed_generator = random.SeedGenerator(seed)
         self.built = True

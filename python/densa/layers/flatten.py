@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from densa import _core
-from densa.layers._helpers import reshape_rows
+from densa.layers._helpers import data_format_of, reshape_rows
 from densa.layers._shapes import merge_shape_product
 from densa.layers.input_spec import InputSpec
 from densa.layers.layer import Layer
@@ -26,11 +26,7 @@ class Flatten(Layer):
 
     def __init__(self, data_format: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.data_format = data_format or "channels_last"
-        if self.data_format not in ("channels_last", "channels_first"):
-            raise ValueError(
-                f"`data_format` must be 'channels_last' or 'channels_first'; got {data_format!r}."
-            )
+        self.data_format = data_format_of(type(self).__name__, data_format)
         self.input_spec = InputSpec(min_ndim=1)
         self.built = True
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from densa import _core
-from densa.layers._helpers import as_float, one_of
+from densa.layers._helpers import as_float, data_format_of
 from densa.layers.input_spec import InputSpec
 from densa.layers.layer import Layer
 
@@ -20,9 +20,7 @@ class GlobalPooling(Layer):
         self, data_format: str | None = None, keepdims: bool = False, **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
-        formats = ("channels_last", "channels_first")
-        name = type(self).__name__
-        self.data_format = one_of(data_format or formats[0], formats, "data_format", name)
+        self.data_format = data_format_of(type(self).__name__, data_format)
         self.keepdims = bool(keepdims)
         self.input_spec = InputSpec(ndim=self._rank)
         self.built = True

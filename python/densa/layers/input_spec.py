@@ -56,6 +56,9 @@ class InputSpec(Named):
         for what, rank in (("ndim", ndim), ("max_ndim", max_ndim), ("min_ndim", min_ndim)):
             if rank is not None:
                 whole_number(f"InputSpec: `{what}`", rank, least=0)
+        for axis in axes or {}:  # texts as they come back from files
+            if not str(axis).lstrip("-").isdecimal():
+                raise TypeError(f"InputSpec: `axes` must map axes to sizes; received {axes!r}.")
         self.axes = {int(k): v for k, v in (axes or {}).items()}
         self.allow_last_axis_squeeze = allow_last_axis_squeeze
         self.name = name

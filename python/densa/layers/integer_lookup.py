@@ -74,11 +74,17 @@ class IntegerLookup(Lookup):
         )  # fmt: skip
 
     def _token(self, given: Any) -> Any:
-        if isinstance(given, str):
-            return int(given)
-        if isinstance(given, bool) or int(given) != given:
+        try:
+            number = int(given)
+        except (TypeError, ValueError, OverflowError):
+            number = None
+        if (
+            number is None
+            or isinstance(given, bool)
+            or not (isinstance(given, str) or number == given)
+        ):
             raise TypeError(f"IntegerLookup: a vocabulary holds whole numbers; got {given!r}.")
-        return int(given)
+        return number
 
     def _array(self, inputs: Any) -> Any:
         given = inputs.to_numpy() if hasattr(inputs, "to_numpy") else inputs

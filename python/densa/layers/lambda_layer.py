@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import types
 from collections.abc import Mapping
+from types import NoneType
 from typing import Any
 
 from densa.layers.layer import Layer
@@ -49,6 +50,11 @@ class Lambda(Layer):
         self.mask = mask
         self.supports_masking = mask is not None
         self.function = function
+        if not isinstance(arguments, (Mapping, NoneType)):
+            raise TypeError(
+                "Lambda: `arguments` must be a dictionary of the function's further arguments; "
+                f"received {arguments!r}."
+            )
         self.arguments = dict(arguments or {})
         self._output_shape = output_shape
         self._wants = [n for n in ("mask", "training") if n in _parameters(function)]

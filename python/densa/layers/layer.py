@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import reprlib
 import sys
 import warnings
 from collections.abc import Callable
@@ -15,6 +14,7 @@ import numpy as np
 from densa import _core, config, regularizers
 from densa._masks import any_known, carried
 from densa._names import Named, arguments_of, misspelt, nearest
+from densa._numbers import array_of
 from densa._raw_errors import RAW, explain
 from densa._scope import (
     CallContext,
@@ -301,13 +301,7 @@ class Layer(Masks, Tracked, Operation, Named):
         if isinstance(x, Variable):
             return self._autocast(x.value)
         if kind in (list, tuple) and first and is_numbers(x):
-            try:
-                x = np.asarray(x)
-            except ValueError as error:
-                raise ValueError(
-                    f"Layer '{self.name}' ({type(self).__name__}) cannot make an array of the "
-                    f"lists that it received, {reprlib.repr(x)}: {error}"
-                ) from None
+            x = array_of(f"Layer '{self.name}' ({type(self).__name__})", x)
             if x.dtype.kind == "f":
                 x = x.astype(config.numpy_float(self.input_dtype))
         if isinstance(x, (list, tuple, dict)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import re
 from collections.abc import Callable
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 
 from densa import _core
 from densa._numbers import whole_number
-from densa.layers._helpers import one_of
+from densa.layers._helpers import one_of, underscored
 from densa.layers._lookup import batches_of_tokens, refuse_symbols, text_array
 from densa.layers.layer import Layer
 from densa.layers.string_lookup import StringLookup
@@ -92,7 +93,7 @@ class TextVectorization(Layer):
             )
         self.sparse = self.ragged = False
         modes = ("int", "multi_hot", "count", "tf_idf")
-        self.output_mode = one_of(output_mode.replace("-", "_"), modes, "output_mode", kind)
+        self.output_mode = one_of(underscored(output_mode), modes, "output_mode", kind)
         for given, known, what in (
             (standardize, _STANDARDS, "standardize"),
             (split, _SPLITS, "split"),
@@ -135,7 +136,8 @@ class TextVectorization(Layer):
             array = array[:, 0]
         clean = self.standardize if callable(self.standardize) else _STANDARDS[self.standardize]
         cut = self.split if callable(self.split) else _SPLITS[self.split]
-        rows = array.reshape(len(array), -1) if array.ndim else array.reshape(1, 1)
+        texts = math.prod(array.shape[1:])  # -1 would not know, of no rows
+        rows = array.reshape(len(array), texts) if array.ndim else array.reshape(1, 1)
         found = []
         for row in rows.tolist():
             words = [w for text in row for w in cut(clean(text)) if w]

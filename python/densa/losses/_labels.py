@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from densa import _core
 from densa._masks import get_mask
+from densa._numbers import array_of
 from densa._scope import in_symbolic_scope
 
 
@@ -54,7 +56,7 @@ def check_labels_of(
     if not bad.any():
         return
     first = int(bad.argmax())
-    row = first // max(labels[:1].size, 1)
+    row = first // max(math.prod(labels.shape[1:]), 1)
     raise ValueError(
         f"{what} must lie between 0 and {classes - 1} and be whole, because it has {classes} "
         f"classes; y goes from {low} to {high} (first in row {row}: {labels.reshape(-1)[first]}). "
@@ -69,11 +71,13 @@ def check_host_labels(y_true: Any, y_pred: Any, axis: int, ignored: int | None) 
     Raises:
         ValueError: As `check_labels_of`.
     """
-    shape = tuple(getattr(y_pred, "shape", None) or np.shape(y_pred))
+    if not hasattr(y_pred, "shape"):
+        y_pred = array_of("y_pred", y_pred)
+    shape = tuple(y_pred.shape)
     if _core.recording() or in_symbolic_scope() or not -len(shape) <= axis < len(shape):
         return
     if isinstance(y_true, list | tuple):
-        y_true = np.asarray(y_true)
+        y_true = array_of("y_true", y_true)
     if not isinstance(y_true, _core.Tensor) or y_true.device == "cpu":
         check_labels_of(
             "Labels of this output", y_true, shape[axis], ignored, lambda: get_mask(y_pred)

@@ -7,11 +7,18 @@ from typing import Any
 
 import numpy as np
 
-from densa._numbers import check_axis, check_real_number, check_share, finite_number, whole_number
+from densa._numbers import (
+    check_axis,
+    check_real_number,
+    check_share,
+    finite_number,
+    is_numeric,
+    whole_number,
+)
 
 
 def _check_factors(name: str, value: Any) -> None:
-    array = np.asarray(value)
+    array = np.asarray(value if is_numeric(value) else "none")
     if array.dtype.kind not in "fiu" or array.ndim > 1 or not np.isfinite(array).all():
         raise ValueError(
             f"{name} must be a finite number, or a list of one for each class; received {value!r}."

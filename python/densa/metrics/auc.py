@@ -9,7 +9,7 @@ import numpy as np
 from densa import ops
 from densa._masks import carried
 from densa._names import nearest
-from densa._numbers import whole_number
+from densa._numbers import is_numeric, whole_number
 
 from .confusion import Counting, check_thresholds, count, even_thresholds, labels_and_scores
 
@@ -86,6 +86,10 @@ class AUC(Counting):
         self.num_labels = None if num_labels is None else whole_number("num_labels", num_labels)
         self.label_weights = None
         if label_weights is not None:
+            if not is_numeric(label_weights):
+                raise TypeError(
+                    f"AUC: `label_weights` must be a list of numbers; received {label_weights!r}."
+                )
             self.label_weights = [float(w) for w in np.asarray(label_weights).ravel()]
         if not self.multi_label and (num_labels is not None or label_weights is not None):
             raise ValueError("AUC: `num_labels` and `label_weights` need `multi_label=True`.")

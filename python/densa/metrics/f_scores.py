@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import NoneType
 from typing import Any
 
 from densa import ops
@@ -51,7 +52,7 @@ class FBetaScore(Metric):
         name: str | None = "fbeta_score",
         dtype: Any = None,
     ) -> None:
-        if average not in _AVERAGES:
+        if not isinstance(average, (str, NoneType)) or average not in _AVERAGES:
             known = [a for a in _AVERAGES if a]
             raise ValueError(
                 f"`average` must be None or one of {known}; received {average!r}."

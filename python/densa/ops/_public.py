@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
@@ -50,15 +51,19 @@ def axes_of(axis: Any) -> list[int]:
     if axis is None:
         return []
     if isinstance(axis, (tuple, list)):
-        return [int(a) for a in axis]
-    return [int(axis)]
+        return [operator.index(a) for a in axis]
+    return [operator.index(axis)]
 
 
 def place(axis: int, rank: int, name: str) -> int:
-    """Return an axis counted from the front; ValueError if it is out of range."""
-    if not -rank <= axis < rank:
+    """Return an axis counted from the front; TypeError for none, ValueError if out of range."""
+    try:
+        found = operator.index(axis)
+    except TypeError:
+        raise TypeError(f"{name}: axis must be a whole number; received {axis!r}.") from None
+    if not -rank <= found < rank:
         raise ValueError(f"{name}: axis {axis} is out of range for an array of rank {rank}.")
-    return int(axis) % rank
+    return found % rank
 
 
 def known_shape(x: Any, name: str) -> tuple[int, ...]:

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import functools
 import re
+import reprlib
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from densa import _core
+from densa._numbers import array_of, check_callable, is_numeric, whole_number
+from densa._symbolic import KerasTensor
 from densa.device import beside
 from densa.ops._public import apply, floating, known_size, place, reshaped, tensor
 from densa.ops.shapes import concatenate, flip, stack
@@ -33,15 +36,22 @@ def cond(pred: Any, true_fn: Callable[[], Any], false_fn: Callable[[], Any]) -> 
         false_fn: takes nothing; gives the same structure, shapes and types.
 
     Raises:
+        TypeError: if pred is no single boolean or number, or a function cannot be called.
         ValueError: if pred is recorded and the functions give different structures.
 
     Example:
         >>> float(densa.ops.cond(True, lambda: densa.ops.array(1.0), lambda: densa.ops.array(2.0)))
         1.0
     """
+    check_callable("cond: `true_fn`", true_fn)
+    check_callable("cond: `false_fn`", false_fn)
     if not isinstance(pred, (_core.Tensor, _core.Variable)):
+        if not isinstance(pred, KerasTensor):
+            _check_one("cond: `pred` must be one boolean", pred)
         return true_fn() if pred else false_fn()
     pred = tensor(pred)
+    if not pred.is_symbolic:
+        _check_one("cond: `pred` must be one boolean", pred)
     if not pred.is_symbolic:
         return true_fn() if bool(pred.numpy()) else false_fn()
     yes, no = true_fn(), false_fn()
@@ -50,6 +60,16 @@ def cond(pred: Any, true_fn: Callable[[], Any], false_fn: Callable[[], Any]) -> 
         raise ValueError("cond: true_fn and false_fn must give the same structure.")
     pred = apply("cast", reshaped(pred, []), dtype="bool")
     return tree.pack_like(yes, [a if a is None else apply("where", pred, a, b) for a, b in pairs])
+
+
+def _check_one(rule: str, x: Any) -> None:
+    """Raise TypeError unless x is one number or boolean."""
+    if not is_numeric(x) or np.size(x) != 1:
+        raise TypeError(f"{rule}; received {reprlib.repr(x)}.")
+
+
+def _array(name: str, x: Any) -> Any:
+    return tensor(array_of(name, x) if isinstance(x, (list, tuple)) else x)
 
 
 def _same(x: Any) -> Any:
@@ -65,12 +85,19 @@ def switch(index: Any, branches: Any, *operands: Any) -> Any:
         *operands: what they take.
 
     Raises:
+        TypeError: if index is no single number, or branches are no list of functions.
         ValueError: if there is no branch.
 
     Example:
         >>> float(densa.ops.switch(1, [densa.ops.negative, densa.ops.square], 3.0))
         9.0
     """
+    if not isinstance(branches, (list, tuple)):
+        raise TypeError(
+            f"switch: `branches` must be a list of functions; received {reprlib.repr(branches)}."
+        )
+    for branch in branches:
+        check_callable("switch: each of `branches`", branch)
     if not branches:
         raise ValueError("switch: at least one branch is needed.")
     if isinstance(index, (_core.Tensor, _core.Variable)):
@@ -86,6 +113,7 @@ def switch(index: Any, branches: Any, *operands: Any) -> Any:
                 )
             return out
         index = place.numpy()
+    _check_one("switch: `index` must be one whole number", index)
     return branches[min(max(int(index), 0), len(branches) - 1)](*operands)
 
 
@@ -109,11 +137,21 @@ def while_loop(
     Returns:
         The variables, structured like loop_vars.
 
+    Raises:
+        TypeError: if a function cannot be called, or the most rounds are no whole number.
+        ValueError: if the most rounds are negative.
+
     Example:
         >>> i, s = densa.ops.while_loop(lambda i, s: i < 4, lambda i, s: (i + 1, s + i), (0, 0))
         >>> i, s
         (4, 6)
     """
+    check_callable("while_loop: `cond`", cond)
+    check_callable("while_loop: `body`", body)
+    if maximum_iterations is not None:
+        maximum_iterations = whole_number(
+            "while_loop: `maximum_iterations`", maximum_iterations, least=0
+        )
     several = isinstance(loop_vars, (list, tuple))
     state = tuple(loop_vars) if several else (loop_vars,)
     rounds = 0
@@ -135,18 +173,26 @@ def fori_loop(lower: Any, upper: Any, body_fun: Callable[[Any, Any], Any], init_
         body_fun: takes i and the value; gives the next value.
         init_val: the first value.
 
+    Raises:
+        TypeError: if lower or upper is no whole number, or the function cannot be called.
+
     Example:
         >>> densa.ops.fori_loop(0, 4, lambda i, s: s + i, 0)
         6
     """
-    for i in range(int(lower), int(upper)):
+    check_callable("fori_loop: `body_fun`", body_fun)
+    begin, end = (
+        whole_number(f"fori_loop: `{name}`", x, least=-(2**63))
+        for name, x in (("lower", lower), ("upper", upper))
+    )
+    for i in range(begin, end):
         init_val = body_fun(i, init_val)
     return init_val
 
 
 def _slices(name: str, xs: Any) -> list[Any]:
     """Return the structure of each slice along the first axes."""
-    leaves = [tensor(x) for x in tree.flatten(xs)]
+    leaves = [_array(name, x) for x in tree.flatten(xs)]
     if not leaves or any(x.ndim < 1 for x in leaves):
         raise ValueError(f"{name}: expected arrays of at least one axis.")
     sizes = {known_size(x, 0, name) for x in leaves}
@@ -168,14 +214,16 @@ def map(f: Callable[[Any], Any], xs: Any) -> Any:
         xs: an array, or a structure of arrays whose first axes agree.
 
     Raises:
+        TypeError: if f cannot be called.
         ValueError: if xs has no slice, or first axes differ.
 
     Example:
         >>> densa.ops.map(lambda x: x * x, [1.0, 2.0, 3.0]).numpy().tolist()
         [1.0, 4.0, 9.0]
     """
+    check_callable("map: `f`", f)
     if isinstance(xs, list) and not any(hasattr(x, "shape") for x in tree.flatten(xs)):
-        xs = tensor(xs)
+        xs = _array("map", xs)
     slices = _slices("map", xs)
     if not slices:
         raise ValueError("map: there is no slice to call the function with; xs has 0 rows.")
@@ -193,6 +241,7 @@ def vectorized_map(function: Callable[[Any], Any], elements: Any) -> Any:
         >>> densa.ops.vectorized_map(lambda x: x * x, [1.0, 2.0]).numpy().tolist()
         [1.0, 4.0]
     """
+    check_callable("vectorized_map: `function`", function)
     return map(function, elements)
 
 
@@ -215,6 +264,7 @@ def scan(
         unroll: accepted for Keras.
 
     Raises:
+        TypeError: if f cannot be called, or length is no whole number.
         ValueError: without xs and length, or if length is not the number of slices.
 
     Example:
@@ -222,10 +272,13 @@ def scan(
         >>> float(last), sums.numpy().tolist()
         (6.0, [1.0, 3.0, 6.0])
     """
+    check_callable("scan: `f`", f)
+    if length is not None:
+        length = whole_number("scan: `length`", length, least=0)
     if xs is None and length is None:
         raise ValueError("scan: without xs, give the number of rounds, length.")
-    slices = [None] * int(length or 0) if xs is None else _slices("scan", xs)
-    if length is not None and len(slices) != int(length):
+    slices = [None] * (length or 0) if xs is None else _slices("scan", xs)
+    if length is not None and len(slices) != length:
         raise ValueError(f"scan: length is {length}, but xs has {len(slices)} slices.")
     carry, results = init, []
     for x in reversed(slices) if reverse else slices:
@@ -253,7 +306,8 @@ def associative_scan(
         >>> densa.ops.associative_scan(densa.ops.add, np.float32([1, 2, 3])).numpy().tolist()
         [1.0, 3.0, 6.0]
     """
-    leaves = [tensor(x) for x in tree.flatten(elems)]
+    check_callable("associative_scan: `f`", f)
+    leaves = [_array("associative_scan", x) for x in tree.flatten(elems)]
     wheres = [place(axis, x.ndim, "associative_scan") for x in leaves]
     sizes = {known_size(x, i, "associative_scan") for x, i in zip(leaves, wheres, strict=True)}
     if len(sizes) != 1:
@@ -292,6 +346,7 @@ def vectorize(
         signature: axes of inner arrays, such as "(n),(n)->()".
 
     Raises:
+        TypeError: if pyfunc cannot be called, or signature is no text.
         ValueError: for a signature that cannot be read or does not fit the arguments.
 
     Example:
@@ -299,7 +354,16 @@ def vectorize(
         >>> norm([[3.0, 4.0], [0.0, 2.0]]).numpy().tolist()
         [5.0, 2.0]
     """
-    whole = set(excluded or ())
+    check_callable("vectorize: `pyfunc`", pyfunc)
+    excluded = () if excluded is None else excluded
+    if not isinstance(excluded, (list, tuple, set, frozenset)):
+        raise TypeError(
+            "vectorize: `excluded` must be a set of positions and names; received "
+            f"{reprlib.repr(excluded)}."
+        )
+    if signature is not None and not isinstance(signature, str):
+        raise TypeError(f"vectorize: `signature` must be a text; received {signature!r}.")
+    whole = set(excluded)
     ranks = None if signature is None else _inner_ranks(signature)
 
     def run(*args: Any, **kwargs: Any) -> Any:

@@ -8,7 +8,7 @@ import numpy as np
 
 from densa import _core, config
 from densa.ops._host import values, wrapped
-from densa.ops._public import apply, known_shape, known_size, public, scalar, tensor, whole
+from densa.ops._public import apply, known_shape, known_size, place, public, scalar, tensor, whole
 from densa.ops.binary import where
 from densa.ops.sequences import argsort
 
@@ -92,6 +92,7 @@ def unique(
         ([1, 3], [1, 2])
     """
     x = tensor(x)
+    axis = None if axis is None else place(axis, x.ndim, "unique")
     (array,) = values("unique", x)
     kinds = (return_index, return_inverse, return_counts)
     found: Any = np.unique(array, *kinds, axis=axis)  # type: ignore[call-overload]

@@ -11,6 +11,7 @@ import numpy as np
 
 from densa import _core, config
 from densa._names import hinted
+from densa._numbers import array_of
 from densa._scope import asked
 from densa._symbolic import KerasTensor
 from densa.ops._public import (
@@ -48,7 +49,11 @@ def convert_to_tensor(
         raise ValueError("densa has no sparse or ragged tensors; pass sparse=None, ragged=None.")
     if isinstance(x, KerasTensor):
         return x if dtype is None or x.dtype == config.dtype_name(dtype) else cast(x, dtype)
-    return _core.to_tensor(x, None if dtype is None else config.dtype_name(dtype))
+    try:
+        return _core.to_tensor(x, None if dtype is None else config.dtype_name(dtype))
+    except ValueError:
+        array_of("convert_to_tensor", x)
+        raise
 
 
 @hinted
@@ -66,6 +71,7 @@ def array(x: Any, dtype: Any = None) -> Any:
     return convert_to_tensor(x, dtype)
 
 
+@hinted
 def convert_to_numpy(x: Any) -> Any:
     """Return x as a NumPy array.
 
@@ -108,6 +114,7 @@ def cast(x: Any, dtype: Any) -> Any:
     return apply("cast", tensor(x), dtype=name, **asked(name))
 
 
+@hinted
 def shape(x: Any) -> tuple[int | None, ...]:
     """Return the shape as a tuple of ints.
 
@@ -126,6 +133,7 @@ def shape(x: Any) -> tuple[int | None, ...]:
     return known_shape(tensor(x), "shape")
 
 
+@hinted
 def ndim(x: Any) -> int:
     """Return the number of axes.
 
@@ -139,6 +147,7 @@ def ndim(x: Any) -> int:
     return len(x.shape) if hasattr(x, "shape") else int(tensor(x).ndim)
 
 
+@hinted
 def size(x: Any) -> int | None:
     """Return the number of elements; None if it is not known.
 
