@@ -348,3 +348,15 @@ def test_a_mixer_of_patches_is_saved(tmp_path):
     np.testing.assert_array_equal(
         again.predict(images, verbose=0), model.predict(images, verbose=0)
     )
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int32", "uint32", "int64"])
+def test_places_outside_stay_outside(dtype):
+    """The numbers of places must not wrap to other places in the type of the indices."""
+    places = np.array([[4, 0], [9, 3], [100, 1], [3, 2]], dtype)
+    expected = np.zeros((4, 100), "f4")
+    expected[3, 2] = 4.0
+    values = np.float32([1, 2, 3, 4])
+    np.testing.assert_array_equal(ops.scatter(places, values, (4, 100)).numpy(), expected)
+    found = ops.scatter_update(np.zeros((4, 100), "f4"), places, values)
+    np.testing.assert_array_equal(found.numpy(), expected)
