@@ -360,3 +360,16 @@ def test_places_outside_stay_outside(dtype):
     np.testing.assert_array_equal(ops.scatter(places, values, (4, 100)).numpy(), expected)
     found = ops.scatter_update(np.zeros((4, 100), "f4"), places, values)
     np.testing.assert_array_equal(found.numpy(), expected)
+
+
+def test_groups_without_rows_and_of_unsigned_numbers():
+    none, ids = np.zeros((0, 2), "f4"), np.zeros(0, "i4")
+    assert ops.segment_max(none, ids, 3).numpy().tolist() == [[-np.inf] * 2] * 3
+    assert ops.segment_min(none, ids, 3).numpy().tolist() == [[np.inf] * 2] * 3
+    assert ops.segment_prod(none, ids, 3).numpy().tolist() == [[1.0] * 2] * 3
+    same = ops.scatter_update(X, np.zeros((0, 2), "i4"), np.zeros(0, "f4"), reduction="max")
+    np.testing.assert_array_equal(same.numpy(), X)
+    for group in (ops.segment_sum, ops.segment_max):
+        assert group([1.0, 2.0], np.uint8([0, 255])).shape == (256,)
+        assert group([], np.uint8([])).shape == (0,)
+    assert ops.bincount(np.uint8([1, 0, 1])).numpy().tolist() == [1, 2]

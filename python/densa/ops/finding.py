@@ -215,7 +215,7 @@ def _groups(name: str, ids: Any, count: int | None) -> tuple[Any, int]:
     ids = whole(ids, f"{name}: segment_ids")
     if count is None:
         (array,) = values(name, ids)
-        count = int(array.max(initial=-1)) + 1
+        count = int(array.max()) + 1 if array.size else 0  # an initial -1 is no unsigned number
     return ids, int(count)
 
 
@@ -229,6 +229,8 @@ def _segment(name: str, how: str, data: Any, ids: Any, count: int | None, none: 
         )
     if count == 0:
         return x[:0]
+    if x.shape[0] == 0:
+        return apply("broadcast_to", scalar(none, x), shape=[count, *(int(d) for d in x.shape[1:])])
     hot = apply("one_hot", ids, classes=count, dtype="float32")
     there = apply("not_equal", hot, 0.0)
     rest = [1] * (x.ndim - 1)
