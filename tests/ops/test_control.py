@@ -373,3 +373,13 @@ def test_groups_without_rows_and_of_unsigned_numbers():
         assert group([1.0, 2.0], np.uint8([0, 255])).shape == (256,)
         assert group([], np.uint8([])).shape == (0,)
     assert ops.bincount(np.uint8([1, 0, 1])).numpy().tolist() == [1, 2]
+
+
+@pytest.mark.parametrize(("dtype", "big"), [("int32", 2**24), ("int64", 2**40)])
+def test_whole_numbers_of_groups_are_summed_exactly(dtype, big):
+    rows = np.array([big + 1, 1, 7], dtype)
+    assert ops.segment_sum(rows, [0, 0, 1]).numpy().tolist() == [big + 2, 7]
+    assert ops.scatter([[0], [0], [2]], rows, (3,)).numpy().tolist() == [big + 2, 0, 7]
+    found = ops.scatter_update(rows, [[0]], np.array([1], dtype), reduction="add")
+    assert found.dtype == dtype
+    assert found.numpy().tolist() == [big + 2, 1, 7]

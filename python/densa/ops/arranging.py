@@ -465,8 +465,10 @@ def segment_sum(
     if num_segments is None:
         found = np.asarray(ids.numpy())
         num_segments = int(found.max()) + 1 if found.size else 0  # an initial -1 is not unsigned
-    hot = apply("one_hot", ids, classes=int(num_segments), dtype=floating(x).dtype)
-    flat = reshaped(floating(x), [x.shape[0], math.prod(x.shape[1:])])
+    # Whole numbers are summed in float64, which holds them up to 2**53.
+    rows = x if config.is_float(x.dtype) else apply("cast", x, dtype="float64")
+    hot = apply("one_hot", ids, classes=int(num_segments), dtype=rows.dtype)
+    flat = reshaped(rows, [x.shape[0], math.prod(x.shape[1:])])
     out = apply("matmul", apply("transpose", hot, perm=[1, 0]), flat)
     out = reshaped(out, [num_segments, *x.shape[1:]])
     return out if config.is_float(x.dtype) else apply("cast", out, dtype=x.dtype)
