@@ -383,3 +383,14 @@ def test_whole_numbers_of_groups_are_summed_exactly(dtype, big):
     found = ops.scatter_update(rows, [[0]], np.array([1], dtype), reduction="add")
     assert found.dtype == dtype
     assert found.numpy().tolist() == [big + 2, 1, 7]
+
+
+@pytest.mark.parametrize("method", ["linear", "lower", "higher", "midpoint", "nearest"])
+def test_quantiles_take_the_elements_that_numpy_takes(method):
+    for size in (26, 46, 51):
+        x = np.append(np.arange(size, dtype="f4"), np.float32(np.nan))
+        for share in (0.28, 0.3, 0.56, 0.58, 0.59, 0.6, 0.7):
+            expected = np.nanquantile(x.astype("f8"), share, method=method)
+            found = ops.nanquantile(x, share, method=method)
+            assert found.dtype == "float32"
+            np.testing.assert_allclose(found.numpy(), expected, rtol=1e-6)
