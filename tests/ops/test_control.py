@@ -394,3 +394,13 @@ def test_quantiles_take_the_elements_that_numpy_takes(method):
             found = ops.nanquantile(x, share, method=method)
             assert found.dtype == "float32"
             np.testing.assert_allclose(found.numpy(), expected, rtol=1e-6)
+
+
+def test_vectorize_in_a_recorded_model_knows_the_rows():
+    class Lengths(densa.layers.Layer):
+        def call(self, x):
+            return ops.vectorize(lambda a: a * ops.sum(a), signature="(n)->(n)")(x)
+
+    model = densa.Sequential([densa.Input((3,)), Lengths()])
+    expected = X * X.sum(1, keepdims=True)
+    np.testing.assert_allclose(model.predict(X, verbose=0), expected, rtol=1e-5)
