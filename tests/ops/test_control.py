@@ -348,3 +348,59 @@ def test_a_mixer_of_patches_is_saved(tmp_path):
     np.testing.assert_array_equal(
         again.predict(images, verbose=0), model.predict(images, verbose=0)
     )
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int32", "uint32", "int64"])
+def test_places_outside_stay_outside(dtype):
+    """The numbers of places must not wrap to other places in the type of the indices."""
+    places = np.array([[4, 0], [9, 3], [100, 1], [3, 2]], dtype)
+    expected = np.zeros((4, 100), "f4")
+    expected[3, 2] = 4.0
+    values = np.float32([1, 2, 3, 4])
+    np.testing.assert_array_equal(ops.scatter(places, values, (4, 100)).numpy(), expected)
+    found = ops.scatter_update(np.zeros((4, 100), "f4"), places, values)
+    np.testing.assert_array_equal(found.numpy(), expected)
+
+
+def test_groups_without_rows_and_of_unsigned_numbers():
+    none, ids = np.zeros((0, 2), "f4"), np.zeros(0, "i4")
+    assert ops.segment_max(none, ids, 3).numpy().tolist() == [[-np.inf] * 2] * 3
+    assert ops.segment_min(none, ids, 3).numpy().tolist() == [[np.inf] * 2] * 3
+    assert ops.segment_prod(none, ids, 3).numpy().tolist() == [[1.0] * 2] * 3
+    same = ops.scatter_update(X, np.zeros((0, 2), "i4"), np.zeros(0, "f4"), reduction="max")
+    np.testing.assert_array_equal(same.numpy(), X)
+    for group in (ops.segment_sum, ops.segment_max):
+        assert group([1.0, 2.0], np.uint8([0, 255])).shape == (256,)
+        assert group([], np.uint8([])).shape == (0,)
+    assert ops.bincount(np.uint8([1, 0, 1])).numpy().tolist() == [1, 2]
+
+
+@pytest.mark.parametrize(("dtype", "big"), [("int32", 2**24), ("int64", 2**40)])
+def test_whole_numbers_of_groups_are_summed_exactly(dtype, big):
+    rows = np.array([big + 1, 1, 7], dtype)
+    assert ops.segment_sum(rows, [0, 0, 1]).numpy().tolist() == [big + 2, 7]
+    assert ops.scatter([[0], [0], [2]], rows, (3,)).numpy().tolist() == [big + 2, 0, 7]
+    found = ops.scatter_update(rows, [[0]], np.array([1], dtype), reduction="add")
+    assert found.dtype == dtype
+    assert found.numpy().tolist() == [big + 2, 1, 7]
+
+
+@pytest.mark.parametrize("method", ["linear", "lower", "higher", "midpoint", "nearest"])
+def test_quantiles_take_the_elements_that_numpy_takes(method):
+    for size in (26, 46, 51):
+        x = np.append(np.arange(size, dtype="f4"), np.float32(np.nan))
+        for share in (0.28, 0.3, 0.56, 0.58, 0.59, 0.6, 0.7):
+            expected = np.nanquantile(x.astype("f8"), share, method=method)
+            found = ops.nanquantile(x, share, method=method)
+            assert found.dtype == "float32"
+            np.testing.assert_allclose(found.numpy(), expected, rtol=1e-6)
+
+
+def test_vectorize_in_a_recorded_model_knows_the_rows():
+    class Lengths(densa.layers.Layer):
+        def call(self, x):
+            return ops.vectorize(lambda a: a * ops.sum(a), signature="(n)->(n)")(x)
+
+    model = densa.Sequential([densa.Input((3,)), Lengths()])
+    expected = X * X.sum(1, keepdims=True)
+    np.testing.assert_allclose(model.predict(X, verbose=0), expected, rtol=1e-5)

@@ -124,6 +124,7 @@ def test_norms_of_matrices(order, keepdims):
 def test_awkward_sizes():
     assert ops.inv(np.zeros((0, 3, 3))).shape == (0, 3, 3)
     assert float(ops.det(np.zeros((0, 0)))) == 1.0
+    assert [x.shape for x in ops.lu_factor(np.zeros((2, 0, 0)))] == [(2, 0, 0), (2, 0)]
     assert ops.solve(np.zeros((0, 0)), np.zeros((0, 2))).shape == (0, 2)
     np.testing.assert_array_equal(ops.inv([[4.0]]).numpy(), [[0.25]])
     assert np.isnan(ops.logdet([[-1.0]]).numpy())

@@ -463,9 +463,12 @@ def segment_sum(
     x, ids = together(data, segment_ids)
     ids = whole(ids, "segment_sum: segment_ids")
     if num_segments is None:
-        num_segments = int(np.asarray(ids.numpy()).max(initial=-1)) + 1
-    hot = apply("one_hot", ids, classes=int(num_segments), dtype=floating(x).dtype)
-    flat = reshaped(floating(x), [x.shape[0], math.prod(x.shape[1:])])
+        found = np.asarray(ids.numpy())
+        num_segments = int(found.max()) + 1 if found.size else 0  # an initial -1 is not unsigned
+    # Whole numbers are summed in float64, which holds them up to 2**53.
+    rows = x if config.is_float(x.dtype) else apply("cast", x, dtype="float64")
+    hot = apply("one_hot", ids, classes=int(num_segments), dtype=rows.dtype)
+    flat = reshaped(rows, [x.shape[0], math.prod(x.shape[1:])])
     out = apply("matmul", apply("transpose", hot, perm=[1, 0]), flat)
     out = reshaped(out, [num_segments, *x.shape[1:]])
     return out if config.is_float(x.dtype) else apply("cast", out, dtype=x.dtype)
@@ -498,7 +501,7 @@ def bincount(x: Any, weights: Any = None, minlength: int = 0, sparse: bool = Fal
     values = np.asarray(ids.numpy())
     if values.size and values.min() < 0:
         raise ValueError(f"bincount: numbers must be at least 0; got {values.min()}.")
-    size = max(int(minlength), int(values.max(initial=-1)) + 1)
+    size = max(int(minlength), int(values.max()) + 1 if values.size else 0)
     if weights is None:
         hot = apply("one_hot", ids, classes=size, dtype="int32")
     else:

@@ -19,7 +19,7 @@ from densa import _core
 from densa._numbers import array_of, check_callable, is_numeric, whole_number
 from densa._symbolic import KerasTensor
 from densa.device import beside
-from densa.ops._public import apply, floating, known_size, place, reshaped, tensor
+from densa.ops._public import apply, floating, known_shape, known_size, place, reshaped, tensor
 from densa.ops.shapes import concatenate, flip, stack
 from densa.utils import tree
 
@@ -379,7 +379,8 @@ def vectorize(
         if any(x.ndim < r for x, r in zip(given, inner, strict=True)):
             shapes = [tuple(x.shape) for x in given]
             raise ValueError(f"vectorize: shapes {shapes} do not fit the signature {signature!r}.")
-        fronts = [tuple(x.shape)[: x.ndim - r] for x, r in zip(given, inner, strict=True)]
+        shapes = [known_shape(x, "vectorize") for x in given]
+        fronts = [s[: len(s) - r] for s, r in zip(shapes, inner, strict=True)]
         outer = np.broadcast_shapes(*fronts)
         wide = [
             apply("broadcast_to", x, shape=[*outer, *x.shape[len(front) :]])

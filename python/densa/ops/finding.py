@@ -216,7 +216,7 @@ def _groups(name: str, ids: Any, count: int | None) -> tuple[Any, int]:
     ids = whole(ids, f"{name}: segment_ids")
     if count is None:
         (array,) = values(name, ids)
-        count = int(array.max(initial=-1)) + 1
+        count = int(array.max()) + 1 if array.size else 0  # an initial -1 is no unsigned number
     return ids, int(count)
 
 
@@ -230,6 +230,8 @@ def _segment(name: str, how: str, data: Any, ids: Any, count: int | None, none: 
         )
     if count == 0:
         return x[:0]
+    if x.shape[0] == 0:
+        return apply("broadcast_to", scalar(none, x), shape=[count, *(int(d) for d in x.shape[1:])])
     hot = apply("one_hot", ids, classes=count, dtype="float32")
     there = apply("not_equal", hot, 0.0)
     rest = [1] * (x.ndim - 1)
@@ -317,6 +319,10 @@ def segment_prod(
 def _linear(name: str, indices: Any, shape: list[int]) -> tuple[Any, list[int], int]:
     """Return the numbers of the places, the sizes behind them and how many places there are."""
     ids = whole(indices, f"{name}: indices")
+    # The numbers go up to all places, which the type of the places along an axis may not hold.
+    if ids.dtype != "int64":
+        small = ids.dtype not in ("uint32", "uint64") and np.prod(shape) < 2**31
+        ids = apply("cast", ids, dtype="int32" if small else "int64")
     depth = ids.shape[-1] if ids.ndim else 0
     if not 1 <= depth <= len(shape):
         raise ValueError(
@@ -324,13 +330,16 @@ def _linear(name: str, indices: Any, shape: list[int]) -> tuple[Any, list[int], 
             f"of shape {tuple(shape)}; got {tuple(ids.shape)}."
         )
     flat = apply("reshape", ids, shape=[-1, depth])
-    number = None
+    number = everywhere = None
     for i in range(depth):
         at = flat[:, i]
         at = apply("where", apply("less", at, 0), at + shape[i], at)
         inside = apply("logical_and", apply("greater_equal", at, 0), apply("less", at, shape[i]))
-        at = apply("where", inside, at, scalar(-(2**40) if ids.dtype == "int64" else -(2**30), at))
+        at = apply("where", inside, at, scalar(0, at))
         number = at if number is None else number * shape[i] + at
+        everywhere = inside if everywhere is None else apply("logical_and", everywhere, inside)
+    # At the end, as a number that is outside could wrap to one that is inside.
+    number = apply("where", everywhere, number, scalar(-1, number))
     return number, shape[depth:], int(np.prod(shape[:depth]))
 
 

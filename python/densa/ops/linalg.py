@@ -7,6 +7,7 @@ collection of matrix derivative results, 2008), first derivatives only.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -372,7 +373,7 @@ def lu_factor(x: Any) -> tuple[Any, Any]:
     x = _matrix("lu_factor", x)
     n = x.shape[-1]
     (array,) = values("lu_factor", x)
-    flat = array.reshape(-1, n, n).copy()
+    flat = array.reshape(math.prod(array.shape[:-2]), n, n).copy()
     pivots = np.zeros((len(flat), n), np.int32)
     order = np.tile(np.arange(n), (len(flat), 1))
     for a, pivot, rows in zip(flat, pivots, order, strict=True):

@@ -316,7 +316,8 @@ def _nanquantile(name: str, x: Any, shares: Any, axis: Any, method: str, keepdim
 
 
 def _at_share(ordered: Any, where: int, number: Any, share: float, method: str) -> Any:
-    at = apply("maximum", (number - 1.0) * share, 0.0)
+    # float32 has not the digits: 25 · 0.6 is 15, and not the least bit more.
+    at = apply("maximum", (apply("cast", number, dtype="float64") - 1.0) * share, 0.0)
     low = apply("floor", at)
     if method == "lower":
         at = low
@@ -331,5 +332,6 @@ def _at_share(ordered: Any, where: int, number: Any, share: float, method: str) 
         take_along_axis(ordered, apply("cast", i, dtype="int32"), axis=where) for i in (low, high)
     )
     # Not a + (b - a) * 0, which is NaN between infinities.
-    found = apply("where", apply("equal", low, high), a, a + (b - a) * (at - low))
+    part = apply("cast", at - low, dtype=ordered.dtype)
+    found = apply("where", apply("equal", low, high), a, a + (b - a) * part)
     return apply("where", apply("greater", number, 0.0), found, scalar(float("nan"), found))
