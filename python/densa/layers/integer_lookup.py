@@ -74,11 +74,17 @@ class IntegerLookup(Lookup):
         )  # fmt: skip
 
     def _token(self, given: Any) -> Any:
-        if isinstance(given, str):
-            return int(given)
-        if isinstance(given, bool) or int(given) != given:
+        try:
+            token = int(given)
+        except (TypeError, ValueError, OverflowError):
+            token = None
+        if (
+            token is None
+            or isinstance(given, bool)
+            or not (isinstance(given, str) or token == given)
+        ):
             raise TypeError(f"IntegerLookup: a vocabulary holds whole numbers; got {given!r}.")
-        return int(given)
+        return token
 
     def _array(self, inputs: Any) -> Any:
         given = inputs.to_numpy() if hasattr(inputs, "to_numpy") else inputs

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import re
 from collections.abc import Callable
 from typing import Any
@@ -135,7 +136,8 @@ class TextVectorization(Layer):
             array = array[:, 0]
         clean = self.standardize if callable(self.standardize) else _STANDARDS[self.standardize]
         cut = self.split if callable(self.split) else _SPLITS[self.split]
-        rows = array.reshape(len(array), -1) if array.ndim else array.reshape(1, 1)
+        count = len(array) if array.ndim else 1
+        rows = array.reshape(count, math.prod(array.shape[1:]))
         found = []
         for row in rows.tolist():
             words = [w for text in row for w in cut(clean(text)) if w]
