@@ -150,7 +150,9 @@ def value_and_grad(
         argument (a tuple of them for several positions).
 
     Raises:
-        ValueError: if fn's value has more than one element, or while a model is recorded.
+        TypeError: if argnums holds what is no whole number.
+        ValueError: if fn's value has more than one element, there is no argument at such a
+            position, or while a model is recorded.
 
     Example:
         >>> value, grad = densa.value_and_grad(lambda x: (x * x).sum())(np.array([1.0, 2.0]))
@@ -158,6 +160,11 @@ def value_and_grad(
         [2.0, 4.0]
     """
     positions = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+    if not all(isinstance(p, int) for p in positions):
+        raise TypeError(
+            "value_and_grad: `argnums` are positions of arguments, whole numbers; for gradients of "
+            "Variables make them an argument of the function, or call `backward()` of its value."
+        )
 
     @functools.wraps(fn)
     def run(*args: Any, **kwargs: Any) -> Any:
@@ -187,6 +194,11 @@ def value_and_grad(
 
         new = list(args)
         for position in positions:
+            if not -len(args) <= position < len(args):
+                raise ValueError(
+                    f"value_and_grad: there is no argument at position {position} of `argnums`; "
+                    f"the function was called with {len(args)} by position."
+                )
             new[position] = _map(fresh, args[position])
         with enable_grad():
             result = fn(*new, **kwargs)

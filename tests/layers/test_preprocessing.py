@@ -64,6 +64,27 @@ def test_normalization_axes(axis):
     np.testing.assert_allclose(back(layer(x)).numpy(), x, rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.parametrize("shape", [(40,), (40, 1), (8, 5)])
+def test_one_mean_for_everything_fits_any_rank(tmp_path, shape):
+    x = RNG.normal(3.0, 2.0, 40).astype("float32")
+    layer = L.Normalization(axis=None)
+    layer.adapt(x.reshape(shape))
+    assert layer.mean.shape == (1,) * len(shape)
+    model = densa.Sequential([densa.Input((1,)), layer, L.Dense(1)])
+    model.compile("sgd", "mse")
+    model.fit(x, x, verbose=0)
+    column = x[:, None]
+    np.testing.assert_allclose(layer(column), (column - x.mean()) / x.std(), rtol=1e-4, atol=1e-5)
+    layer.adapt(column + 1)
+    np.testing.assert_allclose(layer(x).numpy().mean(), -1 / x.std(), rtol=1e-4)
+    model.save(tmp_path / "net.densa")
+    again = densa.models.load_model(tmp_path / "net.densa")
+    np.testing.assert_array_equal(again.predict(x, verbose=0), model.predict(x, verbose=0))
+    given = L.Normalization(axis=None, mean=3.0, variance=4.0)
+    assert given(x).shape == (40,)
+    assert given(column).shape == (40, 1)
+
+
 def test_of_tuples_the_first_part_is_what_is_adapted_to():
     rows, labels = [[1.0, 2.0], [3.0, 6.0]], [0, 1]
     for data in (((rows, labels) for _ in range(2)), [(np.array(rows), None)], [(rows, 1)]):

@@ -92,6 +92,12 @@ def test_a_bag_of_words_is_learnt():
     assert model.evaluate(bag(texts), y, verbose=0)[1] == 1.0
 
 
+def test_no_rows():
+    assert layers.TextVectorization(vocabulary=["a"])(np.array([], str)).shape == (0, 0)
+    bag = layers.TextVectorization(vocabulary=["a"], output_mode="count")
+    assert bag(np.array([], str)).shape == (0, 2)
+
+
 @pytest.mark.parametrize(
     ("error", "match", "call"),
     [
@@ -108,6 +114,7 @@ def test_a_bag_of_words_is_learnt():
          lambda: layers.TextVectorization(vocabulary=["a"])([["a", "b"]])),
         (TypeError, "takes text", lambda: layers.TextVectorization(vocabulary=["a"])([1.0])),
         (ValueError, "no token", lambda: layers.TextVectorization().adapt([""])),
+        (ValueError, "no token", lambda: layers.TextVectorization().adapt([])),
     ],
 )  # fmt: skip
 def test_bad_input(error, match, call):

@@ -289,8 +289,8 @@ def text_array(inputs: Any, encoding: str, layer: str) -> Any:
             f"{type(strange[0]).__name__}. Fill in what is missing and turn it into str first."
         )
     raise TypeError(
-        f"Layer '{layer}' takes text; received an array of {array.dtype}. IntegerLookup takes "
-        "whole numbers."
+        f"Layer '{layer}' takes text; received an array of {array.dtype}. IntegerLookup and "
+        "Hashing take whole numbers."
     )
 
 

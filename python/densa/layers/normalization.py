@@ -25,7 +25,8 @@ class Normalization(Layer):
 
     Args:
         axis: the axis (or axes) that keep their own mean and variance; None means one of each for
-            everything.
+            everything, and inputs of any rank: a column of a table may be adapted to as `(rows,)`
+            and come as `(rows, 1)`.
         mean: the mean, a number or an array that broadcasts to the kept axes.
         variance: the variance, in the same shape.
         invert: whether to go back instead: x · max(sqrt(variance), 1e-7) + mean.
@@ -58,6 +59,7 @@ class Normalization(Layer):
         self.input_variance: Any = None
         self.adapt_mean: Any = None
         self.adapt_variance: Any = None
+        self._built_rank = 0
         if (mean is None) != (variance is None):
             raise ValueError(
                 "When setting values directly, both `mean` and `variance` must be set. Received: "
@@ -114,7 +116,10 @@ class Normalization(Layer):
                 )
                 for name, initializer in names
             )
-        self.input_spec = InputSpec(ndim=len(input_shape), axes={a: input_shape[a] for a in axes})
+        self._built_rank = len(input_shape)
+        if axes:  # one mean for everything fits any rank
+            kept = {a: input_shape[a] for a in axes}
+            self.input_spec = InputSpec(ndim=len(input_shape), axes=kept)
 
     @property
     def mean(self) -> Any:
@@ -130,9 +135,9 @@ class Normalization(Layer):
     def _shown(self, given: Any, learnt: Any) -> Any:
         if not self.built:
             return None
-        axes = self.input_spec.axes
+        axes = self.input_spec.axes if self.input_spec is not None else {}
         value = learnt.numpy() if given is None else np.broadcast_to(given, list(axes.values()))
-        shape = [axes.get(a, 1) for a in range(self.input_spec.ndim)]
+        shape = [axes.get(a, 1) for a in range(self._built_rank)]
         return _core.from_numpy(np.reshape(value, shape).astype(self.variable_dtype))
 
     def adapt(self, data: Any, *, steps: int | None = None) -> None:
