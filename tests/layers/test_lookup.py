@@ -267,6 +267,8 @@ def test_the_mean_of_words_leaves_masked_ones_out():
     expected = [(table[3] + table[1]) / 2, table[2]]
     np.testing.assert_allclose(model.predict(ids, verbose=0), expected, rtol=1e-5)
     np.testing.assert_allclose(model(ids).numpy(), expected, rtol=1e-5)
+    nothing = model.predict(np.zeros((1, 4), "int64"), verbose=0)
+    np.testing.assert_array_equal(nothing, np.zeros((1, 5)))  # Keras: 0 / 0
 
 
 def test_images_of_one_size():

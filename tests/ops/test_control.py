@@ -404,3 +404,18 @@ def test_vectorize_in_a_recorded_model_knows_the_rows():
     model = densa.Sequential([densa.Input((3,)), Lengths()])
     expected = X * X.sum(1, keepdims=True)
     np.testing.assert_allclose(model.predict(X, verbose=0), expected, rtol=1e-5)
+
+
+def test_what_is_not_finite_stays_in_its_group():
+    x = np.float32([np.inf, 1, np.nan, 2])
+    np.testing.assert_array_equal(ops.segment_sum(x, [0, 1, -1, 1], 3), [np.inf, 3, 0])
+    np.testing.assert_array_equal(ops.scatter([[0], [-7]], x[1:3], (3,)), [1, 0, 0])
+    np.testing.assert_array_equal(ops.bincount([0, 1, 1], weights=x[1:]), [1, np.nan])
+    old = ops.scatter_update(np.ones(3, "f4"), [[2], [0]], x[:2], "add")
+    np.testing.assert_array_equal(old, [2, 1, np.inf])
+
+
+def test_segment_sum_has_the_gradient_of_each_group():
+    x = densa.Variable(np.arange(6.0).reshape(3, 2), dtype="float64")
+    ops.sum(ops.segment_sum(x, [0, -1, 1], 2) * np.array([[1.0, 2.0], [3.0, 4.0]])).backward()
+    np.testing.assert_array_equal(x.grad, [[1, 2], [0, 0], [3, 4]])

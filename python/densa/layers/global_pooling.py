@@ -47,6 +47,9 @@ class GlobalPooling(Layer):
 class GlobalAveragePooling1D(GlobalPooling):
     """The mean over the steps of a sequence; with a mask, over those that count.
 
+    A row of which no step counts gives zeros; Keras divides 0 by 0 there, and one such row would
+    turn all weights to NaN.
+
     Args:
         data_format: "channels_last", (batch, steps, features), or "channels_first".
         keepdims: keep the axis of the steps with size one.
@@ -76,7 +79,7 @@ class GlobalAveragePooling1D(GlobalPooling):
         total = _core.apply("sum", _core.apply("multiply", inputs, counted), axis=[axis],
                             keepdims=self.keepdims)  # fmt: skip
         number = _core.apply("sum", counted, axis=[axis], keepdims=self.keepdims)
-        return _core.apply("divide", total, number)
+        return _core.apply("divide", total, _core.apply("maximum", number, 1))
 
 
 class GlobalMaxPooling1D(GlobalPooling):

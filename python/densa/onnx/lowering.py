@@ -205,6 +205,13 @@ def _embedding(g: GraphWriter, use: Use) -> str:
     return g.emit("Gather", use.x[0].name, _ids(g, use.x[1]), axis=0)
 
 
+def _embedding_grad(g: GraphWriter, use: Use) -> str:
+    ids, dy = use.x
+    places = g.emit("Unsqueeze", _ids(g, ids), g.number([-1]))
+    nothing = g.emit("Expand", g.number(0, use.y.dtype), g.sizes(use.y.shape))
+    return g.emit("ScatterND", nothing, places, dy.name, reduction="add")
+
+
 def _take(g: GraphWriter, use: Use) -> str:
     axis = int(use.attributes.get("axis", 0))
     return g.emit("Gather", use.x[0].name, _ids(g, use.x[1]), axis=axis)
@@ -293,6 +300,7 @@ _OPS: dict[str, Callable[[GraphWriter, Use], str]] = {
     "layer_normalization": _layer_normalization,
     "prelu": _prelu,
     "embedding": _embedding,
+    "embedding_grad": _embedding_grad,
     "take": _take,
     "take_along": _take_along,
     "one_hot": _one_hot,

@@ -142,6 +142,13 @@ def _gather_elements(r: GraphReader, node: OnnxNode) -> Any:
     return r.call(ops.take_along_axis, data, ids, axis=axis)
 
 
+def _scatter_nd(r: GraphReader, node: OnnxNode) -> Any:
+    data, places, updates = (r.input(node, i) for i in range(3))
+    how = node.get("reduction", "none")
+    how = None if how == "none" else how
+    return r.call(ops.scatter_update, data, places, updates, reduction=how)
+
+
 def _prelu(r: GraphReader, node: OnnxNode) -> Any:
     x, slope = r.tensor(node), r.array(node, 1, "slope")
     full = (1,) * (x.ndim - slope.ndim) + slope.shape
@@ -377,6 +384,7 @@ OPERATORS: dict[str, Callable[[GraphReader, OnnxNode], Any]] = {
     "Flatten": _flatten,
     "Gather": _gather,
     "GatherElements": _gather_elements,
+    "ScatterND": _scatter_nd,
     "Gemm": _gemm,
     "Identity": _identity,
     "LayerNormalization": _layer_normalization,

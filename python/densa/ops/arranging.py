@@ -467,10 +467,12 @@ def segment_sum(
         num_segments = int(found.max()) + 1 if found.size else 0  # an initial -1 is not unsigned
     # Whole numbers are summed in float64, which holds them up to 2**53.
     rows = x if config.is_float(x.dtype) else apply("cast", x, dtype="float64")
-    hot = apply("one_hot", ids, classes=int(num_segments), dtype=rows.dtype)
+    n = int(num_segments)
+    counts = apply("logical_and", apply("greater_equal", ids, 0), apply("less", ids, n))
+    ids = apply("where", counts, ids, scalar(n, ids))  # all others into one group more
     flat = reshaped(rows, [x.shape[0], math.prod(x.shape[1:])])
-    out = apply("matmul", apply("transpose", hot, perm=[1, 0]), flat)
-    out = reshaped(out, [num_segments, *x.shape[1:]])
+    out = apply("embedding_grad", apply("cast", ids, dtype="int64"), flat, rows=n + 1)
+    out = reshaped(out[:n], [n, *x.shape[1:]])
     return out if config.is_float(x.dtype) else apply("cast", out, dtype=x.dtype)
 
 
@@ -506,8 +508,9 @@ def bincount(x: Any, weights: Any = None, minlength: int = 0, sparse: bool = Fal
         hot = apply("one_hot", ids, classes=size, dtype="int32")
     else:
         ids, weights = together(ids, weights)
-        hot = apply("one_hot", ids, classes=size, dtype=floating(weights).dtype)
-        hot = hot * reshaped(floating(weights), [*ids.shape, 1])
+        hot = apply("one_hot", ids, classes=size, dtype="bool")
+        counted = reshaped(floating(weights), [*ids.shape, 1])
+        hot = apply("where", hot, counted, scalar(0, counted))
     return apply("sum", hot, axis=[ids.ndim - 1])
 
 

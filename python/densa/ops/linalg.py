@@ -15,6 +15,7 @@ import numpy as np
 
 from densa import _core
 from densa._names import suggesting
+from densa._scope import in_symbolic_scope
 from densa.device import together
 from densa.ops._host import moved, values, wrapped
 from densa.ops._public import apply, floating, public, scalar
@@ -56,8 +57,12 @@ def _matrix(name: str, x: Any, square: bool = True) -> Any:
 
 def _computed(name: str, function: Callable[..., Any], *xs: Any) -> list[Any]:
     """Return NumPy's answer as arrays; ValueError where LAPACK finds none."""
+    given = values(name, *xs)
+    if in_symbolic_scope() and given[0].shape[-1] == given[0].shape[-2]:
+        # A trial for the shapes, all ones: with this every factorization exists.
+        given[0] = given[0] + given[0].shape[-1] * np.eye(given[0].shape[-1], dtype=given[0].dtype)
     try:
-        found = function(*values(name, *xs))
+        found = function(*given)
     except np.linalg.LinAlgError as error:
         raise ValueError(f"{name}: {error} (shape {tuple(xs[0].shape)}).") from None
     return list(found) if isinstance(found, tuple) else [found]
