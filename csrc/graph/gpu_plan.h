@@ -51,6 +51,7 @@ class GpuPlan final : public AnyPlan {
     std::shared_ptr<Storage> fixed;
     int buffer = -1;  // kArena
     int input = -1;   // kInput
+    int count = -1;   // kRowCount: which of row_counts_
     int spread = -1;  // the value whose memory this one is, stretched
   };
   struct Work {  // one op, before rows are known

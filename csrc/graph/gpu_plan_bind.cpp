@@ -20,10 +20,9 @@ void* GpuPlan::address(const Recorded& recorded, int value) const {
       return static_cast<std::byte*>(arena_->data()) +
              offsets_[static_cast<std::size_t>(place.buffer)];
     case Place::kInput: return sources_[static_cast<std::size_t>(place.input)]->data();
-    case Place::kRowCount: {
-      const auto at = std::ranges::find(row_counts_, value, &RowCount::value);
-      return static_cast<std::byte*>(recorded.row_counts->data()) + 8 * (at - row_counts_.begin());
-    }
+    case Place::kRowCount:
+      return static_cast<std::byte*>(recorded.row_counts->data()) +
+             8 * static_cast<std::size_t>(place.count);
     case Place::kNowhere: break;
   }
   throw ValueError(cat("plan: value %", value, " has no place"));

@@ -119,6 +119,7 @@ void GpuPlan::keep_copies(const ProgramNode& node) {
 void GpuPlan::add(const ProgramNode& node) {
   if (std::string_view(node.op->name) == "row_count") {
     places_[node.out[0]].kind = Place::kRowCount;
+    places_[node.out[0]].count = static_cast<int>(row_counts_.size());
     row_counts_.push_back({node.out[0], type(node.in[0]).shape[0]});
     return;
   }

@@ -74,6 +74,11 @@ def test_new_tensors(name, dtype):
         np.testing.assert_array_equal(made.numpy(), here.numpy(), strict=True)
 
 
+def test_windows():
+    assert {getattr(ops, name)(4).device for name in WINDOWS} == {GPU}
+    assert ops.kaiser(4, 8.0).device == GPU
+
+
 def test_new_integers_of_random():
     assert densa.random.randint((4,), 0, 10, seed=1).device == GPU
     assert densa.random.categorical([[0.0, 0.0]], 5, seed=1).device == GPU
@@ -84,9 +89,13 @@ def test_new_integers_of_random():
 # ---- all ops ---------------------------------------------------------------------------------
 
 X, IDS, LOGITS = np.array([[1.0, 2.0], [3.0, 4.0]], "float32"), np.array([1, 0]), np.eye(2)
-NO_TENSOR = {"is_tensor", "convert_to_numpy", "shape", "ndim", "size"}
+NO_TENSOR = {"is_tensor", "convert_to_numpy", "shape", "ndim", "size", "dtype"}
 MAKING_ALONE = {"zeros", "ones", "empty", "full", "arange", "linspace", "eye", "identity"}
 MAKING_ALONE |= {"tri", "logspace", "geomspace"}
+WINDOWS = ["bartlett", "blackman", "hamming", "hanning"]
+MAKING_ALONE |= {*WINDOWS, "kaiser"}
+INTEGERS = ("bitwise_and", "bitwise_or", "bitwise_xor", "bitwise_left_shift", "left_shift",
+            "bitwise_right_shift", "right_shift", "gcd", "lcm")  # fmt: skip
 ARGUMENTS = {  # behind the first one, which is X unless FIRST says otherwise
     "transpose": (),
     "cast": ("float64",),
@@ -128,8 +137,52 @@ ARGUMENTS = {  # behind the first one, which is X unless FIRST says otherwise
     "segment_sum": (IDS, 2),
     "slice_update": ((0, 0), X[:1]),
     "top_k": (1,),
+    "argpartition": (1,),
+    "correlate": (X[1],),
+    "dsplit": (2,),
+    "hsplit": (2,),
+    "vsplit": (2,),
+    "get_item": ((0, 1),),
+    "ldexp": (IDS,),
+    "nanquantile": (0.5,),
+    "rearrange": ("a b -> b a",),
+    "saturate_cast": ("int8",),
+    "scatter": (X, (3, 2)),
+    "scatter_update": (IDS[:, None], X),
+    **dict.fromkeys(("segment_max", "segment_min", "segment_prod"), (IDS, 2)),
+    "unravel_index": ((2, 2),),
+    **dict.fromkeys(INTEGERS, (IDS,)),
+}
+# How those are called that take functions or tuples.
+CALLS = {
+    "associative_scan": lambda x: ops.associative_scan(ops.add, x),
+    "bitwise_invert": lambda x: ops.bitwise_invert(x),
+    "bitwise_not": lambda x: ops.bitwise_not(x),
+    "cond": lambda x: ops.cond(True, lambda: ops.exp(x), lambda: ops.add(x, 1)),
+    **{
+        name: lambda x, f=name: getattr(ops, f)((x, x))
+        for name in ("fft", "fft2", "ifft2", "irfft")
+    },
+    "fori_loop": lambda x: ops.fori_loop(0, 2, lambda _, state: ops.add(state, state), x),
+    "ifft": lambda x: ops.ifft((x, x)),
+    "jvp": lambda x: ops.jvp(ops.square, (x,), (x,)),
+    "map": lambda x: ops.map(ops.square, x),
+    "scan": lambda x: ops.scan(lambda state, row: (ops.add(state, row), row), ops.sum(x, 0), x),
+    "switch": lambda x: ops.switch(0, [ops.square, ops.exp], x),
+    "vectorize": lambda x: ops.vectorize(ops.square)(x),
+    "vectorized_map": lambda x: ops.vectorized_map(ops.square, x),
+    "while_loop": lambda x: ops.while_loop(
+        lambda state: ops.sum(state) < 100, lambda state: (ops.add(state, state),), (x,)
+    ),
 }
 FIRST = {
+    "cholesky": X + 4 * np.eye(2, dtype="float32"),
+    "correlate": X[0],
+    "dsplit": X[None],
+    "scatter": IDS[:, None],
+    "unravel_index": IDS,
+    "vander": X[0],
+    **dict.fromkeys(("bitwise_invert", "bitwise_not", *INTEGERS), IDS),
     "bincount": IDS,
     "searchsorted": X[0],
     "one_hot": IDS,
@@ -147,6 +200,8 @@ def call(name, first):
     if name in SEVERAL:
         return getattr(ops, name)([first, X])
     function = getattr(ops, name)
+    if name in CALLS:
+        return CALLS[name](first)
     if name == "einsum":
         return function("ab,bc->ac", first, X)
     if name == "select":
@@ -212,6 +267,7 @@ LAYERS = {
     "ActivityRegularization": lambda: layers.ActivityRegularization(l2=0.1),
     "AlphaDropout": lambda: layers.AlphaDropout(0.5),
     "CategoryEncoding": lambda: layers.CategoryEncoding(4),
+    "CenterCrop": lambda: layers.CenterCrop(2, 2),
     "Dense": lambda: layers.Dense(3),
     "Discretization": lambda: layers.Discretization([0.5, 2.0]),
     "Dot": lambda: layers.Dot(1),
@@ -222,7 +278,13 @@ LAYERS = {
     "GroupNormalization": lambda: layers.GroupNormalization(1),
     "SpectralNormalization": lambda: layers.SpectralNormalization(layers.Dense(3)),
     "WeightNormalization": lambda: layers.WeightNormalization(layers.Dense(3)),
+    "SpatialDropout1D": lambda: layers.SpatialDropout1D(0.5),
     "RepeatVector": lambda: layers.RepeatVector(2),
+    "Hashing": lambda: layers.Hashing(4),
+    "HashedCrossing": lambda: layers.HashedCrossing(4),
+    "IntegerLookup": lambda: layers.IntegerLookup(vocabulary=[0, 1]),
+    "StringLookup": lambda: layers.StringLookup(vocabulary=["a", "b"]),
+    "TextVectorization": lambda: layers.TextVectorization(vocabulary=["a", "b"]),
     "Lambda": lambda: layers.Lambda(lambda x: x * 2),
     "Permute": lambda: layers.Permute((1,)),
     "RandomBrightness": lambda: layers.RandomBrightness(0.2),
@@ -233,6 +295,7 @@ LAYERS = {
     "RandomZoom": lambda: layers.RandomZoom(0.2),
     "Rescaling": lambda: layers.Rescaling(np.array([2.0, 3.0]), [1.0, 2.0]),
     "Reshape": lambda: layers.Reshape((2, 1)),
+    "Resizing": lambda: layers.Resizing(2, 2),
 }
 ALL = [
     name
@@ -250,9 +313,16 @@ def layer_call(name, **kwargs):
         return layers.Embedding(4, 3), IDS
     if isinstance(getattr(layers, name), type) and layer is None:
         layer = getattr(layers, name)()
-    if name == "CategoryEncoding":
+    if name in ("CategoryEncoding", "Hashing", "IntegerLookup"):
         return layer, IDS
-    if isinstance(layer, layers.RandomFlip.__mro__[1]):
+    if name == "HashedCrossing":
+        return layer, (IDS, IDS)
+    if name in ("StringLookup", "TextVectorization"):
+        return layer, np.array(["a", "c"])
+    if name in ("GlobalAveragePooling1D", "GlobalMaxPooling1D", "SpatialDropout1D"):
+        return layer, X[None]
+    pictures = ("CenterCrop", "Resizing", "GlobalAveragePooling2D", "GlobalMaxPooling2D")
+    if name in pictures or isinstance(layer, layers.RandomFlip.__mro__[1]):
         return layer, np.ones((2, 3, 3, 1), "float32")
     several = isinstance(layer, layers.Add.__mro__[1]) or name in ("Concatenate", "Dot")
     return layer, [X, X] if several else X

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from densa import _core, config
+from densa import config
+from densa.device import together
 from densa.ops._host import values, wrapped
 from densa.ops._public import apply, known_shape, known_size, place, public, scalar, tensor, whole
 from densa.ops.binary import where
@@ -221,7 +222,7 @@ def _groups(name: str, ids: Any, count: int | None) -> tuple[Any, int]:
 
 
 def _segment(name: str, how: str, data: Any, ids: Any, count: int | None, none: Any) -> Any:
-    x = tensor(data)
+    x, ids = together(data, ids)
     ids, count = _groups(name, ids, count)
     if ids.ndim != 1 or x.ndim < 1:
         raise ValueError(
@@ -363,8 +364,9 @@ def scatter(indices: Any, values: Any, shape: Any) -> Any:
     from densa.ops.arranging import segment_sum
 
     sizes = [int(d) for d in shape]
+    indices, values = together(indices, values)
     number, rest, count = _linear("scatter", indices, sizes)
-    rows = apply("reshape", tensor(values), shape=[-1, *rest])
+    rows = apply("reshape", values, shape=[-1, *rest])
     return apply("reshape", segment_sum(rows, number, count), shape=sizes)
 
 
@@ -390,10 +392,10 @@ def scatter_update(inputs: Any, indices: Any, updates: Any, reduction: str | Non
     from densa.ops.arranging import segment_sum
     from densa.ops.picking import take
 
-    x = tensor(inputs)
+    x, indices, updates = together(inputs, indices, updates)
     sizes = [int(d) for d in known_shape(x, "scatter_update")]
     number, rest, count = _linear("scatter_update", indices, sizes)
-    rows = apply("cast", apply("reshape", tensor(updates), shape=[-1, *rest]), dtype=x.dtype)
+    rows = apply("cast", apply("reshape", updates, shape=[-1, *rest]), dtype=x.dtype)
     old = apply("reshape", x, shape=[count, *rest])
     if reduction == "add":
         new = old + segment_sum(rows, number, count)
@@ -407,7 +409,7 @@ def scatter_update(inputs: Any, indices: Any, updates: Any, reduction: str | Non
         given = known_size(rows, 0, "scatter_update")
         if given == 0:
             return x
-        order = _core.to_tensor(np.arange(1, given + 1, dtype=np.int32))
+        order = np.arange(1, given + 1, dtype=np.int32)
         last = apply("maximum", segment_max(order, number, count), 0)
         last = apply("cast", last, dtype="int32")
         there = apply("reshape", apply("greater", last, 0), shape=[count, *([1] * len(rest))])
