@@ -72,8 +72,9 @@ def test_a_capability_with_code(capability):
     ],
 )
 def test_a_device_that_is_not_there(code):
-    want = "ValueError: device 'cuda:7': there are 2 GPUs, numbered from 0"
-    assert last_line(code, DEVICES=2) == want
+    line = last_line(code, DEVICES=2)
+    assert line.startswith("ValueError: ")
+    assert "device 'cuda:7': there are 2 GPUs, numbered from 0" in line
 
 
 def test_memory_that_is_not_there():
