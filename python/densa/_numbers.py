@@ -166,3 +166,21 @@ def check_axis(axis: Any, argument: str = "axis", owner: str = "") -> int | list
             f"received {axis!r}."
         ) from None
     return found if several else found[0]
+
+
+def parameter_for_each(function: str, name: str, given: Any, shape: Any, above: float = 0.0) -> Any:
+    """Return a parameter of a distribution, for each sample; ValueError unless above a bound."""
+    array = np.asarray(given, dtype=np.float64)
+    if not np.all((array > above) & (array < np.inf)):
+        raise ValueError(f"{function}: {name} must be finite and above {above:g}; got {given!r}.")
+    return for_each(function, name, array, shape)
+
+
+def for_each(function: str, name: str, array: Any, shape: Any) -> Any:
+    """Return an array stretched to a shape; ValueError where it does not stretch."""
+    try:
+        return np.broadcast_to(array, tuple(shape))
+    except ValueError:
+        raise ValueError(
+            f"{function}: {name} of shape {array.shape} does not stretch to shape={tuple(shape)}."
+        ) from None

@@ -16,7 +16,7 @@ import numpy as np
 
 from densa import _core, config
 from densa._names import hinted, suggesting
-from densa._numbers import finite_number
+from densa._numbers import finite_number, for_each, parameter_for_each
 from densa._philox import Philox
 from densa._scope import call_context
 from densa.device import beside
@@ -374,23 +374,6 @@ def randint(shape: Any, minval: int, maxval: int, dtype: Any = "int32", seed: An
     return _tensor(int(minval) + draw, shape, dtype)
 
 
-def _parameter(function: str, name: str, given: Any, shape: Any, above: float = 0.0) -> Any:
-    """Return a parameter of a distribution, for each sample; ValueError unless above a bound."""
-    array = np.asarray(given, dtype=np.float64)
-    if not np.all((array > above) & (array < np.inf)):
-        raise ValueError(f"{function}: {name} must be finite and above {above:g}; got {given!r}.")
-    return _for_each(function, name, array, shape)
-
-
-def _for_each(function: str, name: str, array: Any, shape: Any) -> Any:
-    try:
-        return np.broadcast_to(array, tuple(shape))
-    except ValueError:
-        raise ValueError(
-            f"{function}: {name} of shape {array.shape} does not stretch to shape={tuple(shape)}."
-        ) from None
-
-
 @hinted
 def gamma(shape: Any, alpha: Any, dtype: Any = None, seed: Any = None) -> Any:
     """Draw from a gamma distribution of scale 1: a density of x^(alpha - 1)·e^(-x) / Γ(alpha).
@@ -412,7 +395,7 @@ def gamma(shape: Any, alpha: Any, dtype: Any = None, seed: Any = None) -> Any:
         (2, 3)
     """
     _refuse_recording("gamma", seed)
-    draw = _source(seed).log_gamma(_parameter("gamma", "alpha", alpha, shape))
+    draw = _source(seed).log_gamma(parameter_for_each("gamma", "alpha", alpha, shape))
     return _tensor(np.exp(draw), shape, dtype)
 
 
@@ -439,8 +422,8 @@ def beta(shape: Any, alpha: Any, beta: Any, dtype: Any = None, seed: Any = None)
         (2, 3)
     """
     _refuse_recording("beta", seed)
-    a = _parameter("beta", "alpha", alpha, shape)
-    b = _parameter("beta", "beta", beta, shape)
+    a = parameter_for_each("beta", "alpha", alpha, shape)
+    b = parameter_for_each("beta", "beta", beta, shape)
     return _tensor(_source(seed).beta(a, b), shape, dtype)
 
 
@@ -476,8 +459,8 @@ def binomial(
         raise ValueError(
             f"binomial: probabilities must lie between 0 and 1; got {probabilities!r}."
         )
-    n = _for_each("binomial", "counts", n, shape).astype(np.int64)
-    p = _for_each("binomial", "probabilities", p, shape)
+    n = for_each("binomial", "counts", n, shape).astype(np.int64)
+    p = for_each("binomial", "probabilities", p, shape)
     return _tensor(_source(seed).binomial(n, p), shape, dtype)
 
 

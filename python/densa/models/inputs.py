@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import reprlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from densa import _core
 from densa._masks import carried, get_mask, set_mask
 from densa._scope import asked
 from densa._symbolic import KerasTensor, infer_outputs, is_keras_tensor
+from densa.layers._shapes import is_shape
 from densa.layers.input_spec import InputSpec, assert_input_compatibility
 from densa.models.graph import Graph
 from densa.utils import tree
@@ -164,3 +165,25 @@ def _with_shape(x: Any, shape: tuple[Any, ...]) -> Any:
 
         return ops.reshape(x, tuple(-1 if d is None else d for d in shape))
     return _core.apply("reshape", x, shape=[-1 if d is None else int(d) for d in shape])
+
+
+def arguments_of_graph(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Return inputs, outputs and the other arguments, None without inputs and outputs."""
+    rest = dict(kwargs)
+    if len(args) >= 2:
+        rest.update(zip(("name",), args[2:3], strict=False))
+        return args[0], args[1], rest
+    if len(args) == 1 and "outputs" in rest:
+        return args[0], rest.pop("outputs"), rest
+    if "inputs" in rest and "outputs" in rest:
+        return rest.pop("inputs"), rest.pop("outputs"), rest
+    return None
+
+
+def plain_shapes(shape: Any) -> Any:
+    """Return a shape as a tuple, and lists and dictionaries of them as lists and dicts."""
+    if is_shape(shape):
+        return tuple(shape)
+    if isinstance(shape, Mapping):
+        return {k: plain_shapes(v) for k, v in shape.items()}
+    return [plain_shapes(s) for s in shape]

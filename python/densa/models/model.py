@@ -13,14 +13,16 @@ from densa._names import hinted, nearest
 from densa._numbers import whole_number
 from densa._scope import auto_name, call_context
 from densa._symbolic import KerasTensor, infer_outputs
-from densa.layers._shapes import is_shape, tree_of_shapes
+from densa.layers._shapes import tree_of_shapes
 from densa.layers.layer import Layer, is_numbers
 from densa.models.graph import Graph, graph_from_config
 from densa.models.inputs import (
+    arguments_of_graph,
     check_tensors,
     hand_on_symbols,
     in_dtype_of,
     in_order,
+    plain_shapes,
     same_shape,
     symbols_of,
     with_masks,
@@ -59,7 +61,7 @@ class Model(Trainer, Layer):
         return super().__new__(cls, *args, **kwargs)
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        graph_arguments = _graph_arguments(args, kwargs)
+        graph_arguments = arguments_of_graph(args, kwargs)
         before = set(self.__dict__)
         Trainer.__init__(self)
         # What training keeps here (optimizer, metrics, plans) is not part of the network.
@@ -370,7 +372,7 @@ class Model(Trainer, Layer):
         except BaseException:
             self.built = built
             raise
-        self._build_shapes = {"input_shape": _shape_or_shapes(input_shape)}
+        self._build_shapes = {"input_shape": plain_shapes(input_shape)}
 
     def _build_from(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         if type(self).build is not Model.build:
@@ -574,19 +576,6 @@ class Model(Trainer, Layer):
 # ---- helpers -------------------------------------------------------------------------------------
 
 
-def _graph_arguments(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Return inputs, outputs and the other arguments, None without inputs and outputs."""
-    rest = dict(kwargs)
-    if len(args) >= 2:
-        rest.update(zip(("name",), args[2:3], strict=False))
-        return args[0], args[1], rest
-    if len(args) == 1 and "outputs" in rest:
-        return args[0], rest.pop("outputs"), rest
-    if "inputs" in rest and "outputs" in rest:
-        return rest.pop("inputs"), rest.pop("outputs"), rest
-    return None
-
-
 def _keeps_graph_constructor(cls: type) -> bool:
     """Tell whether a class is made with (inputs, outputs) as Model is."""
     init = cls.__init__  # type: ignore[misc]
@@ -600,11 +589,3 @@ def _is_native(value: Any) -> bool:
     """Tell whether a value belongs to the engine alone, such as a plan, and is made again."""
     native = type(value).__module__.startswith("densa._core")
     return native and not isinstance(value, (_core.Tensor, _core.Variable))
-
-
-def _shape_or_shapes(shape: Any) -> Any:
-    if is_shape(shape):
-        return tuple(shape)
-    if isinstance(shape, Mapping):
-        return {k: _shape_or_shapes(v) for k, v in shape.items()}
-    return [_shape_or_shapes(s) for s in shape]
