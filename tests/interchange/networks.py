@@ -65,8 +65,8 @@ def draw(seed):
     return x, network
 
 
-def exact(x, network):
-    """What the network gives, in float64."""
+def exact(x, network, nudge=lambda y: y):
+    """What the network gives, in float64; `nudge` may move what activations take."""
     y = x.astype("f8")
     for kind, arrays, activation in network:
         w = [a.astype("f8") for a in arrays]
@@ -79,8 +79,20 @@ def exact(x, network):
         elif kind == "layer":
             mean, variance = y.mean(-1, keepdims=True), y.var(-1, keepdims=True)
             y = (y - mean) / np.sqrt(variance + EPSILON) * w[0] + w[1]
-        y = ACTIVATIONS[activation](y) if activation else y
+        y = ACTIVATIONS[activation](nudge(y)) if activation else nudge(y)
     return y
+
+
+def roundings(x, network):
+    """What the network gives where each layer's result is off by up to 2**-23 of its row's largest
+    number, as a sum in float32 may be. A softmax of large logits turns that into a large error.
+    """
+    rng = np.random.default_rng(0)
+
+    def nudge(y):
+        return y + 2.0**-23 * abs(y).max(-1, keepdims=True) * rng.uniform(-1, 1, y.shape)
+
+    return [exact(x, network, nudge) for _ in range(8)]
 
 
 def functional(library, width, network):

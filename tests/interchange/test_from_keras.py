@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import densa
 from interchange.errors import assert_as_good
-from interchange.networks import ACTIVATIONS, draw, exact, functional
+from interchange.networks import ACTIVATIONS, draw, exact, functional, roundings
 
 keras = pytest.importorskip("keras", reason="needs the extra keras", exc_type=ImportError)
 K = keras.layers
@@ -51,7 +51,9 @@ def test_random_networks(seed):
     x, network = draw(seed)
     theirs = functional(keras, x.shape[1], network)
     ours = densa.convert.from_keras(theirs)
-    assert_as_good(ours.predict(x, verbose=0), numbers(theirs(x)), exact(x, network))
+    assert_as_good(
+        ours.predict(x, verbose=0), numbers(theirs(x)), exact(x, network), roundings(x, network)
+    )
 
 
 LAYERS = {

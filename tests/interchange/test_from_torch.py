@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import densa
 from interchange.errors import assert_as_good
-from interchange.networks import draw, exact, in_torch
+from interchange.networks import draw, exact, in_torch, roundings
 
 torch = pytest.importorskip("torch", reason="needs the extra torch")
 nn = torch.nn
@@ -51,7 +51,7 @@ def test_random_networks(seed):
     module = in_torch(x, network)
     ours = densa.convert.from_torch(module, (x.shape[1],))
     theirs = numbers(module(torch.from_numpy(x)))
-    assert_as_good(ours.predict(x, verbose=0), theirs, exact(x, network))
+    assert_as_good(ours.predict(x, verbose=0), theirs, exact(x, network), roundings(x, network))
 
 
 X = RNG.normal(size=(5, 6)).astype("f4")
