@@ -297,7 +297,8 @@ def load_core() -> types.ModuleType:
     import densa
 
     for module in pkgutil.walk_packages(densa.__path__, "densa."):
-        if not module.name.endswith("__main__"):
+        # The latter needs a library that may not be there, and adds nothing.
+        if not module.name.endswith("__main__") and not module.name.startswith("densa.sklearn."):
             importlib.import_module(module.name)
     return importlib.import_module("densa._core")
 

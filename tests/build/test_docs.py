@@ -32,6 +32,7 @@ NEEDS = {
     "densa.convert.keras_models": "keras",
     "densa.convert.torch_modules": "torch",
     "densa.sklearn.": "sklearn",
+    "densa.viz": "matplotlib",
 }
 
 

@@ -24,7 +24,7 @@ PAGES = sorted(
 ELSEWHERE = {
     "README.md": "tests/build/test_docs.py",
     "docs/pretraining.md": "tests/models/test_pretraining.py",
-    "docs/search.md": "tests/sklearn/test_search_document.py",
+    "docs/search.md": "tests/estimators/test_search_document.py",
 }
 L = densa.layers
 PEERS = all(importlib.util.find_spec(name) for name in ("keras", "torch"))
@@ -78,6 +78,7 @@ def test_python_is_python(page):
         compile(code, page, "exec")
 
 
+@pytest.mark.filterwarnings("ignore:__array__ impl:DeprecationWarning")  # Keras' own
 @pytest.mark.parametrize("page", [page for page in PAGES if page not in ELSEWHERE])
 def test_pages_run_from_top_to_bottom(page, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)

@@ -4,6 +4,7 @@ import importlib.resources
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -63,3 +64,10 @@ def test_types_are_for_users_too():
     package = importlib.resources.files("densa")
     assert (package / "py.typed").is_file()
     assert (package / "_core.pyi").is_file()
+
+
+def test_no_folder_of_tests_hides_a_library():
+    """pytest has tests/ on the path, so that tests/onnx would make `import onnx` work without it."""
+    folders = {path.name for path in Path(__file__).parents[1].iterdir()}
+    libraries = "keras matplotlib onnx onnxruntime optuna orjson sklearn tensorboard torch uvicorn"
+    assert not folders & set(libraries.split())

@@ -42,13 +42,13 @@ def has(path):
     """Attributes of instances do not show in a class; those that stay are set in __init__."""
     thing = densa
     for part in path.split("."):
-        if isinstance(thing, type(densa)) and not hasattr(thing, part):
-            try:
+        try:
+            if isinstance(thing, type(densa)) and not hasattr(thing, part):
                 importlib.import_module(f"{thing.__name__}.{part}")
-            except ImportError:
+            if not hasattr(thing, part):
                 return False
-        if not hasattr(thing, part):
-            return False
+        except ImportError:  # there is none, or it needs an extra
+            return part in dir(thing)
         thing = getattr(thing, part)
     return True
 
