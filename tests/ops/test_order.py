@@ -44,15 +44,16 @@ def test_every_type(dtype):
 @pytest.mark.parametrize("shape", [(0,), (1,), (2, 0), (0, 3), (700,), (3, 65)])
 def test_sizes(shape):
     x = np.random.default_rng(4).normal(size=shape).astype("f4")
-    np.testing.assert_array_equal(ops.argsort(x).numpy(), np.argsort(x))
+    np.testing.assert_array_equal(ops.argsort(x).numpy(), np.argsort(x, kind="stable"))
 
 
 def test_long_lines_and_many_rows():
     x = np.random.default_rng(5).normal(size=(2, 20000)).astype("f4")
     order = ops.argsort(densa.asarray(x))
-    np.testing.assert_array_equal(order.numpy(), np.argsort(x))
+    np.testing.assert_array_equal(order.numpy(), np.argsort(x, kind="stable"))
     assert order.device == densa.asarray(x).device
-    np.testing.assert_array_equal(ops.argsort(x[:, :5000], axis=0), np.argsort(x[:, :5000], 0))
+    x = x[:, :5000]
+    np.testing.assert_array_equal(ops.argsort(x, axis=0), np.argsort(x, 0, kind="stable"))
 
 
 def test_whole_numbers_beyond_floats():
