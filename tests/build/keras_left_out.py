@@ -63,8 +63,6 @@ LEFT_OUT = {
 
 # Known gaps: what belongs here and is still to come.
 NOT_YET = {
-    "tables by a description of their columns: each goes through a layer of its own": """
-        utils.FeatureSpace""",
     "several optimizers: learning_rate_multipliers and frozen layers do part of it": """
         optimizers.MultiOptimizer optimizers.OptimizerMap""",
     "gradients of one's own: a hook in the tape and in recordings": "ops.custom_gradient",

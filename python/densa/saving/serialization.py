@@ -407,6 +407,8 @@ def find_class(config: Mapping[str, Any]) -> Any:
             found = get_registered_object(candidate)
             if found is not None:
                 return found
+    if name == "FeatureSpace" and module in ("densa.utils", "keras.utils"):
+        return _import("densa.utils").FeatureSpace  # no other class of utils is made from a file
     public = _public_name(module)
     if public is not None:
         for place in dict.fromkeys((public, "densa.models", "densa.layers", "densa")):

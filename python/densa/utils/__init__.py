@@ -35,6 +35,7 @@ __all__ = [
     "get_source_inputs",
     "Config",
     "CustomObjectScope",
+    "FeatureSpace",
     "PyDataset",
     "Sequence",
     "clear_session",
@@ -126,5 +127,15 @@ def get_source_inputs(tensor: Any) -> list[Any]:
     return found
 
 
-if not TYPE_CHECKING:  # lest type checkers take every name for known
-    __getattr__ = suggesting(__name__)
+if TYPE_CHECKING:  # lest they take every name for known
+    from densa.utils.feature_space import FeatureSpace
+else:
+    _missing = suggesting(__name__)
+
+    def __getattr__(name: str) -> Any:
+        if name != "FeatureSpace":
+            return _missing(name)
+        from densa.utils.feature_space import FeatureSpace  # layers import utils
+
+        globals()[name] = FeatureSpace
+        return FeatureSpace
