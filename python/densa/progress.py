@@ -25,6 +25,7 @@ class ProgressBar:
         interval: Least number of seconds between two redraws.
         title: Text before the bar, for example `"Epoch 1/5"`.
         samples_per_step: Rows in one step, for the samples per second; 0 leaves the speed out.
+        unit: What a step is called.
         live: Redraw in place. Default: whether `stream` is a terminal or a notebook's output.
 
     Example:
@@ -47,6 +48,7 @@ class ProgressBar:
         *,
         title: str = "",
         samples_per_step: int = 0,
+        unit: str = "step",
         live: bool | None = None,
     ) -> None:
         if target is not None and target < 0:
@@ -57,6 +59,7 @@ class ProgressBar:
         self.interval = interval
         self.title = title
         self.samples_per_step = samples_per_step
+        self.unit = unit
         self.live = _is_live(self.stream) if live is None else live
         self.done = False
         self._full, self._empty = _bar_characters(self.stream)
@@ -132,7 +135,7 @@ class ProgressBar:
         if self._samples:
             parts.append(f"{format_count(self._samples / seconds)} samples/s")
         elif self._steps:
-            parts.append(f"{format_seconds(seconds / self._steps)}/step")
+            parts.append(f"{format_seconds(seconds / self._steps)}/{self.unit}")
         parts += [f"{name}: {format_value(value)}" for name, value in values]
         return " - ".join(parts)
 

@@ -68,7 +68,7 @@ NOT_YET = {
     "gradients of one's own: a hook in the tape and in recordings": "ops.custom_gradient",
     "distillation as a model of its own": "distillation.*",
     "names that Keras' own code uses more than its users": """
-        Function Operation name_scope utils.Progbar Variable.constraint Variable.regularizer
+        Function Operation name_scope Variable.constraint Variable.regularizer
         Variable.overwrite_with_gradient *.add_variable *.path *.input_spec *.supports_masking
         layers.Layer.metrics *.max_queue_size *.use_multiprocessing *.workers""",
 }

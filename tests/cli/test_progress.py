@@ -5,10 +5,12 @@ import os
 import pty
 import re
 
+import numpy as np
 import pytest
 
 from densa import progress
 from densa.progress import ProgressBar, format_count, format_seconds, format_value
+from densa.utils import Progbar
 
 
 class Terminal(io.StringIO):
@@ -187,3 +189,53 @@ def test_durations(seconds, text):
 )
 def test_counts(count, text):
     assert format_count(count) == text
+
+
+def test_progbar_averages_over_steps(capsys):
+    bar = Progbar(6, verbose=2, stateful_metrics=["rate"], unit_name="row")
+    bar.update(4, [("loss", 1.0), ("rate", 0.1)])
+    assert capsys.readouterr().out == ""
+    bar.add(2, [("loss", 4.0), ("rate", 0.2)])
+    line = capsys.readouterr().out
+    assert line.endswith("/row - loss: 2.0000 - rate: 0.2000\n")
+    assert line.startswith("6/6 ")
+    bar.add(1, [("loss", 9.0)])  # ended
+    assert capsys.readouterr().out == ""
+
+
+def test_progbar_without_target_ends_when_told(capsys):
+    bar = Progbar(None, verbose=2, stateless_metrics=["loss"])
+    bar.add(1, [("loss", 1.0), ("rate", 1.0)])
+    bar.add(1, [("loss", np.float32(2.0)), ("rate", 3.0)])
+    assert capsys.readouterr().out == ""
+    bar.update(2, finalize=True)
+    assert capsys.readouterr().out.endswith("/step - loss: 1.5000 - rate: 3.0000\n")
+    told = Progbar(None, verbose=2)
+    told.add(1, [("loss", 1.0)])
+    told.update(1, [("loss", 7.0)], finalize=True)  # as it comes
+    assert "loss: 7.0000" in capsys.readouterr().out
+
+
+def test_progbar_on_a_terminal_and_silent(monkeypatch, capsys):
+    out = Terminal()
+    monkeypatch.setattr("sys.stdout", out)
+    bar = Progbar(2, width=4, interval=0)
+    bar.add(1)
+    bar.add(1)
+    assert [line.split(" ")[0] for line in out.lines_drawn()] == ["1/2", "2/2"]
+    monkeypatch.undo()
+    Progbar(1, verbose=0).add(1, [("loss", 1.0)])
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"target": -1}, "target"),
+        ({"target": 1, "verbose": 3}, "verbose"),
+        ({"target": 1, "stateful_metrics": [], "stateless_metrics": []}, "both"),
+    ],
+)
+def test_progbar_refuses(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        Progbar(**arguments)

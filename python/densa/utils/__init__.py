@@ -20,6 +20,7 @@ from densa.utils.batches import pack_x_y_sample_weight, unpack_x_y_sample_weight
 from densa.utils.numerical import normalize, to_categorical
 from densa.utils.pad_sequences import pad_sequences
 from densa.utils.plot_model import model_to_dot, plot_model
+from densa.utils.progbar import Progbar
 from densa.utils.py_dataset import PyDataset
 from densa.utils.recalibrate_batch_norm import recalibrate_batch_norm
 from densa.utils.seed import set_random_seed
@@ -36,6 +37,7 @@ __all__ = [
     "Config",
     "CustomObjectScope",
     "FeatureSpace",
+    "Progbar",
     "PyDataset",
     "Sequence",
     "clear_session",
