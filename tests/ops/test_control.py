@@ -204,6 +204,9 @@ def test_found():
     for a, b in zip(ops.unravel_index([[5, 23], [0, -1]], (2, 3, 4)),
                     np.unravel_index([[5, 23], [0, 23]], (2, 3, 4)), strict=True):  # fmt: skip
         np.testing.assert_array_equal(a.numpy(), b)
+    for outside in (24, -25):
+        with pytest.raises(ValueError, match=f"24 elements; received the index {outside}"):
+            ops.unravel_index([0, outside], (2, 3, 4))
     for how in ({}, {"bins": 3}, {"bins": 4, "range": (-1, 1)}):
         for a, b in zip(ops.histogram(X, **how), np.histogram(X, **how), strict=True):
             np.testing.assert_allclose(a.numpy(), b, rtol=1e-6)

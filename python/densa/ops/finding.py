@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -135,14 +136,26 @@ def unravel_index(indices: Any, shape: Any) -> tuple[Any, ...]:
 
     Raises:
         TypeError: if indices are no whole numbers.
+        ValueError: if one of them lies outside of the array. In a recording, none is looked at: a
+            number outside counts on, from the beginning.
 
     Example:
         >>> [i.numpy().tolist() for i in densa.ops.unravel_index([0, 5], (2, 3))]
         [[0, 1], [0, 2]]
     """
     ids = whole(indices, "unravel_index: indices")
+    sizes = [int(d) for d in shape]
+    count = math.prod(sizes)
+    if not ids.is_symbolic:
+        known = ids.numpy()
+        outside = known[(known < -count) | (known >= count)]
+        if outside.size:
+            raise ValueError(
+                f"unravel_index: an array of shape {tuple(sizes)} has {count} elements; received "
+                f"the index {outside.flat[0]}."
+            )
     out: list[Any] = []
-    for size in reversed([int(d) for d in shape]):
+    for size in reversed(sizes):
         out.append(apply("mod", ids, size))
         ids = apply("floor_divide", ids, size)
     return tuple(reversed(out))
