@@ -154,3 +154,36 @@ def test_dropout_that_stays_on():
     stack = np.stack([monte_carlo(X[:5]).numpy() for _ in range(20)])
     assert stack.shape == (20, 5, 3)
     assert stack.std(axis=0).max() > 0
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"metrics": [densa.losses.SparseCategoricalCrossentropy()]},
+        {"metrics": [densa.metrics.SparseCategoricalAccuracy]},
+        {"loss": densa.losses.SparseCategoricalCrossentropy},
+        {"optimizer": densa.optimizers.Adam},
+    ],
+    ids=["loss as metric", "class of metric", "class of loss", "class of optimizer"],
+)
+def test_what_compile_takes_is_loaded(arguments, tmp_path):
+    model = trained(**arguments)
+    model.save(tmp_path / "m.densa")
+    loaded = densa.saving.load_model(tmp_path / "m.densa")
+    assert loaded.evaluate(X, Y, verbose=0, return_dict=True) == model.evaluate(
+        X, Y, verbose=0, return_dict=True
+    )
+    for a, b in zip(go_on(model), go_on(loaded), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_file_names_classes_of_models_alone():
+    kind = {"class_name": "__type__", "config": {"module": "densa.utils.py_dataset"}}
+    for name in ("PyDataset", "CustomObjectScope"):
+        kind["config"]["name"] = name
+        with pytest.raises(ValueError, match="__type__"):
+            densa.saving.deserialize_keras_object(kind)
+    found = densa.saving.deserialize_keras_object(
+        {"class_name": "__type__", "config": {"module": "densa.losses.classes", "name": "Huber"}}
+    )
+    assert found is densa.losses.Huber

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from densa._names import nearest
 from densa.saving.object_registration import get_registered_object
-from densa.saving.serialization import deserialize_keras_object, serialize_keras_object
+from densa.saving.serialization import (
+    deserialize_keras_object,
+    public_name,
+    serialize_keras_object,
+)
 
 _ANY = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
@@ -65,11 +70,18 @@ class Family:
             known = self.names.get(str(config.get("config") if name == "function" else name))
             if name == "function" and known is not None:
                 return known
-            if isinstance(known, type):  # by any of its names, out of any module
+            # By any of its names; but a loss that stands for a metric stays what it is.
+            if isinstance(known, type) and not self._is_elsewhere(config):
                 config = {**config, "class_name": known.__name__, "module": self.module}
         return deserialize_keras_object(
             {"module": self.module, "config": {}, **config}, custom_objects
         )
+
+    def _is_elsewhere(self, config: Mapping[str, Any]) -> bool:
+        module = public_name(str(config.get("module") or "densa"))
+        if module in (None, "densa", self.module):
+            return False
+        return hasattr(importlib.import_module(str(module)), str(config["class_name"]))
 
     def _made(self, kind: type, name: str) -> Any:
         parameters = inspect.signature(kind).parameters.values()

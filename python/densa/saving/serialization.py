@@ -361,9 +361,9 @@ def _special(name: str, inner: Any) -> Any:
 
         return _core.to_tensor(np.array(inner["value"], dtype=inner["dtype"]))
     if name == "__type__":
-        found = get_registered_object(str(inner["name"]))
-        if found is not None:
-            return found
+        module = str(inner.get("module") or "")
+        if get_registered_object(str(inner["name"])) is not None or public_name(module):
+            return find_class({"class_name": str(inner["name"]), "module": module})
     raise ValueError(f"Cannot deserialize an object of kind {name!r}: {inner!r}.")
 
 
@@ -409,7 +409,7 @@ def find_class(config: Mapping[str, Any]) -> Any:
                 return found
     if name == "FeatureSpace" and module in ("densa.utils", "keras.utils"):
         return _import("densa.utils").FeatureSpace  # no other class of utils is made from a file
-    public = _public_name(module)
+    public = public_name(module)
     if public is not None:
         for place in dict.fromkeys((public, "densa.models", "densa.layers", "densa")):
             found = getattr(_import(place), name, None) if place in _PUBLIC else None
@@ -424,7 +424,7 @@ def find_class(config: Mapping[str, Any]) -> Any:
     )
 
 
-def _public_name(module: str) -> str | None:
+def public_name(module: str) -> str | None:
     """Return the densa module for a densa or Keras module; None for anybody else's."""
     root, _, rest = module.partition(".")
     if root == "keras":
@@ -449,7 +449,7 @@ def _find_function(config: Mapping[str, Any]) -> Any:
             found = get_registered_object(candidate)
             if found is not None:
                 return found
-    public = _public_name(str(config.get("module") or "builtins"))
+    public = public_name(str(config.get("module") or "builtins"))
     if public is not None:
         found = getattr(_import(public), str(config["config"]), None)
         if isinstance(found, types.FunctionType):
