@@ -149,7 +149,10 @@ def ndim(x: Any) -> int:
 
 @hinted
 def size(x: Any) -> int | None:
-    """Return the number of elements; None if it is not known.
+    """Return the number of elements; of a symbolic tensor of unknown size None.
+
+    While `fit` records a model it is that of the batch, and `fit` records once per batch size; see
+    `shape`.
 
     Args:
         x: an array or a symbolic tensor.
@@ -158,8 +161,8 @@ def size(x: Any) -> int | None:
         >>> densa.ops.size(np.ones((2, 3)))
         6
     """
-    sizes = x.shape if hasattr(x, "shape") else tensor(x).shape
-    return None if None in sizes else math.prod(sizes)
+    sizes = shape(x)
+    return None if None in sizes else math.prod(n or 0 for n in sizes)
 
 
 # ---- making --------------------------------------------------------------------------------------
@@ -201,6 +204,11 @@ def _filled(shape: Any, number: float, dtype: Any) -> Any:
     if getattr(shape, "ndim", 0) == 1:
         shape = shape.tolist()
     given = shape if isinstance(shape, (tuple, list)) else (shape,)
+    if any(d is None for d in given):
+        raise TypeError(
+            f"An array cannot have a size of None; got shape {tuple(given)}. Where it is x.shape "
+            "of a model that is being recorded, take ops.shape(x), or zeros_like and its like."
+        )
     sizes = [operator.index(d) for d in given]
     if any(d < 0 for d in sizes):
         raise ValueError(f"An array cannot have a negative size; got shape {tuple(sizes)}.")
@@ -299,10 +307,18 @@ def arange(start: Any, stop: Any = None, step: Any = None, dtype: Any = None) ->
         step: from one number to the next; None is 1.
         dtype: type name; None is int32 for whole numbers, else floatx.
 
+    Raises:
+        TypeError: if the end is None.
+
     Example:
         >>> densa.ops.arange(1, 7, 2).numpy().tolist()
         [1, 3, 5]
     """
+    if start is None:
+        raise TypeError(
+            "arange: the end is None. Where it was x.shape[0] of a model that is being recorded, "
+            "take ops.shape(x)[0]."
+        )
     if stop is None:
         start, stop = 0, start
     numbers = np.arange(start, stop, 1 if step is None else step)
