@@ -1,10 +1,12 @@
 """`compile(loss={...})` that names some of the outputs: what Keras 3.15 does, on every path."""
 
+import functools
+
 import numpy as np
 import pytest
 
 import densa
-from densa import layers
+from densa import layers, ops
 
 RNG = np.random.default_rng(11)
 X = RNG.standard_normal((8, 3)).astype("f4")
@@ -82,3 +84,59 @@ def test_a_name_that_no_output_has(named, loss, call, eagerly):
     made = model(named, eagerly, loss)
     with pytest.raises(ValueError, match=r"`loss` has the key 'bb', which is not.*\['a', 'b'\]"):
         call(made, {"a": A, "b": B})
+
+
+class Gap:
+    def __call__(self, y_true, y_pred):
+        return ops.abs(y_true - y_pred)
+
+
+def RMSE(y_true, y_pred):
+    return ops.sqrt(ops.mean((y_true - y_pred) ** 2, axis=-1))
+
+
+def myMetric_X(y_true, y_pred):
+    return ops.abs(y_true - y_pred)
+
+
+@pytest.mark.parametrize(
+    ("metric", "name"),
+    [
+        (RMSE, "rmse"),
+        (myMetric_X, "my_metric_x"),
+        (lambda a, b: ops.abs(a - b), "lambda"),
+        (functools.partial(RMSE), "partial"),
+        (Gap(), "gap"),
+        (densa.losses.MeanAbsoluteError(), "mean_absolute_error"),
+        (densa.losses.MeanAbsoluteError(name="far"), "far"),
+        ("mae", "mae"),
+    ],
+)
+def test_names_of_metrics_are_those_of_keras(metric, name):
+    one = densa.Sequential([densa.Input((3,)), layers.Dense(2)])
+    one.compile("sgd", "mse", metrics=[metric])
+    history = one.fit(X, A, validation_data=(X, A), verbose=0).history
+    assert set(history) == {"loss", name, "val_loss", f"val_{name}"}
+
+
+def test_a_loss_may_ask_for_the_number_of_elements(eagerly):
+    def mean_by_hand(y_true, y_pred):
+        return ops.sum((y_true - y_pred) ** 2) / ops.cast(ops.size(y_true), "float32")
+
+    one = densa.Sequential([densa.Input((3,)), layers.Dense(2)])
+    one.compile("sgd", mean_by_hand, run_eagerly=eagerly)
+    other = densa.models.clone_model(one)
+    other.set_weights(one.get_weights())
+    other.compile("sgd", "mse", run_eagerly=eagerly)
+    for model in (one, other):
+        model.fit(X, A, batch_size=3, shuffle=False, verbose=0)  # 3, 3 and 2 rows
+    for a, b in zip(one.get_weights(), other.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
+
+
+def test_none_is_no_size():
+    with pytest.raises(TypeError, match=r"ops.shape\(x\)\[0\]"):
+        ops.arange(None)
+    for make in (ops.ones, ops.zeros):
+        with pytest.raises(TypeError, match=r"size of None.*ops.shape"):
+            make((None, 2))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from densa import metrics as metrics_module
+from densa._scope import to_snake_case
 from densa.metrics import MeanMetricWrapper, Metric
 from densa.utils import tree
 from densa.variables import Variable
@@ -195,10 +196,22 @@ def resolve_metric(item: Any, y_true: Any, y_pred: Any) -> Metric:
         found: Any = _by_shape(name, y_true, y_pred)
     else:
         found = metrics_module.get(item)
-    metric: Metric = found if isinstance(found, Metric) else MeanMetricWrapper(found)
+    metric: Metric
+    if isinstance(found, Metric):
+        metric = found
+    else:
+        metric = MeanMetricWrapper(found, name=_name_of(found))
     if name is not None:
         metric.name = name
     return metric
+
+
+def _name_of(function: Any) -> str:
+    # Keras' names: of objects their own, of functions and classes in lower case.
+    own = getattr(function, "name", None)
+    if isinstance(own, str):
+        return own
+    return to_snake_case(getattr(function, "__name__", type(function).__name__))
 
 
 def _by_shape(name: str, y_true: Any, y_pred: Any) -> Metric:
