@@ -234,3 +234,26 @@ def test_what_it_cannot_search_with_is_refused():
 def test_bad_arguments_are_refused(arguments, error):
     with pytest.raises(error, match="LRFinder: "):
         LRFinder(**arguments)
+
+
+def test_a_loss_that_never_falls_warns():
+    x, y = data()
+    model = densa.Sequential([densa.Input((3,)), layers.Dense(1, kernel_initializer="zeros")])
+    model.compile("sgd", "mse")
+    finder = LRFinder(1e-4, 1.0, 24)
+    with pytest.warns(UserWarning, match="did not fall from there"):
+        model.fit(x, np.zeros_like(y), 8, 2, 0, callbacks=[finder])
+    assert finder.suggestion < finder.min_lr
+
+
+def test_a_doctor_does_not_judge_a_search(capsys):
+    x, y = data()
+    model = new_model(False)
+    both = [densa.callbacks.Doctor(2), LRFinder(1e-6, 10.0, 60)]
+    for order in (1, -1):
+        history = model.fit(x, y, 8, 6, 0, callbacks=both[::order])
+        assert history.findings == []
+        assert len(history.health["step"]) > 10
+        assert "no training to judge" in capsys.readouterr().out
+    model.fit(x, y, 8, 2, 0, callbacks=[densa.callbacks.Doctor(2)])
+    assert "no training to judge" not in capsys.readouterr().out

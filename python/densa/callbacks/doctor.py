@@ -108,7 +108,7 @@ class Doctor(Callback):
         self._loss.append(float(logs.get("loss", math.nan)))
         if "val_loss" in logs:
             self._val_loss.append(float(logs["val_loss"]))
-        if self.verbose == 2:
+        if self.verbose == 2 and not self._sweeps:
             for finding in self._examine():
                 if finding.id not in self._said:
                     self._said.add(finding.id)
@@ -117,18 +117,26 @@ class Doctor(Callback):
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         from densa.doctor import table
 
-        self.findings = self._examine(whole=True)
-        model = self.model
+        model, sweeps = self.model, self._sweeps
+        found = self._examine(whole=True)
+        self.findings = [] if sweeps else found
         frozen = frozenset(v.path for v in model.variables if not v.trainable)
         rate = float(model.optimizer.rate_at(int(model.optimizer.iterations)))
-        model.__dict__["_treated"] = (frozen, rate)
+        if not sweeps:
+            model.__dict__["_treated"] = (frozen, rate)
         if getattr(model, "history", None) is not None:
             model.history.findings, model.history.health = self.findings, self.health
-        if self.verbose:
+        if self.verbose and sweeps:
+            print("doctor: a search for a rate is no training to judge")
+        elif self.verbose:
             print(table(self.findings))
             if self._probe.failure:
                 print(f"  no statistics of the steps: {self._probe.failure}")
         self._probe = None
+
+    @property
+    def _sweeps(self) -> bool:
+        return bool(self.model.__dict__.get("_sweeps_rates"))
 
     def _examine(self, whole: bool = False) -> list[Finding]:
         # `whole`: all rows are looked through, which would cost too much after each epoch.

@@ -14,6 +14,8 @@ from densa._numbers import check_real_number, whole_number
 
 from .callback import Callback
 
+_WIDE = 1e3  # a search over fewer decades may well begin near the best rate
+
 
 class LRFinder(Callback):
     """Looks for a learning rate: trains for a while at rates that grow, then undoes it all.
@@ -23,7 +25,7 @@ class LRFinder(Callback):
     after `num_steps` batches, or where the mean is above `diverged` times the smallest one. At the
     end of `fit` weights, optimizer and random state are, bit for bit, what they were before,
     whatever other callbacks have done to them. A schedule of the optimizer's rate rests meanwhile.
-    A `fit` that ends too early for `max_lr` warns.
+    A `fit` that ends too early for `max_lr` warns, and so does a loss that never fell.
 
     `rates` and `losses` hold the curve, `suggestion` a rate a bit below the one at which the loss
     shoots up: `below` times the one of the smallest mean; None where there is none.
@@ -138,6 +140,7 @@ class LRFinder(Callback):
         optimizer.build(self.model.trainable_variables)
         self._start = get_training_state(self.model)
         self._put_rate_back = optimizer.hold_rate(self.min_lr)
+        self.model.__dict__["_sweeps_rates"] = True  # no training, for callbacks that judge one
         self.rates, self.losses = [], []
         self._mean, self._totals, self._done = 0.0, (0.0, 0), False
 
@@ -169,11 +172,26 @@ class LRFinder(Callback):
         if self.rates and not self._done and sys.exc_info()[0] is None:  # not behind an error
             self._warn_of_the_rest()
         start, self._start = self._start, None
+        self.model.__dict__.pop("_sweeps_rates", None)
         if start is not None:
             self._put_rate_back()
             with _core.no_grad():
                 _fit_metrics(start, self.model)
                 set_training_state(self.model, start)
+        if self._done:
+            self._warn_of_noise()
+
+    def _warn_of_noise(self) -> None:
+        found = self.suggestion
+        wide = self.rates[-1] >= _WIDE * self.min_lr
+        if found is not None and found < self.min_lr and wide:
+            warnings.warn(
+                f"LRFinder: the loss was lowest at the rate {found / self.below:.3g}, where the "
+                f"search began, and did not fall from there: the suggestion {found:.3g} means "
+                "little. Begin with fresh weights, a smaller `min_lr`, or larger batches.",
+                UserWarning,
+                stacklevel=2,
+            )
 
     def _warn_of_the_rest(self) -> None:
         done, steps = len(self.rates), (self.params or {}).get("steps")
