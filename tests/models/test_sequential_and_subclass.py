@@ -499,3 +499,12 @@ def test_a_subclass_builds_what_it_needs_and_then_as_the_base_does():
     model = Reconstructs()
     model.build((None, 4))
     assert model.count_params() == 5 * 3 + 4 * 4
+
+
+def test_a_stack_cannot_hold_itself():
+    model = densa.Sequential([densa.Input((2,)), densa.layers.Dense(2)])
+    outer = densa.Sequential([model])
+    for inner in (model, outer):
+        with pytest.raises(ValueError, match="cannot hold itself"):
+            model.add(inner)
+    assert model.predict(np.ones((1, 2)), verbose=0).shape == (1, 2)

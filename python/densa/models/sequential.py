@@ -106,6 +106,8 @@ class Sequential(Model):
                 "Only instances of `densa.Layer` can be added to a Sequential model. Received: "
                 f"{layer} (of type {type(layer)})"
             )
+        if any(part is self for part in layer._flatten_layers()):
+            raise ValueError(f"Sequential model '{self.name}' cannot hold itself.")
         if any(layer.name == other.name for other in self._stack):
             raise ValueError(
                 "All layers added to a Sequential model should have unique names. Name "
