@@ -187,3 +187,12 @@ def test_a_file_names_classes_of_models_alone():
         {"class_name": "__type__", "config": {"module": "densa.losses.classes", "name": "Huber"}}
     )
     assert found is densa.losses.Huber
+
+
+def test_a_layer_that_was_saved_is_loaded(tmp_path):
+    layer = L.Normalization(name="scaled")
+    layer.adapt(X)
+    densa.saving.save_model(layer, tmp_path / "layer.densa")
+    loaded = densa.saving.load_model(tmp_path / "layer.densa")
+    assert loaded.name == "scaled"
+    np.testing.assert_array_equal(loaded(X).numpy(), layer(X).numpy())

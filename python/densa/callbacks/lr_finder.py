@@ -25,7 +25,8 @@ class LRFinder(Callback):
     after `num_steps` batches, or where the mean is above `diverged` times the smallest one. At the
     end of `fit` weights, optimizer and random state are, bit for bit, what they were before,
     whatever other callbacks have done to them. A schedule of the optimizer's rate rests meanwhile.
-    A `fit` that ends too early for `max_lr` warns, and so does a loss that never fell.
+    A `fit` that ends too early for `max_lr` warns, and so does a search over three decades or more
+    whose suggestion lies below `min_lr`: there the loss never fell.
 
     `rates` and `losses` hold the curve, `suggestion` a rate a bit below the one at which the loss
     shoots up: `below` times the one of the smallest mean; None where there is none.

@@ -215,7 +215,7 @@ def load_model(
                 f"{path!r} does not describe a model that can be made again: "
                 f"{type(error).__name__}: {error}."
             ) from error
-        if not hasattr(model, "load_weights"):
+        if not hasattr(model, "weights"):  # what save_model asks for, too
             raise ValueError(f"{path!r} describes {model!r}, not a model.")
         _assign(model, {k: tensors[k] for k in keys}, path)
         set_generator_states(model, state.get("generators"))

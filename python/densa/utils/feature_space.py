@@ -369,16 +369,10 @@ class FeatureSpace(Types, layers.Layer):
 
         save_model(self, filepath, overwrite)
 
-    def load_weights(self, filepath: Any) -> None:
-        """Load the weights of the preprocessors from a file that `save` wrote."""
-        from densa.saving import load_weights
 
-        load_weights(self, filepath)
-
-
-def _exact(variable: Any) -> list[Any]:
-    """Return a variable's numbers as a list, exactly."""
-    return np.asarray(variable.numpy(), np.float64).tolist()  # type: ignore[no-any-return]
+def _exact(variable: Any) -> Any:
+    """Return a variable's numbers as plain data, exactly."""
+    return np.asarray(variable.numpy(), np.float64).tolist()
 
 
 def _can_adapt(layer: Any) -> bool:
